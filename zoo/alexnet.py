@@ -1,0 +1,204 @@
+"""AlexNet (Krizhevsky et al. 2012, doi:10.1145/3065386): a large convolutional net on GPUs wins ImageNet.
+
+x (B, H, W, C) float -> logits (B, classes). `AlexNet`: section 3 and Figure 2; `OneTower`: the variant of 2014
+(arXiv:1404.5997) in the form torchvision ships; `Cifar`: the four-layer net of Figure 1.
+Departs: see the cards.
+"""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax import Array
+
+from zoo import layers
+from zoo.cards import Card, Paper, image
+from zoo.fields import ACTIVATIONS, Activation, check, demand, demand_images, flatten
+
+GAUSSIAN = nn.initializers.normal(0.01)  # section 5, for every weight
+ONES = nn.initializers.ones_init()  # section 5: biases that start the ReLUs on their sloped side
+ZEROS = nn.initializers.zeros_init()
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The architecture of the paper; every field but `classes` is one of its own comparisons."""
+
+    towers: int = 2  # groups of convolutions 2, 4 and 5: one per GPU (section 3.2)
+    response_norm: bool = True  # section 3.3
+    overlap: bool = True  # pooling windows of 3 at stride 2, else of 2 (section 3.4)
+    dropout: float = 0.5  # on the outputs of the first two fully connected layers (section 4.2)
+    classes: int = 1000
+
+    def __post_init__(self) -> None:
+        check(self)
+        demand(32 % self.towers == 0, "alexnet", "towers", "a divisor of 32", self.towers)  # divides all features
+
+
+class AlexNet(nn.Module):
+    """x (B, H, W, C), H and W of at least 64 -> logits (B, classes). Training needs the rng "dropout"."""
+
+    cfg: Config
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        demand_images(x, "alexnet", smallest=64)
+        towers, window = self.cfg.towers, 3 if self.cfg.overlap else 2
+
+        def conv(features: int, kernel: int, groups: int, bias: nn.initializers.Initializer, name: str) -> layers.Conv:
+            return layers.Conv(
+                features, kernel, padding="SAME", groups=groups, kernel_init=GAUSSIAN, bias_init=bias, name=name
+            )
+
+        # The paper says 224 but its 55 x 55 maps follow from 227; from 224 they take 2 pixels of padding.
+        pad = [(p, p) for p in (0 if (size - 11) % 4 == 0 else 2 for size in x.shape[1:3])]
+        x = nn.relu(layers.Conv(96, 11, 4, pad, kernel_init=GAUSSIAN, name="conv1")(x))  # (B, 55, 55, 96)
+        x = layers.max_pool(self.normalize(x), window, 2)  # (B, 27, 27, 96)
+        x = nn.relu(conv(256, 5, towers, ONES, "conv2")(x))
+        x = layers.max_pool(self.normalize(x), window, 2)  # (B, 13, 13, 256)
+        x = nn.relu(conv(384, 3, 1, ZEROS, "conv3")(x))
+        x = nn.relu(conv(384, 3, towers, ONES, "conv4")(x))
+        x = nn.relu(conv(256, 3, towers, ONES, "conv5")(x))
+        x = flatten(layers.max_pool(x, window, 2))  # (B, 6 * 6 * 256)
+        for i in (6, 7):
+            x = nn.relu(nn.Dense(4096, kernel_init=GAUSSIAN, bias_init=ONES, name=f"fc{i}")(x))
+            x = nn.Dropout(self.cfg.dropout, deterministic=not train, name=f"dropout{i}")(x)
+        return nn.Dense(self.cfg.classes, kernel_init=GAUSSIAN, name="head")(x)
+
+    def normalize(self, x: Array) -> Array:
+        """Local response normalization within each tower: the GPUs exchange nothing before convolution 3."""
+        if not self.cfg.response_norm:
+            return x
+        b, h, w, c = x.shape
+        y = x.reshape(b, h, w * self.cfg.towers, c // self.cfg.towers)  # towers side by side, not neighbours
+        return layers.local_response_norm(y, size=5, alpha=1e-4, beta=0.75, k=2.0).reshape(x.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class OneTowerConfig:
+    """The architecture of 2014."""
+
+    dropout: float = 0.5  # on the inputs of the first two fully connected layers
+    classes: int = 1000
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class OneTower(nn.Module):
+    """x (B, H, W, C), H and W of at least 63 -> logits (B, classes). Training needs the rng "dropout"."""
+
+    cfg: OneTowerConfig
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        demand_images(x, "alexnet_one_tower", smallest=63)
+        x = nn.relu(layers.Conv(64, 11, 4, 2, name="conv1")(x))  # (B, 55, 55, 64)
+        x = layers.max_pool(x, 3, 2)  # (B, 27, 27, 64)
+        x = nn.relu(layers.Conv(192, 5, name="conv2")(x))
+        x = layers.max_pool(x, 3, 2)  # (B, 13, 13, 192)
+        for i, features in ((3, 384), (4, 256), (5, 256)):
+            x = nn.relu(layers.Conv(features, 3, name=f"conv{i}")(x))
+        x = flatten(adaptive_avg_pool(layers.max_pool(x, 3, 2), 6))  # (B, 6 * 6 * 256)
+        for i in (6, 7):
+            x = nn.Dropout(self.cfg.dropout, deterministic=not train, name=f"dropout{i}")(x)
+            x = nn.relu(nn.Dense(4096, name=f"fc{i}")(x))
+        return nn.Dense(self.cfg.classes, name="head")(x)
+
+
+def adaptive_avg_pool(x: Array, size: int) -> Array:
+    """x (B, H, W, C) -> (B, size, size, C): means over cells of nearly equal size, which overlap where H % size."""
+
+    def weights(length: int) -> Array:  # (size, length), each row sums to 1
+        cell, pixel = np.arange(size)[:, None], np.arange(length)[None, :]
+        inside = (pixel >= cell * length // size) & (pixel < -(-(cell + 1) * length // size))
+        return jnp.asarray(inside / inside.sum(1, keepdims=True), x.dtype)
+
+    if x.shape[1:3] == (size, size):
+        return x
+    return jnp.einsum("ph,qw,bhwc->bpqc", weights(x.shape[1]), weights(x.shape[2]), x)
+
+
+@dataclasses.dataclass(frozen=True)
+class CifarConfig:
+    """The architecture of Figure 1, which compares activation="relu" with "tanh"."""
+
+    activation: Activation = "relu"
+    classes: int = 10
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class Cifar(nn.Module):
+    """x (B, H, W, C), H and W of at least 8 -> logits (B, classes). Three convolutions and a linear layer."""
+
+    cfg: CifarConfig
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        demand_images(x, "alexnet_cifar", smallest=8)
+        act, end = ACTIVATIONS[self.cfg.activation], ((0, 1), (0, 1))  # windows overlap, the last over the border
+        x = act(layers.max_pool(layers.Conv(32, 5, name="conv1")(x), 3, 2, end))  # (B, 16, 16, 32)
+        x = layers.avg_pool(act(layers.Conv(32, 5, name="conv2")(x)), 3, 2, end)  # (B, 8, 8, 32)
+        x = layers.avg_pool(act(layers.Conv(64, 5, name="conv3")(x)), 3, 2, end)  # (B, 4, 4, 64)
+        return nn.Dense(self.cfg.classes, name="head")(flatten(x))
+
+
+PAPER = Paper(
+    title="ImageNet classification with deep convolutional neural networks",
+    authors="A. Krizhevsky, I. Sutskever, G. E. Hinton",
+    venue="NIPS 2012",
+    id="10.1145/3065386",
+)
+CARDS = [
+    Card(
+        name="alexnet",
+        family="alexnet",
+        year=2012,
+        paper=PAPER,
+        idea="Size, rectified linear units, dropout and two GPUs let a convolutional net win on a million photographs.",
+        module=AlexNet,
+        config=Config(),
+        inputs=image(227, 227, 3),
+        output=(1000,),
+        params=60_965_224,
+        flops=1_448_813_632,
+    ),
+    Card(
+        name="alexnet_cifar",
+        family="alexnet",
+        year=2012,
+        paper=PAPER,
+        idea="Rectified linear units train several times faster than tanh units.",
+        module=Cifar,
+        config=CifarConfig(),
+        inputs=image(32, 32, 3),
+        output=(10,),
+        params=89_578,
+        flops=24_596_480,
+        departs="The paper does not give this net's layers; these are of the authors' cuda-convnet 18 % example, "
+        "without its response normalization. Weights start as LeCun normal.",
+    ),
+    Card(
+        name="alexnet_one_tower",
+        family="alexnet",
+        year=2014,
+        paper=Paper(
+            title="One weird trick for parallelizing convolutional neural networks",
+            authors="A. Krizhevsky",
+            venue="arXiv",
+            id="1404.5997",
+        ),
+        idea="One tower, no response normalization: parallelism becomes a matter of the program, not of the net.",
+        module=OneTower,
+        config=OneTowerConfig(),
+        inputs=image(224, 224, 3),
+        output=(1000,),
+        params=61_100_840,
+        flops=1_428_376_960,
+        departs="As torchvision ships it: convolution 4 has 256 features, dropout comes before the fully connected "
+        "layers, and maps are averaged to 6x6 for other sizes. Weights start as LeCun normal.",
+    ),
+]

@@ -1,0 +1,92 @@
+"""Card: what history says of a model, and how to build it. The catalogue is an explicit list of modules."""
+
+import dataclasses
+import fnmatch
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from zoo.errors import UserError, unknown
+
+
+@dataclasses.dataclass(frozen=True)
+class Paper:
+    """Where a model was published. `id` is an arXiv id ("1512.03385") or a DOI ("10.1037/h0042519")."""
+
+    title: str
+    authors: str
+    venue: str
+    id: str
+
+    @property
+    def url(self) -> str:
+        return f"https://doi.org/{self.id}" if self.id.startswith("10.") else f"https://arxiv.org/abs/{self.id}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """One registered model: its history, its exact size, and the Config that makes it.
+
+    Shapes leave out the batch axis. `params` counts trained numbers (batch statistics are not
+    trained); `flops` is one forward pass of one example, a multiply-add counted as 2, products
+    and convolutions only.
+    """
+
+    name: str
+    family: str
+    year: int
+    paper: Paper
+    idea: str  # one sentence: what was new
+    module: Callable[[Any], nn.Module]  # Config -> module
+    config: Any  # a frozen dataclass: the architecture and nothing else
+    inputs: Mapping[str, tuple[tuple[int, ...], Any]]  # argument -> (shape, dtype)
+    output: tuple[int, ...]
+    params: int
+    flops: int
+    departs: str = ""  # how it differs from the paper; empty if it does not
+
+    def make(self, **changes: Any) -> nn.Module:
+        """The module, with fields of its Config changed. A misspelt field is an error that names the nearest."""
+        fields = [f.name for f in dataclasses.fields(self.config)]
+        for name in changes:
+            if name not in fields:
+                raise UserError(f"{self.name}: {unknown('field', name, fields)}")
+        changes = {name: tuple(v) if isinstance(v, list) else v for name, v in changes.items()}  # from JSON
+        return self.module(dataclasses.replace(self.config, **changes))
+
+    def shapes(self, batch: int = 2) -> tuple[Any, Any]:
+        """(output, variables) as shapes and dtypes: no memory, no arithmetic, for any size of model."""
+        x = {k: jax.ShapeDtypeStruct((batch, *shape), dtype) for k, (shape, dtype) in self.inputs.items()}
+        init = self.make().init_with_output
+        return jax.eval_shape(lambda key, x: init(key, **x, train=False), jax.random.key(0), x)
+
+
+def image(height: int, width: int, channels: int) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """`Card.inputs` of an image classifier: x (B, height, width, channels) float32."""
+    return {"x": ((height, width, channels), jnp.float32)}
+
+
+def catalogue(modules: Iterable[ModuleType]) -> dict[str, Card]:
+    """Every card of `modules` by name, oldest first. Two cards of one name stop the import."""
+    cards: dict[str, Card] = {}
+    for card in sorted((card for module in modules for card in module.CARDS), key=lambda card: card.year):
+        if card.name in cards:
+            raise RuntimeError(f"two models are called {card.name!r}")
+        cards[card.name] = card
+    return cards
+
+
+def find(cards: Mapping[str, Card], name: str) -> Card:
+    """The card called `name`, or an error that offers the nearest names."""
+    if name not in cards:
+        raise unknown("model", name, cards)
+    return cards[name]
+
+
+def match(cards: Mapping[str, Card], pattern: str) -> list[str]:
+    """Names that match a shell pattern such as "vit*", oldest first."""
+    return [name for name in cards if fnmatch.fnmatchcase(name, pattern)]

@@ -1,0 +1,74 @@
+"""What the model families share beside layers: checks of Config fields and inputs, activations by name."""
+
+import dataclasses
+import functools
+import math
+import typing
+from collections.abc import Callable
+from typing import Any, Literal
+
+from flax import linen as nn
+from jax import Array
+
+from zoo.errors import UserError, unknown
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": nn.relu,
+    "leaky_relu": nn.leaky_relu,  # slope 0.01 below zero
+    "elu": nn.elu,
+    "gelu": functools.partial(nn.gelu, approximate=False),
+    "swish": nn.swish,
+    "sigmoid": nn.sigmoid,
+    "tanh": nn.tanh,
+    "scaled_tanh": lambda x: 1.7159 * nn.tanh(2 / 3 * x),  # LeCun et al. 1998, appendix A
+}
+Activation = Literal["relu", "leaky_relu", "elu", "gelu", "swish", "sigmoid", "tanh", "scaled_tanh"]
+
+
+def check(config: Any) -> None:
+    """Judge every field of a Config by its annotation; raise UserError on the first impossible value.
+
+    int: a positive count. float: a share, 0 <= value < 1. bool. Literal: one of its values.
+    tuple[int, ...]: positive counts. Called by each Config's `__post_init__`.
+    """
+    family = type(config).__module__.rpartition(".")[2]
+    hints = typing.get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        value, hint = getattr(config, field.name), hints[field.name]
+        if typing.get_origin(hint) is Literal:
+            if value not in typing.get_args(hint):
+                raise UserError(f"{family}: {unknown(field.name, value, typing.get_args(hint))}")
+        elif hint is bool:
+            demand(isinstance(value, bool), family, field.name, "True or False", value)
+        elif hint is int:
+            demand(_count(value), family, field.name, "a positive integer", value)
+        elif hint is float:
+            share = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+            demand(share, family, field.name, "at least 0 and below 1", value)
+        else:
+            counts = isinstance(value, tuple) and all(map(_count, value))
+            demand(counts, family, field.name, "a tuple of positive integers", value)
+
+
+def demand(holds: bool, family: str, field: str, what: str, value: object) -> None:
+    """Raise UserError "family: field must be what, not value" unless it holds."""
+    if not holds:
+        raise UserError(f"{family}: {field} must be {what}, not {value!r}")
+
+
+def demand_images(x: Array, model: str, smallest: int = 1) -> None:
+    """Raise UserError unless x is (B, H, W, C) with H and W of at least `smallest` pixels."""
+    if x.ndim != 4:
+        raise UserError(f"{model} takes images (batch, height, width, channels), not an array of shape {x.shape}")
+    if min(x.shape[1:3]) < smallest:
+        size = f"{x.shape[1]}x{x.shape[2]}"
+        raise UserError(f"{model} needs images of at least {smallest}x{smallest} pixels, not {size}")
+
+
+def flatten(x: Array) -> Array:
+    """x (B, ...) -> (B, N)."""
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,173 @@
+"""The few blocks that must be one for all: convolution, pooling, response normalization, attention, stochastic depth.
+
+Images are (B, H, W, C) throughout.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array, lax
+
+Pair = int | Sequence[int]
+Padding = str | int | Sequence[Sequence[int]]
+
+
+def pair(value: Pair) -> tuple[int, int]:
+    """An integer stands for both axes."""
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def pads(padding: Padding, size: tuple[int, int], window: tuple[int, int], stride: tuple[int, int]) -> tuple:
+    """Padding as ((top, bottom), (left, right)); "SAME", "VALID", one integer for all four sides, or the pairs."""
+    if isinstance(padding, str):
+        return tuple(lax.padtype_to_pads(size, window, stride, padding))
+    return ((padding, padding),) * 2 if isinstance(padding, int) else tuple(tuple(p) for p in padding)
+
+
+def plain_convolution(x: Array, kernel: Array, stride: tuple, padding: tuple, **dilation: tuple) -> Array:
+    """XLA's convolution in its canonical order: x (B, H, W, C), kernel (kh, kw, C, F), padding in pairs."""
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(x, kernel, stride, padding, dimension_numbers=numbers, **dilation)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def convolution(x: Array, kernel: Array, stride: tuple, padding: tuple) -> Array:
+    """`plain_convolution` with gradients that XLA:CPU runs as fast as the convolution itself, in a scan too.
+
+    JAX writes both gradients as convolutions with permuted axes. XLA:CPU puts those back in canonical order only
+    outside of loops; inside it falls back to code that is up to 100 times slower.
+    """
+    return plain_convolution(x, kernel, stride, padding)
+
+
+@convolution.defjvp
+def _tangent(stride: tuple, padding: tuple, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    """The tangent is written as the transpose of the gradient we want: reverse mode transposes it again, and so runs
+    exactly that gradient, while forward mode, higher derivatives and vmap go on working.
+    """
+    (x, kernel), (dx, dkernel) = primals, tangents
+    y = convolution(x, kernel, stride, padding)
+    to_x = jax.linear_transpose(lambda dy: input_gradient(dy, kernel, x.shape, stride, padding), y)
+    to_kernel = jax.linear_transpose(lambda dy: kernel_gradient(x, dy, kernel.shape, stride, padding), y)
+    return y, to_x(dx)[0] + to_kernel(dkernel)[0]
+
+
+def input_gradient(dy: Array, kernel: Array, shape: tuple, stride: tuple, padding: tuple) -> Array:
+    """Gradient of a convolution for its input of `shape`: dy, dilated by the stride, convolved with the kernel turned
+    by 180 degrees.
+    """
+    flipped = kernel[::-1, ::-1].swapaxes(2, 3)
+    border = []
+    for n, out, k, s, (low, _) in zip(shape[1:3], dy.shape[1:3], kernel.shape, stride, padding, strict=False):
+        before = k - 1 - low
+        border.append((before, n + k - 1 - before - ((out - 1) * s + 1)))
+    return plain_convolution(dy, flipped, (1, 1), border, lhs_dilation=stride)
+
+
+def kernel_gradient(x: Array, dy: Array, shape: tuple, stride: tuple, padding: tuple) -> Array:
+    """Gradient of a convolution for its kernel of `shape`: x convolved with dy, dilated by the stride, where examples
+    play the part of channels.
+    """
+    border, used = [], []  # the last window may end before the image does
+    for n, out, k, s, (low, _) in zip(x.shape[1:3], dy.shape[1:3], shape, stride, padding, strict=False):
+        high = (out - 1) * s + k - n - low
+        border.append((low, max(high, 0)))
+        used.append(slice(0, n + min(high, 0)))
+    x = x[:, used[0], used[1]]
+
+    def part(x: Array, dy: Array) -> Array:
+        images, kernel = x.transpose(3, 1, 2, 0), dy.transpose(1, 2, 0, 3)  # (C, H, W, B), (H', W', B, F)
+        return plain_convolution(images, kernel, (1, 1), border, rhs_dilation=stride)  # (C, kh, kw, F)
+
+    step = max(16, -(-len(x) // 16))  # a sum over few examples at a time stays in the cache: 2 to 3 times faster
+    parts = (part(x[i : i + step], dy[i : i + step]) for i in range(0, len(x), step))
+    return reduce(jnp.add, parts).transpose(1, 2, 0, 3)
+
+
+class Conv(nn.Module):
+    """Convolution x (B, H, W, C) -> (B, H', W', features), parameters `kernel` (kh, kw, C / groups, features), `bias`.
+
+    An integer padding is symmetric. The result has the promoted dtype of x and the parameters.
+    """
+
+    features: int
+    kernel: Pair
+    stride: Pair = 1
+    padding: Padding = "SAME"
+    groups: int = 1
+    bias: bool = True
+    kernel_init: Callable = nn.initializers.lecun_normal()
+    bias_init: Callable = nn.initializers.zeros_init()
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        window, stride = pair(self.kernel), pair(self.stride)
+        kernel = self.param("kernel", self.kernel_init, (*window, x.shape[-1] // self.groups, self.features))
+        bias = self.param("bias", self.bias_init, (self.features,)) if self.bias else None
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias)
+        padding = pads(self.padding, x.shape[1:3], window, stride)
+        if jax.default_backend() != "cpu":
+            y = plain_convolution(x, kernel, stride, padding, feature_group_count=self.groups)
+        else:
+            parts = zip(jnp.split(x, self.groups, -1), jnp.split(kernel, self.groups, -1), strict=True)
+            y = jnp.concatenate([convolution(x, k, stride, padding) for x, k in parts], -1)
+        return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+
+
+def windows(x: Array, window: Pair, stride: Pair, padding: Padding, fill: float) -> list[Array]:
+    """One (B, H', W', C) array for each place in the window: x padded with `fill`, shifted and strided."""
+    window, stride = pair(window), pair(stride)
+    border = pads(padding, x.shape[1:3], window, stride)
+    x = jnp.pad(x, ((0, 0), *border, (0, 0)), constant_values=fill)
+    height, width = ((n - k) // s for n, k, s in zip(x.shape[1:3], window, stride, strict=True))
+    rows = [slice(i, i + height * stride[0] + 1, stride[0]) for i in range(window[0])]
+    columns = [slice(j, j + width * stride[1] + 1, stride[1]) for j in range(window[1])]
+    return [x[:, i, j] for i in rows for j in columns]
+
+
+def max_pool(x: Array, window: Pair, stride: Pair, padding: Padding = 0) -> Array:
+    """Maximum over windows, x (B, H, W, C) -> (B, H', W', C); the border counts as -inf.
+
+    Elements that tie for the maximum share its gradient (XLA's own pooling gives it to the first, and costs ten times
+    as much on a CPU).
+    """
+    return reduce(jnp.maximum, windows(x, window, stride, padding, -jnp.inf))
+
+
+def avg_pool(x: Array, window: Pair, stride: Pair, padding: Padding = 0) -> Array:
+    """Mean over windows, x (B, H, W, C) -> (B, H', W', C); the border counts as zeros."""
+    parts = windows(x, window, stride, padding, 0)
+    return reduce(jnp.add, parts) / len(parts)
+
+
+def local_response_norm(x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+    """Krizhevsky et al. 2012, section 3.3: x / (k + alpha * sum of x^2 over `size` neighbouring channels)^beta."""
+    half = size // 2
+    square = jnp.pad(jnp.square(x), ((0, 0),) * (x.ndim - 1) + ((half, size - 1 - half),))
+    channels = x.shape[-1]
+    total = sum(square[..., i : i + channels] for i in range(size))
+    return x * (k + alpha * total) ** -beta
+
+
+class DropPath(nn.Module):
+    """Stochastic depth (Huang et al. 2016): drops x for a whole example with probability `rate`, scales the others.
+
+    x (B, ...) -> same shape. Draws from the rng stream "dropout".
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        if not train or self.rate == 0:
+            return x
+        keep = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.rate, (x.shape[0],) + (1,) * (x.ndim - 1))
+        return jnp.where(keep, x / (1 - self.rate), 0)
+
+
+def attention(q: Array, k: Array, v: Array) -> Array:
+    """Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1), q, k, v (B, T, H, D) -> (B, T, H, D)."""
+    return jax.nn.dot_product_attention(q, k, v)

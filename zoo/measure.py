@@ -1,0 +1,120 @@
+"""Sizes of a model without running it: parameters, floating-point operations, and a table of its layers."""
+
+import collections
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+from flax import linen as nn
+from jax.extend import core
+
+Inputs = Mapping[str, tuple[tuple[int, ...], Any]]  # as Card.inputs: argument -> (shape without batch, dtype)
+Path = tuple[str, ...]
+SCOPE = "layer:"  # marks the scopes that layer_table puts around modules
+
+
+class Layer(NamedTuple):
+    """One module of a model. Shapes leave out the batch axis; params and flops include its submodules."""
+
+    path: str  # "s0b1/conv1"; "" for the model itself
+    module: str  # type name
+    output: tuple[int, ...]
+    params: int
+    flops: int
+
+
+def count_flops(fn: Callable, *args: Any) -> int:
+    """Operations of one call of `fn` on arguments of these shapes (arrays or ShapeDtypeStructs), by tracing.
+
+    Exact for products and convolutions, nothing else counted; a multiply-add is 2. Border zeros count as
+    operations, the zeros between the pixels of a transposed convolution do not. A scan counts every turn,
+    a while loop one turn, a cond its dearest branch.
+    """
+    return sum(_flops_by_scope(jax.make_jaxpr(fn)(*args).jaxpr).values())
+
+
+def param_count(model: nn.Module, inputs: Inputs) -> int:
+    """Trained numbers of a model for inputs of these shapes. Allocates no arrays."""
+    return _size(_variables(model, inputs)["params"])
+
+
+def layer_table(model: nn.Module, inputs: Inputs) -> list[Layer]:
+    """A row for the model and for each submodule in the order of their calls; flops of one example, forward."""
+    variables = _variables(model, inputs)
+    seen: dict[Path, tuple[str, tuple[int, ...]]] = {}
+
+    def note(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
+        path = context.module.path
+        if context.method_name != "__call__":
+            return call(*args, **kwargs)
+        seen[path] = (type(context.module).__name__, ())
+        with jax.named_scope(SCOPE + "/".join(path)):
+            output = call(*args, **kwargs)
+        seen[path] = (type(context.module).__name__, jax.tree.leaves(output)[0].shape[1:])
+        return output
+
+    with nn.intercept_methods(note):
+        jaxpr = jax.make_jaxpr(lambda v, x: model.apply(v, **x, train=False))(variables, _structs(inputs))
+    flops = _flops_by_scope(jaxpr.jaxpr)
+    rows = []
+    for path, (kind, output) in seen.items():
+        params = variables.get("params", {})
+        for key in path:
+            params = params.get(key, {})
+        inside = sum(n for scope, n in flops.items() if scope[: len(path)] == path)
+        rows.append(Layer("/".join(path), kind, output, _size(params), inside))
+    return rows
+
+
+def _structs(inputs: Inputs) -> dict[str, jax.ShapeDtypeStruct]:
+    return {name: jax.ShapeDtypeStruct((1, *shape), dtype) for name, (shape, dtype) in inputs.items()}
+
+
+def _variables(model: nn.Module, inputs: Inputs) -> Any:
+    key = jax.eval_shape(jax.random.key, 0)
+    return jax.eval_shape(lambda key, x: model.init(key, **x, train=False), key, _structs(inputs))
+
+
+def _size(tree: Any) -> int:
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+
+
+def _flops_by_scope(jaxpr: core.Jaxpr, outside: Path = ()) -> dict[Path, int]:
+    """Operations by the innermost scope of `layer_table` they stand in, `outside` where they stand in none."""
+    total: dict[Path, int] = collections.Counter()
+    for eqn in jaxpr.eqns:
+        names = [part.name for part in eqn.source_info.name_stack.stack if part.name.startswith(SCOPE)]
+        scope = tuple(filter(None, names[-1].removeprefix(SCOPE).split("/"))) if names else outside
+        inner = [_flops_by_scope(body, scope) for body in _bodies(eqn)]
+        if eqn.primitive.name == "cond":
+            inner = [max(inner, key=lambda flops: sum(flops.values()))]
+        turns = eqn.params["length"] if eqn.primitive.name == "scan" else 1
+        for flops in inner:
+            for path, n in flops.items():
+                total[path] += turns * n
+        if eqn.primitive.name in ("dot_general", "conv_general_dilated"):
+            total[scope] += _products(eqn)
+    return total
+
+
+def _bodies(eqn: core.JaxprEqn) -> Iterator[core.Jaxpr]:
+    """The programs inside an operation: of jit, scan, cond, remat, custom gradients, ..."""
+    for value in jax.tree.leaves(list(eqn.params.values())):
+        if isinstance(value, core.ClosedJaxpr):
+            yield value.jaxpr
+        elif isinstance(value, core.Jaxpr):
+            yield value
+
+
+def _products(eqn: core.JaxprEqn) -> int:
+    """Operations of one matrix product or convolution: output elements times twice the terms in each."""
+    left, right = (v.aval.shape for v in eqn.invars)
+    out = math.prod(eqn.outvars[0].aval.shape)
+    if eqn.primitive.name == "dot_general":
+        (contracted, _), _ = eqn.params["dimension_numbers"]
+        return 2 * out * math.prod(left[axis] for axis in contracted)
+    # A kernel's input axis holds the channels of one group; the zeros that dilate an input meet no pixel.
+    kernel = eqn.params["dimension_numbers"].rhs_spec  # (features, channels, *window)
+    terms = math.prod(right[axis] for axis in kernel[1:])
+    return 2 * out * terms // math.prod(eqn.params["lhs_dilation"])

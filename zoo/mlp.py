@@ -1,0 +1,63 @@
+"""Multi-layer perceptron (Rumelhart et al. 1986, doi:10.1038/323533a0): hidden units learn by back-propagation.
+
+x (B, ...) float -> logits (B, classes).
+Departs: see the card. Widths of the card: the 784-300-100-10 net of LeCun et al. 1998, section III.
+"""
+
+import dataclasses
+
+from flax import linen as nn
+from jax import Array
+
+from zoo.cards import Card, Paper, image
+from zoo.fields import ACTIVATIONS, Activation, check, flatten
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The architecture."""
+
+    widths: tuple[int, ...] = (300, 100)  # units of each hidden layer, input to output
+    activation: Activation = "relu"
+    dropout: float = 0.0  # share of hidden units dropped in training
+    classes: int = 10
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class MLP(nn.Module):
+    """x (B, ...) of any shape, flattened -> logits (B, classes). Training with dropout needs the rng "dropout"."""
+
+    cfg: Config
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        x = flatten(x)
+        for i, width in enumerate(self.cfg.widths):
+            x = ACTIVATIONS[self.cfg.activation](nn.Dense(width, name=f"hidden{i}")(x))
+            x = nn.Dropout(self.cfg.dropout, deterministic=not train, name=f"dropout{i}")(x)
+        return nn.Dense(self.cfg.classes, name="head")(x)
+
+
+CARDS = [
+    Card(
+        name="mlp",
+        family="mlp",
+        year=1986,
+        paper=Paper(
+            title="Learning representations by back-propagating errors",
+            authors="D. E. Rumelhart, G. E. Hinton, R. J. Williams",
+            venue="Nature 323",
+            id="10.1038/323533a0",
+        ),
+        idea="Back-propagated errors teach hidden units to represent features nobody named.",
+        module=MLP,
+        config=Config(),
+        inputs=image(28, 28, 1),
+        output=(10,),
+        params=266_610,
+        flops=532_400,
+        departs='Rectified linear units where the paper has logistic ones (activation="sigmoid" brings them back).',
+    )
+]

@@ -1,0 +1,201 @@
+"""Vision Transformer (Dosovitskiy et al. 2020, arXiv:2010.11929): an image is a sentence of patches.
+
+x (B, H, W, C) float -> logits (B, classes). N = (H / patch) * (W / patch) patches, T tokens (N, or N + 1 with the
+class token), D = width. Equations 1 to 4 and Table 1; initial values: the authors' code.
+Departs: see the cards.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax import Array
+
+from zoo import layers
+from zoo.cards import Card, Paper, image
+from zoo.errors import UserError
+from zoo.fields import check, demand, demand_images
+
+ZEROS = nn.initializers.zeros_init()
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The architecture. `dropout` acts on embeddings and block outputs, `drop_path` on whole blocks."""
+
+    patch: int  # pixels on a side
+    width: int
+    depth: int  # blocks
+    heads: int
+    mlp_ratio: int = 4  # hidden units of a block's MLP, as a multiple of width
+    pool: Literal["token", "mean"] = "token"  # what the head reads: the class token, or the mean over patches
+    positions: Literal["learned", "sine"] = "learned"  # a trained table, or fixed sines and cosines of row and column
+    dropout: float = 0.0
+    drop_path: float = 0.0  # stochastic depth: rate of the last block, rising linearly from 0 at the first
+    classes: int = 1000
+
+    def __post_init__(self) -> None:
+        check(self)
+        demand(self.width % self.heads == 0, "vit", "heads", f"a divisor of width {self.width}", self.heads)
+        if self.positions == "sine":
+            demand(self.width % 4 == 0, "vit", "width", "a multiple of 4 for sine positions", self.width)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention, x (B, T, D) -> (B, T, D). Sows its `weights` (B, heads, T, T) as intermediates."""
+
+    heads: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        b, t, d = x.shape
+        # One product for queries, keys and values; fan-in uniform here equals Xavier on each of the three.
+        init = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
+        qkv = nn.Dense(3 * d, kernel_init=init, name="qkv")(x).reshape(b, t, 3, self.heads, d // self.heads)
+        q, k, v = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]  # each (B, T, heads, D / heads)
+        if self.is_mutable_collection("intermediates"):
+            scores = jnp.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(d // self.heads)
+            self.sow("intermediates", "weights", jax.nn.softmax(scores.astype(jnp.float32)))
+        x = layers.attention(q, k, v).reshape(b, t, d)
+        return nn.Dense(d, kernel_init=nn.initializers.xavier_uniform(), name="out")(x)
+
+
+class MLP(nn.Module):
+    """x (B, T, D) -> (B, T, D) through `hidden` units with the exact GELU."""
+
+    hidden: int
+    dropout: float
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        init = {"kernel_init": nn.initializers.xavier_uniform(), "bias_init": nn.initializers.normal(1e-6)}
+        y = nn.gelu(nn.Dense(self.hidden, **init, name="up")(x), approximate=False)
+        y = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(y)
+        return nn.Dense(x.shape[-1], **init, name="down")(y)
+
+
+class Block(nn.Module):
+    """Pre-norm Transformer block, x (B, T, D) -> (B, T, D)."""
+
+    cfg: Config
+    drop_path: float
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        def residual(y: Array, name: str) -> Array:
+            y = nn.Dropout(self.cfg.dropout, deterministic=not train, name=f"{name}_dropout")(y)
+            return layers.DropPath(self.drop_path, name=f"{name}_path")(y, train=train)
+
+        y = nn.LayerNorm(epsilon=1e-6, name="norm1")(x)
+        x = x + residual(Attention(self.cfg.heads, name="attention")(y), "attention")
+        y = nn.LayerNorm(epsilon=1e-6, name="norm2")(x)
+        y = MLP(self.cfg.width * self.cfg.mlp_ratio, self.cfg.dropout, name="mlp")(y, train=train)
+        return x + residual(y, "mlp")
+
+
+class ViT(nn.Module):
+    """x (B, H, W, C), H and W multiples of the patch -> logits (B, classes). Dropout needs the rng "dropout"."""
+
+    cfg: Config
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        cfg = self.cfg
+        x = self.embed(x)  # (B, T, D)
+        x = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")(x)
+        for i in range(cfg.depth):
+            rate = cfg.drop_path * i / max(cfg.depth - 1, 1)
+            x = Block(cfg, rate, name=f"block{i}")(x, train=train)
+        x = nn.LayerNorm(epsilon=1e-6, name="norm")(x)
+        x = x[:, 0] if cfg.pool == "token" else x.mean(1)
+        return nn.Dense(cfg.classes, kernel_init=ZEROS, name="head")(x)
+
+    def embed(self, x: Array) -> Array:
+        """Equation 1: x (B, H, W, C) -> (B, T, D), patches projected, class token first, positions added."""
+        demand_images(x, "vit")
+        patch, width = self.cfg.patch, self.cfg.width
+        b, h, w, c = x.shape
+        if h % patch or w % patch:
+            raise UserError(
+                f"vit: patch {patch} does not divide an image of {h}x{w}; height and width must be multiples"
+            )
+        grid = (h // patch, w // patch)
+        x = x.reshape(b, grid[0], patch, grid[1], patch, c).swapaxes(2, 3)
+        x = nn.Dense(width, name="embed")(x.reshape(b, grid[0] * grid[1], patch * patch * c))  # (B, N, D)
+        if self.cfg.positions == "sine":
+            x = x + sine_positions(grid, width).astype(x.dtype)
+        if self.cfg.pool == "token":
+            token = self.param("token", ZEROS, (1, 1, width)).astype(x.dtype)
+            x = jnp.concatenate([jnp.broadcast_to(token, (b, 1, width)), x], axis=1)
+        if self.cfg.positions == "learned":
+            table = self.param("positions", nn.initializers.normal(0.02), (1, x.shape[1], width))
+            x = x + table
+        return x
+
+
+def sine_positions(grid: tuple[int, int], width: int) -> Array:
+    """(1, rows * columns, width) float32: sines and cosines of column and row at width / 4 frequencies, 1 to 1e-4."""
+    row, column = np.mgrid[: grid[0], : grid[1]].reshape(2, -1, 1)
+    frequency = 1e-4 ** (np.arange(width // 4) / max(width // 4 - 1, 1))
+    waves = [f(p * frequency) for p in (column, row) for f in (np.sin, np.cos)]
+    return jnp.asarray(np.concatenate(waves, axis=1)[None], jnp.float32)
+
+
+def resample_positions(
+    variables: Mapping[str, Any], old_grid: tuple[int, int], new_grid: tuple[int, int]
+) -> dict[str, Any]:
+    """`variables` of a ViT, its position table resampled (bicubic) for images of another size (section 3.2).
+
+    Grids are (rows, columns) of patches: (14, 14) for patch 16 at 224 x 224. A class token's entry stays.
+    UserError where the table does not belong to `old_grid`, or there is none (sine positions need no resampling).
+    """
+    if "positions" not in variables["params"]:
+        raise UserError("vit: these variables have no position table; sine positions fit every size as they are")
+    table = variables["params"]["positions"]  # (1, T, D)
+    patches, width = old_grid[0] * old_grid[1], table.shape[-1]
+    if table.shape[1] - patches not in (0, 1):
+        raise UserError(f"vit: a table of {table.shape[1]} positions is not of a grid of {old_grid[0]}x{old_grid[1]}")
+    token, cells = jnp.split(table, [table.shape[1] - patches], axis=1)
+    cells = jax.image.resize(cells.reshape(1, *old_grid, width), (1, *new_grid, width), "bicubic")
+    table = jnp.concatenate([token, cells.reshape(1, -1, width)], axis=1)
+    return {**variables, "params": {**variables["params"], "positions": table}}
+
+
+PAPER = Paper(
+    title="An image is worth 16x16 words: Transformers for image recognition at scale",
+    authors="A. Dosovitskiy, L. Beyer, A. Kolesnikov, D. Weissenborn, X. Zhai, T. Unterthiner, M. Dehghani, "
+    "M. Minderer, G. Heigold, S. Gelly, J. Uszkoreit, N. Houlsby",
+    venue="ICLR 2021",
+    id="2010.11929",
+)
+HEAD = "The head is one linear layer, as the paper has it for fine-tuning."
+
+
+def _card(name: str, config: Config, size: int, params: int, flops: int, departs: str = HEAD) -> Card:
+    idea = "A plain Transformer reads an image as a sequence of patches, with almost nothing built in about pictures."
+    output = (config.classes,)
+    return Card(name, "vit", 2020, PAPER, idea, ViT, config, image(size, size, 3), output, params, flops, departs)
+
+
+def _mini(patch: int, params: int, flops: int) -> Card:
+    """A net of our own for 32 x 32, small enough to train from nothing on small images."""
+    config = Config(patch, width=128, depth=6, heads=4, classes=10)
+    departs = f"Not in the paper: 128 wide, 6 blocks, for small images. {HEAD}"
+    return _card(f"vit_mini_patch{patch}", config, 32, params, flops, departs)
+
+
+DEIT = f"Not in the paper: the size is of Touvron et al. 2020 (arXiv:2012.12877). {HEAD}"
+CARDS = [
+    _mini(2, 1_225_866, 810_030_592),
+    _mini(4, 1_205_898, 167_122_432),
+    _mini(8, 1_218_186, 41_784_832),
+    _card("vit_tiny_patch16", Config(16, 192, 12, 3), 224, 5_717_416, 2_507_366_400, DEIT),
+    _card("vit_small_patch16", Config(16, 384, 12, 6), 224, 22_050_664, 9_197_764_608, DEIT),
+    _card("vit_base_patch16", Config(16, 768, 12, 12), 224, 86_567_656, 35_127_656_448),
+    _card("vit_large_patch16", Config(16, 1024, 24, 16), 224, 304_326_632, 123_109_425_152),
+    _card("vit_huge_patch14", Config(14, 1280, 32, 16), 224, 632_045_800, 334_590_218_240),
+]
