@@ -1,0 +1,16 @@
+"""The small AlexNet of the 2012 paper's Figure 1 on digits.
+
+Run:     zoo train digits_alexnet
+Expect:  not yet run
+"""
+
+from train.config import Data, Experiment, Model, Optim
+
+CONFIG = Experiment(
+    model=Model("alexnet_cifar"),
+    data=Data("digits", batch=64),
+    optim=Optim("adam", lr=1e-3, schedule="cosine", warmup_steps=50),
+    steps=1_500,
+    eval_every_steps=100,
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}, "optim": {"warmup_steps": 1}},
+)

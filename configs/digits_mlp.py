@@ -1,0 +1,16 @@
+"""Multi-layer perceptron (Rumelhart et al. 1986) on digits.
+
+Run:     zoo train digits_mlp
+Expect:  not yet run
+"""
+
+from train.config import Data, Experiment, Model, Optim
+
+CONFIG = Experiment(
+    model=Model("mlp", {"widths": (256, 128)}),
+    data=Data("digits", batch=64),
+    optim=Optim("adam", lr=2e-3, schedule="cosine", warmup_steps=50),
+    steps=1_500,
+    eval_every_steps=100,
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}, "optim": {"warmup_steps": 1}},
+)

@@ -1,0 +1,16 @@
+"""ResNet-20 (He et al. 2015) on digits.
+
+Run:     zoo train digits_resnet20
+Expect:  not yet run
+"""
+
+from train.config import Data, Experiment, Model, Optim
+
+CONFIG = Experiment(
+    model=Model("resnet20"),
+    data=Data("digits", batch=64),
+    optim=Optim("adam", lr=3e-3, schedule="cosine", warmup_steps=50),
+    steps=1_500,
+    eval_every_steps=100,
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}, "optim": {"warmup_steps": 1}},
+)

@@ -1,0 +1,127 @@
+"""Small members of every family: they run, every parameter learns, and the transforms of JAX apply."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import zoo
+
+NARROW = {"depths": (1, 1), "widths": (8, 16), "classes": 5}
+VIT = {"width": 16, "depth": 2, "heads": 2, "classes": 5}
+SMALL = {  # id: name, fields, shape of an image
+    "perceptron": ("perceptron", {"classes": 5}, (8, 8, 1)),
+    "mlp": ("mlp", {"widths": (16, 8), "dropout": 0.5, "activation": "gelu", "classes": 5}, (8, 8, 1)),
+    "lenet5": ("lenet5", {"classes": 5}, (16, 20, 1)),
+    "lenet5_modern": ("lenet5", {"activation": "relu", "pooling": "max", "classes": 5}, (28, 28, 1)),
+    "alexnet": ("alexnet", {"classes": 5}, (64, 64, 3)),
+    "alexnet_cifar": ("alexnet_cifar", {"activation": "tanh", "classes": 5}, (8, 8, 3)),
+    "resnet": ("resnet18", NARROW, (32, 32, 3)),
+    "resnet_v15": ("resnet50", {**NARROW, "stride_in_3x3": True, "zero_init_last_scale": True}, (16, 16, 3)),
+    "resnet_cifar": ("resnet20", NARROW, (8, 8, 1)),
+    "plain": ("plain20", NARROW, (8, 8, 1)),
+    "vit": ("vit_mini_patch4", {**VIT, "dropout": 0.1, "drop_path": 0.2}, (8, 12, 3)),
+    "vit_mean_sine": ("vit_mini_patch2", {**VIT, "pool": "mean", "positions": "sine"}, (8, 8, 1)),
+}
+each = pytest.mark.parametrize("case", SMALL)
+KEY = jax.random.key(0)
+
+
+@functools.cache
+def made(case: str) -> tuple[Any, dict, jax.Array]:
+    """Model, variables and a batch of four. Noise on the parameters: some start at zero and would block gradients."""
+    name, fields, shape = SMALL[case]
+    model = zoo.create(name, **fields)
+    x = jax.random.normal(jax.random.key(1), (4, *shape))
+
+    @jax.jit
+    def init(key: jax.Array) -> dict:
+        variables = model.init(key, x, train=False)
+        leaves, tree = jax.tree.flatten(variables["params"])
+        noisy = [p + 0.02 * jax.random.normal(jax.random.fold_in(key, i), p.shape) for i, p in enumerate(leaves)]
+        return {**variables, "params": jax.tree.unflatten(tree, noisy)}
+
+    return model, init(KEY), x
+
+
+def trainer(model: Any) -> Callable:
+    """(variables, x, key) -> logits in training mode, and the updated collections."""
+    return jax.jit(lambda v, x, key: model.apply(v, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"]))
+
+
+def evaluator(model: Any) -> Callable:
+    """(variables, x) -> logits."""
+    return jax.jit(lambda v, x: model.apply(v, x, train=False))
+
+
+@each
+def test_every_parameter_gets_a_gradient(case: str) -> None:
+    model, variables, x = made(case)
+
+    @jax.jit
+    def gradients(params: dict, key: jax.Array) -> dict:
+        def loss(params: dict) -> jax.Array:
+            logits, _ = trainer(model)({**variables, "params": params}, x, key)
+            return -jax.nn.log_softmax(logits)[jnp.arange(4), jnp.arange(4)].mean()
+
+        return jax.tree.map(lambda g: jnp.abs(g).max(), jax.grad(loss)(params))
+
+    for path, size in jax.tree.leaves_with_path(gradients(variables["params"], KEY)):
+        assert 0 < size < np.inf, jax.tree_util.keystr(path)
+
+
+@each
+def test_evaluation_is_deterministic_and_finite(case: str) -> None:
+    model, variables, x = made(case)
+    logits = evaluator(model)(variables, x)
+    assert logits.shape == (4, 5)
+    assert np.isfinite(logits).all()
+    np.testing.assert_array_equal(logits, evaluator(model)(variables, x))
+    np.testing.assert_allclose(evaluator(model)(variables, x[:1]), logits[:1], rtol=1e-3, atol=1e-5)
+
+
+@each
+def test_training_is_random_exactly_where_there_is_dropout(case: str) -> None:
+    model, variables, x = made(case)
+    first, again, other = (trainer(model)(variables, x, jax.random.key(i))[0] for i in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    rates = [getattr(model.cfg, field, 0) for field in ("dropout", "drop_path")]
+    assert np.array_equal(first, other) == (not any(rates))
+
+
+@each
+def test_arithmetic_follows_inputs_and_parameters(case: str) -> None:
+    model, variables, x = made(case)
+    half = {**variables, "params": jax.tree.map(lambda p: p.astype(jnp.bfloat16), variables["params"])}
+    for v, dtype in ((half, jnp.bfloat16), (variables, jnp.float32)):
+        logits, updates = jax.eval_shape(trainer(model), v, x.astype(dtype), KEY)
+        assert logits.dtype == dtype
+        assert all(s.dtype == jnp.float32 for s in jax.tree.leaves(updates))
+    assert jax.eval_shape(trainer(model), variables, x.astype(jnp.bfloat16), KEY)[0].dtype == jnp.float32
+
+
+@pytest.mark.parametrize("case", ["mlp", "lenet5", "resnet_cifar", "vit"])
+def test_vmap_over_seeds_equals_one_by_one(case: str) -> None:
+    model, _, x = made(case)
+    keys = jax.random.split(KEY, 2)
+    init = jax.jit(lambda key: model.init(key, x, train=False))
+    together = jax.jit(jax.vmap(lambda key: model.apply(init(key), x, train=False)))(keys)
+    for key, logits in zip(keys, together, strict=True):
+        np.testing.assert_allclose(evaluator(model)(init(key), x), logits, rtol=1e-3, atol=1e-5)
+
+
+@each
+def test_features_name_every_module(case: str) -> None:
+    model, variables, x = made(case)
+    output, found = jax.jit(lambda v, x: zoo.features(model, v, x))(variables, x)
+    np.testing.assert_allclose(output, evaluator(model)(variables, x), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(found["head"], output, rtol=1e-3, atol=1e-5)
+    rows = zoo.measure.layer_table(model, {"x": (x.shape[1:], x.dtype)})
+    assert {row.path for row in rows} - {""} == {path for path in found if not path.endswith("/weights")}
+    for row in rows[1:]:
+        assert found[row.path].shape[1:] == row.output
+        assert not row.path.rpartition("/")[2].rpartition("_")[2].isdigit(), "a name made up by Flax"

@@ -1,0 +1,156 @@
+"""Every registered model is what its card says, and the public face answers clearly."""
+
+import subprocess
+import sys
+
+import jax
+import pytest
+
+import zoo
+from zoo import measure
+
+# Published counts, each computed by at least one other implementation (torchvision, transformers, timm).
+PUBLISHED = {
+    "alexnet": 60_965_224,
+    "alexnet_one_tower": 61_100_840,
+    "lenet5": 61_706,
+    "mlp": 266_610,
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "resnet152": 60_192_808,
+    "resnet20": 269_722,
+    "resnet32": 464_154,
+    "resnet44": 658_586,
+    "resnet56": 853_018,
+    "resnet110": 1_727_962,
+    "vit_tiny_patch16": 5_717_416,
+    "vit_small_patch16": 22_050_664,
+    "vit_base_patch16": 86_567_656,
+    "vit_large_patch16": 304_326_632,
+    "vit_huge_patch14": 632_045_800,
+}
+CIFAR_STEM = {"stem_kernel": 3, "stem_stride": 1, "stem_pool": False, "classes": 10}
+PUBLISHED_VARIANTS = [
+    ("alexnet", {"towers": 1}, 62_378_344),
+    ("mlp", {"widths": (1000, 1000)}, 1_796_010),
+    ("mlp", {"widths": (30,)}, 23_860),
+    ("resnet18", CIFAR_STEM, 11_173_962),
+    ("resnet50", {"stride_in_3x3": True}, 25_557_032),
+    *((f"resnet{n}", {"shortcut": "B"}, PUBLISHED[f"resnet{n}"] + 2_752) for n in (20, 32, 44, 56, 110)),
+    ("vit_base_patch16", {"patch": 32}, 88_224_232),
+    ("vit_large_patch16", {"patch": 32}, 306_535_400),
+]
+
+
+@pytest.mark.parametrize("card", zoo.CARDS.values(), ids=zoo.CARDS)
+def test_card_tells_the_truth(card: zoo.Card) -> None:
+    out, variables = card.shapes()
+    assert out.shape == (2, *card.output)
+    assert sum(p.size for p in jax.tree.leaves(variables["params"])) == card.params
+    assert card.params == PUBLISHED.get(card.name, card.params)
+
+
+@pytest.mark.parametrize("card", zoo.CARDS.values(), ids=zoo.CARDS)
+def test_flops_on_the_card_agree_with_xla(card: zoo.Card) -> None:
+    """XLA leaves out multiplications by border zeros (at most 17 %) and adds elementwise work (at most 10 %)."""
+    model = card.make()
+    x = {name: jax.ShapeDtypeStruct((1, *shape), dtype) for name, (shape, dtype) in card.inputs.items()}
+    variables = card.shapes()[1]
+
+    def forward(variables: dict, x: dict) -> jax.Array:
+        return model.apply(variables, **x, train=False)
+
+    assert measure.count_flops(forward, variables, x) == card.flops
+    xla = jax.jit(forward).lower(variables, x).cost_analysis()["flops"]
+    assert 0.83 <= xla / card.flops <= 1.10
+
+
+def test_published_counts_are_of_registered_models() -> None:
+    assert set(PUBLISHED) <= set(zoo.CARDS)
+
+
+@pytest.mark.parametrize(("name", "fields", "params"), PUBLISHED_VARIANTS)
+def test_variants_have_their_published_size(name: str, fields: dict, params: int) -> None:
+    assert zoo.param_count(name, **fields) == params
+
+
+def test_catalogue_is_in_historical_order_and_described() -> None:
+    years = [card.year for card in zoo.CARDS.values()]
+    assert years == sorted(years)
+    assert years[0] == 1958
+    for card in zoo.CARDS.values():
+        assert card.idea.endswith(".")
+        assert card.paper.url.startswith("https://")
+
+
+def test_list_models_matches_shell_patterns() -> None:
+    assert zoo.list_models("vit_mini*") == ["vit_mini_patch2", "vit_mini_patch4", "vit_mini_patch8"]
+    assert zoo.list_models() == list(zoo.CARDS)
+
+
+def test_a_list_serves_as_a_tuple() -> None:
+    assert zoo.create("mlp", widths=[30]) == zoo.create("mlp", widths=(30,))  # a config read back from JSON
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "line"),
+    [
+        ("resnet19", {}, "unknown model 'resnet19': did you mean resnet"),
+        ("resnet20", {"clases": 10}, "resnet20: unknown field 'clases': did you mean classes?"),
+        ("resnet20", {"classes": 0}, "resnet: classes must be a positive integer, not 0"),
+        ("resnet20", {"classes": True}, "resnet: classes must be a positive integer, not True"),
+        ("resnet20", {"classes": 10.0}, "resnet: classes must be a positive integer, not 10.0"),
+        ("resnet20", {"shortcut": "C"}, "resnet: unknown shortcut 'C': choose from A, B, none"),
+        ("resnet20", {"widths": (16, 32)}, "resnet: widths must be 3 numbers, as depths is, not (16, 32)"),
+        ("resnet20", {"bottleneck": "no"}, "resnet: bottleneck must be True or False, not 'no'"),
+        ("resnet20", {"depths": ()}, "resnet: depths must be one number per stage, at least one, not ()"),
+        ("mlp", {"activation": "rleu"}, "mlp: unknown activation 'rleu': did you mean relu"),
+        ("mlp", {"dropout": -0.1}, "mlp: dropout must be at least 0 and below 1, not -0.1"),
+        ("mlp", {"dropout": 1.0}, "mlp: dropout must be at least 0 and below 1, not 1.0"),
+        ("mlp", {"widths": (300, -1)}, "mlp: widths must be a tuple of positive integers, not (300, -1)"),
+        ("alexnet", {"towers": 3}, "alexnet: towers must be a divisor of 32, not 3"),
+        ("vit_tiny_patch16", {"heads": 5}, "vit: heads must be a divisor of width 192, not 5"),
+        ("vit_tiny_patch16", {"width": 6, "positions": "sine"}, "vit: width must be a multiple of 4"),
+    ],
+)
+def test_a_wrong_name_or_value_is_one_line(name: str, fields: dict, line: str) -> None:
+    with pytest.raises(zoo.UserError) as error:
+        zoo.create(name, **fields)
+    assert str(error.value).startswith(line)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "line"),
+    [
+        ("lenet5", (1, 8, 8, 1), "lenet5 needs images of at least 16x16 pixels, not 8x8"),
+        ("alexnet", (1, 32, 224, 3), "alexnet needs images of at least 64x64 pixels, not 32x224"),
+        ("alexnet_one_tower", (1, 62, 63, 3), "alexnet_one_tower needs images of at least 63x63"),
+        ("alexnet_cifar", (1, 7, 7, 3), "alexnet_cifar needs images of at least 8x8"),
+        ("resnet20", (1, 64), "resnet takes images (batch, height, width, channels), not an array of shape (1, 64)"),
+        ("vit_mini_patch4", (1, 30, 32, 3), "vit: patch 4 does not divide an image of 30x32"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_one_line(name: str, shape: tuple[int, ...], line: str) -> None:
+    with pytest.raises(zoo.UserError) as error:
+        measure.param_count(zoo.create(name), {"x": (shape[1:], float)})
+    assert str(error.value).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("lenet5", 16), ("alexnet", 64), ("alexnet_one_tower", 63), ("alexnet_cifar", 8), ("resnet20", 1)]
+)
+def test_the_smallest_input_works(name: str, size: int) -> None:
+    assert measure.param_count(zoo.create(name), {"x": ((size, size, 2), float)}) > 0
+
+
+def test_import_is_light() -> None:
+    program = "import sys, zoo; print(sorted({'train', 'optax', 'orbax', 'matplotlib'} & set(sys.modules)))"
+    baseline = "import sys, jax, flax; print(sorted({'train', 'optax', 'orbax', 'matplotlib'} & set(sys.modules)))"
+    loaded, before = (
+        subprocess.run([sys.executable, "-c", p], capture_output=True, text=True, check=True).stdout
+        for p in (program, baseline)
+    )
+    assert loaded == before

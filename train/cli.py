@@ -1,0 +1,131 @@
+"""The command `zoo`. Each subcommand imports what it needs when it is called, so that help and lists come at once."""
+
+import sys
+from collections.abc import Sequence
+
+from train.interrupt import Stopped
+from zoo.errors import UserError, unknown
+
+USAGE = """\
+zoo: the executable history of deep learning
+
+  zoo list [PATTERN]        the models by year: paper, parameters, FLOPs, input
+  zoo show MODEL            one model: its card and a table of its layers
+  zoo configs [PATTERN]     the runs that come with the project
+  zoo train CONFIG          train; CONFIG is one of those names or a Python file
+  zoo train --resume RUN    go on with a run that stopped
+  zoo eval RUN              measure a trained run on validation and test
+  zoo timeline              train the line of image classifiers on digits and write the page
+  zoo bench [MODEL ...]     milliseconds a step, compile time, memory
+  zoo data                  which data sets are there and how to get others
+  zoo data prepare NAME     download and prepare a TFDS set, without TensorFlow where possible
+
+`zoo COMMAND --help` shows every option. Bad input is one line and exit code 2."""
+
+
+
+def _list(args: Sequence[str]) -> None:
+    from train import show
+
+    options = [arg for arg in args if arg.startswith("-")]
+    patterns = [arg for arg in args if not arg.startswith("-")]
+    if options not in ([], ["--json"]) or len(patterns) > 1:
+        raise UserError('usage: zoo list [PATTERN] [--json], for example zoo list "vit*"')
+    if options:
+        print(show.list_models_json(*patterns))
+    else:
+        show.emit(show.list_models(*patterns))
+
+
+def _show(args: Sequence[str]) -> None:
+    from train import show
+
+    if len(args) != 1 or args[0].startswith("-"):
+        raise UserError("usage: zoo show MODEL, for example zoo show resnet50")
+    show.emit(show.show(args[0]))
+
+
+def _configs(args: Sequence[str]) -> None:
+    from fnmatch import fnmatchcase
+
+    from train import configs
+
+    if len(args) > 1 or any(arg.startswith("-") for arg in args):
+        raise UserError('usage: zoo configs [PATTERN], for example zoo configs "mnist*"')
+    names = [name for name in configs.names() if fnmatchcase(name, args[0] if args else "*")]
+    if not names:
+        raise unknown("config", args[0], configs.names())
+    for name in names:
+        print(f"{name:<{max(map(len, names))}}  {configs.description(name)}")
+
+
+def _data(args: Sequence[str]) -> None:
+    from train.data import command
+
+    command.main(args)
+
+
+def _train(args: Sequence[str]) -> None:
+    from train import commands
+
+    commands.train_command(args)
+
+
+def _eval(args: Sequence[str]) -> None:
+    from train import commands
+
+    commands.eval_command(args)
+
+
+def _timeline(args: Sequence[str]) -> None:
+    from train import commands
+
+    commands.timeline_command(args)
+
+
+def _bench(args: Sequence[str]) -> None:
+    from train import bench
+
+    bench.main(args)
+
+
+COMMANDS = {
+    "list": _list,
+    "show": _show,
+    "configs": _configs,
+    "train": _train,
+    "eval": _eval,
+    "timeline": _timeline,
+    "bench": _bench,
+    "data": _data,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command; exits with 0, 2 for bad input, 1 for a run that diverged, 128 + signal for one stopped."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: Sequence[str]) -> int:
+    """`main` without the exit: the exit code."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0
+    try:
+        if argv[0] not in COMMANDS:
+            raise unknown("command", argv[0], COMMANDS)
+        COMMANDS[argv[0]](argv[1:])
+    except UserError as error:
+        return _say(error, 2)
+    except Stopped as error:
+        return _say(error, error.code)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `zoo list | head`
+        sys.stderr.close()
+    return 0
+
+
+def _say(error: Exception, code: int) -> int:
+    print(f"zoo: {error}", file=sys.stderr)
+    return code

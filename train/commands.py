@@ -1,0 +1,158 @@
+"""The commands that train or measure: train, eval, timeline, bench."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import flax
+import jax
+from rich.console import Console
+from rich.table import Table
+
+import train.run
+from train import configs, devices
+from train.arguments import parse, parse_experiment
+from train.assemble import assemble
+from train.checkpoints import Checkpoints
+from train.config import Experiment
+from train.evaluation import Evaluator
+from train.loop import fit
+from train.run import RUNS, Run
+from zoo.errors import UserError
+
+LINE = ("perceptron", "mlp", "lenet5", "alexnet", "resnet20", "vit")
+"""The image classifiers of the timeline, oldest first: the configs digits_<name>."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+    """Where and how a run is trained; nothing here changes its result."""
+
+    workdir: Path = RUNS
+    """Run folders are made in here: WORKDIR/<config>/<time>."""
+    coordinator: str | None = None
+    """HOST:PORT of the first process, when several train one model together."""
+    processes: int = 1
+    """How many processes train together."""
+    process: int = 0
+    """Which of them this one is; process 0 writes the run folder."""
+
+
+def train_command(args: Sequence[str]) -> None:
+    """`zoo train CONFIG …` or `zoo train --resume RUN`."""
+    if args and args[0] == "--resume":
+        if len(args) != 2:
+            raise UserError("zoo train --resume takes one run folder and no other option: the run keeps its config")
+        devices.use_compilation_cache()
+        run = train.run.load(args[1])
+        if train.run.read_summary(run.path):
+            raise UserError(f"{run.path} is finished: nothing to resume (zoo eval measures it)")
+        return _train(run, resume=True)
+    if not args or args[0] in ("-h", "--help"):
+        print(f"usage: zoo train CONFIG [OPTIONS] | zoo train --resume RUN\n\nconfigs: {', '.join(configs.names())}")
+        print("zoo train CONFIG --help shows every field of that config.")
+        return None
+    if args[0].startswith("-"):
+        raise UserError(f"the config comes first: zoo train CONFIG {' '.join(args)}")
+    name = Path(args[0]).stem
+    experiment, options = parse_experiment(
+        args[1:], prog=f"zoo train {args[0]}", default=configs.load(args[0]), options=TrainOptions
+    )
+    if options.coordinator:
+        devices.join_processes(options.coordinator, options.processes, options.process)
+    elif (options.processes, options.process) != (1, 0):
+        raise UserError("--processes and --process need --coordinator HOST:PORT")
+    devices.use_compilation_cache()
+    parts = assemble(experiment)
+    run = devices.agree(lambda: train.run.create(name, experiment, options.workdir).path)
+    return _train(Run(run, experiment, writes=jax.process_index() == 0), parts=parts)
+
+
+def _train(run: Run, *, parts=None, resume: bool = False) -> None:
+    console = Console(quiet=not run.writes)
+    summary = fit(run, parts or assemble(run.experiment), console, resume=resume)
+    test = summary["test"]
+    console.print(
+        f"{run.name}: test accuracy {100 * test['accuracy']:.2f} %, loss {test['loss']:.4f} "
+        f"({test['count']:,} examples) after {summary['steps']:,} steps, {summary['seconds']:.0f} s, in {run.path}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalOptions:
+    """Measure a trained run on its validation and test splits."""
+
+    checkpoint: Literal["last", "best"] = "last"
+    """`last`: the end of the run; `best`: the highest validation accuracy."""
+
+
+def eval_command(args: Sequence[str]) -> None:
+    """`zoo eval RUN`."""
+    path, options = _named(args, "RUN", EvalOptions, "zoo eval")
+    devices.use_compilation_cache()
+    run = train.run.load(path)
+    parts = assemble(run.experiment)
+    mesh = devices.make_mesh(run.experiment.data.batch)
+    state, extra = Checkpoints(run.checkpoints, read_only=True).restore(parts.abstract, options.checkpoint)
+    table = Table("split", "examples", "accuracy", "loss", title=f"{run.path}, step {int(state.step):,}")
+    for split in ("validation", "test"):
+        examples = getattr(parts.dataset, split)
+        if len(examples):
+            result = Evaluator(parts.task, examples, run.experiment.data, mesh)(state)
+            table.add_row(split, f"{result['count']:,}", f"{100 * result['accuracy']:.2f} %", f"{result['loss']:.4f}")
+    Console().print(table)
+
+
+@dataclasses.dataclass(frozen=True)
+class TimelineOptions:
+    """Train the line of image classifiers on digits under one budget; write the page and the picture."""
+
+    workdir: Path = RUNS
+    """Run folders are made here; the page is WORKDIR/timeline/index.html."""
+    fresh: bool = False
+    """Train all models again, also those that a finished run of the same config is there for."""
+
+
+def timeline_command(args: Sequence[str]) -> None:
+    """`zoo timeline`."""
+    from train.history import timeline
+    from train.history.page import write_page
+
+    options = parse(TimelineOptions, args, prog="zoo timeline")
+    devices.use_compilation_cache()
+    console = Console()
+    runs = []
+    for model in LINE:
+        name = f"digits_{model}"
+        experiment = configs.load(name)
+        run = None if options.fresh else _finished(options.workdir / name, experiment)
+        if run is None:
+            parts = assemble(experiment)
+            run = train.run.create(name, experiment, options.workdir)
+            fit(run, parts, console)
+        runs.append(run.path)
+    rows = timeline.gather(runs)
+    console.print(timeline.table(rows))
+    console.print(f"page: {write_page(rows, options.workdir / 'timeline')}", soft_wrap=True)
+
+
+def _finished(folder: Path, experiment: Experiment) -> Run | None:
+    """The newest finished run in `folder` of just this experiment with just these library versions."""
+    versions = {"jax": jax.__version__, "flax": flax.__version__}
+    for path in sorted((config.parent for config in folder.glob("*/config.json")), reverse=True):
+        summary = train.run.read_summary(path)
+        if summary and summary["versions"] == versions and train.run.load(path).experiment == experiment:
+            return Run(path, experiment)
+    return None
+
+
+def _named(args: Sequence[str], what: str, options: type, prog: str) -> tuple[str, object]:
+    """The one positional argument and the options of a command."""
+    if not args or args[0].startswith("-"):
+        if args and args[0] in ("-h", "--help"):
+            parse(options, ["--help"], prog=f"{prog} {what}")
+        raise UserError(f"{prog} needs a {what} first: {prog} {what} [OPTIONS]")
+    return args[0], parse(options, args[1:], prog=f"{prog} {what}")

@@ -1,0 +1,105 @@
+"""The pure heart of training: a State of arrays, a Task of three pure functions, one compiled program of n steps."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax import Array
+
+Metrics = dict[str, Array]
+
+
+@struct.dataclass
+class State:
+    """All that changes while training. Arrays only, so a checkpoint of it is the whole run."""
+
+    step: Array  # () int32; only `chunk` moves it
+    params: dict[str, Any]  # one entry per network: {"net"}, or {"gen", "disc"}
+    opt: dict[str, Any]  # one optax state per network that learns
+    vars: dict[str, Any]  # batch statistics and the like, one entry per network
+    aux: Any = ()  # private to one task: target network, replay, environments
+
+
+class Task(NamedTuple):
+    """One way of learning. Build it once: it is a static argument, and a new one compiles anew."""
+
+    init: Callable[[Array], State]  # key -> State
+    step: Callable[[State, Any, Array], tuple[State, Metrics]]  # State, batch, key -> State, {name: scalar}
+    evaluate: Callable[[State, Any], Metrics]  # State, batch with mask -> {name: sum, "count": n}
+
+
+class Source(Protocol):
+    """Where batches come from inside the compiled program; a pytree of arrays. See train.data.device."""
+
+    def plan(self, key: Array, step: Array, n: int) -> Any:
+        """What `fetch` needs for each of n steps from `step` on: leaves (n, ...)."""
+
+    def fetch(self, planned: Any) -> Any:
+        """The batch of one step."""
+
+
+def descend(
+    state: State,
+    name: str,
+    tx: optax.GradientTransformation,
+    loss_fn: Callable[[Any], tuple[Array, tuple[Any, Metrics]]],
+) -> tuple[State, Metrics]:
+    """One update of params[name]. `loss_fn(params) -> (loss, (vars, metrics))`; "loss" joins the metrics."""
+    (loss, (variables, metrics)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params[name])
+    updates, opt = tx.update(grads, state.opt[name], state.params[name])
+    new = state.replace(
+        params=state.params | {name: optax.apply_updates(state.params[name], updates)},
+        opt=state.opt | {name: opt},
+        vars=state.vars | {name: variables},
+    )
+    return new, {"loss": loss, **metrics}
+
+
+def chunk(task: Task, state: State, data: Source, key: Array, n: int) -> tuple[State, Metrics]:
+    """`n` steps as one scan; metrics have leaves (n,).
+
+    The randomness of a step depends on `key` and the step's number alone, so a run cut into other
+    chunks, or resumed, draws the same batches and noise.
+    """
+    order_key, noise_key = jax.random.split(key)
+
+    def body(state: State, planned: Any) -> tuple[State, Metrics]:
+        step_key = jax.random.fold_in(noise_key, state.step)
+        new, metrics = task.step(state, data.fetch(planned), step_key)
+        return new.replace(step=state.step + 1), metrics
+
+    return jax.lax.scan(body, state, data.plan(order_key, state.step, n), n)
+
+
+run_chunk = jax.jit(chunk, static_argnames=("task", "n"), donate_argnames="state")
+
+
+@partial(jax.jit, static_argnames=("task", "n", "how"), donate_argnames="states")
+def replicate(
+    task: Task, states: State, data: Source, keys: Array, n: int, how: Literal["vmap", "map"]
+) -> tuple[State, Metrics]:
+    """`chunk` for many seeds in one program: states and keys with a leading replica axis, data shared.
+
+    "vmap" advances all replicas together, "map" one after the other (same bits as alone, and no
+    grouped convolutions, which are slow on CPU). Metrics have leaves (replicas, n).
+    """
+
+    def one(replica: tuple[State, Array]) -> tuple[State, Metrics]:
+        return chunk(task, replica[0], data, replica[1], n)
+
+    return jax.vmap(one)((states, keys)) if how == "vmap" else jax.lax.map(one, (states, keys))
+
+
+@partial(jax.jit, static_argnames="task")
+def run_evaluate(task: Task, state: State, data: Source, planned: Any) -> Metrics:
+    """Sums of `task.evaluate` over all planned batches (leaves (n, ...)), in one program."""
+
+    def body(_: None, planned: Any) -> tuple[None, Metrics]:
+        return None, task.evaluate(state, data.fetch(planned))
+
+    _, sums = jax.lax.scan(body, None, planned)
+    return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), sums)

@@ -1,0 +1,149 @@
+"""Augmentation on the device, inside the compiled training step, each example with its own randomness.
+
+Images are float (B, H, W, C) in 0..1, before normalization, so that the fill of 0 is black. Labels are
+probabilities (B, classes).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from train.config import AUGMENTATIONS
+from zoo.errors import UserError, unknown
+
+
+class Operation(NamedTuple):
+    """One augmentation by its name in AUGMENTATIONS; strength in pixels or as alpha, 0 for flip, which has none."""
+
+    name: str
+    strength: float
+
+
+def parse(names: tuple[str, ...], image_shape: tuple[int, int, int] | None = None) -> tuple[Operation, ...]:
+    """("shift_2", "flip") -> operations for `augment`, in that order.
+
+    image_shape: (H, W, C), to refuse pixels that exceed the image; None skips that when data is not read yet.
+    Raises UserError for an unknown name, a strength that is missing, malformed or not positive.
+    """
+    return tuple(_parse_one(name, image_shape) for name in names)
+
+
+def _parse_one(text: str, image_shape: tuple[int, int, int] | None) -> Operation:
+    name, _, strength = (text, "", "") if text in AUGMENTATIONS else text.rpartition("_")
+    if name not in AUGMENTATIONS:
+        raise unknown("data.augment", text, AUGMENTATIONS)
+    if name == "flip":
+        if strength:
+            raise UserError(f"data.augment {text!r}: flip takes no strength, write 'flip'")
+        return Operation(name, 0)
+    number, kind = (
+        (float, "an alpha above 0") if name in ("mixup", "cutmix") else (int, "a whole number of pixels above 0")
+    )
+    try:
+        value = number(strength)
+    except ValueError:
+        value = 0
+    if not 0 < value < float("inf"):
+        raise UserError(f"data.augment {text!r}: {name} needs {kind}, such as '{name}_1'")
+    if number is int and image_shape and value >= min(image_shape[:2]):
+        raise UserError(f"data.augment {text!r}: must be smaller than the image, {image_shape[0]}×{image_shape[1]}")
+    return Operation(name, value)
+
+
+def augment(operations: tuple[Operation, ...], key: Array, x: Array, labels: Array) -> tuple[Array, Array]:
+    """Applies the operations in order; shapes and dtypes stay. The i-th draws from fold_in(key, i)."""
+    for position, (name, strength) in enumerate(operations):
+        x, labels = _FUNCTIONS[name](jax.random.fold_in(key, position), x, labels, strength)
+    return x, labels
+
+
+def _shift(key: Array, x: Array, labels: Array, pixels: int) -> tuple[Array, Array]:
+    """Moves each image by -pixels..pixels on either axis, black coming in: pad by `pixels`, crop at random."""
+    by = jax.random.randint(key, (2, len(x)), -pixels, pixels + 1)
+
+    # A gather of windows is slow on CPU. A product with a shifted identity is fast everywhere, and exact at
+    # full precision: each output is one pixel times one.
+    def shifted_identity(size: int, by: Array) -> Array:
+        place = jnp.arange(size)
+        return (place[:, None] - place == by[:, None, None]).astype(x.dtype)
+
+    rows, columns = shifted_identity(x.shape[1], by[0]), shifted_identity(x.shape[2], by[1])
+    x = jnp.einsum("bij,bjwc->biwc", rows, x, precision="highest")
+    return jnp.einsum("bij,bhjc->bhic", columns, x, precision="highest"), labels
+
+
+def _flip(key: Array, x: Array, labels: Array, _: float) -> tuple[Array, Array]:
+    """Mirrors left and right, each image with probability one half."""
+    flipped = jax.random.bernoulli(key, shape=(len(x), 1, 1, 1))
+    return jnp.where(flipped, x[:, :, ::-1], x), labels
+
+
+def _box(centre: Array, height: Array | int, width: Array | int, shape: tuple[int, ...]) -> Array:
+    """(B, H, W, 1) bool: inside boxes around centre (2, B), of height and width () or (B,), cut off at the edges."""
+
+    def within(size: int, middle: Array, length: Array | int) -> Array:
+        start = (middle - length // 2)[:, None]
+        place = jnp.arange(size)
+        return (place >= start) & (place < start + jnp.reshape(length, (-1, 1)))
+
+    rows, columns = within(shape[1], centre[0], height), within(shape[2], centre[1], width)
+    return (rows[:, :, None] & columns[:, None, :])[..., None]
+
+
+def _centre(key: Array, shape: tuple[int, ...]) -> Array:
+    """(2, B) int32: a pixel of each image, drawn evenly."""
+    sides = jnp.array(shape[1:3])[:, None]
+    return jax.random.randint(key, (2, shape[0]), 0, sides)
+
+
+def _cutout(key: Array, x: Array, labels: Array, pixels: int) -> tuple[Array, Array]:
+    """Blackens a square of side `pixels` around a random pixel, so part of it may fall outside.
+
+    DeVries and Taylor 2017, arXiv 1708.04552, section 3.2.
+    """
+    return jnp.where(_box(_centre(key, x.shape), pixels, pixels, x.shape), 0, x), labels
+
+
+def _partner(a: Array) -> Array:
+    """Each example's neighbour in the batch, which is as good as a random one since batches come shuffled."""
+    return jnp.roll(a, 1, axis=0)
+
+
+def _mixup(key: Array, x: Array, labels: Array, alpha: float) -> tuple[Array, Array]:
+    """Images and labels become λ · own + (1 - λ) · partner's, λ ~ Beta(alpha, alpha) for each example.
+
+    Zhang et al. 2017, arXiv 1710.09412, section 2.
+    """
+    share = jax.random.beta(key, alpha, alpha, (len(x),))
+
+    def mix(a: Array) -> Array:
+        own = share.reshape(-1, *(1,) * (a.ndim - 1)).astype(a.dtype)
+        return own * a + (1 - own) * _partner(a)
+
+    return mix(x), mix(labels)
+
+
+def _cutmix(key: Array, x: Array, labels: Array, alpha: float) -> tuple[Array, Array]:
+    """Pastes a box of the partner's image, of area (1 - λ) before the edges cut it off, λ ~ Beta(alpha, alpha).
+
+    Labels mix as the pixels finally do. Yun et al. 2019, arXiv 1905.04899, section 3.1.
+    """
+    share_key, centre_key = jax.random.split(key)
+    side = jnp.sqrt(1 - jax.random.beta(share_key, alpha, alpha, (len(x),)))
+    height, width = ((side * size).astype(jnp.int32) for size in x.shape[1:3])
+    pasted = _box(_centre(centre_key, x.shape), height, width, x.shape)
+    own = (1 - jnp.mean(pasted, axis=(1, 2))).astype(labels.dtype)
+    return jnp.where(pasted, _partner(x), x), own * labels + (1 - own) * _partner(labels)
+
+
+_FUNCTIONS: dict[str, Callable[[Array, Array, Array, float], tuple[Array, Array]]] = {
+    "shift": _shift,
+    "pad_crop": _shift,
+    "flip": _flip,
+    "cutout": _cutout,
+    "mixup": _mixup,
+    "cutmix": _cutmix,
+}

@@ -1,0 +1,64 @@
+"""What was decoded or counted once, kept between runs: uncompressed npz files in the user's cache folder.
+
+A file is used only when it carries the fingerprint of what it was made from, as that is now, and passes its checksums
+(zip keeps a CRC-32 of every array); anything else is built again and replaced, atomically.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+
+Arrays = dict[str, np.ndarray]
+
+
+def folder() -> Path:
+    """Where the zoo caches: $ZOO_CACHE_DIR, else the user's cache folder on this system."""
+    return Path(os.environ.get("ZOO_CACHE_DIR") or platformdirs.user_cache_dir("zoo"))
+
+
+def cached(name: str, fingerprint: list, build: Callable[[], Arrays]) -> Arrays:
+    """The arrays that `build` makes, read from the file for `name` when that was made from the same `fingerprint`.
+
+    A cache folder that cannot be written is no error: the arrays are then built each time.
+    """
+    readable = re.sub(r"[^\w.-]+", "-", name)[-80:]  # of a long path the end says most
+    path = folder() / "data" / f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.npz"
+    stamp = hashlib.sha256(json.dumps([name, fingerprint]).encode()).hexdigest()
+    arrays = _read(path, stamp)
+    if arrays is None:
+        arrays = build()
+        with contextlib.suppress(OSError):
+            _write(path, stamp, arrays)
+    return arrays
+
+
+def _read(path: Path, stamp: str) -> Arrays | None:
+    """The arrays in the file, or None where it is missing, damaged or made from something else."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["stamp"]) != stamp:
+                return None
+            return {name: file[name] for name in file.files if name != "stamp"}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):
+        return None
+
+
+def _write(path: Path, stamp: str, arrays: Arrays) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".unfinished")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, allow_pickle=False, stamp=np.array(stamp), **arrays)
+        os.replace(unfinished, path)
+    except BaseException:
+        os.unlink(unfinished)
+        raise

@@ -1,0 +1,83 @@
+"""What `zoo data` prints and `zoo data prepare NAME` does."""
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from train.data import embedded, tfds_read
+from zoo.errors import UserError
+
+TO_BE_HAD = {
+    "mnist": "28x28x1, 10 digits, 60,000 + 10,000; 11 MB",
+    "fashion_mnist": "28x28x1, 10 kinds of clothes, 60,000 + 10,000; 30 MB",
+    "kmnist": "28x28x1, 10 Japanese characters, 60,000 + 10,000; 21 MB",
+    "emnist/balanced": "28x28x1, 47 letters and digits, 112,800 + 18,800; 562 MB",
+    "cifar10": "32x32x3, 10 classes, 50,000 + 10,000; 170 MB",
+    "cifar100": "32x32x3, 100 classes, 50,000 + 10,000; 169 MB",
+}
+"""TFDS sets whose builders run without TensorFlow: image, classes, train + test images; bytes of the download."""
+
+
+def show(console: Console) -> None:
+    """Prints what is there, what can be had and how. Reads descriptions only, no records, and imports no TFDS."""
+    root = tfds_read.data_dir()
+    here = Table("name", "version", "images and classes", "examples", "on disk", title="Here", title_justify="left")
+    for name, read in embedded.EMBEDDED.items():
+        x, y = (whole := read()).x, whole.y
+        content = f"{_size(x.shape[1:])}, {y.max() + 1} classes"
+        here.add_row(name, embedded.VERSION, content, f"{len(x):,}, cut by the zoo", "embedded")
+    prepared = tfds_read.prepared(root)
+    for name, folders in prepared.items():
+        for folder in folders:
+            here.add_row(name, folder.name, *_describe(folder))
+    console.print(here)
+    had = Table("name", "images, classes, train + test; download", title="To be had", title_justify="left")
+    for name, content in TO_BE_HAD.items():
+        if name not in prepared:
+            had.add_row(name, content)
+    if had.row_count:
+        console.print(had)
+    console.print(
+        f"`zoo data prepare NAME` downloads one of these, or any other image classification set of TFDS, to {root}",
+        "(set TFDS_DATA_DIR for another place). `--data.name folder:PATH` reads your own PATH/CLASS/*.png.",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )
+
+
+def prepare(name: str, data_dir: Path | None, console: Console) -> None:
+    """Prepares a TFDS set and prints where it lies. Raises UserError with one line."""
+    from train.data import tfds_prepare
+
+    if name in embedded.EMBEDDED or name.startswith("folder:"):
+        raise UserError(f"{name} needs no preparation: train with --data.name {name}")
+    folder = tfds_prepare.prepare(name, data_dir)
+    _, examples, on_disk = _describe(folder)
+    root = tfds_read.data_dir() if data_dir is None else Path(data_dir).expanduser()
+    console.print(f"{folder} is ready: {examples}, {on_disk}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"train with --data.name {folder.parent.relative_to(root).as_posix()}", markup=False, highlight=False)
+    if root != tfds_read.data_dir():
+        console.print(f"after: export TFDS_DATA_DIR={root}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _size(shape: tuple) -> str:
+    return "x".join("?" if side in (None, "-1") else str(side) for side in shape)
+
+
+def _describe(folder: Path) -> tuple[str, str, str]:
+    """Images and classes, examples per split, and bytes on disk, of a prepared set."""
+    try:
+        info = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
+        features = json.loads((folder / "features.json").read_text(encoding="utf-8"))["featuresDict"]["features"]
+        splits = {split["name"]: sum(map(int, split.get("shardLengths", ()))) for split in info["splits"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"damaged ({type(error).__name__}): delete {folder} and prepare it again", "", ""
+    shapes = [f["image"].get("shape", {}).get("dimensions", ()) for f in features.values() if "image" in f]
+    classes = [f["classLabel"].get("numClasses", "?") for f in features.values() if "classLabel" in f]
+    labelled = f"{_size(shapes[0])}, {classes[0]} classes" if shapes and classes else "no labelled images"
+    bytes_on_disk = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    examples = ", ".join(f"{count:,} {split}" for split, count in splits.items())
+    return labelled, examples, f"{bytes_on_disk / 1e6:,.1f} MB {info.get('fileFormat', '')}".strip()

@@ -1,0 +1,56 @@
+"""Encoded bytes to uint8 arrays of one shape, by Pillow."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from zoo.errors import UserError
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""Pillow's name for so many channels."""
+
+
+def decode(encoded: bytes, channels: int) -> np.ndarray:
+    """Image file content (PNG, JPEG…) as uint8 (H, W, channels); grey is repeated, colours are mixed to grey.
+
+    Raises OSError, ValueError or SyntaxError where Pillow cannot read it.
+    """
+    with Image.open(io.BytesIO(encoded)) as image:
+        mode = MODES[channels]
+        pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def resize(x: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (H, W, C) to (size, size, C): bilinear, antialiased when it shrinks (Pillow's BILINEAR)."""
+    if x.shape[:2] == (size, size):
+        return x
+    pixels = np.asarray(Image.fromarray(x.squeeze(2) if x.shape[2] == 1 else x).resize((size, size), Image.BILINEAR))
+    return pixels.reshape(size, size, x.shape[2])
+
+
+def pad(x: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (H, W, C) to (size, size, C): zeros on all sides, the odd pixel below and on the right.
+
+    Raises UserError when the image is larger than `size`.
+    """
+    height, width = x.shape[:2]
+    if max(height, width) > size:
+        raise UserError(
+            f"an image of {height}x{width} does not fit into data.image_size={size}: choose a larger one or data.fit=resize"
+        )
+    top, left = (size - height) // 2, (size - width) // 2
+    return np.pad(x, ((top, size - height - top), (left, size - width - left), (0, 0)))
+
+
+FITS = {"resize": resize, "pad": pad}
+
+
+def bring(x: np.ndarray, shape: tuple[int, int, int], fit: str | None) -> np.ndarray:
+    """uint8 (H, W, C) to `shape`, square, by `fit`. Without one (None) it must have that shape, else ValueError."""
+    if x.shape == shape:
+        return x
+    if fit is None:
+        raise ValueError(f"its shape is {x.shape} where {shape} is expected")
+    return FITS[fit](x, shape[0])

@@ -1,0 +1,94 @@
+"""Where arrays live: the compilation cache, the mesh of devices, what is copied to each and what is cut."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import platformdirs
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from zoo.errors import UserError
+
+AXIS = "batch"
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs in the user's cache folder, unless JAX was told where already."""
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(platformdirs.user_cache_path("zoo") / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def join_processes(coordinator: str, processes: int, process: int) -> None:
+    """Make this process one of several, on one machine or many, that train one model together."""
+    if not 0 <= process < processes:
+        raise UserError(f"--process must be 0 to {processes - 1} with --processes {processes}, not {process}")
+    if jax.config.jax_platforms in (None, "", "cpu"):
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(coordinator, processes, process, initialization_timeout=60)
+    except RuntimeError as error:
+        raise UserError(f"cannot join {coordinator}: {str(error).splitlines()[0]}") from None
+
+
+def agree(make: Callable[[], Path]) -> Path:
+    """A path that the first process makes and all others learn."""
+    if jax.process_count() == 1:
+        return make()
+    path = make() if jax.process_index() == 0 else Path()
+    text = np.frombuffer(str(path).encode().ljust(4096), np.uint8)
+    return Path(bytes(multihost_utils.broadcast_one_to_all(text)).decode().rstrip())
+
+
+def make_mesh(batch: int) -> Mesh | None:
+    """All devices in a row, or None when there is just one. `batch` must divide among them."""
+    count = jax.device_count()
+    if batch % count:
+        raise UserError(f"data.batch {batch} does not divide among {count} devices: take a multiple of {count}")
+    return Mesh(np.array(jax.devices()), (AXIS,)) if count > 1 else None
+
+
+def batch_sharding(mesh: Mesh | None) -> NamedSharding | None:
+    """The first axis of a batch cut across the mesh."""
+    return None if mesh is None else NamedSharding(mesh, PartitionSpec(AXIS))
+
+
+def state_sharding(abstract: Any, mesh: Mesh | None, how: str) -> Any:
+    """Sharding for each leaf: a copy everywhere ("data"), or its longest divisible axis cut ("fsdp")."""
+
+    def one(leaf: jax.ShapeDtypeStruct) -> NamedSharding:
+        spec: list[str | None] = [None] * leaf.ndim
+        divisible = [axis for axis, size in enumerate(leaf.shape) if size % mesh.size == 0]
+        if how == "fsdp" and divisible:
+            spec[max(divisible, key=lambda axis: leaf.shape[axis])] = AXIS
+        return NamedSharding(mesh, PartitionSpec(*spec))
+
+    return None if mesh is None else jax.tree.map(one, abstract)
+
+
+def place(arrays: Any, mesh: Mesh | None, *axes: str | None) -> Any:
+    """Host arrays onto the devices, their leading `axes` cut as named (none: a copy everywhere)."""
+    if mesh is None:
+        return jax.tree.map(jax.numpy.asarray, arrays)
+    sharding = NamedSharding(mesh, PartitionSpec(*axes))
+    return jax.tree.map(lambda a: jax.make_array_from_callback(a.shape, sharding, lambda cut: a[cut]), arrays)
+
+
+def describe() -> str:
+    """One line on what this runs on, such as "cpu, 2 cores" or "8 x NVIDIA H200"."""
+    device = jax.devices()[0]
+    count = jax.device_count()
+    if device.platform == "cpu":
+        return f"cpu, {len(os.sched_getaffinity(0))} cores" + (f", {count} host devices" if count > 1 else "")
+    return f"{count} x {device.device_kind}" if count > 1 else device.device_kind
+
+
+def memory_limit() -> int:
+    """Bytes a data set may take on a device: a quarter of an accelerator's memory, 2 GiB on a CPU."""
+    stats = jax.devices()[0].memory_stats() or {}
+    return stats.get("bytes_limit", 8 << 30) // 4

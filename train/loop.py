@@ -1,0 +1,203 @@
+"""The host side of training: chunks, evaluation, checkpoints, logs. Host and device meet once per chunk."""
+
+import contextlib
+import datetime
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import flax
+import jax
+import numpy as np
+from rich.console import Console
+from tensorboardX import SummaryWriter
+
+from train import devices
+from train.assemble import Parts
+from train.checkpoints import Checkpoints
+from train.core import State, run_chunk
+from train.data.feed import DeviceFeed, StreamFeed, most_steps_ahead, streams
+from train.evaluation import Evaluator
+from train.interrupt import Stopped, Watch
+from train.progress import Bar
+from train.run import Run
+
+# A chunk should take about a second: long enough to hide the host, short enough to see and to stop.
+CHUNK_SECONDS = 1.0
+FLOPS_PER_SECOND = {"cpu": 5e10}  # what a training step roughly reaches; only the chunk's length depends on it
+ACCELERATOR_FLOPS_PER_SECOND = 2e13
+LONGEST_CHUNK = 200
+
+
+def chunk_steps(flops_per_step: int, eval_every_steps: int, most: int = LONGEST_CHUNK) -> int:
+    """Steps per chunk, from the work of a step and not from a clock, so that a run repeats to the bit."""
+    speed = FLOPS_PER_SECOND.get(jax.default_backend(), ACCELERATOR_FLOPS_PER_SECOND)
+    wanted = max(1, min(int(CHUNK_SECONDS * speed / flops_per_step), most, LONGEST_CHUNK))
+    pieces = -(-eval_every_steps // wanted)
+    return -(-eval_every_steps // pieces)
+
+
+def next_stop(step: int, steps: int, every: int, chunk: int) -> int:
+    """Where the chunk that starts at `step` ends: cut anew after each evaluation, never past one."""
+    since = step % every
+    return min(step - since + min((since // chunk + 1) * chunk, every), steps)
+
+
+class Loop:
+    """One run in progress. `fit` drives it; the State is handed from call to call, never kept here."""
+
+    def __init__(self, run: Run, parts: Parts, checkpoints: Checkpoints, watch: Watch) -> None:
+        self.run, self.parts, self.checkpoints, self.watch = run, parts, checkpoints, watch
+        self.experiment = experiment = run.experiment
+        self.mesh = devices.make_mesh(experiment.data.batch)
+        self.key = jax.random.key(experiment.seed)
+        self.sharding = devices.state_sharding(parts.abstract, self.mesh, experiment.shard)
+        most = LONGEST_CHUNK
+        if streams(parts.dataset.train, experiment.data):
+            most = most_steps_ahead(parts.dataset.train, experiment.data)
+        flops = 3 * parts.flops * experiment.data.batch  # backward costs about two forward passes
+        self.chunk = chunk_steps(flops, experiment.eval_every_steps, most)
+        self.programs: dict[int, Any] = {}
+        self.compile_seconds = 0.0
+        self.seconds_before = 0.0  # of the run before it was resumed
+        self.began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self.began
+
+    def begin(self, resume: bool) -> tuple[State, int]:
+        """The State to start from, its step; opens the data where that State left off."""
+        reader = None
+        if resume:
+            abstract = self.parts.abstract
+            if self.sharding is not None:
+                place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)  # noqa: E731
+                abstract = jax.tree.map(place, abstract, self.sharding)
+            state, extra = self.checkpoints.restore(abstract)
+            reader = extra["reader"]
+        else:
+            state = jax.jit(self.parts.task.init, out_shardings=self.sharding)(self.key)
+        step = int(state.step)
+        self.seconds_before = self.run.rewind(step) if resume else 0.0
+        self._open_data(reader)
+        return state, step
+
+    def _open_data(self, reader: Any) -> None:
+        data, split = self.experiment.data, self.parts.dataset.train
+        if streams(split, data):
+            self.feed = StreamFeed(split, data, self.experiment.seed, self.mesh, reader)
+        else:
+            self.feed = DeviceFeed(split, data.batch, self.mesh)
+        validation = self.parts.dataset.validation
+        self.validate = Evaluator(self.parts.task, validation, data, self.mesh) if len(validation) else None
+
+    def advance(self, state: State, step: int, stop: int) -> tuple[State, dict[str, np.ndarray]]:
+        """The State at step `stop` and each step's metrics. Raises Stopped for a loss that is not finite."""
+        n = stop - step
+        data = self.feed.take(n)
+        if n not in self.programs:
+            started = time.perf_counter()
+            program = jax.jit(
+                run_chunk.__wrapped__,
+                static_argnames=("task", "n"),
+                donate_argnames="state",
+                out_shardings=None if self.sharding is None else (self.sharding, None),
+            )
+            self.programs[n] = program.lower(self.parts.task, state, data, self.key, n).compile()
+            self.compile_seconds += time.perf_counter() - started
+        state, metrics = self.programs[n](state, data, self.key)
+        if stop < self.experiment.steps:
+            after = next_stop(stop, self.experiment.steps, self.experiment.eval_every_steps, self.chunk)
+            self.feed.read_ahead(after - stop)
+        metrics = {name: np.asarray(values) for name, values in metrics.items()}
+        bad = np.flatnonzero(~np.isfinite(metrics["loss"]))
+        if len(bad):
+            raise Stopped(self._epitaph(step + int(bad[0])), 1)
+        return state, metrics
+
+    def _epitaph(self, step: int) -> str:
+        self.checkpoints.wait()
+        steps = self.checkpoints.steps()
+        kept = f"the checkpoint of step {steps[-1]} in {self.run.path} is kept" if steps else "nothing was saved yet"
+        return f"the loss is not finite at step {step}; {kept}; a smaller optim.lr or optim.clip_norm may help"
+
+    def save(self, state: State, step: int, score: float) -> None:
+        self.checkpoints.save(state, step, score, self.feed.state)
+
+    def summary(self, state: State, validation: Mapping[str, float]) -> dict[str, Any]:
+        """What the run came to; the test split is touched here, once."""
+        experiment, parts = self.experiment, self.parts
+        test = Evaluator(parts.task, parts.dataset.test, experiment.data, self.mesh)(state)
+        return {
+            "name": self.run.name,
+            "model": experiment.model.name,
+            "dataset": experiment.data.name,
+            "steps": experiment.steps,
+            "examples": experiment.steps * experiment.data.batch,
+            "seed": experiment.seed,
+            "params": parts.params,
+            "flops": parts.flops,
+            "validation": dict(validation),
+            "test": test,
+            "seconds": round(self.seconds, 2),
+            "compile_seconds": round(self.compile_seconds, 2),
+            "device": devices.describe(),
+            "date": datetime.date.today().isoformat(),
+            "versions": {"jax": jax.__version__, "flax": flax.__version__},
+        }
+
+
+def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> dict[str, Any]:
+    """Train to the last step, from a fresh State or (`resume`) the last checkpoint; returns the summary.
+
+    Raises Stopped after Ctrl-C or SIGTERM (everything is saved) and for a loss that is not finite.
+    """
+    experiment = run.experiment
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(run)
+        checkpoints = stack.enter_context(contextlib.closing(Checkpoints(run.checkpoints)))
+        loop = Loop(run, parts, checkpoints, stack.enter_context(Watch()))
+        state, step = loop.begin(resume)
+        bar = stack.enter_context(Bar(console, run.name, step, experiment.steps))
+        events = stack.enter_context(SummaryWriter(str(run.path / "events"), write_to_disk=run.writes))
+        validation: dict[str, float] = {}
+        while step < experiment.steps:
+            stop = next_stop(step, experiment.steps, experiment.eval_every_steps, loop.chunk)
+            started, compiled = time.perf_counter(), loop.compile_seconds
+            state, metrics = loop.advance(state, step, stop)
+            speed = (stop - step) / (time.perf_counter() - started - loop.compile_seconds + compiled)
+            step = stop
+            means = {name: float(values.mean()) for name, values in metrics.items()}
+            _report(loop, bar, events, step, "train", means, speed)
+            at_evaluation = step % experiment.eval_every_steps == 0 or step == experiment.steps
+            if at_evaluation and loop.validate:
+                validation = loop.validate(state)
+                _report(loop, bar, events, step, "validation", validation, speed)
+            if at_evaluation or loop.watch.received:
+                loop.save(state, step, validation.get("accuracy", -means["loss"]))
+            if loop.watch.received and step < experiment.steps:
+                checkpoints.wait()
+                how = f"zoo train --resume {run.path}"
+                raise Stopped(f"stopped at step {step}; go on with: {how}", 128 + loop.watch.received)
+        checkpoints.wait()
+        if loop.validate and not validation:  # resumed after its last step
+            validation = loop.validate(state)
+        summary = loop.summary(state, validation)
+        run.log(step, "test", loop.seconds, **_scalars(summary["test"]))
+        run.summarize(summary)
+        return summary
+
+
+def _report(
+    loop: Loop, bar: Bar, events: SummaryWriter, step: int, split: str, metrics: Mapping[str, float], speed: float
+) -> None:
+    metrics = _scalars(metrics)
+    loop.run.log(step, split, loop.seconds, **metrics)
+    for name, value in metrics.items():
+        events.add_scalar(f"{split}/{name}", value, step)
+    bar.update(step, speed, {f"{split} {name}": value for name, value in metrics.items()})
+
+
+def _scalars(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name != "count"}

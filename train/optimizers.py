@@ -1,0 +1,189 @@
+"""Optimizers by name, through optax: the update rule, its schedule, and the regularizers that act on updates.
+
+Every step number in `Optim` counts steps of the loop (batches drawn). With accumulate=k, k steps make one
+update, and its rate is the schedule's at the first of them.
+"""
+
+import itertools
+import math
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from train.config import Optim
+from zoo.errors import UserError, unknown
+
+_NAMES = get_args(get_type_hints(Optim)["name"])
+_SCHEDULES = get_args(get_type_hints(Optim)["schedule"])
+_WHOLE = (int,)
+_REAL = (int, float)
+
+# field -> types, test, what is allowed
+_NUMBERS = {
+    "lr": (_REAL, lambda v: 0 < v < math.inf, "a number above 0"),
+    "momentum": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "b1": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "b2": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "weight_decay": (_REAL, lambda v: 0 <= v < math.inf, "a number from 0 up"),
+    "warmup_steps": (_WHOLE, lambda v: v >= 0, "a whole number from 0 up"),
+    "decay_factor": (_REAL, lambda v: 0 < v < 1, "between 0 and 1"),
+    "accumulate": (_WHOLE, lambda v: v >= 1, "a whole number from 1 up"),
+    "ema": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+}
+
+
+def validate(optim: Optim, steps: int) -> None:
+    """Raises UserError, one line naming the field, for a value that cannot work in a run of `steps` steps."""
+    if optim.name not in _NAMES:
+        raise unknown("optim.name", optim.name, _NAMES)
+    if optim.schedule not in _SCHEDULES:
+        raise unknown("optim.schedule", optim.schedule, _SCHEDULES)
+    for field, (types, test, allowed) in _NUMBERS.items():
+        value = getattr(optim, field)
+        if isinstance(value, bool) or not isinstance(value, types) or not test(value):
+            raise UserError(f"optim.{field} must be {allowed}, not {value!r}")
+    if optim.clip_norm is not None and not 0 < optim.clip_norm < math.inf:
+        raise UserError(f"optim.clip_norm must be a number above 0, or None for no clipping, not {optim.clip_norm!r}")
+    if optim.warmup_steps >= steps:
+        raise UserError(f"optim.warmup_steps must be below the {steps} steps of the run, not {optim.warmup_steps}")
+    if optim.accumulate > steps:
+        raise UserError(f"optim.accumulate must be at most the {steps} steps of the run, not {optim.accumulate}")
+    if optim.schedule == "one_cycle" and optim.warmup_steps:
+        raise UserError("optim.warmup_steps must be 0 with optim.schedule=one_cycle, which begins with its own rise")
+    if (optim.schedule == "steps") != bool(optim.decay_at):
+        raise UserError("optim.decay_at and optim.schedule=steps need each other: only one of them is given")
+    bounds = (optim.warmup_steps, *optim.decay_at, steps)
+    if any(a >= b for a, b in itertools.pairwise(bounds)):
+        between = f"between the {optim.warmup_steps} steps of warm-up and the {steps} of the run"
+        raise UserError(f"optim.decay_at must rise and lie {between}, not {optim.decay_at}")
+
+
+def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
+    """Learning rate at a step of the loop, 0 to `steps`.
+
+    With warm-up it is lr · step / warmup_steps first (Goyal et al. 2017, arXiv 1706.02677, section 2.2).
+    After it, t counting steps since its end and T being what then remains of `steps`:
+    constant      lr
+    steps         lr · decay_factor ** (milestones of `decay_at` reached)
+    cosine        lr · ½(1 + cos(π t / T)), zero at `steps` (Loshchilov and Hutter 2016, arXiv 1608.03983, eq. 5)
+    one_cycle     straight lines from lr/25 to lr at 30 % of `steps`, back at 85 %, down to lr/250,000 at the
+                  end (Smith and Topin 2017, arXiv 1708.07120, with the defaults of optax's linear one-cycle)
+    inverse_sqrt  lr · √(w / (w + t)), w = warmup_steps or 1 (Vaswani et al. 2017, section 5.3)
+    """
+    warmup, remaining = optim.warmup_steps, steps - optim.warmup_steps
+    match optim.schedule:
+        case "constant":
+            after = optax.constant_schedule(optim.lr)
+        case "steps":
+            scales = {at - warmup: optim.decay_factor for at in optim.decay_at}
+            after = optax.piecewise_constant_schedule(optim.lr, scales)
+        case "cosine":
+            after = optax.cosine_decay_schedule(optim.lr, remaining)
+        case "one_cycle":
+            after = _one_cycle(optim.lr, steps)
+        case "inverse_sqrt":
+            after = _inverse_sqrt(optim.lr, max(warmup, 1))
+    if not warmup:
+        return after
+    return optax.join_schedules([optax.linear_schedule(0.0, optim.lr, warmup), after], [warmup])
+
+
+def _one_cycle(lr: float, steps: int) -> optax.Schedule:
+    # optax's own divides by zero when a leg has no whole step, as in a run of two steps.
+    corners = np.array([0, 0.3, 0.85, 1]) * steps
+    shares = np.array([1, 25, 1, 1e-4]) / 25
+    return lambda step: lr * jnp.interp(step, corners, shares)
+
+
+def _inverse_sqrt(lr: float, width: int) -> optax.Schedule:
+    # join_schedules evaluates this before its turn as well, at negative steps.
+    return lambda step: lr * jnp.sqrt(width / (width + jnp.maximum(step, 0)))
+
+
+def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
+    """The whole update: clip, L2 decay, rule with schedule, average of the weights; then accumulation around it.
+
+    Decay acts on the leaves named `kernel` only: not on biases, the scales and shifts of normalizations,
+    position tables or class tokens. Call `validate` first; values are not checked here. All leaves of
+    the state are arrays, so it can be donated, scanned over and saved.
+    """
+
+    schedule = make_schedule(optim, steps)
+
+    def rate(update: Array) -> Array:
+        return schedule(update * optim.accumulate)
+
+    parts = []
+    if optim.clip_norm is not None:
+        parts.append(optax.clip_by_global_norm(optim.clip_norm))
+    if optim.weight_decay and optim.name != "adamw":
+        # Before the rule: added after it, decay would not be turned into a descent and weights would grow.
+        parts.append(optax.add_decayed_weights(optim.weight_decay, mask=_kernels))
+    parts.append(_rule(optim, rate))
+    if optim.ema:
+        parts.append(_average_weights(optim.ema))
+    transformation = optax.chain(*parts)
+    if optim.accumulate > 1:
+        return optax.MultiSteps(transformation, optim.accumulate).gradient_transformation()
+    return transformation
+
+
+def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
+    """Constants that `Optim` does not name are optax's defaults."""
+    match optim.name:
+        case "sgd":
+            return optax.sgd(rate)
+        case "momentum" | "nesterov":
+            return optax.sgd(rate, optim.momentum, nesterov=optim.name == "nesterov")
+        case "adam":
+            return optax.adam(rate, optim.b1, optim.b2)
+        case "adamw":
+            return optax.adamw(rate, optim.b1, optim.b2, weight_decay=optim.weight_decay, mask=_kernels)
+        case _:
+            return {"adagrad": optax.adagrad, "adadelta": optax.adadelta, "rmsprop": optax.rmsprop}[optim.name](rate)
+
+
+def _kernels(params: Any) -> Any:
+    """True for each leaf that decays: linen calls the weight of a dense or convolutional layer `kernel`."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: getattr(path[-1], "key", None) == "kernel", params)
+
+
+class WeightAverage(NamedTuple):
+    """State of the average of the weights: updates so far, () int32, and the average, shaped like the weights."""
+
+    count: Array
+    params: Any
+
+
+def _average_weights(decay: float) -> optax.GradientTransformation:
+    """Leaves updates alone; keeps the debiased exponential moving average of the weights they lead to.
+
+    average_t = Σ_i decay^(t-i) · weights_i / Σ_i decay^(t-i), i = 1…t: the debiasing of Kingma and Ba 2014
+    (section 3), so that the random initial weights do not linger in a short run.
+    """
+
+    def init(params: Any) -> WeightAverage:
+        # A copy: the state is donated, and one buffer cannot be given away twice.
+        return WeightAverage(jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, params))
+
+    def update(updates: Any, state: WeightAverage, params: Any = None) -> tuple[Any, WeightAverage]:
+        count = state.count + 1
+        share = (1 - decay) / -jnp.expm1(count * math.log(decay))
+        params = optax.apply_updates(params, updates)
+        average = jax.tree.map(lambda old, new: old + (share * (new - old)).astype(old.dtype), state.params, params)
+        return updates, WeightAverage(count, average)
+
+    return optax.GradientTransformation(init, update)
+
+
+def ema_params(opt_state: Any) -> Any | None:
+    """The averaged weights held in an optimizer's state; None if it keeps no average (ema=0).
+
+    Before the first update they are the initial weights.
+    """
+    nodes = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, WeightAverage))
+    return next((node.params for node in nodes if isinstance(node, WeightAverage)), None)

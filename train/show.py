@@ -1,0 +1,133 @@
+"""`zoo list` and `zoo show`: the catalogue as a table by year, and one card in prose with its layers."""
+
+import dataclasses
+import json
+from typing import Any
+
+import jax.numpy as jnp
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+import zoo
+from zoo import measure
+from zoo.cards import Card
+from zoo.errors import unknown
+
+LEAN = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}  # fits 80 columns
+PIPE_WIDTH = 10_000  # columns when the output is no terminal: a line is then as long as it needs to be
+
+
+def human(number: float | None) -> str:
+    """61706 -> "61,706", 825000 -> "0.83 M", 4.1e9 -> "4.1 G"; None -> "–"."""
+    if number is None:
+        return "–"
+    if number < 1e5:
+        return f"{number:,.0f}"
+    scale, unit = next(((s, u) for s, u in ((1e15, "P"), (1e12, "T"), (1e9, "G")) if number >= s), (1e6, "M"))
+    value = number / scale
+    return f"{value:.{2 if value < 0.995 else 1 if value < 99.95 else 0}f} {unit}"
+
+
+def list_models(pattern: str = "*") -> Table:
+    """The models whose name matches a shell pattern, oldest first. No match raises UserError."""
+    table = Table(**LEAN)
+    table.add_column("year", no_wrap=True)
+    table.add_column("name", no_wrap=True)
+    table.add_column("paper")
+    for head in ("params", "FLOPs"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("input", no_wrap=True)
+    for card in _matching(pattern):
+        shapes = ", ".join(_shape(shape) for shape, _ in card.inputs.values())
+        table.add_row(str(card.year), card.name, Text(_short(card)), human(card.params), human(card.flops), shapes)
+    return table
+
+
+def list_models_json(pattern: str = "*") -> str:
+    """The same models as a JSON array of objects, figures exact."""
+    entries = [
+        {
+            "name": card.name,
+            "family": card.family,
+            "year": card.year,
+            "paper": {**dataclasses.asdict(card.paper), "url": card.paper.url},
+            "idea": card.idea,
+            "params": card.params,
+            "flops": card.flops,
+            "inputs": {name: {"shape": shape, "dtype": _dtype(dtype)} for name, (shape, dtype) in card.inputs.items()},
+            "output": card.output,
+            "departs": card.departs,
+        }
+        for card in _matching(pattern)
+    ]
+    return json.dumps(entries, indent=2, ensure_ascii=False)
+
+
+def show(name: str) -> Group:
+    """The card called `name` in prose, then its layers: path, type, output shape, parameters, FLOPs.
+
+    Shapes and FLOPs are those of one example of the card's input size. An unknown name raises UserError.
+    """
+    card = zoo.card(name)
+    parts: list[RenderableType] = [
+        Text(f"{card.name}, {card.year}", style="bold"),
+        Text(f"{card.paper.authors}: {card.paper.title}. {card.paper.venue}. {card.paper.url}"),
+        Text(f"\n{card.idea}\n"),
+        Text(
+            f"Takes {_inputs(card)}, gives {_shape(card.output)}. {card.params:,} parameters; "
+            f"{human(card.flops)} FLOPs for one example forward (a multiply-add counts as 2)."
+        ),
+    ]
+    if card.departs:
+        parts.append(Text(f"Differs from the paper: {card.departs}"))
+    fields = ", ".join(f"{f.name}={getattr(card.config, f.name)!r}" for f in dataclasses.fields(card.config))
+    parts.append(Text(f'Fields for zoo.create("{card.name}", …): {fields}'))
+    return Group(*parts, _layers(card))
+
+
+def emit(renderable: RenderableType) -> None:
+    """Print to standard output: to the terminal's width, or in a pipe as plain lines that cut nothing."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPE_WIDTH)
+    console.print(renderable)
+
+
+def _matching(pattern: str) -> list[Card]:
+    names = zoo.list_models(pattern)
+    if not names:
+        raise unknown("model", pattern, zoo.CARDS)
+    return [zoo.card(name) for name in names]
+
+
+def _layers(card: Card) -> Table:
+    table = Table(**LEAN)
+    for head in ("layer", "type", "output"):
+        table.add_column(head, no_wrap=head != "layer", overflow="fold")
+    for head in ("parameters", "FLOPs"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for path, kind, shape, params, flops in measure.layer_table(card.make(), card.inputs):
+        table.add_row(Text(path or "(the model)"), kind, _shape(shape), human(params), human(flops))
+    return table
+
+
+def _short(card: Card) -> str:
+    """Authors as a reader cites them, and the year: "K. He, X. Zhang, S. Ren, J. Sun" -> "He et al. 2015"."""
+    surnames = [
+        " ".join(word for word in author.split() if not word.endswith(".")) for author in card.paper.authors.split(",")
+    ]
+    return f"{surnames[0]} et al. {card.year}" if len(surnames) > 2 else f"{' and '.join(surnames)} {card.year}"
+
+
+def _inputs(card: Card) -> str:
+    return ", ".join(f"{name} {_shape(shape)} {_dtype(dtype)}" for name, (shape, dtype) in card.inputs.items())
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "scalar"
+
+
+def _dtype(dtype: Any) -> str:
+    return jnp.dtype(dtype).name
