@@ -44,7 +44,7 @@ def _one_line(box: str) -> str:
     message = " ".join(sections[0]).rstrip(".")
     rest = " ".join(text for section in sections[1:] for text in section)
     near = [option for option in re.findall(r"(?<![\w-])--[a-z][\w.-]*", rest) if option != "--help"]
-    near = [option for option in dict.fromkeys(near) if option not in message]
+    near = [option for option in dict.fromkeys(near) if option not in re.split(r"[\s,]", message)]
     return f"{message}: did you mean {' or '.join(near[:3])}?" if near else message
 
 

@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import orbax.checkpoint as ocp
 
 from train.core import State
@@ -20,7 +19,7 @@ class Checkpoints:
         keep = ocp.checkpoint_managers
         self._manager = ocp.CheckpointManager(
             folder.absolute(),
-            item_names=("state", "extra"),
+            item_handlers={"state": ocp.StandardCheckpointHandler(), "extra": ocp.JsonCheckpointHandler()},
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=keep.AnyPreservationPolicy(
                     [keep.LatestN(1), keep.BestN(get_metric_fn=lambda m: m["score"], n=1)]
@@ -58,18 +57,26 @@ class Checkpoints:
         extras = {step: self._manager.restore(step, args=read_extra).extra for step in steps}
         step = steps[-1] if which == "last" else max(steps, key=lambda step: extras[step]["score"])
         try:
+            self._compare(abstract, step)
             args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
             state = self._manager.restore(step, args=args).state
-        except (ValueError, KeyError, TypeError) as error:
-            reason = str(error).splitlines()[0][:200]
-            raise UserError(f"checkpoint {self.folder / str(step)} is of another model or config: {reason}") from None
-        except Exception as error:
+        except UserError:
+            raise
+        except Exception as error:  # whatever the file system or a damaged file gives
             reason = str(error).splitlines()[0][:200]
             raise UserError(f"checkpoint {self.folder / str(step)} cannot be read: {reason}") from None
-        shapes = jax.tree.map(lambda leaf: leaf.shape, (abstract, state), is_leaf=lambda leaf: hasattr(leaf, "shape"))
-        if shapes[0] != shapes[1]:
-            raise UserError(f"checkpoint {self.folder / str(step)} is of another model or config: shapes differ")
         return state, extras[step]
+
+    def _compare(self, abstract: State, step: int) -> None:
+        """Raise UserError where the saved arrays are not those of `abstract`."""
+        saved, wanted = _shapes(self._manager.item_metadata(step).state), _shapes(abstract)
+        for name in sorted(saved.keys() | wanted.keys()):
+            if saved.get(name) != wanted.get(name):
+                there, here = saved.get(name, "not there"), wanted.get(name, "not there")
+                raise UserError(
+                    f"checkpoint {self.folder / str(step)} is of another model or config: "
+                    f"{name} is {there} in the checkpoint, {here} in the config"
+                )
 
     def close(self) -> None:
         self._manager.close()
@@ -81,3 +88,8 @@ class Checkpoints:
             kept = self.steps()
             older = f"; step {kept[-1]} is kept" if kept else ""
             raise UserError(f"{what} ({str(error).splitlines()[0][:160]}){older}") from None
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    flat = ocp.tree.to_flat_dict(tree, sep="/")
+    return {name: tuple(leaf.shape) for name, leaf in flat.items() if hasattr(leaf, "shape")}

@@ -32,7 +32,8 @@ class Data:
     """How `image_size` is reached: `resize` (bilinear) or `pad` with the background (zeros) on all sides."""
     augment: tuple[str, ...] = ()
     """Applied on the device in this order, training only, written name or name_strength:
-    shift_2 (pixels), pad_crop_4 (pixels), flip, cutout_8 (pixels), mixup_0.2 (alpha), cutmix_1 (alpha)."""
+    shift_2 (pixels; pad_crop_2 is the same by another name), flip, cutout_8 (pixels), mixup_0.2 (alpha),
+    cutmix_1 (alpha)."""
     normalize: bool = True
     """Subtract the training set's mean and divide by its standard deviation, channel by channel."""
     validation: float = 0.1

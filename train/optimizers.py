@@ -53,9 +53,12 @@ def validate(optim: Optim, steps: int) -> None:
     if optim.accumulate > steps:
         raise UserError(f"optim.accumulate must be at most the {steps} steps of the run, not {optim.accumulate}")
     if optim.schedule == "one_cycle" and optim.warmup_steps:
-        raise UserError("optim.warmup_steps must be 0 with optim.schedule=one_cycle, which begins with its own rise")
-    if (optim.schedule == "steps") != bool(optim.decay_at):
-        raise UserError("optim.decay_at and optim.schedule=steps need each other: only one of them is given")
+        own = "optim.schedule=one_cycle, which begins with its own rise"
+        raise UserError(f"optim.warmup_steps must be 0 with {own}, not {optim.warmup_steps}")
+    if optim.decay_at and optim.schedule != "steps":
+        raise UserError(f"optim.decay_at {optim.decay_at} needs optim.schedule=steps, not {optim.schedule}")
+    if optim.schedule == "steps" and not optim.decay_at:
+        raise UserError("optim.schedule=steps needs optim.decay_at, the steps at which the rate falls")
     bounds = (optim.warmup_steps, *optim.decay_at, steps)
     if any(a >= b for a, b in itertools.pairwise(bounds)):
         between = f"between the {optim.warmup_steps} steps of warm-up and the {steps} of the run"
@@ -93,7 +96,7 @@ def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
 
 
 def _one_cycle(lr: float, steps: int) -> optax.Schedule:
-    # optax's own divides by zero when a leg has no whole step, as in a run of two steps.
+    # optax's own rounds the corners down to whole steps, and in a run of a few steps never reaches the peak.
     corners = np.array([0, 0.3, 0.85, 1]) * steps
     shares = np.array([1, 25, 1, 1e-4]) / 25
     return lambda step: lr * jnp.interp(step, corners, shares)

@@ -132,9 +132,18 @@ class ViT(nn.Module):
             token = self.param("token", ZEROS, (1, 1, width)).astype(x.dtype)
             x = jnp.concatenate([jnp.broadcast_to(token, (b, 1, width)), x], axis=1)
         if self.cfg.positions == "learned":
-            table = self.param("positions", nn.initializers.normal(0.02), (1, x.shape[1], width))
-            x = x + table
+            x = x + self.position_table(x.shape[1])
         return x
+
+    def position_table(self, tokens: int) -> Array:
+        """The trained positions (1, T, D), made for the input that `init` saw."""
+        if self.has_variable("params", "positions"):
+            known = self.get_variable("params", "positions").shape[1]
+            if known != tokens:
+                raise UserError(
+                    f"vit: {tokens} tokens but {known} positions; zoo.vit.resample_positions fits the table"
+                )
+        return self.param("positions", nn.initializers.normal(0.02), (1, tokens, self.cfg.width))
 
 
 def sine_positions(grid: tuple[int, int], width: int) -> Array:

@@ -119,4 +119,6 @@ def test_evaluation_leaves_the_state_alone_and_training_moves_batch_statistics()
     run_evaluate(TASK, before, DATA, DATA.sweep())
     assert_equal(kept, before)
     after, _ = run_chunk(TASK, before, DATA, KEY, 1)
-    assert not np.array_equal(kept.vars["net"]["batch_stats"]["norm"]["mean"], after.vars["net"]["batch_stats"]["norm"]["mean"])
+    assert not np.array_equal(
+        kept.vars["net"]["batch_stats"]["norm"]["mean"], after.vars["net"]["batch_stats"]["norm"]["mean"]
+    )

@@ -170,6 +170,12 @@ def test_page_survives_hostile_names_and_missing_figures(tmp_path: Path) -> None
     assert EVIL in page.text
 
 
+def test_page_without_figures_says_so(tmp_path: Path) -> None:
+    page = Page(write_page(gather([run_folder(tmp_path, "resnet20", None)], CARDS), tmp_path / "out"))
+    assert "No run has a test accuracy." in page.text
+    assert not {"comparison-plot", "curves-plot"} & {attrs.get("id") for _, attrs in page.elements}
+
+
 def test_page_refuses_to_compare_data_sets(tmp_path: Path) -> None:
     runs = [run_folder(tmp_path, "resnet20", 0.9), run_folder(tmp_path, "plain20", 0.9, dataset="mnist")]
     with pytest.raises(UserError, match="on 2: digits, mnist"):

@@ -48,7 +48,7 @@ def test_list_as_json_is_exact() -> None:
 
 @pytest.mark.parametrize("listing", [list_models, list_models_json])
 def test_a_pattern_without_match_offers_names(listing: object) -> None:
-    with pytest.raises(UserError, match="did you mean .*resnet50"):
+    with pytest.raises(UserError, match=r"did you mean .*resnet50"):
         listing("resnet5O")
 
 

@@ -1,6 +1,5 @@
 """Layers equal XLA's own, in value, gradient and every transformation; normalization equals the paper's formula."""
 
-import itertools
 from functools import partial
 
 import jax
@@ -70,3 +69,74 @@ def test_convolution_under_every_transformation(case: tuple) -> None:
         return forward, curvature, seeds, examples
 
     close(jax.jit(partial(everything, conv.apply))(), jax.jit(partial(everything, reference))(), 1e-4)
+
+
+def test_convolution_keeps_half_precision() -> None:
+    conv, variables, x, _ = build(CASES[0])
+    half = jax.tree.map(lambda a: a.astype(jnp.bfloat16), (variables, x))
+    y, grads = jax.jit(jax.value_and_grad(lambda v, x: conv.apply(v, x).sum()))(*half)
+    assert {a.dtype for a in jax.tree.leaves((y, grads))} == {jnp.dtype(jnp.bfloat16)}
+    assert jax.eval_shape(conv.apply, half[0], x).dtype == jnp.float32  # promotion of input and parameters
+
+
+def test_gradient_inside_a_scan_has_only_canonical_convolutions() -> None:
+    """On a CPU any other order of axes falls back to code that is up to 100 times slower."""
+    x, kernel = jnp.ones((2, 8, 8, 4)), jnp.ones((3, 3, 4, 4))
+    loss = jax.grad(lambda x, k: convolution(x, k, (1, 1), ((1, 1), (1, 1))).sum(), (0, 1))
+    text = jax.jit(lambda: jax.lax.scan(lambda c, _: (jax.tree.map(jnp.add, c, loss(*c)), None), (x, kernel), length=2))
+    labels = [line.split("dim_labels=")[1].split(",")[0] for line in hlo(text).splitlines() if "dim_labels=" in line]
+    assert labels
+    assert set(labels) == {"b01f_01io->b01f"}
+
+
+def hlo(f: object) -> str:
+    return f.lower().compile().as_text()
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "padding"), [(2, 2, 0), (3, 2, 1), (3, 2, ((0, 1), (0, 1))), ((2, 3), (1, 2), "SAME")]
+)
+def test_pooling_equals_linen(window: object, stride: object, padding: object) -> None:
+    x = jax.random.normal(KEY, (2, 9, 8, 3))
+    both = [(n, n) if isinstance(n, int) else n for n in (window, stride)]
+    border = pads(padding, (9, 8), *both)
+    for ours, linen in ((max_pool, nn.max_pool), (avg_pool, nn.avg_pool)):
+        run = lambda f: jax.jit(jax.value_and_grad(lambda x: jnp.sum(jnp.sin(f(x)))))(x)  # noqa: E731
+        close(run(lambda x: ours(x, window, stride, padding)), run(lambda x: linen(x, *both, border)))  # noqa: B023
+
+
+def test_elements_that_tie_share_the_gradient_of_their_maximum() -> None:
+    x = jnp.zeros((1, 2, 2, 1))
+    np.testing.assert_array_equal(jax.grad(lambda x: max_pool(x, 2, 2).sum())(x).sum(), 1.0)
+    x = jnp.array([[[[3.0], [1.0]], [[3.0], [2.0]]]])
+    np.testing.assert_array_equal(jax.grad(lambda x: max_pool(x, 2, 2).sum())(x).ravel(), [0.5, 0, 0.5, 0])
+
+
+def test_pooling_keeps_half_precision() -> None:
+    x = jnp.ones((1, 4, 4, 2), jnp.bfloat16)
+    assert max_pool(x, 3, 2, 1).dtype == avg_pool(x, 3, 2, 1).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("size", [1, 4, 5])
+def test_response_normalization_is_the_paper_s_sum(size: int) -> None:
+    x = np.asarray(jax.random.normal(KEY, (2, 3, 2, 7)))
+    expected = np.empty_like(x)
+    for i in range(7):
+        low, high = max(0, i - size // 2), min(6, i + (size - 1) // 2)
+        expected[..., i] = x[..., i] / (2 + 0.3 * np.square(x[..., low : high + 1]).sum(-1)) ** 0.75
+    close(local_response_norm(jnp.asarray(x), size, 0.3, 0.75, 2.0), expected)
+
+
+def test_drop_path_drops_whole_examples_and_keeps_the_mean() -> None:
+    x = jnp.ones((4000, 2, 3))
+    y = DropPath(0.25).apply({}, x, train=True, rngs={"dropout": KEY})
+    np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1, :1], y.shape))
+    np.testing.assert_allclose(np.unique(y), [0, 4 / 3], rtol=1e-6)
+    assert abs(float(y.mean()) - 1) < 0.05
+    np.testing.assert_array_equal(DropPath(0.25).apply({}, x, train=False), x)
+
+
+def test_attention_is_the_softmax_of_scaled_products() -> None:
+    q, k, v = jax.random.normal(KEY, (3, 2, 5, 3, 4))
+    weights = jax.nn.softmax(jnp.einsum("bqhd,bkhd->bhqk", q, k) / 2)
+    close(attention(q, k, v), jnp.einsum("bhqk,bkhd->bqhd", weights, v))

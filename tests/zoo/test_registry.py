@@ -140,17 +140,17 @@ def test_an_input_that_does_not_fit_is_one_line(name: str, shape: tuple[int, ...
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), [("lenet5", 16), ("alexnet", 64), ("alexnet_one_tower", 63), ("alexnet_cifar", 8), ("resnet20", 1)]
+    ("name", "size"),
+    [("lenet5", 16), ("alexnet", 64), ("alexnet_one_tower", 63), ("alexnet_cifar", 8), ("resnet20", 1)],
 )
 def test_the_smallest_input_works(name: str, size: int) -> None:
     assert measure.param_count(zoo.create(name), {"x": ((size, size, 2), float)}) > 0
 
 
 def test_import_is_light() -> None:
-    program = "import sys, zoo; print(sorted({'train', 'optax', 'orbax', 'matplotlib'} & set(sys.modules)))"
-    baseline = "import sys, jax, flax; print(sorted({'train', 'optax', 'orbax', 'matplotlib'} & set(sys.modules)))"
-    loaded, before = (
-        subprocess.run([sys.executable, "-c", p], capture_output=True, text=True, check=True).stdout
-        for p in (program, baseline)
+    program = (
+        "import sys, jax, flax; before = set(sys.modules); import zoo; "
+        "print(sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
     )
-    assert loaded == before
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "['zoo']"

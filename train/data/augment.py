@@ -64,13 +64,12 @@ def _shift(key: Array, x: Array, labels: Array, pixels: int) -> tuple[Array, Arr
     """Moves each image by -pixels..pixels on either axis, black coming in: pad by `pixels`, crop at random."""
     by = jax.random.randint(key, (2, len(x)), -pixels, pixels + 1)
 
-    # A gather of windows is slow on CPU. A product with a shifted identity is fast everywhere, and exact at
-    # full precision: each output is one pixel times one.
-    def shifted_identity(size: int, by: Array) -> Array:
-        place = jnp.arange(size)
-        return (place[:, None] - place == by[:, None, None]).astype(x.dtype)
+    # Gathers are slow on CPU. A product with one-hot rows is fast everywhere, and exact at full precision: each
+    # output is one pixel times one, or black where the source lies outside and its row is all zeros.
+    def sources(size: int, by: Array) -> Array:
+        return jax.nn.one_hot(jnp.arange(size)[None, :] - by[:, None], size, dtype=x.dtype)
 
-    rows, columns = shifted_identity(x.shape[1], by[0]), shifted_identity(x.shape[2], by[1])
+    rows, columns = sources(x.shape[1], by[0]), sources(x.shape[2], by[1])
     x = jnp.einsum("bij,bjwc->biwc", rows, x, precision="highest")
     return jnp.einsum("bij,bhjc->bhic", columns, x, precision="highest"), labels
 
@@ -86,7 +85,7 @@ def _box(centre: Array, height: Array | int, width: Array | int, shape: tuple[in
 
     def within(size: int, middle: Array, length: Array | int) -> Array:
         start = (middle - length // 2)[:, None]
-        place = jnp.arange(size)
+        place = jnp.arange(size)[None, :]
         return (place >= start) & (place < start + jnp.reshape(length, (-1, 1)))
 
     rows, columns = within(shape[1], centre[0], height), within(shape[2], centre[1], width)
@@ -141,7 +140,7 @@ def _cutmix(key: Array, x: Array, labels: Array, alpha: float) -> tuple[Array, A
 
 _FUNCTIONS: dict[str, Callable[[Array, Array, Array, float], tuple[Array, Array]]] = {
     "shift": _shift,
-    "pad_crop": _shift,
+    "pad_crop": _shift,  # the same under the name it has in papers on CIFAR-10
     "flip": _flip,
     "cutout": _cutout,
     "mixup": _mixup,

@@ -44,10 +44,10 @@ def cached(name: str, fingerprint: list, build: Callable[[], Arrays]) -> Arrays:
 def _read(path: Path, stamp: str) -> Arrays | None:
     """The arrays in the file, or None where it is missing, damaged or made from something else."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if str(file["stamp"]) != stamp:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
+            if str(held["stamp"]) != stamp:
                 return None
-            return {name: file[name] for name in file.files if name != "stamp"}
+            return {name: held[name] for name in held.files if name != "stamp"}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):
         return None
 

@@ -119,9 +119,13 @@ def _in_memory(found: Found, split: str, store: Store) -> Arrays:
 
     name = f"{found.name}-{found.version}-{split}-{height}x{width}"
     held = Arrays(**cache.cached(name, store.fingerprint(), build))
-    if len(held) and not (0 <= held.y.min() and held.y.max() < len(found.class_names)):
-        raise UserError(f"{found.name}: its {split} split has labels outside 0..{len(found.class_names) - 1}")
+    _check_labels(found, split, held.y)
     return held
+
+
+def _check_labels(found: Found, split: str, labels: np.ndarray) -> None:
+    if np.any((labels < 0) | (labels >= len(found.class_names))):
+        raise UserError(f"{found.name}: its {split} split has labels outside 0..{len(found.class_names) - 1}")
 
 
 def _statistics(found: Found, train: Split, data: Data) -> tuple[np.ndarray, np.ndarray]:
@@ -132,6 +136,7 @@ def _statistics(found: Found, train: Split, data: Data) -> tuple[np.ndarray, np.
     def build() -> cache.Arrays:
         order = np.argsort(np.random.PCG64(0).random_raw(len(train)), kind="stable")
         sample = read_all(train.store, np.sort(train.indices[order[:SAMPLE]]))
+        _check_labels(found, "train", sample.y)
         return dict(zip(("mean", "std"), moments(Split(sample, np.arange(len(sample)))), strict=True))
 
     fingerprint = [train.store.fingerprint(), len(train), data.validation, data.split_seed]

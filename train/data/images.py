@@ -38,7 +38,8 @@ def pad(x: np.ndarray, size: int) -> np.ndarray:
     height, width = x.shape[:2]
     if max(height, width) > size:
         raise UserError(
-            f"an image of {height}x{width} does not fit into data.image_size={size}: choose a larger one or data.fit=resize"
+            f"an image of {height}x{width} does not fit into data.image_size={size}: "
+            "choose a larger one or data.fit=resize"
         )
     top, left = (size - height) // 2, (size - width) // 2
     return np.pad(x, ((top, size - height - top), (left, size - width - left), (0, 0)))

@@ -19,7 +19,8 @@ def prepare(name: str, data_dir: Path | None = None) -> Path:
     """Downloads and prepares a TFDS set (`mnist`, `emnist/balanced`); returns its folder, at once if it is there.
 
     data_dir: default $TFDS_DATA_DIR, else ~/tensorflow_datasets. Archives that TFDS finds under
-    `data_dir/downloads` are not downloaded again. Nothing half written stays. Raises UserError with one line.
+    `data_dir/downloads` are not downloaded again. A set appears there whole or not at all. Raises UserError with
+    one line.
     """
     root = tfds_read.data_dir() if data_dir is None else Path(data_dir).expanduser()
     builder = _builder(name, root)
@@ -71,7 +72,7 @@ def _quick_network_check() -> Iterator[None]:
             except requests.ReadTimeout:
                 pass  # it is there, only slow
             except requests.RequestException:
-                raise UserError(f"cannot reach {urlsplit(url).netloc} for {url}: is there a network?") from None
+                raise UserError(f"no answer from {urlsplit(url).netloc}; is there a network?") from None
         return download(self, url, *arguments, **options)
 
     downloader._Downloader._sync_download = checked

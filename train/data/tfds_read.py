@@ -84,11 +84,6 @@ def _shard(format: str, path: Path, length: int, stamp: tuple) -> ArrayRecordSha
     return SHARDS[format](path, length)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
-
-
 @dataclasses.dataclass(frozen=True)
 class Records:
     """A Store over the files (shards) of one split; see `train.data.split.Store`."""
@@ -107,8 +102,15 @@ class Records:
         return sum(self.lengths)
 
     def fingerprint(self) -> list:
-        files = [[path.name, *_stamp(path)] for path in self.paths]
+        files = [[path.name, *self._stamp(path)] for path in self.paths]
         return [files, self.image_key, self.label_key, self.shape, self.fit]
+
+    def _stamp(self, path: Path) -> tuple[int, int]:
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            raise damaged(self.name, path, "the file is missing") from None
+        return stat.st_size, stat.st_mtime_ns
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, y = np.empty((len(indices), *self.shape), np.uint8), np.empty(len(indices), np.int32)
@@ -126,15 +128,13 @@ class Records:
 
         x, y = [], []
         try:
-            for payload in _shard(self.format, path, length, _stamp(path)).read(positions):
+            for payload in _shard(self.format, path, length, self._stamp(path)).read(positions):
                 feature = tf_example_pb2.Example.FromString(payload).features.feature
                 pixels = images.decode(feature[self.image_key].bytes_list.value[0], self.shape[2])
                 x.append(images.bring(pixels, self.shape, self.fit))
                 y.append(feature[self.label_key].int64_list.value[0])
         except UserError:
             raise
-        except FileNotFoundError:
-            raise damaged(self.name, path, "the file is missing") from None
         except PermissionError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
         except (OSError, ValueError, RuntimeError, IndexError, SyntaxError, DecodeError) as error:
@@ -157,7 +157,7 @@ def locate(name: str, root: Path) -> Path:
         raise UserError(
             f"{name} is not prepared in {root}: run `zoo data prepare {name}`, or set TFDS_DATA_DIR to where it is"
         )
-    raise unknown("data set", name, [*EMBEDDED, *held, *registered()])
+    raise unknown("data set", name, {*EMBEDDED, *held, *registered()})
 
 
 def _information(name: str, folder: Path) -> Any:

@@ -148,7 +148,6 @@ function spread(heights, room, height) {
 
 function curves() {
   const rows = DATA.filter((row) => row.curve.length), div = document.getElementById("curves-plot");
-  if (!rows.length) return Plotly.purge(div);
   const last = Math.max(...rows.map((row) => row.curve.at(-1)[0])), shares = rows.flatMap((row) => row.curve.map(([, share]) => share));
   // Equal steps up are equal factors fewer errors; no error at all would be infinitely high, so it sits at half the fewest.
   const none = Math.min(0.1, ...shares.filter((share) => share < 1).map((share) => (1 - share) / 2));
@@ -191,10 +190,13 @@ function sortable(table) {
   });
 }
 
-function redraw() { comparison(); curves(); }
+function redraw() {
+  if (document.getElementById("comparison-plot")) comparison();
+  if (document.getElementById("curves-plot")) curves();
+}
 
 sortable(document.getElementById("table"));
 redraw();
-document.getElementById("chooser").addEventListener("change", comparison);
+document.getElementById("chooser")?.addEventListener("change", comparison);
 new ResizeObserver(() => requestAnimationFrame(redraw)).observe(document.querySelector("main"));
 for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", redraw);

@@ -38,7 +38,7 @@ def draw(rows: Sequence[Row]) -> Any:
         axes.margins(x=0.14, y=0.06)
         _points(axes, known, places)
     figure.suptitle("What each idea bought", x=0.013, ha="left", size=19, color=INK, family="serif")
-    note = f"{budget(rows)}. {interval_note(rows)}"
+    note = ". ".join(filter(None, (budget(rows), interval_note(rows))))
     figure.supxlabel(note, x=0.013, ha="left", size=9, color=SOFT, parse_math=False)
     figure.draw_without_rendering()  # settles the layout, which labels need and must not move
     for axes, places in zip(panels, (years, params), strict=True):

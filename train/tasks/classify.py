@@ -40,6 +40,7 @@ def classify(
     operations = parse(augmentations, image_shape)
     per_example_loss = LOSSES[loss]
     compute_dtype = jnp.dtype(precision)
+    mean, std = (np.reshape(moment, (1, 1, 1, -1)).astype(np.float32) for moment in (mean, std))
 
     def forward(params: Any, variables: Any, x: Array, **kwargs: Any) -> Any:
         x = (x - mean) / std

@@ -1,0 +1,250 @@
+"""What makes each architecture itself."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import zoo
+from zoo import alexnet, lenet, resnet, vit
+
+KEY = jax.random.key(0)
+
+
+@functools.cache
+def made(name: str, shape: tuple[int, ...], **fields: Any) -> tuple[Any, dict]:
+    """Model and variables for images of this shape."""
+    model = zoo.create(name, **fields)
+    return model, jax.jit(lambda key: model.init(key, jnp.zeros((1, *shape)), train=False))(KEY)
+
+
+def features(model: Any, variables: dict, x: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    return jax.jit(lambda v, x: zoo.features(model, v, x))(variables, x)
+
+
+def noise(*shape: int, seed: int = 1) -> jax.Array:
+    return jax.random.normal(jax.random.key(seed), shape)
+
+
+def random_head(variables: dict) -> dict:
+    """A ViT's head starts at zero, which would hide everything before it."""
+    params = variables["params"]
+    head = {**params["head"], "kernel": noise(*params["head"]["kernel"].shape)}
+    return {**variables, "params": {**params, "head": head}}
+
+
+def test_alexnet_towers_meet_first_in_convolution_3() -> None:
+    model, variables = made("alexnet", (64, 64, 3), classes=5)
+    kernel = variables["params"]["conv1"]["kernel"]
+    other = {**variables["params"], "conv1": {**variables["params"]["conv1"], "kernel": kernel.at[..., 48:].add(1)}}
+    x = noise(1, 64, 64, 3)
+    before, after = (features(model, {"params": params}, x)[1] for params in (variables["params"], other))
+    np.testing.assert_array_equal(before["conv2"][..., :128], after["conv2"][..., :128])
+    assert not np.allclose(before["conv2"][..., 128:], after["conv2"][..., 128:])
+    assert not np.allclose(before["conv3"][..., :192], after["conv3"][..., :192])
+
+
+@pytest.mark.parametrize("size", [224, 227])
+def test_alexnet_takes_both_sizes_of_the_paper(size: int) -> None:
+    rows = zoo.measure.layer_table(zoo.create("alexnet"), {"x": ((size, size, 3), float)})
+    rows = {row.path: row for row in rows}
+    assert rows["conv1"].output == (55, 55, 96)
+    assert rows["conv2"].output == (27, 27, 256)
+    assert rows["conv5"].output == (13, 13, 256)
+    assert rows[""].params == 60_965_224
+
+
+def test_alexnet_drops_outputs_and_one_tower_inputs() -> None:
+    order = [row.path for row in zoo.measure.layer_table(zoo.create("alexnet"), zoo.card("alexnet").inputs)]
+    assert order[-5:] == ["fc6", "dropout6", "fc7", "dropout7", "head"]
+    card = zoo.card("alexnet_one_tower")
+    order = [row.path for row in zoo.measure.layer_table(card.make(), card.inputs)]
+    assert order[-5:] == ["dropout6", "fc6", "dropout7", "fc7", "head"]
+
+
+@pytest.mark.parametrize(("height", "width"), [(6, 6), (1, 1), (7, 13), (12, 5)])
+def test_adaptive_pooling_averages_cells(height: int, width: int) -> None:
+    x = noise(2, height, width, 3)
+    y = jax.jit(lambda x: alexnet.adaptive_avg_pool(x, 6))(x)
+    for i in range(6):
+        for j in range(6):
+            rows = slice(i * height // 6, -(-(i + 1) * height // 6))
+            columns = slice(j * width // 6, -(-(j + 1) * width // 6))
+            np.testing.assert_allclose(y[:, i, j], x[:, rows, columns].mean((1, 2)), rtol=1e-4, atol=1e-6)
+
+
+def test_lenet_starts_as_in_the_paper() -> None:
+    kernel = lenet.paper_init(KEY, (5, 5, 6, 16))
+    assert 0.95 * 2.4 / 150 < jnp.abs(kernel).max() < 2.4 / 150
+
+
+def test_option_a_has_no_parameters_and_plain_nets_no_shortcut() -> None:
+    sizes = {option: zoo.param_count("resnet20", shortcut=option) for option in ("A", "B", "none")}
+    assert sizes["A"] == sizes["none"] == sizes["B"] - 2_752
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B", "none"])
+def test_a_block_of_zeros_leaves_only_its_shortcut(shortcut: str) -> None:
+    cfg = resnet.Config((1,), (8,), shortcut=shortcut)
+    block, x = resnet.Block(cfg, width=8, stride=2), jnp.abs(noise(2, 6, 6, 4))
+    variables = jax.jit(lambda key: block.init(key, x, train=False))(KEY)
+    params = flax.traverse_util.path_aware_map(
+        lambda path, p: p if path[0].startswith("shortcut") else jnp.zeros_like(p), variables["params"]
+    )
+    y = jax.jit(lambda v, x: block.apply(v, x, train=False))({**variables, "params": params}, x)
+    if shortcut == "A":
+        np.testing.assert_array_equal(y[..., :4], x[:, ::2, ::2])
+        np.testing.assert_array_equal(y[..., 4:], 0)
+    elif shortcut == "B":
+        projected = jnp.einsum("bhwc,cf->bhwf", x[:, ::2, ::2], params["shortcut_conv"]["kernel"][0, 0])
+        np.testing.assert_allclose(y, jax.nn.relu(projected), rtol=1e-3, atol=1e-5)
+    else:
+        np.testing.assert_array_equal(y, 0)
+
+
+def test_zero_init_makes_every_block_start_as_its_shortcut() -> None:
+    model, variables = made("resnet20", (8, 8, 3), depths=(2,), widths=(8,), zero_init_last_scale=True)
+    found = features(model, variables, noise(1, 8, 8, 3))[1]
+    np.testing.assert_array_equal(found["s0b0"], found["stem"])
+    np.testing.assert_array_equal(found["s0b1"], found["stem"])
+
+
+@pytest.mark.parametrize(("field", "sizes"), [(False, (4, 4)), (True, (8, 4))])
+def test_a_bottleneck_strides_where_it_says(field: bool, sizes: tuple[int, int]) -> None:
+    model = zoo.create("resnet50", depths=(1, 1), widths=(4, 8), stride_in_3x3=field)
+    rows = {row.path: row for row in zoo.measure.layer_table(model, {"x": ((32, 32, 3), float)})}
+    assert tuple(rows[f"s1b0/conv{i}"].output[0] for i in (1, 2)) == sizes
+
+
+def test_batch_statistics_move_by_a_tenth_in_training_only() -> None:
+    model, variables = made("resnet20", (8, 8, 3), depths=(1,), widths=(8,))
+    x = 3 * noise(16, 8, 8, 3)
+    run = jax.jit(lambda v, x, train: model.apply(v, x, train=train, mutable=True), static_argnums=2)
+    kept, moved = (run(variables, x, train)[1]["batch_stats"]["stem"]["norm"] for train in (False, True))
+    jax.tree.map(np.testing.assert_array_equal, kept, variables["batch_stats"]["stem"]["norm"])
+    convolved = features(model, variables, x)[1]["stem/conv"]
+    np.testing.assert_allclose(moved["mean"], 0.1 * convolved.mean((0, 1, 2)), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(moved["var"], 0.9 + 0.1 * convolved.var((0, 1, 2)), rtol=1e-3)
+
+
+VIT = {"width": 16, "depth": 2, "heads": 2, "patch": 4}
+
+
+def swap_patches(x: jax.Array) -> jax.Array:
+    """The top left and the bottom right patch of 4 x 4 exchange places."""
+    return x.at[:, :4, :4].set(x[:, -4:, -4:]).at[:, -4:, -4:].set(x[:, :4, :4])
+
+
+@pytest.mark.parametrize(("positions", "moved"), [("learned", True), ("sine", True), ("none", False)])
+def test_a_vit_sees_order_only_through_positions(positions: str, moved: bool) -> None:
+    model, variables = made(
+        "vit_mini_patch4", (8, 12, 3), **VIT, positions="sine" if positions == "sine" else "learned"
+    )
+    variables = random_head(variables)
+    if positions == "none":
+        table = jnp.zeros_like(variables["params"]["positions"])
+        variables = {**variables, "params": {**variables["params"], "positions": table}}
+    apply = jax.jit(lambda v, x: model.apply(v, x, train=False))
+    x = noise(2, 8, 12, 3)
+    change = jnp.abs(apply(variables, x) - apply(variables, swap_patches(x))).max()
+    assert (change > 1e-3) == moved
+
+
+def test_vit_patches_are_tiles_of_the_image() -> None:
+    model, variables = made("vit_mini_patch4", (8, 12, 3), **VIT)
+    x = noise(1, 8, 12, 3)
+    tokens = features(model, variables, x)[1]["embed"]
+    kernel = variables["params"]["embed"]["kernel"]
+    expected = jnp.dot(x[0, 4:8, 8:12].reshape(-1), kernel)  # second row, third column: the last of six
+    np.testing.assert_allclose(tokens[0, 5], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_vit_attention_weights_come_with_the_features() -> None:
+    model, variables = made("vit_mini_patch4", (8, 12, 3), **VIT)
+    weights = features(model, variables, noise(2, 8, 12, 3))[1]["block1/attention/weights"]
+    assert weights.shape == (2, 2, 7, 7)
+    np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-5)
+
+
+def test_the_head_reads_what_pool_says() -> None:
+    for pool in ("token", "mean"):
+        model, variables = made("vit_mini_patch4", (8, 12, 3), **VIT, pool=pool)
+        variables = random_head(variables)
+        output, found = features(model, variables, noise(1, 8, 12, 3))
+        read = found["norm"][:, 0] if pool == "token" else found["norm"].mean(1)
+        assert found["norm"].shape[1] == (7 if pool == "token" else 6)
+        np.testing.assert_allclose(output, read @ variables["params"]["head"]["kernel"], rtol=1e-3, atol=1e-4)
+
+
+def test_sine_positions_differ_and_depend_on_row_and_column() -> None:
+    table = vit.sine_positions((3, 5), 16)[0]
+    assert table.shape == (15, 16)
+    assert len(np.unique(np.round(table, 5), axis=0)) == 15
+    np.testing.assert_array_equal(table[0, :8], table[5, :8])  # same column
+    np.testing.assert_array_equal(table[0, 8:], table[1, 8:])  # same row
+
+
+def test_resampling_to_the_same_grid_changes_nothing() -> None:
+    _, variables = made("vit_mini_patch4", (8, 12, 3), **VIT)
+    same = vit.resample_positions(variables, (2, 3), (2, 3))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), variables, same)
+
+
+@pytest.mark.parametrize("pool", ["token", "mean"])
+def test_resampling_fits_another_size_and_keeps_the_token(pool: str) -> None:
+    model, variables = made("vit_mini_patch4", (8, 12, 3), **VIT, pool=pool)
+    token = int(pool == "token")
+    slope = jnp.arange(6.0).reshape(1, 6, 1) * jnp.ones((1, 6, 16))
+    table = jnp.concatenate([jnp.full((1, token, 16), 9.0), slope], axis=1)
+    variables = {**variables, "params": {**variables["params"], "positions": table}}
+    larger = vit.resample_positions(variables, (2, 3), (4, 6))
+    new = larger["params"]["positions"]
+    assert new.shape == (1, 24 + token, 16)
+    np.testing.assert_array_equal(new[:, :token], 9)
+    np.testing.assert_allclose(new[:, token:].mean(), 2.5, atol=1e-4)
+    assert (jnp.diff(new[0, token : token + 6, 0]) > 0).all()
+    fits = jax.eval_shape(lambda v, x: model.apply(v, x, train=False), larger, noise(1, 16, 24, 3))
+    assert fits.shape == (1, 10)
+
+
+@pytest.mark.parametrize(
+    ("positions", "grid", "line"),
+    [("sine", (2, 3), "no position table"), ("learned", (3, 3), "7 positions is not of a grid of 3x3")],
+)
+def test_resampling_what_cannot_be_is_one_line(positions: str, grid: tuple[int, int], line: str) -> None:
+    _, variables = made("vit_mini_patch4", (8, 12, 3), **VIT, positions=positions)
+    with pytest.raises(zoo.UserError, match=line):
+        vit.resample_positions(variables, grid, (4, 4))
+
+
+def test_a_table_for_another_size_is_not_taken() -> None:
+    model, variables = made("vit_mini_patch4", (8, 12, 3), **VIT)
+    with pytest.raises(zoo.UserError, match="resample_positions"):
+        model.apply(variables, noise(1, 16, 24, 3), train=False)
+
+
+def test_drop_path_rises_linearly_over_depth() -> None:
+    model, variables = made("vit_mini_patch4", (8, 12, 3), **{**VIT, "depth": 3}, drop_path=0.4)
+    rates = []
+
+    def note(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
+        if isinstance(context.module, vit.Block) and context.method_name == "__call__":
+            rates.append(context.module.drop_path)
+        return call(*args, **kwargs)
+
+    with flax.linen.intercept_methods(note):
+        jax.eval_shape(lambda v, x: model.apply(v, x, train=False), variables, noise(1, 8, 12, 3))
+    np.testing.assert_allclose(rates, [0, 0.2, 0.4])
+
+
+def test_a_model_crosses_the_bridge_to_nnx() -> None:
+    x = noise(2, 8, 8, 1)
+    model = nnx.bridge.ToNNX(zoo.create("mlp", widths=(8,)), rngs=nnx.Rngs(0))
+    nnx.bridge.lazy_init(model, x, train=False)
+    assert model(x, train=False).shape == (2, 10)
