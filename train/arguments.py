@@ -5,7 +5,8 @@ import dataclasses
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -37,20 +38,23 @@ def _one_line(box: str) -> str:
     sections: list[list[str]] = [[]]
     for line in box.splitlines()[1:]:
         text = line.strip("│╭╰╮╯ ")
-        if text.startswith("──") or not text:
+        if not text.strip("─-"):  # a rule; made of hyphens where the output is not UTF-8
             sections.append([])
         else:
             sections[-1].append(text)
-    message = " ".join(sections[0]).rstrip(".")
-    rest = " ".join(text for section in sections[1:] for text in section)
-    near = [option for option in re.findall(r"(?<![\w-])--[a-z][\w.-]*", rest) if option != "--help"]
-    near = [option for option in dict.fromkeys(near) if option not in re.split(r"[\s,]", message)]
-    return f"{message}: did you mean {' or '.join(near[:3])}?" if near else message
+    message, *rest = [" ".join(section) for section in sections if section]
+    if choice := re.search(r"invalid choice '(.*)' for argument '--(\S+)'. Expected one of \((.*)\)", message):
+        return str(unknown(choice[2], choice[1], re.findall(r"'([^']*)'", choice[3])))
+    if number := re.search(r"Error parsing (--\S+): (invalid literal|could not convert).*: ('.*')", message):
+        return f"{number[1]} must be a {'whole ' * (number[2] == 'invalid literal')}number, not {number[3]}"
+    if missing := re.search(r"Missing value for argument '(--\S+)'", message):
+        return f"{missing[1]} needs a value"
+    near = [option for text in rest if "meant" in text for option in re.findall(r"(?<![\w-])--[a-z][\w.-]*", text)]
+    message = re.sub("^Error parsing model: ", "", message).rstrip(".")
+    return f"{message}: did you mean {' or '.join(list(dict.fromkeys(near))[:3])}?" if near else message
 
 
-def parse_experiment(
-    args: Sequence[str], *, prog: str, default: Experiment, options: type[T]
-) -> tuple[Experiment, T]:
+def parse_experiment(args: Sequence[str], *, prog: str, default: Experiment, options: type[T]) -> tuple[Experiment, T]:
     """(`default` with overrides applied, the command's own `options`) from one command line.
 
     `--model.FIELD` takes the fields of the named model's own Config, so `--help` shows them too.
@@ -102,14 +106,36 @@ def override(instance: T, changes: Mapping[str, Any], where: str = "") -> T:
 
     Raises UserError for a name that is not a field, saying `where`, and for a value of another type.
     """
+    hints = get_type_hints(type(instance), include_extras=True)
     names = [f.name for f in dataclasses.fields(instance)]
     new = {}
     for name, value in changes.items():
         if name not in names:
-            raise UserError(f"{where}: {unknown('field', name, names)}" if where else str(unknown("field", name, names)))
-        old = getattr(instance, name)
-        if dataclasses.is_dataclass(old):
-            new[name] = override(old, value, f"{where}.{name}" if where else name)
-        else:
+            raise UserError(
+                f"{where}: {unknown('field', name, names)}" if where else f"{unknown('field', name, names)}"
+            )
+        old, path = getattr(instance, name), f"{where}.{name}" if where else name
+        if dataclasses.is_dataclass(old) and isinstance(value, Mapping):
+            new[name] = override(old, value, path)
+        elif _fits(value, hints[name]):
             new[name] = tuple(value) if isinstance(value, list) else value
+        else:
+            raise UserError(f"{path} cannot be {value!r}")
     return dataclasses.replace(instance, **new)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether `value` (a list may stand for a tuple, an int for a float) is of the type that a field declares."""
+    kind, inside = get_origin(hint), get_args(hint)
+    if kind is Annotated:
+        return _fits(value, inside[0])
+    if kind is Literal:
+        return value in inside
+    if kind in (Union, UnionType):
+        return any(_fits(value, each) for each in inside)
+    if kind is tuple and isinstance(value, list | tuple):
+        each = inside[:1] * len(value) if inside[1:] == (...,) else inside
+        return len(each) == len(value) and all(map(_fits, value, each))
+    if isinstance(value, bool) or hint is bool:
+        return isinstance(value, bool) and hint is bool
+    return isinstance(value, {float: int | float}.get(hint, kind or hint))

@@ -12,7 +12,7 @@ import zoo
 from train import optimizers
 from train.config import Experiment
 from train.core import State, Task
-from train.data.augment import parse
+from train.data.augment import output_shape, parse
 from train.tasks.classify import classify
 from zoo.errors import UserError
 from zoo.measure import count_flops
@@ -27,7 +27,7 @@ class Parts:
     task: Task
     abstract: State  # shapes and dtypes of the State
     params: int
-    flops: int  # one forward pass of one example at the data's size
+    flops: int  # one forward pass of one example at the size that training sees
 
 
 def check(experiment: Experiment) -> None:
@@ -44,6 +44,8 @@ def check(experiment: Experiment) -> None:
         value = _get(experiment, field)
         if value < 0:
             raise UserError(f"{field} must not be negative, not {value}")
+        if value >= 2**32:
+            raise UserError(f"{field} must be below 2^32, not {value}")
     optimizers.validate(experiment.optim, experiment.steps)
     zoo.create(experiment.model.name, **experiment.model.fields)
 
@@ -52,11 +54,11 @@ def assemble(experiment: Experiment) -> Parts:
     """Check `experiment`, load its data, build its parts. Compiles nothing, allocates no parameters."""
     check(experiment)
     dataset = train.data.load(experiment.data)
-    parse(experiment.data.augment, dataset.shape)
+    operations = parse(experiment.data.augment, dataset.shape)
     if experiment.data.batch > len(dataset.train):
         raise UserError(f"data.batch {experiment.data.batch} is larger than the {len(dataset.train)} training examples")
     model = _model(experiment, dataset)
-    x = jax.ShapeDtypeStruct((1, *dataset.shape), jnp.float32)
+    x = jax.ShapeDtypeStruct((1, *output_shape(operations, dataset.shape)), jnp.float32)
     task = classify(
         model,
         optimizers.make_optimizer(experiment.optim, experiment.steps),

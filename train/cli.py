@@ -23,6 +23,14 @@ zoo: the executable history of deep learning
 `zoo COMMAND --help` shows every option. Bad input is one line and exit code 2."""
 
 
+HELP = {
+    "list": 'usage: zoo list [PATTERN] [--json], for example zoo list "vit*"',
+    "show": "usage: zoo show MODEL, for example zoo show resnet50",
+    "configs": 'usage: zoo configs [PATTERN], for example zoo configs "mnist*"',
+    "data": "usage: zoo data, or zoo data prepare NAME, for example zoo data prepare mnist",
+}
+"""Of the commands that have no options to explain."""
+
 
 def _list(args: Sequence[str]) -> None:
     from train import show
@@ -30,7 +38,7 @@ def _list(args: Sequence[str]) -> None:
     options = [arg for arg in args if arg.startswith("-")]
     patterns = [arg for arg in args if not arg.startswith("-")]
     if options not in ([], ["--json"]) or len(patterns) > 1:
-        raise UserError('usage: zoo list [PATTERN] [--json], for example zoo list "vit*"')
+        raise UserError(HELP["list"])
     if options:
         print(show.list_models_json(*patterns))
     else:
@@ -41,7 +49,7 @@ def _show(args: Sequence[str]) -> None:
     from train import show
 
     if len(args) != 1 or args[0].startswith("-"):
-        raise UserError("usage: zoo show MODEL, for example zoo show resnet50")
+        raise UserError(HELP["show"])
     show.emit(show.show(args[0]))
 
 
@@ -51,7 +59,7 @@ def _configs(args: Sequence[str]) -> None:
     from train import configs
 
     if len(args) > 1 or any(arg.startswith("-") for arg in args):
-        raise UserError('usage: zoo configs [PATTERN], for example zoo configs "mnist*"')
+        raise UserError(HELP["configs"])
     names = [name for name in configs.names() if fnmatchcase(name, args[0] if args else "*")]
     if not names:
         raise unknown("config", args[0], configs.names())
@@ -60,9 +68,16 @@ def _configs(args: Sequence[str]) -> None:
 
 
 def _data(args: Sequence[str]) -> None:
+    from rich.console import Console
+
     from train.data import command
 
-    command.main(args)
+    if not args:
+        command.show(Console())
+    elif args[0] == "prepare" and len(args) == 2 and not args[1].startswith("-"):
+        command.prepare(args[1], None, Console())
+    else:
+        raise UserError(HELP["data"])
 
 
 def _train(args: Sequence[str]) -> None:
@@ -114,6 +129,9 @@ def run(argv: Sequence[str]) -> int:
     try:
         if argv[0] not in COMMANDS:
             raise unknown("command", argv[0], COMMANDS)
+        if argv[0] in HELP and argv[1:] in (["-h"], ["--help"]):
+            print(HELP[argv[0]])
+            return 0
         COMMANDS[argv[0]](argv[1:])
     except UserError as error:
         return _say(error, 2)

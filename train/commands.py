@@ -26,11 +26,9 @@ LINE = ("perceptron", "mlp", "lenet5", "alexnet", "resnet20", "vit")
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainOptions:
-    """Where and how a run is trained; nothing here changes its result."""
+class Processes:
+    """Which processes train the run; nothing here changes its result."""
 
-    workdir: Path = RUNS
-    """Run folders are made in here: WORKDIR/<config>/<time>."""
     coordinator: str | None = None
     """HOST:PORT of the first process, when several train one model together."""
     processes: int = 1
@@ -38,17 +36,26 @@ class TrainOptions:
     process: int = 0
     """Which of them this one is; process 0 writes the run folder."""
 
+    def join(self) -> None:
+        if self.coordinator:
+            devices.join_processes(self.coordinator, self.processes, self.process)
+        elif (self.processes, self.process) != (1, 0):
+            raise UserError("--processes and --process need --coordinator HOST:PORT")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions(Processes):
+    """Where and how a run is trained; nothing here changes its result."""
+
+    workdir: Path = RUNS
+    """Run folders are made in here: WORKDIR/<config>/<time>."""
+
 
 def train_command(args: Sequence[str]) -> None:
     """`zoo train CONFIG …` or `zoo train --resume RUN`."""
     if args and args[0] == "--resume":
-        if len(args) != 2:
-            raise UserError("zoo train --resume takes one run folder and no other option: the run keeps its config")
-        devices.use_compilation_cache()
-        run = train.run.load(args[1])
-        if train.run.read_summary(run.path):
-            raise UserError(f"{run.path} is finished: nothing to resume (zoo eval measures it)")
-        return _train(run, resume=True)
+        with devices.together():
+            return _resume(args[1:])
     if not args or args[0] in ("-h", "--help"):
         print(f"usage: zoo train CONFIG [OPTIONS] | zoo train --resume RUN\n\nconfigs: {', '.join(configs.names())}")
         print("zoo train CONFIG --help shows every field of that config.")
@@ -59,14 +66,24 @@ def train_command(args: Sequence[str]) -> None:
     experiment, options = parse_experiment(
         args[1:], prog=f"zoo train {args[0]}", default=configs.load(args[0]), options=TrainOptions
     )
-    if options.coordinator:
-        devices.join_processes(options.coordinator, options.processes, options.process)
-    elif (options.processes, options.process) != (1, 0):
-        raise UserError("--processes and --process need --coordinator HOST:PORT")
-    devices.use_compilation_cache()
-    parts = assemble(experiment)
-    run = devices.agree(lambda: train.run.create(name, experiment, options.workdir).path)
-    return _train(Run(run, experiment, writes=jax.process_index() == 0), parts=parts)
+    options.join()
+    devices.prepare_backend()
+    with devices.together():
+        parts = assemble(experiment)
+        run = devices.agree(lambda: train.run.create(name, experiment, options.workdir).path)
+        _train(Run(run, experiment, writes=jax.process_index() == 0), parts=parts)
+
+
+def _resume(args: Sequence[str]) -> None:
+    """`zoo train --resume RUN`: the run keeps its config, so the only options are the processes that train it."""
+    path, options = _named(args, "RUN", Processes, "zoo train --resume")
+    run = train.run.load(path)
+    if train.run.read_summary(run.path):
+        raise UserError(f"{run.path} is finished: nothing to resume (zoo eval measures it)")
+    options.join()
+    devices.prepare_backend()
+    run.writes = jax.process_index() == 0
+    _train(run, resume=True)
 
 
 def _train(run: Run, *, parts=None, resume: bool = False) -> None:
@@ -92,11 +109,12 @@ class EvalOptions:
 def eval_command(args: Sequence[str]) -> None:
     """`zoo eval RUN`."""
     path, options = _named(args, "RUN", EvalOptions, "zoo eval")
-    devices.use_compilation_cache()
+    devices.prepare_backend()
     run = train.run.load(path)
     parts = assemble(run.experiment)
     mesh = devices.make_mesh(run.experiment.data.batch)
-    state, extra = Checkpoints(run.checkpoints, read_only=True).restore(parts.abstract, options.checkpoint)
+    abstract = devices.placed(parts.abstract, mesh, run.experiment.shard)
+    state, _ = Checkpoints(run.checkpoints, read_only=True).restore(abstract, options.checkpoint)
     table = Table("split", "examples", "accuracy", "loss", title=f"{run.path}, step {int(state.step):,}")
     for split in ("validation", "test"):
         examples = getattr(parts.dataset, split)
@@ -122,7 +140,7 @@ def timeline_command(args: Sequence[str]) -> None:
     from train.history.page import write_page
 
     options = parse(TimelineOptions, args, prog="zoo timeline")
-    devices.use_compilation_cache()
+    devices.prepare_backend()
     console = Console()
     runs = []
     for model in LINE:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-AUGMENTATIONS = ("shift", "pad_crop", "flip", "cutout", "mixup", "cutmix")
+AUGMENTATIONS = ("shift", "pad_crop", "crop", "resized_crop", "flip", "cutout", "mixup", "cutmix")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,12 +28,14 @@ class Data:
     """Examples per step, over all devices."""
     image_size: int | None = None
     """Height and width in pixels that images are brought to; None keeps those of the set."""
-    fit: Literal["resize", "pad"] = "resize"
-    """How `image_size` is reached: `resize` (bilinear) or `pad` with the background (zeros) on all sides."""
+    fit: Literal["resize", "pad", "crop"] = "resize"
+    """How `image_size` is reached: `resize` (bilinear, both sides), `pad` with the background (zeros) on all sides,
+    or `crop`: the shorter side resized to it, then the centre."""
     augment: tuple[str, ...] = ()
     """Applied on the device in this order, training only, written name or name_strength:
     shift_2 (pixels; pad_crop_2 is the same by another name), flip, cutout_8 (pixels), mixup_0.2 (alpha),
-    cutmix_1 (alpha)."""
+    cutmix_1 (alpha); and two that change the size, for which evaluation takes the centre: crop_224 (a random square
+    of so many pixels) and resized_crop_224 (a random box of 8 to 100 % of the area, resized to that square)."""
     normalize: bool = True
     """Subtract the training set's mean and divide by its standard deviation, channel by channel."""
     validation: float = 0.1

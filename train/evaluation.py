@@ -45,5 +45,3 @@ class Evaluator:
         stacked = jax.tree.map(lambda leaf: leaf[None], padded(batch, self._batch))
         data = Stacked(devices.place(stacked, self._mesh, None, devices.AXIS), devices.batch_sharding(self._mesh))
         return run_evaluate(self._task, state, data, data.batches)
-
-

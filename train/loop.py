@@ -10,7 +10,6 @@ import flax
 import jax
 import numpy as np
 from rich.console import Console
-from tensorboardX import SummaryWriter
 
 from train import devices
 from train.assemble import Parts
@@ -67,13 +66,13 @@ class Loop:
         return self.seconds_before + time.perf_counter() - self.began
 
     def begin(self, resume: bool) -> tuple[State, int]:
-        """The State to start from, its step; opens the data where that State left off."""
+        """The State to start from, its step; opens the data where that State left off.
+
+        A run that stopped before its first checkpoint resumes from its first step.
+        """
         reader = None
-        if resume:
-            abstract = self.parts.abstract
-            if self.sharding is not None:
-                place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)  # noqa: E731
-                abstract = jax.tree.map(place, abstract, self.sharding)
+        if resume and self.checkpoints.steps():
+            abstract = devices.placed(self.parts.abstract, self.mesh, self.experiment.shard)
             state, extra = self.checkpoints.restore(abstract)
             reader = extra["reader"]
         else:
@@ -160,7 +159,6 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
         loop = Loop(run, parts, checkpoints, stack.enter_context(Watch()))
         state, step = loop.begin(resume)
         bar = stack.enter_context(Bar(console, run.name, step, experiment.steps))
-        events = stack.enter_context(SummaryWriter(str(run.path / "events"), write_to_disk=run.writes))
         validation: dict[str, float] = {}
         while step < experiment.steps:
             stop = next_stop(step, experiment.steps, experiment.eval_every_steps, loop.chunk)
@@ -169,17 +167,18 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
             speed = (stop - step) / (time.perf_counter() - started - loop.compile_seconds + compiled)
             step = stop
             means = {name: float(values.mean()) for name, values in metrics.items()}
-            _report(loop, bar, events, step, "train", means, speed)
+            _report(loop, bar, step, "train", means, speed)
             at_evaluation = step % experiment.eval_every_steps == 0 or step == experiment.steps
             if at_evaluation and loop.validate:
                 validation = loop.validate(state)
-                _report(loop, bar, events, step, "validation", validation, speed)
-            if at_evaluation or loop.watch.received:
+                _report(loop, bar, step, "validation", validation, speed)
+            received = devices.largest(loop.watch.received or 0)
+            if at_evaluation or received:
                 loop.save(state, step, validation.get("accuracy", -means["loss"]))
-            if loop.watch.received and step < experiment.steps:
+            if received and step < experiment.steps:
                 checkpoints.wait()
                 how = f"zoo train --resume {run.path}"
-                raise Stopped(f"stopped at step {step}; go on with: {how}", 128 + loop.watch.received)
+                raise Stopped(f"stopped at step {step}; go on with: {how}", 128 + received)
         checkpoints.wait()
         if loop.validate and not validation:  # resumed after its last step
             validation = loop.validate(state)
@@ -189,13 +188,9 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
         return summary
 
 
-def _report(
-    loop: Loop, bar: Bar, events: SummaryWriter, step: int, split: str, metrics: Mapping[str, float], speed: float
-) -> None:
+def _report(loop: Loop, bar: Bar, step: int, split: str, metrics: Mapping[str, float], speed: float) -> None:
     metrics = _scalars(metrics)
     loop.run.log(step, split, loop.seconds, **metrics)
-    for name, value in metrics.items():
-        events.add_scalar(f"{split}/{name}", value, step)
     bar.update(step, speed, {f"{split} {name}": value for name, value in metrics.items()})
 
 

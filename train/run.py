@@ -1,10 +1,12 @@
 """The run folder: config.json, metrics.jsonl, summary.json, checkpoints/, events for TensorBoard."""
 
+import contextlib
 import dataclasses
 import datetime
 import json
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,6 +14,7 @@ import filelock
 
 from train.arguments import override
 from train.config import Data, Experiment, Model
+from train.events import Events
 from zoo.errors import UserError
 
 RUNS = Path("runs")
@@ -27,6 +30,7 @@ class Run:
         self.checkpoints = path / "checkpoints"
         self._lock = filelock.FileLock(path / ".lock")
         self._metrics: TextIO | None = None
+        self._events: Events | None = None
 
     @property
     def name(self) -> str:
@@ -37,27 +41,33 @@ class Run:
         if not self.writes:
             return self
         try:
-            self._lock.acquire(timeout=0)
-            self._metrics = open(self.path / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+            with _writing(self.path):
+                self._lock.acquire(timeout=0)
+                self._metrics = open(self.path / "metrics.jsonl", "a", encoding="utf-8")
+                self._events = Events(self.path / "events")
         except filelock.Timeout:
             raise UserError(f"{self.path} is in use by another process") from None
-        except OSError as error:
-            raise UserError(f"cannot write in {self.path}: {error.strerror}") from None
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.writes:
-            self._metrics.close()
-            self._lock.release()
+            try:
+                with _writing(self.path):
+                    self._events.close()
+                    self._metrics.close()
+            finally:
+                self._lock.release()
 
     def log(self, step: int, split: str, seconds: float, **metrics: float) -> None:
-        """One line of metrics.jsonl; numbers that are not finite are written as null."""
+        """A line of metrics.jsonl (null for a number that is not finite) and a point in TensorBoard's curves."""
         if not self.writes:
             return
         line = {"step": step, "split": split, "seconds": round(seconds, 3)}
         line |= {name: _json_number(value) for name, value in metrics.items()}
-        self._metrics.write(json.dumps(line) + "\n")
-        self._metrics.flush()
+        with _writing(self.path):
+            self._metrics.write(json.dumps(line) + "\n")
+            self._metrics.flush()
+            self._events.scalars(step, {f"{split}/{name}": float(value) for name, value in metrics.items()})
 
     def rewind(self, step: int) -> float:
         """Drop the metrics after `step` (they will be measured again) and a torn last line; the seconds until then."""
@@ -143,5 +153,16 @@ def _json_number(value: float) -> float | None:
 def _write(path: Path, text: str) -> None:
     """Replace a file whole or not at all."""
     part = path.with_suffix(path.suffix + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    with _writing(path.parent):
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except filelock.Timeout:  # which is an OSError too
+        raise
+    except OSError as error:
+        raise UserError(f"cannot write in {folder}: {error.strerror}") from None

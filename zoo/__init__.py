@@ -5,56 +5,27 @@ variables = model.init(key, x, train=False)
 logits = model.apply(variables, x, train=False)
 """
 
-from collections.abc import Mapping
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from flax import linen as nn
-from jax import Array
-
-from zoo import alexnet, cards, lenet, measure, mlp, perceptron, resnet, vit
-from zoo.cards import Card
 from zoo.errors import UserError
+
+if TYPE_CHECKING:
+    from zoo.cards import Card
+    from zoo.library import CARDS, card, create, features, list_models, param_count
 
 __all__ = ["CARDS", "Card", "UserError", "card", "create", "features", "list_models", "param_count"]
 
-CARDS: Mapping[str, Card] = cards.catalogue([perceptron, mlp, lenet, alexnet, resnet, vit])
-"""Every registered model by name, oldest first."""
+
+def __getattr__(name: str) -> Any:
+    """Import JAX and the models when the first of them is asked for, so that `import zoo` itself costs nothing."""
+    if name in __all__:
+        return getattr(importlib.import_module("zoo.library"), name)
+    try:
+        return importlib.import_module(f"zoo.{name}")
+    except ModuleNotFoundError:
+        raise AttributeError(f"module 'zoo' has no attribute {name!r}") from None
 
 
-def create(name: str, **fields: Any) -> nn.Module:
-    """The model called `name`, with fields of its Config changed. UserError offers the nearest names and fields."""
-    return card(name).make(**fields)
-
-
-def list_models(pattern: str = "*") -> list[str]:
-    """Names of the models that match a shell pattern such as "vit*", oldest first."""
-    return cards.match(CARDS, pattern)
-
-
-def card(name: str) -> Card:
-    """What history says of the model called `name`, and its exact size."""
-    return cards.find(CARDS, name)
-
-
-def param_count(name: str, **fields: Any) -> int:
-    """Trained numbers of a model, its fields changed as in `create`, at its card's input. Allocates no arrays."""
-    return measure.param_count(create(name, **fields), card(name).inputs)
-
-
-def features(model: nn.Module, variables: Mapping[str, Any], x: Array) -> tuple[Array, dict[str, Array]]:
-    """The output of `model` for x and what every submodule made of it, by path: {"s0b1/conv1": (B, H, W, C), ...}.
-
-    Evaluation mode. ViT adds the attention weights of each block, "block0/attention/weights" (B, heads, T, T).
-    """
-    output, state = model.apply(variables, x, train=False, capture_intermediates=True, mutable=["intermediates"])
-    found: dict[str, Array] = {}
-
-    def walk(tree: Mapping[str, Any], path: tuple[str, ...]) -> None:
-        for key, value in tree.items():
-            if isinstance(value, Mapping):
-                walk(value, (*path, key))
-            elif path:  # at the root stands the output itself
-                found["/".join(path if key == "__call__" else (*path, key))] = value[0]
-
-    walk(state["intermediates"], ())
-    return output, found
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -41,6 +41,8 @@ class Config:
         stages = len(self.depths)
         demand(stages > 0, "resnet", "depths", "one number per stage, at least one", self.depths)
         demand(len(self.widths) == stages, "resnet", "widths", f"{stages} numbers, as depths is", self.widths)
+        if self.shortcut == "A":  # zeros can only be added
+            demand(list(self.widths) == sorted(self.widths), "resnet", "widths", "rising for shortcut A", self.widths)
 
 
 def norm(name: str, train: bool, zero: bool = False) -> nn.BatchNorm:
@@ -93,10 +95,8 @@ class Stem(nn.Module):
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
         cfg = self.cfg
-        pad = cfg.stem_kernel // 2
-        x = layers.Conv(cfg.widths[0], cfg.stem_kernel, cfg.stem_stride, pad, bias=False, kernel_init=HE, name="conv")(
-            x
-        )
+        shape = {"kernel": cfg.stem_kernel, "stride": cfg.stem_stride, "padding": cfg.stem_kernel // 2}
+        x = layers.Conv(cfg.widths[0], **shape, bias=False, kernel_init=HE, name="conv")(x)
         x = nn.relu(norm("norm", train)(x))
         return layers.max_pool(x, 3, 2, 1) if cfg.stem_pool else x
 
@@ -125,7 +125,6 @@ PAPER = Paper(
 )
 RESIDUAL = "A block adds its output to its input, so that a deeper net can always do at least as well."
 PLAIN = "The control: stacked 3x3 convolutions without shortcuts, which get worse with depth."
-
 PROJECTS = 'Option B shortcuts (Table 3), as is usual; the paper\'s Table 2 has option A (shortcut="A").'
 
 

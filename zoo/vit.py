@@ -120,9 +120,7 @@ class ViT(nn.Module):
         patch, width = self.cfg.patch, self.cfg.width
         b, h, w, c = x.shape
         if h % patch or w % patch:
-            raise UserError(
-                f"vit: patch {patch} does not divide an image of {h}x{w}; height and width must be multiples"
-            )
+            raise UserError(f"vit: patch {patch} does not divide {h}x{w} pixels; use multiples of {patch}")
         grid = (h // patch, w // patch)
         x = x.reshape(b, grid[0], patch, grid[1], patch, c).swapaxes(2, 3)
         x = nn.Dense(width, name="embed")(x.reshape(b, grid[0] * grid[1], patch * patch * c))  # (B, N, D)

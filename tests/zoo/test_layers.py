@@ -79,6 +79,12 @@ def test_convolution_keeps_half_precision() -> None:
     assert jax.eval_shape(conv.apply, half[0], x).dtype == jnp.float32  # promotion of input and parameters
 
 
+def test_kernel_gradient_in_half_precision_adds_up_a_large_batch() -> None:
+    x, kernel = jnp.ones((10_000, 3, 3, 1), jnp.bfloat16), jnp.ones((3, 3, 1, 1), jnp.bfloat16)
+    grad = jax.jit(jax.grad(lambda k: convolution(x, k, (1, 1), ((0, 0), (0, 0))).sum()))(kernel)
+    np.testing.assert_allclose(np.asarray(grad, np.float32), 10_000, rtol=0.01)
+
+
 def test_gradient_inside_a_scan_has_only_canonical_convolutions() -> None:
     """On a CPU any other order of axes falls back to code that is up to 100 times slower."""
     x, kernel = jnp.ones((2, 8, 8, 4)), jnp.ones((3, 3, 4, 4))

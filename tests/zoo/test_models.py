@@ -48,11 +48,13 @@ def made(case: str) -> tuple[Any, dict, jax.Array]:
     return model, init(KEY), x
 
 
+@functools.cache
 def trainer(model: Any) -> Callable:
     """(variables, x, key) -> logits in training mode, and the updated collections."""
     return jax.jit(lambda v, x, key: model.apply(v, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"]))
 
 
+@functools.cache
 def evaluator(model: Any) -> Callable:
     """(variables, x) -> logits."""
     return jax.jit(lambda v, x: model.apply(v, x, train=False))
@@ -104,7 +106,7 @@ def test_arithmetic_follows_inputs_and_parameters(case: str) -> None:
     assert jax.eval_shape(trainer(model), variables, x.astype(jnp.bfloat16), KEY)[0].dtype == jnp.float32
 
 
-@pytest.mark.parametrize("case", ["mlp", "lenet5", "resnet_cifar", "vit"])
+@pytest.mark.parametrize("case", ["mlp", "resnet_cifar", "vit"])
 def test_vmap_over_seeds_equals_one_by_one(case: str) -> None:
     model, _, x = made(case)
     keys = jax.random.split(KEY, 2)

@@ -50,21 +50,12 @@ def test_card_tells_the_truth(card: zoo.Card) -> None:
     assert out.shape == (2, *card.output)
     assert sum(p.size for p in jax.tree.leaves(variables["params"])) == card.params
     assert card.params == PUBLISHED.get(card.name, card.params)
-
-
-@pytest.mark.parametrize("card", zoo.CARDS.values(), ids=zoo.CARDS)
-def test_flops_on_the_card_agree_with_xla(card: zoo.Card) -> None:
-    """XLA leaves out multiplications by border zeros (at most 17 %) and adds elementwise work (at most 10 %)."""
     model = card.make()
+    forward = jax.jit(lambda variables, x: model.apply(variables, **x, train=False))
     x = {name: jax.ShapeDtypeStruct((1, *shape), dtype) for name, (shape, dtype) in card.inputs.items()}
-    variables = card.shapes()[1]
-
-    def forward(variables: dict, x: dict) -> jax.Array:
-        return model.apply(variables, **x, train=False)
-
     assert measure.count_flops(forward, variables, x) == card.flops
-    xla = jax.jit(forward).lower(variables, x).cost_analysis()["flops"]
-    assert 0.83 <= xla / card.flops <= 1.10
+    # XLA leaves out multiplications by border zeros (at most 17 %) and adds elementwise work (at most 10 %).
+    assert 0.83 <= forward.lower(variables, x).cost_analysis()["flops"] / card.flops <= 1.10
 
 
 def test_published_counts_are_of_registered_models() -> None:
@@ -106,6 +97,7 @@ def test_a_list_serves_as_a_tuple() -> None:
         ("resnet20", {"widths": (16, 32)}, "resnet: widths must be 3 numbers, as depths is, not (16, 32)"),
         ("resnet20", {"bottleneck": "no"}, "resnet: bottleneck must be True or False, not 'no'"),
         ("resnet20", {"depths": ()}, "resnet: depths must be one number per stage, at least one, not ()"),
+        ("resnet20", {"widths": (32, 16, 64)}, "resnet: widths must be rising for shortcut A, not (32, 16, 64)"),
         ("mlp", {"activation": "rleu"}, "mlp: unknown activation 'rleu': did you mean relu"),
         ("mlp", {"dropout": -0.1}, "mlp: dropout must be at least 0 and below 1, not -0.1"),
         ("mlp", {"dropout": 1.0}, "mlp: dropout must be at least 0 and below 1, not 1.0"),
@@ -130,12 +122,12 @@ def test_a_wrong_name_or_value_is_one_line(name: str, fields: dict, line: str) -
         ("alexnet_one_tower", (1, 62, 63, 3), "alexnet_one_tower needs images of at least 63x63"),
         ("alexnet_cifar", (1, 7, 7, 3), "alexnet_cifar needs images of at least 8x8"),
         ("resnet20", (1, 64), "resnet takes images (batch, height, width, channels), not an array of shape (1, 64)"),
-        ("vit_mini_patch4", (1, 30, 32, 3), "vit: patch 4 does not divide an image of 30x32"),
+        ("vit_mini_patch4", (1, 30, 32, 3), "vit: patch 4 does not divide 30x32 pixels; use multiples of 4"),
     ],
 )
 def test_an_input_that_does_not_fit_is_one_line(name: str, shape: tuple[int, ...], line: str) -> None:
     with pytest.raises(zoo.UserError) as error:
-        measure.param_count(zoo.create(name), {"x": (shape[1:], float)})
+        measure.param_count(zoo.create(name), {"x": (shape[1:], "float32")})
     assert str(error.value).startswith(line)
 
 
@@ -144,7 +136,7 @@ def test_an_input_that_does_not_fit_is_one_line(name: str, shape: tuple[int, ...
     [("lenet5", 16), ("alexnet", 64), ("alexnet_one_tower", 63), ("alexnet_cifar", 8), ("resnet20", 1)],
 )
 def test_the_smallest_input_works(name: str, size: int) -> None:
-    assert measure.param_count(zoo.create(name), {"x": ((size, size, 2), float)}) > 0
+    assert measure.param_count(zoo.create(name), {"x": ((size, size, 2), "float32")}) > 0
 
 
 def test_import_is_light() -> None:

@@ -52,7 +52,7 @@ def test_alexnet_towers_meet_first_in_convolution_3() -> None:
 
 @pytest.mark.parametrize("size", [224, 227])
 def test_alexnet_takes_both_sizes_of_the_paper(size: int) -> None:
-    rows = zoo.measure.layer_table(zoo.create("alexnet"), {"x": ((size, size, 3), float)})
+    rows = zoo.measure.layer_table(zoo.create("alexnet"), {"x": ((size, size, 3), "float32")})
     rows = {row.path: row for row in rows}
     assert rows["conv1"].output == (55, 55, 96)
     assert rows["conv2"].output == (27, 27, 256)
@@ -118,7 +118,7 @@ def test_zero_init_makes_every_block_start_as_its_shortcut() -> None:
 @pytest.mark.parametrize(("field", "sizes"), [(False, (4, 4)), (True, (8, 4))])
 def test_a_bottleneck_strides_where_it_says(field: bool, sizes: tuple[int, int]) -> None:
     model = zoo.create("resnet50", depths=(1, 1), widths=(4, 8), stride_in_3x3=field)
-    rows = {row.path: row for row in zoo.measure.layer_table(model, {"x": ((32, 32, 3), float)})}
+    rows = {row.path: row for row in zoo.measure.layer_table(model, {"x": ((32, 32, 3), "float32")})}
     assert tuple(rows[f"s1b0/conv{i}"].output[0] for i in (1, 2)) == sizes
 
 

@@ -1,10 +1,11 @@
 """Augmentation on the device, inside the compiled training step, each example with its own randomness.
 
 Images are float (B, H, W, C) in 0..1, before normalization, so that the fill of 0 is black. Labels are
-probabilities (B, classes).
+probabilities (B, classes). Two operations change the size, `crop` and `resized_crop`; where those are used,
+evaluation sees the centre of the image in the same size.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -22,13 +23,21 @@ class Operation(NamedTuple):
     strength: float
 
 
+CROPS = ("crop", "resized_crop")
+"""Operations after which images are squares of side `strength`."""
+
+
 def parse(names: tuple[str, ...], image_shape: tuple[int, int, int] | None = None) -> tuple[Operation, ...]:
     """("shift_2", "flip") -> operations for `augment`, in that order.
 
     image_shape: (H, W, C), to refuse pixels that exceed the image; None skips that when data is not read yet.
     Raises UserError for an unknown name, a strength that is missing, malformed or not positive.
     """
-    return tuple(_parse_one(name, image_shape) for name in names)
+    operations = []
+    for name in names:
+        operations.append(_parse_one(name, image_shape))
+        image_shape = image_shape and output_shape(operations[-1:], image_shape)
+    return tuple(operations)
 
 
 def _parse_one(text: str, image_shape: tuple[int, int, int] | None) -> Operation:
@@ -48,13 +57,29 @@ def _parse_one(text: str, image_shape: tuple[int, int, int] | None) -> Operation
         value = 0
     if not 0 < value < float("inf"):
         raise UserError(f"data.augment {text!r}: {name} needs {kind}, such as '{name}_1'")
-    if number is int and image_shape and value >= min(image_shape[:2]):
-        raise UserError(f"data.augment {text!r}: must be smaller than the image, {image_shape[0]}×{image_shape[1]}")
+    if number is int and image_shape and value >= min(image_shape[:2]) + (name in CROPS):
+        limit = "at most" if name in CROPS else "smaller than"
+        raise UserError(f"data.augment {text!r}: must be {limit} the image, {image_shape[0]}×{image_shape[1]}")
     return Operation(name, value)
 
 
+def output_shape(operations: Sequence[Operation], image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """(H, W, C) of the images that leave `augment` and `for_evaluation`, from that of those that enter."""
+    for name, strength in operations:
+        if name in CROPS:
+            image_shape = (int(strength), int(strength), image_shape[2])
+    return image_shape
+
+
+def for_evaluation(operations: Sequence[Operation], x: Array) -> Array:
+    """x (B, H, W, C) of any dtype, its centre taken wherever training crops; all other operations are left out."""
+    height, width, _ = output_shape(operations, x.shape[1:])
+    top, left = (x.shape[1] - height) // 2, (x.shape[2] - width) // 2
+    return x[:, top : top + height, left : left + width]
+
+
 def augment(operations: tuple[Operation, ...], key: Array, x: Array, labels: Array) -> tuple[Array, Array]:
-    """Applies the operations in order; shapes and dtypes stay. The i-th draws from fold_in(key, i)."""
+    """Applies the operations in order; dtypes stay, and shapes but for crops. The i-th draws from fold_in(key, i)."""
     for position, (name, strength) in enumerate(operations):
         x, labels = _FUNCTIONS[name](jax.random.fold_in(key, position), x, labels, strength)
     return x, labels
@@ -72,6 +97,37 @@ def _shift(key: Array, x: Array, labels: Array, pixels: int) -> tuple[Array, Arr
     rows, columns = sources(x.shape[1], by[0]), sources(x.shape[2], by[1])
     x = jnp.einsum("bij,bjwc->biwc", rows, x, precision="highest")
     return jnp.einsum("bij,bhjc->bhic", columns, x, precision="highest"), labels
+
+
+def _crop(key: Array, x: Array, labels: Array, side: int) -> tuple[Array, Array]:
+    """A square of `side` pixels from anywhere in the image. Krizhevsky et al. 2012, section 4.1."""
+    free = jnp.array(x.shape[1:3])[:, None] - side + 1
+    top, left = jax.random.randint(key, (2, len(x)), 0, free)
+
+    def cut(x: Array, top: Array, left: Array) -> Array:
+        return jax.lax.dynamic_slice(x, (top, left, 0), (side, side, x.shape[2]))
+
+    return jax.vmap(cut)(x, top, left), labels
+
+
+def _resized_crop(key: Array, x: Array, labels: Array, side: int) -> tuple[Array, Array]:
+    """A box of 8 to 100 % of the area, width to height from 3:4 to 4:3, resized (bilinear, antialiased) to a square.
+
+    Szegedy et al. 2014, arXiv 1409.4842, section 6. Area is drawn evenly, the ratio evenly in its logarithm; a box
+    that is too long for the image is cut to it rather than drawn again.
+    """
+    area_key, ratio_key, place_key = jax.random.split(key, 3)
+    height, width, channels = x.shape[1:]
+    area = jax.random.uniform(area_key, (len(x),), minval=0.08) * height * width
+    ratio = jnp.exp(jax.random.uniform(ratio_key, (len(x),), minval=-1, maxval=1) * jnp.log(4 / 3))
+    box = jnp.stack([jnp.minimum(jnp.sqrt(area / ratio), height), jnp.minimum(jnp.sqrt(area * ratio), width)])  # (2, B)
+    corner = jax.random.uniform(place_key, box.shape) * (jnp.array([[height], [width]]) - box)
+
+    def resample(x: Array, box: Array, corner: Array) -> Array:
+        scale = side / box
+        return jax.image.scale_and_translate(x, (side, side, channels), (0, 1), scale, -corner * scale, "linear")
+
+    return jax.vmap(resample, (0, 1, 1))(x, box, corner).astype(x.dtype), labels
 
 
 def _flip(key: Array, x: Array, labels: Array, _: float) -> tuple[Array, Array]:
@@ -141,6 +197,8 @@ def _cutmix(key: Array, x: Array, labels: Array, alpha: float) -> tuple[Array, A
 _FUNCTIONS: dict[str, Callable[[Array, Array, Array, float], tuple[Array, Array]]] = {
     "shift": _shift,
     "pad_crop": _shift,  # the same under the name it has in papers on CIFAR-10
+    "crop": _crop,
+    "resized_crop": _resized_crop,
     "flip": _flip,
     "cutout": _cutout,
     "mixup": _mixup,

@@ -57,7 +57,7 @@ def _write(path: Path, stamp: str, arrays: Arrays) -> None:
     handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".unfinished")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, stamp=np.array(stamp), **arrays)
+            np.savez(file, stamp=np.array(stamp), **arrays)
         os.replace(unfinished, path)
     except BaseException:
         os.unlink(unfinished)

@@ -45,7 +45,17 @@ def pad(x: np.ndarray, size: int) -> np.ndarray:
     return np.pad(x, ((top, size - height - top), (left, size - width - left), (0, 0)))
 
 
-FITS = {"resize": resize, "pad": pad}
+def crop(x: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (H, W, C) to (size, size, C): the shorter side resized to `size`, then the centre.
+
+    Done in the other order, centre square first, which is the same picture for less work.
+    """
+    side = min(x.shape[:2])
+    top, left = ((length - side) // 2 for length in x.shape[:2])
+    return resize(x[top : top + side, left : left + side], size)
+
+
+FITS = {"resize": resize, "pad": pad, "crop": crop}
 
 
 def bring(x: np.ndarray, shape: tuple[int, int, int], fit: str | None) -> np.ndarray:

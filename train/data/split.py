@@ -55,8 +55,12 @@ def read_all(store: Store, indices: np.ndarray) -> Arrays:
         x[block], y[block] = store.read(indices[block])
 
     with ThreadPoolExecutor() as pool:
-        for done in [pool.submit(fill, start) for start in range(0, len(indices), BLOCK)]:
-            done.result()
+        try:
+            for done in [pool.submit(fill, start) for start in range(0, len(indices), BLOCK)]:
+                done.result()
+        except BaseException:  # the first damaged block, or Ctrl-C: do not read the rest before saying so
+            pool.shutdown(cancel_futures=True)
+            raise
     return Arrays(x, y)
 
 

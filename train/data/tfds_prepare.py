@@ -5,7 +5,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from train.data import tfds_read
 from train.data.without_tensorflow import NeedsTensorFlow, stand_in
@@ -60,7 +62,6 @@ def _builder(name: str, root: Path) -> Any:
 @contextlib.contextmanager
 def _quick_network_check() -> Iterator[None]:
     """Within it, a download whose server is out of reach fails in seconds; what is already there is not asked for."""
-    import requests
     from tensorflow_datasets.core.download import downloader
 
     download = downloader._Downloader._sync_download
@@ -68,10 +69,10 @@ def _quick_network_check() -> Iterator[None]:
     def checked(self: Any, url: str, *arguments: Any, **options: Any) -> Any:
         if url.startswith("http"):
             try:
-                requests.head(url, timeout=CONNECT_SECONDS)
-            except requests.ReadTimeout:
-                pass  # it is there, only slow
-            except requests.RequestException:
+                urlopen(Request(url, method="HEAD"), timeout=CONNECT_SECONDS).close()
+            except HTTPError as error:
+                error.close()  # an answer all the same
+            except OSError:
                 raise UserError(f"no answer from {urlsplit(url).netloc}; is there a network?") from None
         return download(self, url, *arguments, **options)
 
@@ -111,5 +112,5 @@ def _explained(name: str, builder: Any, error: Exception) -> UserError:
                 f"into {folder}"
             )
         if isinstance(cause, OSError) and cause.strerror:
-            return UserError(f"{name} could not be prepared: {cause.strerror}: {cause.filename or builder.data_path}")
+            return UserError(f"{name} could not be prepared: {cause.strerror} ({cause.filename})")
     return UserError(f"{name} could not be prepared: {type(error).__name__}: {first.strip()[:200]}")

@@ -11,7 +11,7 @@ from jax import Array
 
 from train import losses
 from train.core import Metrics, State, Task, descend
-from train.data.augment import augment, parse
+from train.data.augment import augment, for_evaluation, output_shape, parse
 from train.optimizers import ema_params
 
 LOSSES = {"cross_entropy": losses.cross_entropy, "mse": losses.mean_squared_error}
@@ -32,8 +32,8 @@ def classify(
 ) -> Task:
     """A Task over batches {"x": (B, *image_shape) uint8, "y": (B,) int32, and "mask": (B,) when evaluating}.
 
-    x is brought to 0..1, augmented (training only), then normalized with `mean` and `std`, each ()
-    or (C,). With precision "bfloat16" parameters and inputs are cast for the forward and backward
+    x is brought to 0..1, augmented (in training; in evaluation it is cropped to the same size), then normalized
+    with `mean` and `std`, each () or (C,). With precision "bfloat16" parameters and inputs are cast for the forward and backward
     pass; parameters, updates, losses and batch statistics stay float32. If the optimizer keeps an
     average of the weights, that average is evaluated.
     """
@@ -48,7 +48,7 @@ def classify(
         return model.apply({"params": params, **variables}, x, **kwargs)
 
     def init(key: Array) -> State:
-        variables = dict(model.init(key, jnp.zeros((1, *image_shape)), train=False))
+        variables = dict(model.init(key, jnp.zeros((1, *output_shape(operations, image_shape))), train=False))
         params = variables.pop("params")
         return State(jnp.zeros((), jnp.int32), {"net": params}, {"net": tx.init(params)}, {"net": variables})
 
@@ -73,7 +73,8 @@ def classify(
 
     def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
         params = ema_params(state.opt["net"]) or state.params["net"]
-        logits = forward(params, state.vars["net"], batch["x"].astype(jnp.float32) / 255, train=False)
+        x = for_evaluation(operations, batch["x"]).astype(jnp.float32) / 255
+        logits = forward(params, state.vars["net"], x, train=False)
         labels = losses.one_hot(batch["y"], classes)
         sums = {
             "loss": per_example_loss(logits, labels),

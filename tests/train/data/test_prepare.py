@@ -5,16 +5,17 @@ import importlib.util
 import io
 import tarfile
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request
 
 import numpy as np
 import pytest
-import requests
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import resource
 from tensorflow_datasets.core.utils import lazy_imports_utils
 
 from train.config import Data
-from train.data import load, without_tensorflow
+from train.data import load, tfds_prepare, without_tensorflow
 from train.data.tfds_prepare import prepare
 from zoo.errors import UserError
 
@@ -100,11 +101,11 @@ def refused(name: str) -> str:
 
 
 def test_without_a_network_one_line_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def away(url: str, timeout: float) -> None:
+    def away(request: Request, timeout: float) -> None:
         assert timeout <= 5
-        raise requests.ConnectionError(url)
+        raise URLError("Name or service not known")
 
-    monkeypatch.setattr(requests, "head", away)
+    monkeypatch.setattr(tfds_prepare, "urlopen", away)
     assert refused("cifar10") == "cifar10 could not be prepared: no answer from www.cs.toronto.edu; is there a network?"
     assert not (tmp_path / "tfds" / "cifar10" / "3.0.2").exists()
 

@@ -1,0 +1,16 @@
+"""A small vision transformer on MNIST, 16 patches of 7×7, 15 epochs.
+
+Run:     zoo train mnist_vit_mini
+Expect:  not yet run
+"""
+
+from train.config import Data, Experiment, Model, Optim
+
+CONFIG = Experiment(
+    model=Model("vit_mini_patch4", {"patch": 7, "width": 64, "depth": 4}),
+    data=Data("mnist", batch=128, augment=("shift_2",)),
+    optim=Optim("adamw", lr=1e-3, weight_decay=0.05, schedule="cosine", warmup_steps=421),
+    steps=6_315,
+    eval_every_steps=421,
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 4}},
+)

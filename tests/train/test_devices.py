@@ -1,0 +1,182 @@
+"""One run on eight devices of one process, or on two processes, has the losses of the same run on one device."""
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+
+import train.loop
+import train.run
+from train import cli, devices
+from train.assemble import assemble
+from train.config import Data, Experiment, Model, Optim
+from train.core import State
+from train.interrupt import Stopped
+from zoo.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENTS = {
+    "mlp": Experiment(
+        model=Model("mlp", {"widths": (32,), "dropout": 0.1}),
+        data=Data("digits", batch=32, augment=("shift_1",)),
+        optim=Optim("adam", lr=3e-3),
+        steps=12,
+        eval_every_steps=6,
+    ),
+    "resnet20": Experiment(
+        model=Model("resnet20", {"widths": (8, 8, 16)}),
+        data=Data("digits", batch=32),
+        optim=Optim("momentum", lr=0.05),
+        steps=6,
+        eval_every_steps=3,
+    ),
+}
+SHARDS = ("data", "fsdp")
+COMMAND = ["digits_mlp", "--steps=12", "--eval-every-steps=4", "--optim.warmup-steps=2", "--model.dropout=0.1"]
+
+
+def train_step_by_step(name: str, experiment: Experiment, workdir: Path, *, stop: bool = False) -> train.run.Run:
+    """A finished run, in metrics.jsonl the loss of every single step; `stop`: interrupted half-way and resumed."""
+    run = train.run.create(name, experiment, workdir)
+    parts, quiet = assemble(experiment), Console(quiet=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("train.loop.LONGEST_CHUNK", 1)
+        if stop:
+            advance = train.loop.Loop.advance
+
+            def interrupted(loop: train.loop.Loop, state: State, step: int, stop: int) -> tuple:
+                loop.watch.received = signal.SIGTERM if step == experiment.steps // 2 else None
+                return advance(loop, state, step, stop)
+
+            patch.setattr("train.loop.Loop.advance", interrupted)
+            with pytest.raises(Stopped):
+                train.loop.fit(run, parts, quiet)
+            patch.setattr("train.loop.Loop.advance", advance)
+        train.loop.fit(run, parts, quiet, resume=stop)
+    return run
+
+
+def on_eight_devices(workdir: Path) -> None:
+    """The runs and facts that the tests below compare; called in a process that has eight devices."""
+    facts, save = {}, train.loop.Loop.save
+
+    def watched(loop: train.loop.Loop, state: State, step: int, score: float) -> None:
+        leaves = jax.tree.leaves(state.params)
+        held = sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves)
+        facts[loop.run.name] = held / sum(leaf.nbytes for leaf in leaves)
+        save(loop, state, step, score)
+
+    train.loop.Loop.save = watched
+    for name, experiment in EXPERIMENTS.items():
+        for shard in SHARDS:
+            experiment = dataclasses.replace(experiment, shard=shard)
+            train_step_by_step(f"{name}_{shard}", experiment, workdir, stop=shard == "fsdp")
+    try:
+        devices.make_mesh(36)
+    except UserError as error:
+        facts["a batch of 36"] = str(error)
+    (workdir / "facts.json").write_text(json.dumps(facts))
+
+
+def losses(folder: Path) -> np.ndarray:
+    """Those of every step, every validation and the test."""
+    [config] = folder.glob("*/config.json")
+    lines = train.run.read_metrics(config.parent)
+    return np.array(
+        [line["loss"] for split in ("train", "validation", "test") for line in lines if line["split"] == split]
+    )
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory) -> Path:
+    workdir = tmp_path_factory.mktemp("eight")
+    script = "import sys; from tests.train.test_devices import *; on_eight_devices(Path(sys.argv[1]))"
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", script, workdir], cwd=ROOT, env=environment, check=True)
+    return workdir
+
+
+@pytest.fixture(scope="module", params=EXPERIMENTS)
+def one(request, tmp_path_factory) -> train.run.Run:
+    return train_step_by_step(request.param, EXPERIMENTS[request.param], tmp_path_factory.mktemp("one"))
+
+
+@pytest.mark.parametrize("shard", SHARDS)
+def test_eight_devices_have_the_losses_of_one(one: train.run.Run, eight: Path, shard: str) -> None:
+    """With fsdp the run on eight devices was also stopped and resumed half-way."""
+    alone, together = losses(one.path.parent), losses(eight / f"{one.name}_{shard}")
+    assert len(alone) == one.experiment.steps + 3
+    np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
+def test_fsdp_cuts_the_parameters_and_data_copies_them(eight: Path) -> None:
+    share = json.loads((eight / "facts.json").read_text())
+    for name in EXPERIMENTS:
+        assert share[f"{name}_data"] == 1
+        assert 1 / 8 <= share[f"{name}_fsdp"] < 0.2  # a bias of 10 numbers cannot be cut in eight
+
+
+def test_a_batch_that_does_not_divide_among_the_devices_is_one_line(eight: Path) -> None:
+    facts = json.loads((eight / "facts.json").read_text())
+    assert facts["a batch of 36"] == "data.batch 36 does not divide among 8 devices: take a multiple of 8"
+
+
+def test_a_run_of_eight_devices_can_be_measured_on_one(eight: Path, capsys) -> None:
+    assert cli.run(["eval", str(eight / "mlp_fsdp")]) == 0
+    assert f"{losses(eight / 'mlp_fsdp')[-1]:.4f}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("placement", ["device", pytest.param("stream", marks=pytest.mark.slow)])
+def test_two_processes_have_the_losses_of_one(placement: str, tmp_path, capsys) -> None:
+    command = ["train", *COMMAND, f"--data.placement={placement}", "--data.workers=0"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    processes = []
+    for process in (0, 1):
+        own = tmp_path / f"process{process}"
+        line = [
+            *command,
+            f"--workdir={own}",
+            f"--coordinator=127.0.0.1:{port}",
+            "--processes=2",
+            f"--process={process}",
+        ]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        processes.append(subprocess.Popen([sys.executable, "-m", "train", *line], cwd=ROOT, text=True, **pipes))
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [(process.returncode, err) for process, (_, err) in zip(processes, outputs, strict=True)] == [(0, "")] * 2
+    assert "test accuracy" in outputs[0][0]
+    assert "test accuracy" not in outputs[1][0]
+    assert [path.name for path in tmp_path.iterdir()] == ["process0"]
+    assert cli.run([*command, f"--workdir={tmp_path / 'alone'}"]) == 0
+    alone, together = losses(tmp_path / "alone" / "digits_mlp"), losses(tmp_path / "process0" / "digits_mlp")
+    assert len(alone) == 3 + 3 + 1
+    np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (
+            ["--coordinator=127.0.0.1:1", "--processes=2", "--process=2"],
+            "--process must be 0 to 1 with --processes 2, not 2",
+        ),
+        (["--coordinator=127.0.0.1:1", "--processes=0"], "--processes must be at least 1, not 0"),
+        (["--coordinator=localhost"], "--coordinator must be HOST:PORT, not 'localhost'"),
+        (["--processes=2"], "--processes and --process need --coordinator HOST:PORT"),
+    ],
+)
+def test_processes_that_cannot_be_are_one_line(options: list[str], line: str, tmp_path, capsys) -> None:
+    assert cli.run(["train", *COMMAND, f"--workdir={tmp_path}", *options]) == 2
+    assert capsys.readouterr().err == f"zoo: {line}\n"
+    assert not list(tmp_path.iterdir())

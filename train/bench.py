@@ -1,0 +1,268 @@
+"""`zoo bench`: what a training step of each model costs here, in the loop, bare, and beside PyTorch.
+
+A round times the same number of steps three ways, one after the other: as a bare jitted step called from Python,
+as the chunk that the training loop runs, and as a PyTorch step. Whatever else slows the machine down then slows
+all three, so ratios are taken within a round and their median is reported.
+"""
+
+import dataclasses
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import tyro
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+import zoo
+from train import peers as torch_peers
+from train.arguments import parse
+from train.config import Optim
+from train.core import State, run_chunk
+from train.data.device import Resident
+from train.optimizers import make_optimizer
+from train.show import emit
+from train.tasks.classify import classify
+from zoo.errors import UserError, unknown
+
+LINE = ("perceptron", "mlp", "lenet5", "alexnet_cifar", "resnet20", "resnet18", "vit_mini_patch4")
+ROUND_SECONDS = 0.5
+BACKWARD = 3  # FLOPs of a training step, in forward passes: the gradient costs two more
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchOptions:
+    """Measure training steps on random images of each card's own size (sgd with momentum, float32)."""
+
+    models: tyro.conf.Positional[tuple[str, ...]] = LINE
+    """Names or patterns such as "resnet*"; "*" is every model."""
+    batch: int = 32
+    """Examples per step."""
+    steps: int | None = None
+    """Steps in a round, at least 2; by default as many as fill half a second."""
+    rounds: int = 7
+    """Rounds; the table has the median over rounds and half the distance between their quartiles."""
+    peers: bool = False
+    """Also time the same models in PyTorch, eager, with as many threads (needs a clone and the extra `peers`)."""
+    json: bool = False
+    """Print JSON with the times of every round instead of a table."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One model. Times are milliseconds a step, one entry per round."""
+
+    name: str
+    batch: int
+    loop_ms: list[float]  # in the chunk that the training loop runs
+    bare_ms: list[float]  # the jitted step, called from Python
+    peer_ms: list[float]  # PyTorch; empty where it was not measured
+    compile_seconds: float  # tracing and compiling the chunk, without the persistent cache
+    memory_bytes: int  # state, data and temporaries of the chunk, as XLA plans them
+    peak_share: float  # FLOPs a second over what a large product of matrices reaches
+
+    @property
+    def examples_per_second(self) -> float:
+        return self.batch / statistics.median(self.loop_ms) * 1e3
+
+    @property
+    def loop_over_bare(self) -> float:
+        """Throughput of the loop relative to bare steps; above 1 the loop is faster."""
+        return _ratio(self.bare_ms, self.loop_ms)
+
+    @property
+    def over_peer(self) -> float | None:
+        """PyTorch's time over the loop's; above 1 the loop is faster."""
+        return _ratio(self.peer_ms, self.loop_ms) if self.peer_ms else None
+
+
+def main(args: Sequence[str]) -> None:
+    """`zoo bench [MODEL ...] [OPTIONS]`."""
+    options = parse(BenchOptions, args, prog="zoo bench")
+    jax.config.update("jax_enable_compilation_cache", False)  # the compile time is one of the figures
+    rows = bench(options.models, batch=options.batch, steps=options.steps, rounds=options.rounds, peers=options.peers)
+    print(as_json(rows)) if options.json else emit(as_table(rows))
+
+
+def bench(
+    names: Sequence[str], *, batch: int = 32, steps: int | None = None, rounds: int = 7, peers: bool = False
+) -> list[Row]:
+    """One row for each model that a name or shell pattern in `names` stands for.
+
+    `steps` in a round: None fills half a second. Raises UserError for an unknown name, a number that is too
+    small, or `peers` without PyTorch or its models.
+    """
+    for option, value, least in (
+        ("batch", batch, 1),
+        ("steps", 2 if steps is None else steps, 2),
+        ("rounds", rounds, 1),
+    ):
+        if value < least:
+            raise UserError(f"zoo bench: {option} must be at least {least}, not {value}")
+    found: list[str] = []
+    for name in names:
+        matching = zoo.list_models(name)
+        if not matching:
+            raise unknown("model", name, zoo.CARDS)
+        found += [match for match in matching if match not in found]
+    torch_step = torch_peers.load() if peers else None
+    peak = peak_flops()
+    console = Console(stderr=True)
+    rows = []
+    for name in found:
+        with console.status(f"{name} …"):
+            peer = torch_step(name, batch, _cores()) if torch_step else None
+            rows.append(measure(name, batch, steps, rounds, peak, peer))
+    return rows
+
+
+def measure(
+    name: str, batch: int, steps: int | None, rounds: int, peak: float, peer: Callable[[], object] | None
+) -> Row:
+    """Times one model; `peer` does one step in PyTorch and returns when it is done."""
+    card = zoo.card(name)
+    (shape, _), *_ = card.inputs.values()
+    task = classify(
+        card.make(), make_optimizer(Optim("momentum", lr=0.01), 1), image_shape=shape, classes=card.output[-1]
+    )
+    key = jax.random.key(0)
+    init = jax.jit(task.init)
+    data = Resident(_random_examples(4 * batch, shape, card.output[-1]), batch)
+
+    def step(state: State, images: dict[str, jax.Array], key: jax.Array) -> State:
+        new, _ = task.step(state, images, jax.random.fold_in(key, state.step))
+        return new.replace(step=state.step + 1)
+
+    bare = jax.jit(step, donate_argnums=0)
+    images = {name: leaf[:batch] for name, leaf in data.examples.items()}
+    programs: dict[str, Callable[[int], None]] = {"bare": _repeat(lambda state: bare(state, images, key), init(key))}
+    programs["bare"](1)  # compiles
+    steps = steps or _fill(lambda: programs["bare"](1))
+
+    start = time.perf_counter()
+    chunk = run_chunk.lower(task, init(key), data, key, steps).compile()
+    compile_seconds = time.perf_counter() - start
+    once = _repeat(lambda state: chunk(state, data, key)[0], init(key))
+    programs["loop"] = lambda _: once(1)
+    if peer:
+        programs["peer"] = lambda n: [peer() for _ in range(n)] and None
+    times = _interleave(programs, steps, rounds)
+
+    flops = BACKWARD * card.flops * batch / (statistics.median(times["loop"]) / 1e3)
+    plan = chunk.memory_analysis()
+    memory = (
+        plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes + plan.temp_size_in_bytes
+    )
+    return Row(name, batch, times["loop"], times["bare"], times.get("peer", []), compile_seconds, memory, flops / peak)
+
+
+def peak_flops() -> float:
+    """FLOPs a second of the fastest of several large float32 products of matrices on the default device."""
+    size = 2048 if jax.default_backend() == "cpu" else 16_384
+    a = jnp.ones((size, size), jnp.float32)
+    product = jax.jit(jnp.matmul)
+    product(a, a).block_until_ready()
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        product(a, a).block_until_ready()
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / min(seconds)
+
+
+def _random_examples(count: int, shape: tuple[int, ...], classes: int) -> dict[str, jax.Array]:
+    image_key, label_key = jax.random.split(jax.random.key(1))
+    x = jax.random.randint(image_key, (count, *shape), 0, 256, jnp.uint8)
+    return {"x": x, "y": jax.random.randint(label_key, (count,), 0, classes)}
+
+
+def _repeat(advance: Callable[[State], State], state: State) -> Callable[[int], None]:
+    """A function that advances its state n times and waits for it."""
+    box = [state]
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            box[0] = advance(box[0])
+        jax.block_until_ready(box[0])
+
+    return run
+
+
+def _fill(step: Callable[[], None]) -> int:
+    """How many steps fill a round; at least 2, as XLA turns a loop of 1 into a bare step."""
+    start = time.perf_counter()
+    done = 0
+    while time.perf_counter() - start < ROUND_SECONDS / 2:
+        step()
+        done += 1
+    return max(2, 2 * done)
+
+
+def _interleave(programs: dict[str, Callable[[int], None]], steps: int, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds a step for each program and round; a first round warms up and is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(rounds + 1):
+        for name, run in programs.items():
+            start = time.perf_counter()
+            run(steps)
+            times[name].append((time.perf_counter() - start) / steps * 1e3)
+    return {name: each[1:] for name, each in times.items()}
+
+
+def _ratio(above: list[float], below: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(above, below, strict=True))
+
+
+def as_json(rows: list[Row]) -> str:
+    """Every figure, and the device they were measured on."""
+    figures = [
+        dataclasses.asdict(row)
+        | {"examples_per_second": row.examples_per_second}
+        | {"loop_over_bare": row.loop_over_bare, "over_peer": row.over_peer}
+        for row in rows
+    ]
+    return json.dumps({"device": _device(), "jax": jax.__version__, "rows": figures}, indent=2)
+
+
+def as_table(rows: list[Row]) -> Table:
+    """A line per model; see the caption for what the columns are."""
+    caption = (
+        f"{_device()}, JAX {jax.__version__}, float32. ms/step: in the training loop, median ± half the distance "
+        "between quartiles. loop/bare: speed of the loop over that of the jitted step called from Python. "
+        "of peak: 3 forward passes' FLOPs a second, over those of a large product of matrices measured here."
+    )
+    if any(row.peer_ms for row in rows):
+        caption += " PyTorch: its time over ours, so above 1 ours is faster."
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption=caption, caption_justify="left")
+    table.add_column("model", no_wrap=True)
+    heads = ["batch", "ms/step", "examples/s", "loop/bare", "of peak", "MiB", "compile s"]
+    for head in heads + ["PyTorch ms", "PyTorch"] * any(row.peer_ms for row in rows):
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in rows:
+        cells = [row.name, str(row.batch), _median(row.loop_ms), f"{row.examples_per_second:,.0f}"]
+        cells += [f"{row.loop_over_bare:.2f}", f"{100 * row.peak_share:.0f} %", f"{row.memory_bytes / 2**20:,.0f}"]
+        cells += [f"{row.compile_seconds:.1f}"]
+        if row.peer_ms:
+            cells += [_median(row.peer_ms), f"{row.over_peer:.2f}"]
+        table.add_row(*cells)
+    return table
+
+
+def _median(times: list[float]) -> str:
+    quarters = statistics.quantiles(times, n=4) if len(times) > 1 else times * 3
+    return f"{statistics.median(times):,.2f} ± {(quarters[2] - quarters[0]) / 2:.2f}"
+
+
+def _device() -> str:
+    device = jax.devices()[0]
+    return f"cpu, {_cores()} cores" if device.platform == "cpu" else device.device_kind
+
+
+def _cores() -> int:
+    """Cores this process may use: as many threads as XLA starts."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,26 @@
+"""Finds the same models in PyTorch: tests/peers of a clone, not part of the wheel."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+from zoo.errors import UserError
+
+FILE = Path(__file__).parent.parent / "tests" / "peers" / "torch_models.py"
+
+Step = Callable[[], object]
+
+
+def load() -> Callable[[str, int, int], Step | None]:
+    """(model, batch, threads) -> one training step in PyTorch, or None for a model that has no peer.
+
+    UserError if this is no clone, or PyTorch is not installed.
+    """
+    if not FILE.is_file():
+        raise UserError("zoo bench --peers needs a clone of the repository: the PyTorch models are in its tests/peers")
+    if importlib.util.find_spec("torch") is None:
+        raise UserError("zoo bench --peers needs PyTorch, the extra `peers`: pip install -e '.[peers]' in the clone")
+    spec = importlib.util.spec_from_file_location("torch_models", FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.training_step
