@@ -12,5 +12,5 @@ CONFIG = Experiment(
     optim=Optim("adamw", lr=1e-3, weight_decay=0.05, schedule="cosine", warmup_steps=421),
     steps=6_315,
     eval_every_steps=421,
-    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 4}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 4}, "optim": {"warmup_steps": 1}},
 )

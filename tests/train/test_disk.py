@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -93,19 +94,23 @@ def test_a_disk_without_room_for_metrics_is_one_line(run: Run, capsys) -> None:
     assert line == f"zoo: cannot write in {run.path}: No space left on device"
 
 
-def test_any_flipped_bit_of_the_arrays_is_noticed(run: Run, capsys) -> None:
+def test_a_flipped_bit_is_noticed_or_harmless(run: Run) -> None:
+    """Orbax checks no sums over the arrays themselves; some bytes of its file are never read again."""
     sizes = {path: path.stat().st_size for path in (run.checkpoints / "12" / "state").glob("ocdbt.process_0/d/*")}
     largest = max(sizes, key=sizes.get)
-    whole, rng = largest.read_bytes(), random.Random(0)
-    for place in rng.sample(range(len(whole) // 8, len(whole) * 7 // 8), 3):
+    whole, state, noticed, rng = largest.read_bytes(), last_state(run), 0, random.Random(0)
+    for place in rng.sample(range(len(whole)), 16):
         spoilt = bytearray(whole)
         spoilt[place] ^= 1 << rng.randrange(8)
         largest.write_bytes(spoilt)
-        line = the_line(capsys, ["train", "--resume", str(run.path)])
-        assert line.startswith(f"zoo: checkpoint {run.checkpoints / '12'} is damaged (")
-        assert line.endswith("): start the run again")
-    largest.write_bytes(whole)
-    assert cli.run(["train", "--resume", str(run.path)]) == 0
+        try:
+            jax.tree.map(np.testing.assert_array_equal, last_state(run), state)
+        except UserError as error:
+            assert re.fullmatch(
+                rf"checkpoint {run.checkpoints / '12'} is damaged \(.*\): start the run again", str(error)
+            )
+            noticed += 1
+    assert noticed >= 8
 
 
 @pytest.mark.parametrize("lost", ["state", "extra", "state/d", "state/manifest.ocdbt", "state/_METADATA"])

@@ -57,9 +57,11 @@ def _parse_one(text: str, image_shape: tuple[int, int, int] | None) -> Operation
         value = 0
     if not 0 < value < float("inf"):
         raise UserError(f"data.augment {text!r}: {name} needs {kind}, such as '{name}_1'")
-    if number is int and image_shape and value >= min(image_shape[:2]) + (name in CROPS):
-        limit = "at most" if name in CROPS else "smaller than"
-        raise UserError(f"data.augment {text!r}: must be {limit} the image, {image_shape[0]}×{image_shape[1]}")
+    if number is int and image_shape:
+        side, whole = min(image_shape[:2]), name in CROPS
+        if value > side or (value == side and not whole):
+            limit = "at most" if whole else "smaller than"
+            raise UserError(f"data.augment {text!r}: must be {limit} the image, {image_shape[0]}×{image_shape[1]}")
     return Operation(name, value)
 
 

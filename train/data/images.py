@@ -39,7 +39,7 @@ def pad(x: np.ndarray, size: int) -> np.ndarray:
     if max(height, width) > size:
         raise UserError(
             f"an image of {height}x{width} does not fit into data.image_size={size}: "
-            "choose a larger one or data.fit=resize"
+            "choose a larger one, or data.fit=resize or crop"
         )
     top, left = (size - height) // 2, (size - width) // 2
     return np.pad(x, ((top, size - height - top), (left, size - width - left), (0, 0)))

@@ -32,9 +32,9 @@ def classify(
 ) -> Task:
     """A Task over batches {"x": (B, *image_shape) uint8, "y": (B,) int32, and "mask": (B,) when evaluating}.
 
-    x is brought to 0..1, augmented (in training; in evaluation it is cropped to the same size), then normalized
-    with `mean` and `std`, each () or (C,). With precision "bfloat16" parameters and inputs are cast for the forward and backward
-    pass; parameters, updates, losses and batch statistics stay float32. If the optimizer keeps an
+    x is brought to 0..1, augmented in training (in evaluation only cropped, where training crops), then normalized
+    with `mean` and `std`, each () or (C,). With precision "bfloat16" parameters and inputs are cast for the forward
+    and backward pass; parameters, updates, losses and batch statistics stay float32. If the optimizer keeps an
     average of the weights, that average is evaluated.
     """
     operations = parse(augmentations, image_shape)

@@ -1,0 +1,152 @@
+"""Every config is sound, builds at its data's size without any memory, and trains a few steps where its data are."""
+
+import ast
+import math
+import os
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rich.console import Console
+
+import train.data
+import train.run
+import zoo
+from train import configs
+from train.arguments import override
+from train.assemble import assemble, check
+from train.config import Data, Experiment
+from train.core import run_chunk
+from train.data.device import Resident
+from train.data.split import Arrays, Dataset, Split
+from train.loop import fit
+from train.optimizers import make_schedule
+
+NAMES = configs.names()
+SETS = {"digits": ((8, 8, 1), 10), "mnist": ((28, 28, 1), 10), "cifar10": ((32, 32, 3), 10)} | {
+    "imagenet2012": ((None, None, 3), 1000)  # of every size
+}
+"""Shape of an image and number of classes, by the name of the data set."""
+
+
+def of(*sets: str) -> list[str]:
+    return [name for name in NAMES if configs.load(name).data.name in sets]
+
+
+def smoke(name: str) -> Experiment:
+    experiment = configs.load(name)
+    return override(experiment, experiment.smoke)
+
+
+def cheapest_of_each_family(names: list[str]) -> list[str]:
+    """The config with the fewest operations a step for each family of models."""
+    cards = {name: zoo.card(configs.load(name).model.name) for name in names}
+    families = {card.family for card in cards.values()}
+    return sorted(min((c.flops, n) for n, c in cards.items() if c.family == family)[1] for family in families)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_is_sound_and_says_how_to_repeat_it(name: str) -> None:
+    experiment = configs.load(name)
+    check(experiment)
+    check(smoke(name))
+    assert smoke(name).steps <= 10
+    assert name.split("_")[0] == experiment.data.name.removesuffix("2012")
+    lines = ast.get_docstring(ast.parse((configs.FOLDER / f"{name}.py").read_text(encoding="utf-8"))).splitlines()
+    assert f"Run:     zoo train {name}" in lines
+    assert any(line.startswith("Expect:  ") for line in lines)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_schedule_fits_the_run(name: str) -> None:
+    experiment = configs.load(name)
+    rates = jax.vmap(make_schedule(experiment.optim, experiment.steps))(jnp.linspace(0, experiment.steps - 1, 1001))
+    assert np.isclose(rates.max(), experiment.optim.lr, rtol=0.01)
+    assert rates.min() >= 0
+    if experiment.optim.schedule == "steps":
+        assert np.isclose(rates[-1], experiment.optim.lr * 0.1 ** len(experiment.optim.decay_at))
+    assert experiment.eval_every_steps <= experiment.steps
+
+
+class Unread:
+    """A Store of the right shape that cannot be read."""
+
+    def __init__(self, shape: tuple[int, int, int], count: int) -> None:
+        self.shape, self.count = shape, count
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def blank(data: Data) -> Dataset:
+    """Stands in for the set that `data` names: its shape and classes, no images."""
+    (height, width, channels), classes = SETS[data.name]
+    shape = (data.image_size or height, data.image_size or width, channels)
+    split = Split(Unread(shape, 10_000), np.arange(10_000))
+    names = tuple(str(label) for label in range(classes))
+    moments = np.zeros(channels, np.float32), np.ones(channels, np.float32)
+    return Dataset(data.name, "", shape, names, split, split, split, *moments)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_builds_and_its_step_keeps_the_shape_of_its_state(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train.data, "load", blank)
+    experiment = configs.load(name)
+    parts = assemble(experiment)
+    batch = {
+        "x": jax.ShapeDtypeStruct((experiment.data.batch, *parts.dataset.shape), jnp.uint8),
+        "y": jax.ShapeDtypeStruct((experiment.data.batch,), jnp.int32),
+    }
+    after, metrics = jax.eval_shape(parts.task.step, parts.abstract, batch, jax.random.key(0))
+    shapes = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state) for state in (parts.abstract, after)]
+    assert shapes[0] == shapes[1]
+    assert {name: (value.shape, value.dtype) for name, value in metrics.items()} == dict.fromkeys(
+        ("loss", "accuracy"), ((), jnp.float32)
+    )
+    mask = jax.ShapeDtypeStruct((experiment.data.batch,), jnp.float32)
+    sums = jax.eval_shape(parts.task.evaluate, parts.abstract, batch | {"mask": mask})
+    assert {value.shape for value in sums.values()} == {()}
+
+
+@pytest.mark.parametrize("name", of("imagenet2012"))
+def test_on_imagenet_a_model_has_the_size_on_its_card(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train.data, "load", blank)
+    experiment = configs.load(name)
+    parts, card = assemble(experiment), zoo.card(experiment.model.name)
+    freed = 768 * 198 if experiment.model.fields.get("positions") == "sine" else 0  # no class token, no table
+    assert parts.params == card.params - freed
+    assert abs(parts.flops / card.flops - 1) < 0.07  # other strides, 224 for 227 pixels, 196 tokens for 197
+
+
+@pytest.mark.parametrize("name", of("digits"))
+def test_smoke_on_digits(name: str, tmp_path: Path) -> None:
+    experiment = smoke(name)
+    run = train.run.create(name, experiment, tmp_path)
+    summary = fit(run, assemble(experiment), Console(quiet=True))
+    assert summary["steps"] == experiment.steps
+    assert summary["test"]["count"] == 359
+    assert math.isfinite(summary["test"]["loss"])
+
+
+@pytest.fixture
+def decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoded sets are kept between runs of the tests, beside the compiled programs."""
+    monkeypatch.setenv("ZOO_CACHE_DIR", str(Path(__file__).parents[2] / ".cache" / "zoo"))
+
+
+@pytest.mark.parametrize("name", cheapest_of_each_family(of("mnist", "cifar10")))
+def test_smoke_on_real_images(name: str, decoded_once: None) -> None:
+    experiment = smoke(name)
+    if not Path(os.environ.get("TFDS_DATA_DIR", ""), experiment.data.name).is_dir():
+        pytest.skip(f"TFDS_DATA_DIR does not name a folder with a prepared {experiment.data.name}")
+    parts = assemble(experiment)
+    few = Arrays(**parts.dataset.train.batch(np.arange(2 * experiment.data.batch)))
+    data = Resident({"x": jnp.asarray(few.x), "y": jnp.asarray(few.y)}, experiment.data.batch)
+    state = jax.jit(parts.task.init)(jax.random.key(0))
+    before = jax.tree.map(jnp.copy, state.params)
+    state, metrics = run_chunk(parts.task, state, data, jax.random.key(1), experiment.steps)
+    assert np.isfinite(metrics["loss"]).all()
+    moved = [np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (before, state.params)), strict=True)]
+    assert any(moved)
