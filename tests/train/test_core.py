@@ -122,3 +122,19 @@ def test_evaluation_leaves_the_state_alone_and_training_moves_batch_statistics()
     assert not np.array_equal(
         kept.vars["net"]["batch_stats"]["norm"]["mean"], after.vars["net"]["batch_stats"]["norm"]["mean"]
     )
+
+
+def test_many_classes_report_the_five_likeliest_too() -> None:
+    class Fixed(nn.Module):
+        """Logits that fall with the class's number, whatever the image."""
+
+        @nn.compact
+        def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+            slope = self.param("slope", nn.initializers.ones, ())
+            return jnp.broadcast_to(-slope * jnp.arange(100.0), (len(x), 100))
+
+    task = classify(Fixed(), optax.sgd(0.1), image_shape=(4, 4, 1), classes=100)
+    y = jnp.array([0, 4, 5, 99])
+    data = Resident({"x": EXAMPLES["x"][:4], "y": y}, 4)
+    sums = run_evaluate(task, jax.jit(task.init)(KEY), data, data.sweep())
+    assert (float(sums["accuracy"]), float(sums["top5_accuracy"])) == (1, 2)

@@ -112,7 +112,11 @@ def test_an_interrupted_run_resumes_to_the_same_bits(placement: str, tmp_path, m
 
 
 def test_a_killed_run_resumes_to_the_same_bits(whole: Run, parts, tmp_path) -> None:
-    command = [sys.executable, "-c", "import sys; from tests.train.test_loop import train_slowly; train_slowly(sys.argv[1])"]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from tests.train.test_loop import train_slowly; train_slowly(sys.argv[1])",
+    ]
     process = subprocess.Popen([*command, str(tmp_path)], cwd=Path(__file__).parents[2])
     run = wait_for(lambda: next((p.parents[1] for p in tmp_path.glob("killed/*/checkpoints/20")), None), process)
     process.kill()

@@ -14,6 +14,7 @@ from train.core import Metrics, State, Task, descend
 from train.data.augment import augment, for_evaluation, output_shape, parse
 from train.optimizers import ema_params
 
+TOP5_CLASSES = 100  # with this many classes or more, accuracy among the five likeliest is reported as well
 LOSSES = {"cross_entropy": losses.cross_entropy, "mse": losses.mean_squared_error}
 
 
@@ -79,8 +80,15 @@ def classify(
         sums = {
             "loss": per_example_loss(logits, labels),
             "accuracy": logits.argmax(-1) == batch["y"],
+            **({"top5_accuracy": _in_top(logits, batch["y"], 5)} if classes >= TOP5_CLASSES else {}),
             "count": jnp.ones_like(batch["mask"]),
         }
         return {name: jnp.sum(value * batch["mask"]) for name, value in sums.items()}
 
     return Task(init, step, evaluate)
+
+
+def _in_top(logits: Array, labels: Array, k: int) -> Array:
+    """(B,) bool: whether fewer than k classes have a higher logit than the label's."""
+    own = jnp.take_along_axis(logits, labels[:, None], axis=-1)
+    return jnp.sum(logits > own, axis=-1) < k
