@@ -7,7 +7,6 @@ all three, so ratios are taken within a round and their median is reported.
 
 import dataclasses
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 import zoo
+from train import devices
 from train import peers as torch_peers
 from train.arguments import parse
 from train.config import Optim
@@ -84,6 +84,7 @@ class Row:
 def main(args: Sequence[str]) -> None:
     """`zoo bench [MODEL ...] [OPTIONS]`."""
     options = parse(BenchOptions, args, prog="zoo bench")
+    devices.prepare_backend()
     jax.config.update("jax_enable_compilation_cache", False)  # the compile time is one of the figures
     rows = bench(options.models, batch=options.batch, steps=options.steps, rounds=options.rounds, peers=options.peers)
     print(as_json(rows)) if options.json else emit(as_table(rows))
@@ -116,7 +117,7 @@ def bench(
     rows = []
     for name in found:
         with console.status(f"{name} …"):
-            peer = torch_step(name, batch, _cores()) if torch_step else None
+            peer = torch_step(name, batch, devices.cores()) if torch_step else None
             rows.append(measure(name, batch, steps, rounds, peak, peer))
     return rows
 
@@ -226,14 +227,14 @@ def as_json(rows: list[Row]) -> str:
         | {"loop_over_bare": row.loop_over_bare, "over_peer": row.over_peer}
         for row in rows
     ]
-    return json.dumps({"device": _device(), "jax": jax.__version__, "rows": figures}, indent=2)
+    return json.dumps({"device": devices.describe(), "jax": jax.__version__, "rows": figures}, indent=2)
 
 
 def as_table(rows: list[Row]) -> Table:
     """A line per model; see the caption for what the columns are."""
     caption = (
-        f"{_device()}, JAX {jax.__version__}, float32. ms/step: in the training loop, median ± half the distance "
-        "between quartiles. loop/bare: speed of the loop over that of the jitted step called from Python. "
+        f"{devices.describe()}, JAX {jax.__version__}, float32. ms/step: in the training loop, median ± half "
+        "the distance between quartiles. loop/bare: speed of the loop over that of the jitted step called from Python. "
         "of peak: 3 forward passes' FLOPs a second, over those of a large product of matrices measured here."
     )
     if any(row.peer_ms for row in rows):
@@ -256,13 +257,3 @@ def as_table(rows: list[Row]) -> Table:
 def _median(times: list[float]) -> str:
     quarters = statistics.quantiles(times, n=4) if len(times) > 1 else times * 3
     return f"{statistics.median(times):,.2f} ± {(quarters[2] - quarters[0]) / 2:.2f}"
-
-
-def _device() -> str:
-    device = jax.devices()[0]
-    return f"cpu, {_cores()} cores" if device.platform == "cpu" else device.device_kind
-
-
-def _cores() -> int:
-    """Cores this process may use: as many threads as XLA starts."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

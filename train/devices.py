@@ -134,12 +134,17 @@ def place(arrays: Any, mesh: Mesh | None, *axes: str | None) -> Any:
     return jax.tree.map(lambda a: jax.make_array_from_callback(a.shape, sharding, lambda cut: a[cut]), arrays)
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def describe() -> str:
     """One line on what this runs on, such as "cpu, 2 cores" or "8 x NVIDIA H200"."""
     device = jax.devices()[0]
     count = jax.device_count()
     if device.platform == "cpu":
-        return f"cpu, {len(os.sched_getaffinity(0))} cores" + (f", {count} host devices" if count > 1 else "")
+        return f"cpu, {cores()} core{'s' * (cores() > 1)}" + (f", {count} host devices" if count > 1 else "")
     return f"{count} x {device.device_kind}" if count > 1 else device.device_kind
 
 

@@ -1,6 +1,5 @@
 """Measures a State on a split: sums under a mask, divided once."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -43,7 +42,7 @@ class Evaluator:
     def _sums(self, state: State, first: int) -> dict[str, jax.Array]:
         """The sums over the examples from `first` on, read from disk."""
         positions = np.arange(first, min(first + self._batch, len(self._split)))
-        pieces = np.array_split(positions, min(os.cpu_count(), len(positions)))
+        pieces = np.array_split(positions, min(devices.cores(), len(positions)))
         with ThreadPoolExecutor() as pool:  # decoding frees the GIL
             read = list(pool.map(self._split.batch, pieces))
         batch = {name: np.concatenate([piece[name] for piece in read]) for name in ("x", "y")}

@@ -158,6 +158,7 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
         checkpoints = stack.enter_context(contextlib.closing(Checkpoints(run.checkpoints)))
         loop = Loop(run, parts, checkpoints, stack.enter_context(Watch()))
         state, step = loop.begin(resume)
+        stack.callback(loop.feed.close)
         bar = stack.enter_context(Bar(console, run.name, step, experiment.steps))
         validation: dict[str, float] = {}
         while step < experiment.steps:

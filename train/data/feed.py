@@ -29,6 +29,8 @@ class DeviceFeed:
     def read_ahead(self, n: int) -> None:
         del n
 
+    def close(self) -> None: ...
+
 
 class StreamFeed:
     """Batches from disk through Grain. `state` (JSON) is where reading goes on after the chunks taken so far."""
@@ -56,6 +58,10 @@ class StreamFeed:
         stacked = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
         arrays = devices.place(stacked, self._mesh, None, devices.AXIS)
         self._ahead = (n, Stacked(arrays, devices.batch_sharding(self._mesh)), self._reader.get_state())
+
+    def close(self) -> None:
+        """End the reader processes."""
+        self._reader.close()
 
 
 def streams(split: Split, data: Data) -> bool:
