@@ -27,14 +27,14 @@ class Checkpoints:
         self.folder = folder
         self._last: int | None = None  # the step of the last `save`
         keep, score = ocp.checkpoint_managers, lambda metrics: metrics["score"]
+        # Without a score there is only what a kill left of a checkpoint that was just being removed.
+        best = keep.BestN(get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False)
         with _writing(f"{folder} cannot be opened"):
             self._manager = ocp.CheckpointManager(
                 folder.absolute(),
                 item_handlers={"state": ocp.StandardCheckpointHandler(), "extra": ocp.JsonCheckpointHandler()},
                 options=ocp.CheckpointManagerOptions(
-                    preservation_policy=keep.AnyPreservationPolicy(
-                        [keep.LatestN(1), keep.BestN(get_metric_fn=score, n=1)]
-                    ),
+                    preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(1), best]),
                     best_fn=score,  # without it the scores are not written, and a resumed run removes nothing
                     read_only=read_only,
                     create=not read_only,
@@ -70,8 +70,11 @@ class Checkpoints:
         steps = self.steps()
         if not steps:
             raise UserError(f"{self.folder} holds no finished checkpoint: start the run again")
-        extras = {step: self._extra(step) for step in (steps[-1:] if which == "last" else steps)}
-        step = max(extras, key=lambda step: extras[step]["score"])
+        extras = {steps[-1]: self._extra(steps[-1])}
+        for step in steps[:-1] if which == "best" else []:
+            with contextlib.suppress(UserError):  # one that was being removed
+                extras[step] = self._extra(step)
+        step = max(extras, key=lambda step: (extras[step]["score"], step))
         with self._reading(step):
             self._compare(abstract, step)
             state = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract))).state

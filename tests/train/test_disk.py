@@ -136,6 +136,19 @@ def test_best_and_last_are_kept_and_no_more_when_a_run_is_opened_again(tmp_path)
     assert checkpoints.steps() == [1, 3]
 
 
+def test_what_a_kill_left_of_a_checkpoint_is_passed_over_and_then_removed(run: Run) -> None:
+    shutil.copytree(run.checkpoints / "12", run.checkpoints / "6")
+    for part in ("metrics", "extra"):
+        shutil.rmtree(run.checkpoints / "6" / part)
+    abstract = assemble(run.experiment).abstract
+    checkpoints = Checkpoints(run.checkpoints)
+    state, extra = checkpoints.restore(abstract, "best")
+    assert int(state.step) == 12
+    checkpoints.save(state, 18, extra["score"] - 0.1)
+    checkpoints.close()
+    assert checkpoints.steps() == [12, 18]
+
+
 def test_a_checksum_notices_one_bit_and_words_that_change_places() -> None:
     leaf = np.arange(12, dtype=np.float32).reshape(3, 4)
 
