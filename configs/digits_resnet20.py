@@ -8,9 +8,9 @@ from train.config import Data, Experiment, Model, Optim
 
 CONFIG = Experiment(
     model=Model("resnet20"),
-    data=Data("digits", batch=64),
+    data=Data("digits", batch=64, augment=("shift_1",)),
     optim=Optim("adam", lr=3e-3, schedule="cosine", warmup_steps=50),
-    steps=1_500,
+    steps=1_200,
     eval_every_steps=100,
     smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}, "optim": {"warmup_steps": 1}},
 )

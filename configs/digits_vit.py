@@ -8,9 +8,9 @@ from train.config import Data, Experiment, Model, Optim
 
 CONFIG = Experiment(
     model=Model("vit_mini_patch2", {"width": 64, "depth": 4}),
-    data=Data("digits", batch=64),
-    optim=Optim("adamw", lr=1e-3, schedule="cosine", warmup_steps=50, weight_decay=0.05),
-    steps=1_500,
+    data=Data("digits", batch=64, augment=("shift_1",)),
+    optim=Optim("adamw", lr=3e-3, schedule="cosine", warmup_steps=50, weight_decay=0.05),
+    steps=1_200,
     eval_every_steps=100,
     smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}, "optim": {"warmup_steps": 1}},
 )
