@@ -8,7 +8,7 @@ from train.config import Data, Experiment, Model, Optim
 
 CONFIG = Experiment(
     model=Model("alexnet_cifar"),
-    data=Data("digits", batch=64, augment=("shift_1",)),
+    data=Data("digits", batch=64),
     optim=Optim("adam", lr=1e-3, schedule="cosine", warmup_steps=50),
     steps=1_200,
     eval_every_steps=100,

@@ -8,7 +8,7 @@ from train.config import Data, Experiment, Model, Optim
 
 CONFIG = Experiment(
     model=Model("vit_mini_patch2", {"width": 64, "depth": 4}),
-    data=Data("digits", batch=64, augment=("shift_1",)),
+    data=Data("digits", batch=64),
     optim=Optim("adamw", lr=3e-3, schedule="cosine", warmup_steps=50, weight_decay=0.05),
     steps=1_200,
     eval_every_steps=100,

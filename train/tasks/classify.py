@@ -59,14 +59,8 @@ def classify(
         x, labels = augment(operations, augment_key, batch["x"].astype(jnp.float32) / 255, labels)
 
         def loss_fn(params: Any) -> tuple[Array, tuple[Any, Metrics]]:
-            logits, updated = forward(
-                params,
-                state.vars["net"],
-                x,
-                train=True,
-                rngs={"dropout": dropout_key},
-                mutable=list(state.vars["net"]),
-            )
+            how = {"train": True, "rngs": {"dropout": dropout_key}, "mutable": list(state.vars["net"])}
+            logits, updated = forward(params, state.vars["net"], x, **how)
             correct = logits.argmax(-1) == labels.argmax(-1)
             return per_example_loss(logits, labels).mean(), (updated, {"accuracy": correct.mean()})
 
