@@ -1,7 +1,8 @@
-"""ResNet-20 on CIFAR-10 in an hour on a laptop: one-cycle learning rate (Smith 2017), Nesterov momentum, 12 epochs.
+"""ResNet-20 on CIFAR-10 in about an hour on a laptop: one-cycle learning rate (Smith 2017), Nesterov momentum, 12 epochs.
 
 Run:     zoo train cifar10_resnet20_modern
-Expect:  not yet run
+Expect:  84.62 % test accuracy on a JPEG copy of the set, one seed, 66 minutes while other work ran beside it;
+         one core of a shared 2-core x86-64 machine, jax 0.10.2, 2026-11-23
 """
 
 from train.config import Data, Experiment, Model, Optim

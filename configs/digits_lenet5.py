@@ -1,7 +1,8 @@
 """LeNet-5 (LeCun et al. 1998) on digits, enlarged to the 32 pixels that its two convolutions need.
 
 Run:     zoo train digits_lenet5
-Expect:  not yet run
+Expect:  98.1 % of 359 test images, one seed, 18 s with compiling;
+         two cores of a shared x86-64 machine, jax 0.10.2, 2026-11-23
 """
 
 from train.config import Data, Experiment, Model, Optim

@@ -1,7 +1,8 @@
 """Multi-layer perceptron (Rumelhart et al. 1986) on digits.
 
 Run:     zoo train digits_mlp
-Expect:  not yet run
+Expect:  99.2 % of 359 test images, one seed, 4 s with compiling;
+         two cores of a shared x86-64 machine, jax 0.10.2, 2026-11-23
 """
 
 from train.config import Data, Experiment, Model, Optim

@@ -1,7 +1,8 @@
 """Perceptron (Rosenblatt 1958) on digits: one linear layer.
 
 Run:     zoo train digits_perceptron
-Expect:  not yet run
+Expect:  98.1 % of 359 test images, one seed, 3 s with compiling;
+         two cores of a shared x86-64 machine, jax 0.10.2, 2026-11-23
 """
 
 from train.config import Data, Experiment, Model, Optim

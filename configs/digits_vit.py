@@ -1,7 +1,8 @@
 """A small vision transformer (Dosovitskiy et al. 2020) on digits, 16 patches of 2×2.
 
 Run:     zoo train digits_vit
-Expect:  not yet run
+Expect:  95.8 % of 359 test images, one seed, 53 s with compiling;
+         two cores of a shared x86-64 machine, jax 0.10.2, 2026-11-23
 """
 
 from train.config import Data, Experiment, Model, Optim
