@@ -1,4 +1,4 @@
-"""ResNet-20 on CIFAR-10 in about an hour on a laptop: one-cycle learning rate (Smith 2017), Nesterov momentum, 12 epochs.
+"""ResNet-20 on CIFAR-10 in about an hour on a laptop: one-cycle rate (Smith 2017), Nesterov momentum, 12 epochs.
 
 Run:     zoo train cifar10_resnet20_modern
 Expect:  84.62 % test accuracy on a JPEG copy of the set, one seed, 66 minutes while other work ran beside it;
