@@ -70,7 +70,7 @@ BAD_INPUT = [
     ("train digits_mlp --optim.ema 1.5", "optim.ema must be from 0 to below 1, not 1.5"),
     ("train digits_mlp --optim.accumulate 0", "optim.accumulate must be a whole number from 1 up, not 0"),
     ("train digits_mlp --optim.clip-norm -1", "optim.clip_norm must be a number above 0"),
-    ("train digits_mlp --optim.warmup-steps 5000", "optim.warmup_steps must be below the 1500 steps of the run"),
+    ("train digits_mlp --optim.warmup-steps 5000", "optim.warmup_steps must be below the 1200 steps of the run"),
     ("train digits_mlp --steps ten", "--steps must be a whole number, not 'ten'"),
     ("train digits_mlp --steps 1.5", "--steps must be a whole number, not '1.5'"),
     ("train digits_mlp --steps 0", "steps must be at least 1, not 0"),

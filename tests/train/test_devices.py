@@ -99,7 +99,12 @@ def losses(folder: Path) -> np.ndarray:
 def eight(tmp_path_factory) -> Path:
     workdir = tmp_path_factory.mktemp("eight")
     script = "import sys; from tests.train.test_devices import *; on_eight_devices(Path(sys.argv[1]))"
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    # Each waiting collective holds a thread: with only one for each device, two of them can wait for one another forever.
+    environment = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "JAX_PLATFORMS": "cpu",
+        "NPROC": "64",
+    }
     subprocess.run([sys.executable, "-c", script, workdir], cwd=ROOT, env=environment, check=True)
     return workdir
 
