@@ -14,7 +14,7 @@ from rich.console import Console
 from train import devices
 from train.assemble import Parts
 from train.checkpoints import Checkpoints
-from train.core import State, run_chunk
+from train.core import State, chunk
 from train.data.feed import DeviceFeed, StreamFeed, most_steps_ahead, streams
 from train.evaluation import Evaluator
 from train.interrupt import Stopped, Watch
@@ -98,7 +98,7 @@ class Loop:
         if n not in self.programs:
             started = time.perf_counter()
             program = jax.jit(
-                run_chunk.__wrapped__,
+                chunk,
                 static_argnames=("task", "n"),
                 donate_argnames="state",
                 out_shardings=None if self.sharding is None else (self.sharding, None),
