@@ -6,13 +6,13 @@ Expect:  larger nets of patch 4 reach 78.4 % (UvA deep learning tutorial 15) and
          not yet run
 """
 
-from train.config import Data, Experiment, Model, Optim
+from train.config import Classify, Data, Experiment, Model, Optim
 
 CONFIG = Experiment(
     model=Model("vit_mini_patch4"),
     data=Data("cifar10", batch=128, augment=("pad_crop_4", "flip", "mixup_0.2", "cutmix_1")),
     optim=Optim("adamw", lr=1e-3, weight_decay=0.05, schedule="cosine", warmup_steps=3_510, clip_norm=1.0),
-    label_smoothing=0.1,
+    task=Classify(label_smoothing=0.1),
     steps=70_200,
     eval_every_steps=1_755,
     smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 4}, "optim": {"warmup_steps": 1}},

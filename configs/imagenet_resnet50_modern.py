@@ -8,7 +8,7 @@ Expect:  76.4 to 76.7 % top-1 accuracy (flax's ImageNet example, without label s
          and several GPUs (3e18 FLOPs)
 """
 
-from train.config import Data, Experiment, Model, Optim
+from train.config import Classify, Data, Experiment, Model, Optim
 
 CONFIG = Experiment(
     model=Model("resnet50", {"stride_in_3x3": True, "zero_init_last_scale": True}),
@@ -22,7 +22,7 @@ CONFIG = Experiment(
         workers=16,
     ),
     optim=Optim("nesterov", lr=0.4, weight_decay=1e-4, schedule="cosine", warmup_steps=6_200),
-    label_smoothing=0.1,
+    task=Classify(label_smoothing=0.1),
     precision="bfloat16",
     steps=124_000,
     eval_every_steps=1_240,

@@ -116,12 +116,24 @@ def override(instance: T, changes: Mapping[str, Any], where: str = "") -> T:
             )
         old, path = getattr(instance, name), f"{where}.{name}" if where else name
         if dataclasses.is_dataclass(old) and isinstance(value, Mapping):
-            new[name] = override(old, value, path)
+            new[name] = override(_of_kind(old, value, hints[name]), value, path)
         elif _fits(value, hints[name]):
             new[name] = tuple(value) if isinstance(value, list) else value
         else:
             raise UserError(f"{path} cannot be {value!r}")
     return dataclasses.replace(instance, **new)
+
+
+def _of_kind(old: Any, changes: Mapping[str, Any], hint: Any) -> Any:
+    """`old`, or where `changes` are those of another dataclass that the field may hold, a blank one of that."""
+    while get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    kinds = [type(old), *(kind for kind in get_args(hint) if dataclasses.is_dataclass(kind))]
+    for kind in kinds:
+        types = get_type_hints(kind, include_extras=True)
+        if all(name in types for name in changes) and _fits(changes.get("name", ""), types.get("name", str)):
+            return old if kind is type(old) else kind(**({} if "name" not in changes else {"name": changes["name"]}))
+    return old
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -22,12 +22,9 @@ import zoo
 from train import devices
 from train import peers as torch_peers
 from train.arguments import parse
-from train.config import Optim
+from train.bench_tasks import training
 from train.core import State, run_chunk
-from train.data.device import Resident
-from train.optimizers import make_optimizer
 from train.show import emit
-from train.tasks.classify import classify
 from zoo.errors import UserError, unknown
 
 LINE = ("perceptron", "mlp", "lenet5", "alexnet_cifar", "resnet20", "resnet18", "vit_mini_patch4")
@@ -37,7 +34,7 @@ BACKWARD = 3  # FLOPs of a training step, in forward passes: the gradient costs 
 
 @dataclasses.dataclass(frozen=True)
 class BenchOptions:
-    """Measure training steps on random images of each card's own size (sgd with momentum, float32)."""
+    """Measure training steps on random examples of each card's own size (sgd with momentum, float32)."""
 
     models: tyro.conf.Positional[tuple[str, ...]] = LINE
     """Names or patterns such as "resnet*"; "*" is every model."""
@@ -127,21 +124,17 @@ def measure(
 ) -> Row:
     """Times one model; `peer` does one step in PyTorch and returns when it is done."""
     card = zoo.card(name)
-    (shape, _), *_ = card.inputs.values()
-    task = classify(
-        card.make(), make_optimizer(Optim("momentum", lr=0.01), 1), image_shape=shape, classes=card.output[-1]
-    )
+    task, data = training(card, batch)
     key = jax.random.key(0)
     init = jax.jit(task.init)
-    data = Resident(_random_examples(4 * batch, shape, card.output[-1]), batch)
 
-    def step(state: State, images: dict[str, jax.Array], key: jax.Array) -> State:
-        new, _ = task.step(state, images, jax.random.fold_in(key, state.step))
+    def step(state: State, examples: dict[str, jax.Array], key: jax.Array) -> State:
+        new, _ = task.step(state, examples, jax.random.fold_in(key, state.step))
         return new.replace(step=state.step + 1)
 
     bare = jax.jit(step, donate_argnums=0)
-    images = {name: leaf[:batch] for name, leaf in data.examples.items()}
-    programs: dict[str, Callable[[int], None]] = {"bare": _repeat(lambda state: bare(state, images, key), init(key))}
+    examples = {name: leaf[:batch] for name, leaf in data.examples.items()}
+    programs: dict[str, Callable[[int], None]] = {"bare": _repeat(lambda state: bare(state, examples, key), init(key))}
     programs["bare"](1)  # compiles
     steps = steps or _fill(lambda: programs["bare"](1))
 
@@ -174,12 +167,6 @@ def peak_flops() -> float:
         product(a, a).block_until_ready()
         seconds.append(time.perf_counter() - start)
     return 2 * size**3 / min(seconds)
-
-
-def _random_examples(count: int, shape: tuple[int, ...], classes: int) -> dict[str, jax.Array]:
-    image_key, label_key = jax.random.split(jax.random.key(1))
-    x = jax.random.randint(image_key, (count, *shape), 0, 256, jnp.uint8)
-    return {"x": x, "y": jax.random.randint(label_key, (count,), 0, classes)}
 
 
 def _repeat(advance: Callable[[State], State], state: State) -> Callable[[int], None]:

@@ -67,6 +67,31 @@ class Checkpoints:
 
         Raises UserError where there is none, it is of another model, or its bits are not those that were saved.
         """
+        step, extra = self._find(which)
+        with self._reading(step):
+            self._compare(abstract, step)
+            state = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract))).state
+            if int(checksum(state)) != extra["checksum"]:
+                raise ValueError("its arrays are not those that were saved")
+        return state, extra
+
+    def parameters(self) -> dict[str, Array]:
+        """The parameters of the best checkpoint, whatever model they are of: "net/block0/up/kernel" -> array."""
+        step, _ = self._find("best")
+        with self._reading(step):
+            saved = ocp.tree.to_flat_dict(self._manager.item_metadata(step).state, sep="/")
+            place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+            abstract = {
+                name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place)
+                for name, leaf in saved.items()
+                if hasattr(leaf, "shape")
+            }
+            nested = ocp.tree.from_flat_dict(abstract, sep="/")
+            whole = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(nested))).state
+        return ocp.tree.to_flat_dict(whole["params"], sep="/")
+
+    def _find(self, which: Literal["last", "best"]) -> tuple[int, dict[str, Any]]:
+        """(step, {"score", "reader", "checksum"}) of the last or best checkpoint."""
         steps = self.steps()
         if not steps:
             raise UserError(f"{self.folder} holds no finished checkpoint: start the run again")
@@ -75,12 +100,7 @@ class Checkpoints:
             with contextlib.suppress(UserError):  # one that was being removed
                 extras[step] = self._extra(step)
         step = max(extras, key=lambda step: (extras[step]["score"], step))
-        with self._reading(step):
-            self._compare(abstract, step)
-            state = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract))).state
-            if int(checksum(state)) != extras[step]["checksum"]:
-                raise ValueError("its arrays are not those that were saved")
-        return state, extras[step]
+        return step, extras[step]
 
     def _extra(self, step: int) -> dict[str, Any]:
         with self._reading(step):

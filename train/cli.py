@@ -15,6 +15,9 @@ zoo: the executable history of deep learning
   zoo train CONFIG          train; CONFIG is one of those names or a Python file
   zoo train --resume RUN    go on with a run that stopped
   zoo eval RUN              measure a trained run on validation and test
+  zoo sample RUN            continue a text with a trained language model
+  zoo translate RUN TEXT    translate with a trained encoder-decoder
+  zoo fill RUN TEXT         guess what stands at each [MASK] of a text
   zoo timeline              train the line of image classifiers on digits and write the page
   zoo bench [MODEL ...]     milliseconds a step, compile time, memory
   zoo data                  which data sets are there and how to get others
@@ -92,6 +95,24 @@ def _eval(args: Sequence[str]) -> None:
     commands.eval_command(args)
 
 
+def _sample(args: Sequence[str]) -> None:
+    from train import text_commands
+
+    text_commands.sample_command(args)
+
+
+def _translate(args: Sequence[str]) -> None:
+    from train import text_commands
+
+    text_commands.translate_command(args)
+
+
+def _fill(args: Sequence[str]) -> None:
+    from train import text_commands
+
+    text_commands.fill_command(args)
+
+
 def _timeline(args: Sequence[str]) -> None:
     from train import commands
 
@@ -110,6 +131,9 @@ COMMANDS = {
     "configs": _configs,
     "train": _train,
     "eval": _eval,
+    "sample": _sample,
+    "translate": _translate,
+    "fill": _fill,
     "timeline": _timeline,
     "bench": _bench,
     "data": _data,

@@ -13,11 +13,12 @@ from rich.table import Table
 import train.run
 from train import configs, devices
 from train.arguments import parse, parse_experiment
-from train.assemble import assemble
+from train.assemble import Parts, assemble
 from train.checkpoints import Checkpoints
 from train.config import Experiment
-from train.evaluation import Evaluator
+from train.core import State
 from train.loop import fit
+from train.report import figure, title
 from train.run import RUNS, Run
 from zoo.errors import UserError
 
@@ -70,7 +71,7 @@ def train_command(args: Sequence[str]) -> None:
     devices.prepare_backend()
     with devices.together():
         parts = assemble(experiment)
-        run = devices.agree(lambda: train.run.create(name, experiment, options.workdir).path)
+        run = devices.agree(lambda: train.run.create(name, experiment, options.workdir, parts.tokenizer).path)
         _train(Run(run, experiment, writes=jax.process_index() == 0), parts=parts)
 
 
@@ -88,11 +89,15 @@ def _resume(args: Sequence[str]) -> None:
 
 def _train(run: Run, *, parts=None, resume: bool = False) -> None:
     console = Console(quiet=not run.writes)
-    summary = fit(run, parts or assemble(run.experiment), console, resume=resume)
+    parts = parts or assemble(run.experiment, run.path)
+    for remark in parts.remarks:
+        console.print(f"{run.name}: {remark}", soft_wrap=True, highlight=False)
+    summary = fit(run, parts, console, resume=resume)
     test = summary["test"]
+    metrics = ", ".join(f"{title(name)} {figure(name, value)}" for name, value in test.items() if name != "count")
     console.print(
-        f"{run.name}: test accuracy {100 * test['accuracy']:.2f} %, loss {test['loss']:.4f} "
-        f"({test['count']:,} examples) after {summary['steps']:,} steps, {summary['seconds']:.0f} s, in {run.path}",
+        f"{run.name}: test {metrics} ({test['count']:,} {parts.counts}) after {summary['steps']:,} steps, "
+        f"{summary['seconds']:.0f} s, in {run.path}",
         soft_wrap=True,
         highlight=False,
     )
@@ -111,17 +116,29 @@ def eval_command(args: Sequence[str]) -> None:
     path, options = _named(args, "RUN", EvalOptions, "zoo eval")
     devices.prepare_backend()
     run = train.run.load(path)
-    parts = assemble(run.experiment)
+    parts, state = restore(run, options.checkpoint)
+    results = {}
+    for split in ("validation", "test"):
+        if evaluate := parts.evaluator(split, devices.make_mesh(run.experiment.data.batch)):
+            results[split] = evaluate(state)
+    names = [name for name in results["test"] if name != "count"]
+    heading = f"{run.path}, step {int(state.step):,}"
+    table = Table("split", parts.counts, *map(title, names), title=heading)
+    for split, result in results.items():
+        cells = [figure(name, result[name]) if name in result else "" for name in names]
+        table.add_row(split, f"{result['count']:,}", *cells)
+    Console().print(table)
+    for name, note in parts.notes.items():
+        Console().print(f"{title(name)}: {note}", soft_wrap=True, highlight=False)
+
+
+def restore(run: Run, checkpoint: Literal["last", "best"] = "last") -> tuple[Parts, State]:
+    """The parts of a run and the State of one of its checkpoints."""
+    parts = assemble(run.experiment, run.path)
     mesh = devices.make_mesh(run.experiment.data.batch)
     abstract = devices.placed(parts.abstract, mesh, run.experiment.shard)
-    state, _ = Checkpoints(run.checkpoints, read_only=True).restore(abstract, options.checkpoint)
-    table = Table("split", "examples", "accuracy", "loss", title=f"{run.path}, step {int(state.step):,}")
-    for split in ("validation", "test"):
-        examples = getattr(parts.dataset, split)
-        if len(examples):
-            result = Evaluator(parts.task, examples, run.experiment.data, mesh)(state)
-            table.add_row(split, f"{result['count']:,}", f"{100 * result['accuracy']:.2f} %", f"{result['loss']:.4f}")
-    Console().print(table)
+    state, _ = Checkpoints(run.checkpoints, read_only=True).restore(abstract, checkpoint)
+    return parts, state
 
 
 @dataclasses.dataclass(frozen=True)

@@ -49,6 +49,32 @@ class Data:
 
 
 @dataclasses.dataclass(frozen=True)
+class Text:
+    """Which text, how it is cut into tokens, and how those reach the device."""
+
+    name: str
+    """`python_docs`, `dates/en-ko` (embedded), a TFDS name such as `tiny_shakespeare`, `text:PATH` (raw text) or
+    `tsv:PATH` (two columns: source and target, or sentence and label); `zoo data` lists them."""
+    batch: int = 32
+    """Examples per step, over all devices."""
+    tokenizer: str = "bpe"
+    """`char`, `bpe` (byte level), `wordpiece`, each learned from the training split; or the PATH of a published one:
+    tokenizer.json, vocab.txt, or the folder of vocab.json and merges.txt."""
+    vocab: int = 8_000
+    """bpe, wordpiece: tokens to learn at most, special ones included; char: characters to keep, most frequent first."""
+    lower: bool = False
+    """Lower-case everything first."""
+    length: int = 64
+    """Tokens per example: the window of a language model, else the longest sentence (special tokens included)."""
+    buckets: tuple[int, ...] = ()
+    """Lengths below `length` at which sentences are batched together with their like, which saves padding."""
+    validation: float = 0.1
+    """Share of the training split held out for validation, where the set brings none (0: report test only)."""
+    split_seed: int = 0
+    """Seed of that cut; not the run's seed, so that runs with several seeds validate on the same examples."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Optim:
     """The algorithm: update rule, schedule, and the regularizers that act on updates."""
 
@@ -69,6 +95,8 @@ class Optim:
     """How the learning rate moves after the warm-up."""
     warmup_steps: int = 0
     """Linear rise from zero to `lr` over this many steps."""
+    final_lr: float = 0.0
+    """schedule=cosine: the learning rate that the last step comes down to."""
     decay_at: tuple[int, ...] = ()
     """schedule=steps: the steps at which the rate is multiplied by `decay_factor`."""
     decay_factor: float = 0.1
@@ -79,6 +107,53 @@ class Optim:
     """Average the gradients of this many steps before one update (learning rate then moves once per update)."""
     ema: float = 0.0
     """Decay of an exponential moving average of the weights, which is then what gets evaluated (0: none)."""
+    freeze: tuple[str, ...] = ()
+    """Shell patterns of parameter paths that do not learn, such as `embed*` or `block[0-3]/*`."""
+    rates: tuple[str, ...] = ()
+    """Own learning rates of parts, PATTERN=FACTOR: those whose path matches learn at FACTOR times the schedule's rate;
+    the first pattern that matches counts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Classify:
+    """Images or sentences to labels."""
+
+    name: Literal["classify"] = "classify"
+    loss: Literal["cross_entropy", "mse"] = "cross_entropy"
+    """cross_entropy on logits; mse of logits against the one-hot label."""
+    label_smoothing: float = 0.0
+    """Share of the label's probability spread evenly over all classes (0 to below 1)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Language:
+    """Each token of a text from those before it."""
+
+    name: Literal["language"] = "language"
+
+
+@dataclasses.dataclass(frozen=True)
+class Translate:
+    """A target sentence from its source, token by token, the true ones before it given (teacher forcing)."""
+
+    name: Literal["translate"] = "translate"
+    label_smoothing: float = 0.0
+    """Share of the right token's probability spread evenly over the vocabulary (0 to below 1), in training only."""
+    beams: int = 1
+    """Hypotheses kept when the test split is translated for BLEU (1: greedy)."""
+    length_penalty: float = 0.6
+    """alpha of Wu et al. 2016, eq. 14: larger prefers longer translations; only beams > 1 use it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Masked:
+    """Hidden tokens of a passage, and whether its second half follows the first (BERT's pre-training)."""
+
+    name: Literal["masked"] = "masked"
+    share: float = 0.15
+    """Of the tokens that are to be guessed; of these 80 % are hidden, 10 % replaced, 10 % left as they are."""
+    next_sentence: bool = True
+    """Whether half of the passages get another's second half, and the network has to say which."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,18 +161,16 @@ class Experiment:
     """Everything that shapes one run. `zoo train NAME --part.field VALUE` overrides any field."""
 
     model: Annotated[Model, tyro.conf.Suppress]
-    data: Data
+    data: tyro.conf.AvoidSubcommands[Data | Text]
     optim: Optim = Optim()
     steps: int = 1_000
     """Updates of the parameters (batches drawn)."""
     eval_every_steps: int = 100
     """Validation and checkpoint at every multiple of this."""
-    task: Literal["classify"] = "classify"
+    task: tyro.conf.AvoidSubcommands[Classify | Language | Translate | Masked] = Classify()
     """How data, model, loss and algorithm are joined."""
-    loss: Literal["cross_entropy", "mse"] = "cross_entropy"
-    """cross_entropy on logits; mse of logits against the one-hot label."""
-    label_smoothing: float = 0.0
-    """Share of the label's probability spread evenly over all classes (0 to below 1)."""
+    init_from: str | None = None
+    """Folder of a run whose parameters to start from, wherever name and shape agree; its tokenizer is taken too."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the forward and backward pass; parameters and updates stay float32."""
     shard: Literal["data", "fsdp"] = "data"

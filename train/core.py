@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from flax import struct
 from jax import Array
 
 Metrics = dict[str, Array]
+T = TypeVar("T")
 
 
 @struct.dataclass
@@ -36,10 +37,10 @@ class Source(Protocol):
     """Where batches come from inside the compiled program; a pytree of arrays. See train.data.device."""
 
     def plan(self, key: Array, step: Array, n: int) -> Any:
-        """What `fetch` needs for each of n steps from `step` on: leaves (n, ...)."""
+        """What `feed` needs for each of n steps from `step` on: leaves (n, ...)."""
 
-    def fetch(self, planned: Any) -> Any:
-        """The batch of one step."""
+    def feed(self, planned: Any, use: Callable[[Any], T]) -> T:
+        """`use` of the batch of one step. Batches may differ in shape; what `use` returns may not."""
 
 
 def descend(
@@ -69,7 +70,7 @@ def chunk(task: Task, state: State, data: Source, key: Array, n: int) -> tuple[S
 
     def body(state: State, planned: Any) -> tuple[State, Metrics]:
         step_key = jax.random.fold_in(noise_key, state.step)
-        new, metrics = task.step(state, data.fetch(planned), step_key)
+        new, metrics = data.feed(planned, lambda batch: task.step(state, batch, step_key))
         return new.replace(step=state.step + 1), metrics
 
     return jax.lax.scan(body, state, data.plan(order_key, state.step, n), n)
@@ -99,7 +100,7 @@ def run_evaluate(task: Task, state: State, data: Source, planned: Any) -> Metric
     """Sums of `task.evaluate` over all planned batches (leaves (n, ...)), in one program."""
 
     def body(_: None, planned: Any) -> tuple[None, Metrics]:
-        return None, task.evaluate(state, data.fetch(planned))
+        return None, data.feed(planned, lambda batch: task.evaluate(state, batch))
 
     _, sums = jax.lax.scan(body, None, planned)
     return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), sums)

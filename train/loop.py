@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import flax
@@ -11,12 +12,10 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from train import devices
+from train import devices, transfer
 from train.assemble import Parts
 from train.checkpoints import Checkpoints
 from train.core import State, chunk
-from train.data.feed import DeviceFeed, StreamFeed, most_steps_ahead, streams
-from train.evaluation import Evaluator
 from train.interrupt import Stopped, Watch
 from train.progress import Bar
 from train.run import Run
@@ -51,11 +50,6 @@ class Loop:
         self.mesh = devices.make_mesh(experiment.data.batch)
         self.key = jax.random.key(experiment.seed)
         self.sharding = devices.state_sharding(parts.abstract, self.mesh, experiment.shard)
-        most = LONGEST_CHUNK
-        if streams(parts.dataset.train, experiment.data):
-            most = most_steps_ahead(parts.dataset.train, experiment.data)
-        flops = 3 * parts.flops * experiment.data.batch  # backward costs about two forward passes
-        self.chunk = chunk_steps(flops, experiment.eval_every_steps, most)
         self.programs: dict[int, Any] = {}
         self.compile_seconds = 0.0
         self.seconds_before = 0.0  # of the run before it was resumed
@@ -77,19 +71,15 @@ class Loop:
             reader = extra["reader"]
         else:
             state = jax.jit(self.parts.task.init, out_shardings=self.sharding)(self.key)
+            if self.experiment.init_from:
+                state = transfer.start_from(state, Path(self.experiment.init_from))
         step = int(state.step)
         self.seconds_before = self.run.rewind(step) if resume else 0.0
-        self._open_data(reader)
+        self.feed = self.parts.feed(self.mesh, reader)
+        self.validate = self.parts.evaluator("validation", self.mesh)
+        flops = 3 * self.parts.flops * self.experiment.data.batch  # backward costs about two forward passes
+        self.chunk = chunk_steps(flops, self.experiment.eval_every_steps, self.feed.most or LONGEST_CHUNK)
         return state, step
-
-    def _open_data(self, reader: Any) -> None:
-        data, split = self.experiment.data, self.parts.dataset.train
-        if streams(split, data):
-            self.feed = StreamFeed(split, data, self.experiment.seed, self.mesh, reader)
-        else:
-            self.feed = DeviceFeed(split, data.batch, self.mesh)
-        validation = self.parts.dataset.validation
-        self.validate = Evaluator(self.parts.task, validation, data, self.mesh) if len(validation) else None
 
     def advance(self, state: State, step: int, stop: int) -> tuple[State, dict[str, np.ndarray]]:
         """The State at step `stop` and each step's metrics. Raises Stopped for a loss that is not finite."""
@@ -127,10 +117,11 @@ class Loop:
     def summary(self, state: State, validation: Mapping[str, float]) -> dict[str, Any]:
         """What the run came to; the test split is touched here, once."""
         experiment, parts = self.experiment, self.parts
-        test = Evaluator(parts.task, parts.dataset.test, experiment.data, self.mesh)(state)
+        test = parts.evaluator("test", self.mesh)(state)
         return {
             "name": self.run.name,
             "model": experiment.model.name,
+            "task": experiment.task.name,
             "dataset": experiment.data.name,
             "steps": experiment.steps,
             "examples": experiment.steps * experiment.data.batch,
@@ -139,6 +130,7 @@ class Loop:
             "flops": parts.flops,
             "validation": dict(validation),
             "test": test,
+            **({"notes": dict(parts.notes)} if parts.notes else {}),
             "seconds": round(self.seconds, 2),
             "compile_seconds": round(self.compile_seconds, 2),
             "device": devices.describe(),
@@ -175,7 +167,7 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
                 _report(loop, bar, step, "validation", validation, speed)
             received = devices.largest(loop.watch.received or 0)
             if at_evaluation or received:
-                loop.save(state, step, validation.get("accuracy", -means["loss"]))
+                loop.save(state, step, parts.score(validation) if validation else -means["loss"])
             if received and step < experiment.steps:
                 checkpoints.wait()
                 how = f"zoo train --resume {run.path}"
@@ -185,6 +177,8 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
             validation = loop.validate(state)
         summary = loop.summary(state, validation)
         run.log(step, "test", loop.seconds, **_scalars(summary["test"]))
+        if parts.show and run.writes:
+            parts.show(state, run.samples)
         run.summarize(summary)
         return summary
 

@@ -1,4 +1,4 @@
-"""Losses, one value per example: (B, ...) in, (B,) float32 out whatever the input dtype; averaging is the caller's."""
+"""Losses, one value per example or token, float32 whatever the input dtype; averaging is the caller's."""
 
 import math
 
@@ -23,6 +23,17 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     """
     log_probabilities = jax.nn.log_softmax(logits.astype(jnp.float32))
     return -jnp.sum(labels.astype(jnp.float32) * log_probabilities, axis=-1)
+
+
+def token_cross_entropy(logits: Array, tokens: Array, smoothing: float = 0.0) -> Array:
+    """-log softmax(logits)[token], in nats: logits (..., V), tokens (...) integer -> (...) float32.
+
+    The same as `cross_entropy` with labels `one_hot(tokens, V, smoothing)`, which are never made: V may be large.
+    """
+    logits = logits.astype(jnp.float32)
+    log_total = jax.nn.logsumexp(logits, axis=-1)
+    own = jnp.take_along_axis(logits, tokens[..., None], axis=-1)[..., 0]
+    return log_total - (1 - smoothing) * own - (smoothing * logits.mean(-1) if smoothing else 0.0)
 
 
 def mean_squared_error(predictions: Array, targets: Array) -> Array:

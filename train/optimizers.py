@@ -6,6 +6,7 @@ update, and its rate is the schedule's at the first of them.
 
 import itertools
 import math
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 import jax
@@ -48,8 +49,14 @@ def validate(optim: Optim, steps: int) -> None:
             raise UserError(f"optim.{field} must be {allowed}, not {value!r}")
     if optim.clip_norm is not None and not 0 < optim.clip_norm < math.inf:
         raise UserError(f"optim.clip_norm must be a number above 0, or None for no clipping, not {optim.clip_norm!r}")
+    for rate in optim.rates:
+        _factor(rate)
     if optim.warmup_steps >= steps:
         raise UserError(f"optim.warmup_steps must be below the {steps} steps of the run, not {optim.warmup_steps}")
+    if not 0 <= optim.final_lr <= optim.lr:
+        raise UserError(f"optim.final_lr must be from 0 to optim.lr {optim.lr}, not {optim.final_lr}")
+    if optim.final_lr and optim.schedule != "cosine":
+        raise UserError(f"optim.final_lr {optim.final_lr} needs optim.schedule=cosine, not {optim.schedule}")
     if optim.accumulate > steps:
         raise UserError(f"optim.accumulate must be at most the {steps} steps of the run, not {optim.accumulate}")
     if optim.schedule == "one_cycle" and optim.warmup_steps:
@@ -72,7 +79,7 @@ def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
     After it, t counting steps since its end and T being what then remains of `steps`:
     constant      lr
     steps         lr · decay_factor ** (milestones of `decay_at` reached)
-    cosine        lr · ½(1 + cos(π t / T)), zero at `steps` (Loshchilov and Hutter 2016, arXiv 1608.03983, eq. 5)
+    cosine        final_lr + (lr - final_lr) · ½(1 + cos(π t / T)) (Loshchilov and Hutter 2016, arXiv 1608.03983, eq. 5)
     one_cycle     straight lines from lr/25 to lr at 30 % of `steps`, back at 85 %, down to lr/250,000 at the
                   end (Smith and Topin 2017, arXiv 1708.07120, with the defaults of optax's linear one-cycle)
     inverse_sqrt  lr · √(w / (w + t)), w = warmup_steps or 1 (Vaswani et al. 2017, section 5.3)
@@ -85,7 +92,7 @@ def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
             scales = {at - warmup: optim.decay_factor for at in optim.decay_at}
             after = optax.piecewise_constant_schedule(optim.lr, scales)
         case "cosine":
-            after = optax.cosine_decay_schedule(optim.lr, remaining)
+            after = optax.cosine_decay_schedule(optim.lr, remaining, optim.final_lr / optim.lr)
         case "one_cycle":
             after = _one_cycle(optim.lr, steps)
         case "inverse_sqrt":
@@ -127,6 +134,8 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
         # Before the rule: added after it, decay would not be turned into a descent and weights would grow.
         parts.append(optax.add_decayed_weights(optim.weight_decay, mask=_kernels))
     parts.append(_rule(optim, rate))
+    if optim.rates or optim.freeze:
+        parts.append(_own_rates(optim))
     if optim.ema:
         parts.append(_average_weights(optim.ema))
     transformation = optax.chain(*parts)
@@ -148,6 +157,48 @@ def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
             return optax.adamw(rate, optim.b1, optim.b2, weight_decay=optim.weight_decay, mask=_kernels)
         case _:
             return {"adagrad": optax.adagrad, "adadelta": optax.adadelta, "rmsprop": optax.rmsprop}[optim.name](rate)
+
+
+def _own_rates(optim: Optim) -> optax.GradientTransformation:
+    """Multiplies the updates of parts by their factors, of frozen parts by 0: last, so that decay is scaled too.
+
+    Patterns are matched against the path of a parameter, "block0/attention/qkv/kernel". Raises UserError where one
+    fits no parameter.
+    """
+    factors = [(pattern, 0.0) for pattern in optim.freeze] + [_factor(rate) for rate in optim.rates]
+
+    def init(params: Any) -> optax.EmptyState:
+        paths = [_path(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+        for pattern, _ in factors:
+            if not any(fnmatchcase(path, pattern) for path in paths):
+                raise UserError(f"optim: no parameter is called {pattern!r}; there are {', '.join(paths[:4])} …")
+        return optax.EmptyState()
+
+    def update(updates: Any, state: optax.EmptyState, params: Any = None) -> tuple[Any, optax.EmptyState]:
+        del params
+
+        def one(path: Any, leaf: Array) -> Array:
+            return leaf * next((factor for pattern, factor in factors if fnmatchcase(_path(path), pattern)), 1.0)
+
+        return jax.tree_util.tree_map_with_path(one, updates), state
+
+    return optax.GradientTransformation(init, update)
+
+
+def _path(path: Any) -> str:
+    return "/".join(str(getattr(key, "key", key)) for key in path)
+
+
+def _factor(rate: str) -> tuple[str, float]:
+    """ "PATTERN=FACTOR" -> its parts."""
+    pattern, _, factor = rate.rpartition("=")
+    try:
+        number = float(factor)
+    except ValueError:
+        number = math.nan
+    if not pattern or not 0 <= number < math.inf:
+        raise UserError(f"optim.rates must be PATTERN=FACTOR, the factor a number from 0 up, not {rate!r}")
+    return pattern, number
 
 
 def _kernels(params: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The run folder: config.json, metrics.jsonl, summary.json, checkpoints/, events for TensorBoard."""
+"""The run folder: config.json, tokenizer.json, metrics.jsonl, summary.json, checkpoints/, samples/, events/."""
 
 import contextlib
 import dataclasses
@@ -18,6 +18,7 @@ from train.events import Events
 from zoo.errors import UserError
 
 RUNS = Path("runs")
+TOKENIZER = "tokenizer.json"
 
 
 class Run:
@@ -28,6 +29,7 @@ class Run:
         self.experiment = experiment
         self.writes = writes
         self.checkpoints = path / "checkpoints"
+        self.samples = path / "samples"
         self._lock = filelock.FileLock(path / ".lock")
         self._metrics: TextIO | None = None
         self._events: Events | None = None
@@ -84,8 +86,8 @@ class Run:
             _write(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
 
 
-def create(name: str, experiment: Experiment, workdir: Path = RUNS) -> Run:
-    """A new folder `workdir/name/<time>` with config.json in it."""
+def create(name: str, experiment: Experiment, workdir: Path = RUNS, tokenizer: Any = None) -> Run:
+    """A new folder `workdir/name/<time>` with config.json, and tokenizer.json if there is one, in it."""
     time = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
     for attempt in range(1000):
         path = workdir / name / (f"{time}_{attempt}" if attempt else time)
@@ -97,6 +99,8 @@ def create(name: str, experiment: Experiment, workdir: Path = RUNS) -> Run:
             continue
         except OSError as error:
             raise UserError(f"cannot make {path}: {error.strerror}") from None
+        if tokenizer is not None:
+            _write(path / TOKENIZER, tokenizer.to_str(pretty=True) + "\n")
         _write(path / "config.json", json.dumps(dataclasses.asdict(experiment), indent=2) + "\n")
         return Run(path, experiment)
     raise UserError(f"{workdir / name} already has 1000 runs of this second")

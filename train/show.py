@@ -40,7 +40,7 @@ def list_models(pattern: str = "*") -> Table:
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("input", no_wrap=True)
     for card in _matching(pattern):
-        shapes = ", ".join(_shape(shape) for shape, _ in card.inputs.values())
+        shapes = ", ".join(_shape(shape) for shape, dtype in card.inputs.values() if dtype != jnp.bool_)  # no masks
         table.add_row(str(card.year), card.name, Text(_short(card)), human(card.params), human(card.flops), shapes)
     return table
 
@@ -76,7 +76,7 @@ def show(name: str) -> Group:
         Text(f"{card.paper.authors}: {card.paper.title}. {card.paper.venue}. {card.paper.url}"),
         Text(f"\n{card.idea}\n"),
         Text(
-            f"Takes {_inputs(card)}, gives {_shape(card.output)}. {card.params:,} parameters; "
+            f"Takes {_inputs(card)}, gives {_output(card)}. {card.params:,} parameters; "
             f"{human(card.flops)} FLOPs for one example forward (a multiply-add counts as 2)."
         ),
     ]
@@ -114,15 +114,19 @@ def _layers(card: Card) -> Table:
 
 
 def _short(card: Card) -> str:
-    """Authors as a reader cites them, and the year: "K. He, X. Zhang, S. Ren, J. Sun" -> "He et al. 2015"."""
-    surnames = [
-        " ".join(word for word in author.split() if not word.endswith(".")) for author in card.paper.authors.split(",")
-    ]
-    return f"{surnames[0]} et al. {card.year}" if len(surnames) > 2 else f"{' and '.join(surnames)} {card.year}"
+    """Authors beside the year: "K. He, X. Zhang, S. Ren, J. Sun" -> "He et al."."""
+    first, *others = card.paper.authors.split(",")
+    surname = " ".join(word for word in first.split() if not word.endswith("."))
+    return f"{surname} et al." if others else surname
 
 
 def _inputs(card: Card) -> str:
     return ", ".join(f"{name} {_shape(shape)} {_dtype(dtype)}" for name, (shape, dtype) in card.inputs.items())
+
+
+def _output(card: Card) -> str:
+    several = any(isinstance(shape, tuple) for shape in card.output)
+    return " and ".join(map(_shape, card.output)) if several else _shape(card.output)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -15,7 +15,9 @@ from zoo.errors import UserError, unknown
 
 @dataclasses.dataclass(frozen=True)
 class Paper:
-    """Where a model was published. `id` is an arXiv id ("1512.03385") or a DOI ("10.1037/h0042519")."""
+    """Where a model was published. `id` is an arXiv id ("1512.03385"), a DOI ("10.1037/h0042519"), or, where a text
+    has neither, its address.
+    """
 
     title: str
     authors: str
@@ -24,6 +26,8 @@ class Paper:
 
     @property
     def url(self) -> str:
+        if self.id.startswith("https://"):
+            return self.id
         return f"https://doi.org/{self.id}" if self.id.startswith("10.") else f"https://arxiv.org/abs/{self.id}"
 
 
@@ -44,7 +48,7 @@ class Card:
     module: Callable[[Any], nn.Module]  # Config -> module
     config: Any  # a frozen dataclass: the architecture and nothing else
     inputs: Mapping[str, tuple[tuple[int, ...], Any]]  # argument -> (shape, dtype)
-    output: tuple[int, ...]
+    output: tuple[int, ...] | tuple[tuple[int, ...], ...]  # one shape, or one for each of several outputs
     params: int
     flops: int
     departs: str = ""  # how it differs from the paper; empty if it does not
@@ -68,6 +72,20 @@ class Card:
 def image(height: int, width: int, channels: int) -> dict[str, tuple[tuple[int, ...], Any]]:
     """`Card.inputs` of an image classifier: x (B, height, width, channels) float32."""
     return {"x": ((height, width, channels), jnp.float32)}
+
+
+def text(length: int) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """`Card.inputs` of a model that reads one text: tokens (B, length) int32."""
+    return {"tokens": ((length,), jnp.int32)}
+
+
+def text_pair(source: int, target: int) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """`Card.inputs` of an encoder-decoder: source (B, S) int32, its mask (B, S) bool, target (B, T) int32."""
+    return {
+        "source": ((source,), jnp.int32),
+        "source_mask": ((source,), jnp.bool_),
+        "target": ((target,), jnp.int32),
+    }
 
 
 def catalogue(modules: Iterable[ModuleType]) -> dict[str, Card]:

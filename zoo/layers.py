@@ -1,11 +1,12 @@
-"""The few blocks that must be one for all: convolution, pooling, response normalization, attention, stochastic depth.
+"""The few blocks that must be one for all: convolution, pooling, response normalization, stochastic depth, a tied head.
 
-Images are (B, H, W, C) throughout.
+Images are (B, H, W, C) throughout. Attention has its own file.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -97,6 +98,19 @@ def kernel_gradient(x: Array, dy: Array, shape: tuple, stride: tuple, padding: t
     return lax.scan(add_part, total, parts)[0].transpose(1, 2, 0, 3).astype(dy.dtype)
 
 
+def one_product(x: Array, kernel: Array, dimensions: Any = None, precision: Any = None) -> Array:
+    """x (..., D) @ kernel (D, features) as one product of two matrices, for `nn.Dense`, whose arguments these are.
+
+    XLA:CPU takes twice as long for the gradient of a product over three axes.
+    """
+    rows = lax.dot(x.reshape(-1, x.shape[-1]), kernel, precision=precision)
+    return rows.reshape(*x.shape[:-1], kernel.shape[-1])
+
+
+Dense = partial(nn.Dense, dot_general=one_product)
+"""nn.Dense, its gradient at full speed for x (B, T, D) as well."""
+
+
 class Conv(nn.Module):
     """Convolution x (B, H, W, C) -> (B, H', W', features), parameters `kernel` (kh, kw, C / groups, features), `bias`.
 
@@ -178,6 +192,15 @@ class DropPath(nn.Module):
         return jnp.where(keep, x / (1 - self.rate), 0)
 
 
-def attention(q: Array, k: Array, v: Array) -> Array:
-    """Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1), q, k, v (B, T, H, D) -> (B, T, H, D)."""
-    return jax.nn.dot_product_attention(q, k, v)
+class TiedHead(nn.Module):
+    """Logits from the table (V, D) that embeds the tokens (Press and Wolf 2017), x (..., D) -> (..., V)."""
+
+    bias: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array, table: Array) -> Array:
+        y = one_product(x, table.T)
+        if self.bias:
+            bias = self.param("bias", nn.initializers.zeros_init(), (len(table),))
+            y = y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
+        return y

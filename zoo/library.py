@@ -6,10 +6,27 @@ from typing import Any
 from flax import linen as nn
 from jax import Array
 
-from zoo import alexnet, cards, lenet, measure, mlp, perceptron, resnet, vit
+from zoo import (
+    alexnet,
+    bert,
+    cards,
+    gpt,
+    lenet,
+    lstm,
+    measure,
+    mlp,
+    perceptron,
+    resnet,
+    seq2seq,
+    seq2seq_attention,
+    transformer,
+    vit,
+)
 from zoo.cards import Card
 
-CARDS: Mapping[str, Card] = cards.catalogue([perceptron, mlp, lenet, alexnet, resnet, vit])
+CARDS: Mapping[str, Card] = cards.catalogue(
+    [perceptron, mlp, lstm, lenet, alexnet, seq2seq, seq2seq_attention, resnet, transformer, bert, gpt, vit]
+)
 """Every registered model by name, oldest first."""
 
 
@@ -33,19 +50,20 @@ def param_count(name: str, **fields: Any) -> int:
     return measure.param_count(create(name, **fields), card(name).inputs)
 
 
-def features(model: nn.Module, variables: Mapping[str, Any], x: Array) -> tuple[Array, dict[str, Array]]:
-    """The output of `model` for x and what every submodule made of it, by path: {"s0b1/conv1": (B, H, W, C), ...}.
+def features(model: nn.Module, variables: Mapping[str, Any], *inputs: Array) -> tuple[Any, dict[str, Any]]:
+    """The output of `model` and what every submodule made of its input, by path: {"s0b1/conv1": (B, H, W, C), ...}.
 
-    Evaluation mode. ViT adds the attention weights of each block, "block0/attention/weights" (B, heads, T, T).
+    Evaluation mode. `inputs` in the order of the card's. Models with attention add its weights in each block,
+    "block0/attention/weights" (B, heads, T, T). Of a module called several times, what it made the first time.
     """
-    output, state = model.apply(variables, x, train=False, capture_intermediates=True, mutable=["intermediates"])
+    output, state = model.apply(variables, *inputs, train=False, capture_intermediates=True, mutable=["intermediates"])
     found: dict[str, Array] = {}
 
     def walk(tree: Mapping[str, Any], path: tuple[str, ...]) -> None:
         for key, value in tree.items():
             if isinstance(value, Mapping):
                 walk(value, (*path, key))
-            elif path:  # at the root stands the output itself
+            elif path or key != "__call__":  # at the root that is the output itself
                 found["/".join(path if key == "__call__" else (*path, key))] = value[0]
 
     walk(state["intermediates"], ())

@@ -40,7 +40,10 @@ def param_count(model: nn.Module, inputs: Inputs) -> int:
 
 
 def layer_table(model: nn.Module, inputs: Inputs) -> list[Layer]:
-    """A row for the model and for each submodule in the order of their calls; flops of one example, forward."""
+    """A row for the model and for each submodule in the order of their calls; flops of one example, forward.
+
+    Of a module called several times the output is its first; of several outputs, the first of them.
+    """
     variables = _variables(model, inputs)
     seen: dict[Path, tuple[str, tuple[int, ...]]] = {}
 
@@ -48,10 +51,13 @@ def layer_table(model: nn.Module, inputs: Inputs) -> list[Layer]:
         path = context.module.path
         if context.method_name != "__call__":
             return call(*args, **kwargs)
-        seen[path] = (type(context.module).__name__, ())
+        first = path not in seen
+        if first:  # its row stands above those of the modules it calls
+            seen[path] = (type(context.module).__name__, ())
         with jax.named_scope(SCOPE + "/".join(path)):
             output = call(*args, **kwargs)
-        seen[path] = (type(context.module).__name__, jax.tree.leaves(output)[0].shape[1:])
+        if first:
+            seen[path] = (type(context.module).__name__, jax.tree.leaves(output)[0].shape[1:])
         return output
 
     with nn.intercept_methods(note):

@@ -16,6 +16,7 @@ from flax import linen as nn
 from jax import Array
 
 from zoo import layers
+from zoo.attention import MultiHeadAttention
 from zoo.cards import Card, Paper, image
 from zoo.errors import UserError
 from zoo.fields import check, demand, demand_images
@@ -45,25 +46,6 @@ class Config:
             demand(self.width % 4 == 0, "vit", "width", "a multiple of 4 for sine positions", self.width)
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention, x (B, T, D) -> (B, T, D). Sows its `weights` (B, heads, T, T) as intermediates."""
-
-    heads: int
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        b, t, d = x.shape
-        # One product for queries, keys and values; fan-in uniform here equals Xavier on each of the three.
-        init = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
-        qkv = nn.Dense(3 * d, kernel_init=init, name="qkv")(x).reshape(b, t, 3, self.heads, d // self.heads)
-        q, k, v = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]  # each (B, T, heads, D / heads)
-        if self.is_mutable_collection("intermediates"):
-            scores = jnp.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(d // self.heads)
-            self.sow("intermediates", "weights", jax.nn.softmax(scores.astype(jnp.float32)))
-        x = layers.attention(q, k, v).reshape(b, t, d)
-        return nn.Dense(d, kernel_init=nn.initializers.xavier_uniform(), name="out")(x)
-
-
 class MLP(nn.Module):
     """x (B, T, D) -> (B, T, D) through `hidden` units with the exact GELU."""
 
@@ -73,9 +55,9 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
         init = {"kernel_init": nn.initializers.xavier_uniform(), "bias_init": nn.initializers.normal(1e-6)}
-        y = nn.gelu(nn.Dense(self.hidden, **init, name="up")(x), approximate=False)
+        y = nn.gelu(layers.Dense(self.hidden, **init, name="up")(x), approximate=False)
         y = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(y)
-        return nn.Dense(x.shape[-1], **init, name="down")(y)
+        return layers.Dense(x.shape[-1], **init, name="down")(y)
 
 
 class Block(nn.Module):
@@ -91,7 +73,8 @@ class Block(nn.Module):
             return layers.DropPath(self.drop_path, name=f"{name}_path")(y, train=train)
 
         y = nn.LayerNorm(epsilon=1e-6, name="norm1")(x)
-        x = x + residual(Attention(self.cfg.heads, name="attention")(y), "attention")
+        y = MultiHeadAttention(self.cfg.width, self.cfg.heads, name="attention")(y, train=train)
+        x = x + residual(y, "attention")
         y = nn.LayerNorm(epsilon=1e-6, name="norm2")(x)
         y = MLP(self.cfg.width * self.cfg.mlp_ratio, self.cfg.dropout, name="mlp")(y, train=train)
         return x + residual(y, "mlp")
@@ -112,7 +95,7 @@ class ViT(nn.Module):
             x = Block(cfg, rate, name=f"block{i}")(x, train=train)
         x = nn.LayerNorm(epsilon=1e-6, name="norm")(x)
         x = x[:, 0] if cfg.pool == "token" else x.mean(1)
-        return nn.Dense(cfg.classes, kernel_init=ZEROS, name="head")(x)
+        return layers.Dense(cfg.classes, kernel_init=ZEROS, name="head")(x)
 
     def embed(self, x: Array) -> Array:
         """Equation 1: x (B, H, W, C) -> (B, T, D), patches projected, class token first, positions added."""
@@ -123,7 +106,7 @@ class ViT(nn.Module):
             raise UserError(f"vit: patch {patch} does not divide {h}x{w} pixels; use multiples of {patch}")
         grid = (h // patch, w // patch)
         x = x.reshape(b, grid[0], patch, grid[1], patch, c).swapaxes(2, 3)
-        x = nn.Dense(width, name="embed")(x.reshape(b, grid[0] * grid[1], patch * patch * c))  # (B, N, D)
+        x = layers.Dense(width, name="embed")(x.reshape(b, grid[0] * grid[1], patch * patch * c))  # (B, N, D)
         if self.cfg.positions == "sine":
             x = x + sine_positions(grid, width).astype(x.dtype)
         if self.cfg.pool == "token":

@@ -76,7 +76,7 @@ BAD_INPUT = [
     ("train digits_mlp --steps 0", "steps must be at least 1, not 0"),
     ("train digits_mlp --steps -5", "steps must be at least 1, not -5"),
     ("train digits_mlp --eval-every-steps 0", "eval_every_steps must be at least 1, not 0"),
-    ("train digits_mlp --label-smoothing 1", "label_smoothing must be at least 0 and below 1, not 1.0"),
+    ("train digits_mlp --task.label-smoothing 1", "task.label_smoothing must be at least 0 and below 1, not 1.0"),
     ("train digits_mlp --precision float16", "unknown precision 'float16': did you mean bfloat16 or float32?"),
     ("train digits_mlp --seed -1", "seed must not be negative, not -1"),
     ("train digits_mlp --seed 99999999999", "seed must be below 2^32, not 99999999999"),

@@ -10,8 +10,10 @@ from flax import linen as nn
 from train.core import State, replicate, run_chunk, run_evaluate
 from train.data.device import Resident, Stacked, padded
 from train.tasks.classify import classify
+from train.tasks.inputs import images
 
 KEY = jax.random.key(0)
+SHAPE = (4, 4, 1)
 EXAMPLES = {
     "x": jax.random.randint(jax.random.key(1), (50, 4, 4, 1), 0, 256).astype(jnp.uint8),
     "y": jax.random.randint(jax.random.key(2), (50,), 0, 3),
@@ -28,7 +30,7 @@ class Net(nn.Module):
         return nn.Dense(3, name="head")(nn.Dropout(0.2, deterministic=not train)(x))
 
 
-TASK = classify(Net(), optax.adam(1e-2), image_shape=(4, 4, 1), classes=3, augmentations=("shift_1", "mixup_0.2"))
+TASK = classify(Net(), optax.adam(1e-2), images(SHAPE, ("shift_1", "mixup_0.2")), classes=3)
 DATA = Resident(EXAMPLES, 8)
 
 
@@ -51,7 +53,7 @@ def test_cutting_a_run_into_chunks_changes_no_bit() -> None:
 
 def test_it_learns_a_fixed_batch() -> None:
     fixed = Resident({name: leaf[:8] for name, leaf in EXAMPLES.items()}, 8)
-    task = classify(Net(), optax.adam(3e-2), image_shape=(4, 4, 1), classes=3)
+    task = classify(Net(), optax.adam(3e-2), images(SHAPE), classes=3)
     _, metrics = run_chunk(task, jax.jit(task.init)(KEY), fixed, KEY, 150)
     assert metrics["loss"][0] > 0.8
     assert metrics["loss"][-20:].mean() < 0.3
@@ -61,7 +63,7 @@ def test_it_learns_a_fixed_batch() -> None:
 def test_a_replica_equals_the_same_seed_alone(how: str) -> None:
     keys = jax.random.split(KEY, 3)
     # Plain descent: Adam divides by gradients near zero, which makes rounding visible.
-    task = classify(Net(), optax.sgd(1e-2), image_shape=(4, 4, 1), classes=3, augmentations=("shift_1",))
+    task = classify(Net(), optax.sgd(1e-2), images(SHAPE, ("shift_1",)), classes=3)
     states = jax.jit(jax.vmap(task.init))(keys)
     states, metrics = replicate(task, states, DATA, keys, 7, how)
     assert metrics["loss"].shape == (3, 7)
@@ -104,10 +106,10 @@ def test_padding_of_a_stacked_batch_is_masked() -> None:
 
 
 def test_bfloat16_computes_low_and_keeps_parameters_high() -> None:
-    task = classify(Net(), optax.adam(1e-2), image_shape=(4, 4, 1), classes=3, precision="bfloat16")
+    task = classify(Net(), optax.adam(1e-2), images(SHAPE), classes=3, precision="bfloat16")
     state, metrics = run_chunk(task, jax.jit(task.init)(KEY), DATA, KEY, 3)
     assert {leaf.dtype for leaf in jax.tree.leaves((state.params, state.vars))} == {jnp.dtype("float32")}
-    exact_task = classify(Net(), optax.adam(1e-2), image_shape=(4, 4, 1), classes=3)
+    exact_task = classify(Net(), optax.adam(1e-2), images(SHAPE), classes=3)
     _, exact = run_chunk(exact_task, jax.jit(exact_task.init)(KEY), DATA, KEY, 3)
     assert not np.array_equal(metrics["loss"], exact["loss"])
     np.testing.assert_allclose(metrics["loss"], exact["loss"], rtol=0.1)
@@ -133,7 +135,7 @@ def test_many_classes_report_the_five_likeliest_too() -> None:
             slope = self.param("slope", nn.initializers.ones, ())
             return jnp.broadcast_to(-slope * jnp.arange(100.0), (len(x), 100))
 
-    task = classify(Fixed(), optax.sgd(0.1), image_shape=(4, 4, 1), classes=100)
+    task = classify(Fixed(), optax.sgd(0.1), images(SHAPE), classes=100)
     y = jnp.array([0, 4, 5, 99])
     data = Resident({"x": EXAMPLES["x"][:4], "y": y}, 4)
     sums = run_evaluate(task, jax.jit(task.init)(KEY), data, data.sweep())

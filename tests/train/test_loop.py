@@ -17,7 +17,7 @@ from rich.console import Console
 import train.run
 from train.assemble import assemble
 from train.checkpoints import Checkpoints
-from train.config import Data, Experiment, Model, Optim
+from train.config import Classify, Data, Experiment, Model, Optim
 from train.core import State
 from train.interrupt import Stopped
 from train.loop import chunk_steps, fit, next_stop
@@ -153,7 +153,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
         model=Model("mlp", {"widths": (8,)}),
         data=Data("digits", batch=32),
         optim=Optim("sgd", lr=1e18),
-        loss="mse",
+        task=Classify(loss="mse"),
         steps=40,
         eval_every_steps=1,
     )

@@ -27,7 +27,7 @@ def test_list_in_a_pipe_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [words[1] for words in lines if words and words[0].isdigit()] == list(zoo.CARDS)
     (lenet,) = [words for words in lines if "lenet5" in words]
-    assert lenet == ["1998", "lenet5", "LeCun", "et", "al.", "1998", "61,706", "0.83", "M", "32×32×1"]
+    assert lenet == ["1998", "lenet5", "LeCun", "et", "al.", "61,706", "0.83", "M", "32×32×1"]
 
 
 def test_list_fits_a_terminal() -> None:

@@ -9,7 +9,7 @@ import pytest
 from flax import linen as nn
 from jax import lax
 
-from zoo.layers import Conv, DropPath, attention, avg_pool, convolution, local_response_norm, max_pool, pads
+from zoo.layers import Conv, DropPath, TiedHead, avg_pool, convolution, local_response_norm, max_pool, pads
 
 KEY = jax.random.key(0)
 CASES = [  # batch, height, width, channels, features, kernel, stride, padding, groups
@@ -142,7 +142,10 @@ def test_drop_path_drops_whole_examples_and_keeps_the_mean() -> None:
     np.testing.assert_array_equal(DropPath(0.25).apply({}, x, train=False), x)
 
 
-def test_attention_is_the_softmax_of_scaled_products() -> None:
-    q, k, v = jax.random.normal(KEY, (3, 2, 5, 3, 4))
-    weights = jax.nn.softmax(jnp.einsum("bqhd,bkhd->bhqk", q, k) / 2)
-    close(attention(q, k, v), jnp.einsum("bhqk,bkhd->bqhd", weights, v))
+def test_a_tied_head_multiplies_by_the_table() -> None:
+    x, table = jax.random.normal(KEY, (2, 3, 4)), jax.random.normal(KEY, (5, 4))
+    close(TiedHead().apply({}, x, table), jnp.einsum("btd,vd->btv", x, table))
+    shift = {"params": {"bias": jnp.arange(5.0)}}
+    close(
+        TiedHead(bias=True).apply(shift, x, table), jnp.einsum("btd,vd->btv", x, table) + jnp.arange(5).reshape(1, 1, 5)
+    )

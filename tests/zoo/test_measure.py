@@ -73,7 +73,9 @@ def test_transposed_convolution_skips_the_zeros_in_between() -> None:
     assert measure.count_flops(convolve(1, 1, 2), x, w) == 14 * 14 * 2 * 4 * 6
 
 
-@pytest.mark.parametrize("name", ["lenet5", "alexnet", "resnet50", "vit_mini_patch4"])
+@pytest.mark.parametrize(
+    "name", ["lenet5", "alexnet", "resnet50", "vit_mini_patch4", "transformer_mini", "gpt_char_mini"]
+)
 def test_layer_table_adds_up(name: str) -> None:
     card = zoo.card(name)
     rows = {row.path: row for row in measure.layer_table(card.make(), card.inputs)}
@@ -95,6 +97,14 @@ def test_layer_table_gives_each_layer_its_own() -> None:
     rows = {row.path: row for row in measure.layer_table(zoo.create("resnet20"), zoo.card("resnet20").inputs)}
     assert rows["s1b0/norm1"].params == 64
     assert rows["s1b0"].flops == rows["s1b0/conv1"].flops + rows["s1b0/conv2"].flops > 0
+
+
+def test_of_several_calls_and_outputs_the_first_is_shown() -> None:
+    inputs = {"source": ((3,), "int32"), "source_mask": ((3,), "bool"), "target": ((5,), "int32")}
+    rows = {row.path: row for row in measure.layer_table(zoo.create("transformer_mini"), inputs)}
+    assert rows["tokens"].output == (3, 256)
+    assert rows["decoder0"].output == (5, 256)
+    assert measure.layer_table(zoo.create("bert_tiny"), {"tokens": ((7,), "int32")})[0].output == (7, 128)
 
 
 def test_param_count_agrees_with_arrays() -> None:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from train.data import embedded, tfds_read
+from train.data.text import embedded_text
 from zoo.errors import UserError
 
 TO_BE_HAD = {
@@ -16,32 +17,42 @@ TO_BE_HAD = {
     "emnist/balanced": "28x28x1, 47 letters and digits, 112,800 + 18,800; 562 MB",
     "cifar10": "32x32x3, 10 classes, 50,000 + 10,000; 170 MB",
     "cifar100": "32x32x3, 100 classes, 50,000 + 10,000; 169 MB",
+    "tiny_shakespeare": "running text, 1,003,854 + 55,770 characters; 1 MB",
+    "lm1b": "running text, 30,301,028 + 306,688 sentences; 1.7 GB",
+    "imdb_reviews": "text, 2 classes, 25,000 + 25,000; 84 MB",
+    "ag_news_subset": "text, 4 classes, 120,000 + 7,600; 12 MB",
+    "glue/sst2": "text, 2 classes, 67,349 + 872; 7 MB",
+    "ted_hrlr_translate/pt_to_en": "text from pt to en, 51,785 + 1,803; 131 MB",
+    "wmt14_translate/de-en": "text from de to en, 4,508,785 + 3,003; 1.6 GB",
 }
-"""TFDS sets whose builders run without TensorFlow: image, classes, train + test images; bytes of the download."""
+"""TFDS sets whose builders run without TensorFlow: content, train + test examples; bytes of the download."""
 
 
 def show(console: Console) -> None:
     """Prints what is there, what can be had and how. Reads descriptions only, no records, and imports no TFDS."""
     root = tfds_read.data_dir()
-    here = Table("name", "version", "images and classes", "examples", "on disk", title="Here", title_justify="left")
+    here = Table("name", "version", "content", "examples", "on disk", title="Here", title_justify="left")
     for name, read in embedded.EMBEDDED.items():
         x, y = (whole := read()).x, whole.y
         content = f"{_size(x.shape[1:])}, {y.max() + 1} classes"
         here.add_row(name, embedded.VERSION, content, f"{len(x):,}, cut by the zoo", "embedded")
+    for row in embedded_text.described():
+        here.add_row(*row, "embedded")
     prepared = tfds_read.prepared(root)
     for name, folders in prepared.items():
         for folder in folders:
             here.add_row(name, folder.name, *_describe(folder))
     console.print(here)
-    had = Table("name", "images, classes, train + test; download", title="To be had", title_justify="left")
+    had = Table("name", "content, train + test; download", title="To be had", title_justify="left")
     for name, content in TO_BE_HAD.items():
         if name not in prepared:
             had.add_row(name, content)
     if had.row_count:
         console.print(had)
     console.print(
-        f"`zoo data prepare NAME` downloads one of these, or any other image classification set of TFDS, to {root}",
-        "(set TFDS_DATA_DIR for another place). `--data.name folder:PATH` reads your own PATH/CLASS/*.png.",
+        f"`zoo data prepare NAME` downloads one of these, or another set of labelled images or text of TFDS, to "
+        f"{root} (set TFDS_DATA_DIR for another place). `--data.name folder:PATH` reads your own PATH/CLASS/*.png,",
+        "text:PATH your own text, tsv:PATH your own sentences with a class or a translation in the second column.",
         soft_wrap=True,
         markup=False,
         highlight=False,
@@ -52,7 +63,8 @@ def prepare(name: str, data_dir: Path | None, console: Console) -> None:
     """Prepares a TFDS set and prints where it lies. Raises UserError with one line."""
     from train.data import tfds_prepare
 
-    if name in embedded.EMBEDDED or name.startswith("folder:"):
+    own = name.partition(":")[0] in ("folder", "text", "tsv") or name.partition("/")[0] == "dates"
+    if own or name in embedded.EMBEDDED or name in embedded_text.EMBEDDED:
         raise UserError(f"{name} needs no preparation: train with --data.name {name}")
     folder = tfds_prepare.prepare(name, data_dir)
     _, examples, on_disk = _describe(folder)
@@ -68,16 +80,27 @@ def _size(shape: tuple) -> str:
 
 
 def _describe(folder: Path) -> tuple[str, str, str]:
-    """Images and classes, examples per split, and bytes on disk, of a prepared set."""
+    """Content, examples per split, and bytes on disk, of a prepared set."""
     try:
         info = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
-        features = json.loads((folder / "features.json").read_text(encoding="utf-8"))["featuresDict"]["features"]
+        content = _content(json.loads((folder / "features.json").read_text(encoding="utf-8")))
         splits = {split["name"]: sum(map(int, split.get("shardLengths", ()))) for split in info["splits"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"damaged ({type(error).__name__}): delete {folder} and prepare it again", "", ""
-    shapes = [f["image"].get("shape", {}).get("dimensions", ()) for f in features.values() if "image" in f]
-    classes = [f["classLabel"].get("numClasses", "?") for f in features.values() if "classLabel" in f]
-    labelled = f"{_size(shapes[0])}, {classes[0]} classes" if shapes and classes else "no labelled images"
     bytes_on_disk = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
     examples = ", ".join(f"{count:,} {split}" for split, count in splits.items())
-    return labelled, examples, f"{bytes_on_disk / 1e6:,.1f} MB {info.get('fileFormat', '')}".strip()
+    return content, examples, f"{bytes_on_disk / 1e6:,.1f} MB {info.get('fileFormat', '')}".strip()
+
+
+def _content(described: dict) -> str:
+    """What features.json says, in words."""
+    if "translation" in described:
+        return f"text from {' to '.join(described['translation']['languages'])}"
+    features = described["featuresDict"]["features"].values()
+    shapes = [f["image"].get("shape", {}).get("dimensions", ()) for f in features if "image" in f]
+    classes = [f"{f['classLabel'].get('numClasses', '?')} classes" for f in features if "classLabel" in f]
+    if shapes and classes:
+        return f"{_size(shapes[0])}, {classes[0]}"
+    if any("text" in f for f in features):
+        return ", ".join(["text" if classes else "running text", *classes[:1]])
+    return "no labelled images and no text"

@@ -1,30 +1,48 @@
-"""Hands the loop its batches: one set that stays on the device, or chunks read ahead from disk."""
+"""Hands the loop its batches: a set that stays on the device, or chunks read ahead from disk."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from jax.sharding import Mesh
 
 from train import devices
 from train.config import Data
+from train.core import Source
 from train.data.catalog import Split
-from train.data.device import Resident, Stacked
+from train.data.device import Stacked
 
 READ_AHEAD_BYTES = 256 << 20  # at most this much of a streamed set is stacked for one chunk
 
 
+class Feed(Protocol):
+    """What the loop draws from."""
+
+    state: Any
+    """JSON: where reading goes on after the chunks taken so far; None where the step number says it all."""
+    most: int | None
+    """Steps that one chunk may hold at most."""
+
+    def take(self, n: int) -> Source:
+        """The batches of the next n steps."""
+
+    def read_ahead(self, n: int) -> None:
+        """Prepare the next `take(n)` while the device is still busy."""
+
+    def close(self) -> None: ...
+
+
 class DeviceFeed:
-    """The whole split on the device; batches are drawn inside the compiled chunk."""
+    """A set on the device; batches are drawn inside the compiled chunk, from the step number alone."""
 
-    state = None  # drawn from the step number alone: nothing to remember
+    state = None
+    most = None
 
-    def __init__(self, split: Split, batch: int, mesh: Mesh | None) -> None:
-        examples = devices.place(split.arrays(), mesh)
-        self._resident = Resident(examples, batch, devices.batch_sharding(mesh))
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
-    def take(self, n: int) -> Resident:
+    def take(self, n: int) -> Source:
         del n
-        return self._resident
+        return self._source
 
     def read_ahead(self, n: int) -> None:
         del n
@@ -33,7 +51,7 @@ class DeviceFeed:
 
 
 class StreamFeed:
-    """Batches from disk through Grain. `state` (JSON) is where reading goes on after the chunks taken so far."""
+    """Images from disk through Grain."""
 
     def __init__(self, split: Split, data: Data, seed: int, mesh: Mesh | None, state: Any = None) -> None:
         from train.data import stream
@@ -43,6 +61,7 @@ class StreamFeed:
         if state is not None:
             self._reader.set_state(state)
         self.state = state
+        self.most = max(1, int(READ_AHEAD_BYTES / (split.nbytes / len(split) * data.batch)))
         self._ahead: tuple[int, Stacked, Any] | None = None
 
     def take(self, n: int) -> Stacked:
@@ -69,9 +88,3 @@ def streams(split: Split, data: Data) -> bool:
     if data.placement == "auto":
         return split.nbytes > devices.memory_limit()
     return data.placement == "stream"
-
-
-def most_steps_ahead(split: Split, data: Data) -> int:
-    """The longest chunk that a streamed set may be stacked into."""
-    per_step = split.nbytes / len(split) * data.batch
-    return max(1, int(READ_AHEAD_BYTES / per_step))

@@ -1,10 +1,12 @@
-"""Image classification sets that TFDS prepared, read without TensorFlow from array_record or TFRECORD files."""
+"""Sets that TFDS prepared, read without TensorFlow from array_record or TFRECORD files; `find`: those of images."""
 
 import dataclasses
 import functools
+import importlib
 import json
 import os
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,18 @@ def registered() -> list[str]:
     """Every name TFDS can prepare (imports TFDS: half a second and more)."""
     import tensorflow_datasets as tfds
 
+    # Importing a package registers its builders. TFDS imports them all, but stops at the first that lacks something
+    # (robotics at h5py), and so would know neither glue nor wmt14_translate.
+    for package in ("text", "translate"):
+        importlib.import_module(f"tensorflow_datasets.{package}")
     return tfds.list_builders(with_community_datasets=False)
+
+
+def _has_one_form(name: str) -> bool:
+    """Whether TFDS can prepare a set in a single form only, so that its name needs none (`imdb_reviews`)."""
+    import tensorflow_datasets as tfds
+
+    return name in registered() and len(tfds.builder_cls(name).builder_configs) == 1
 
 
 def damaged(name: str, path: Path, reason: object) -> UserError:
@@ -85,25 +98,21 @@ def _shard(format: str, path: Path, length: int, stamp: tuple) -> ArrayRecordSha
 
 
 @dataclasses.dataclass(frozen=True)
-class Records:
-    """A Store over the files (shards) of one split; see `train.data.split.Store`."""
+class Shards:
+    """The files of one split."""
 
     name: str
     paths: tuple[Path, ...]
     lengths: tuple[int, ...]
     """Records in each file, as dataset_info.json has them."""
     format: str
-    image_key: str
-    label_key: str
-    shape: tuple[int, int, int]
-    fit: str | None
 
     def __len__(self) -> int:
         return sum(self.lengths)
 
-    def fingerprint(self) -> list:
-        files = [[path.name, *self._stamp(path)] for path in self.paths]
-        return [files, self.image_key, self.label_key, self.shape, self.fit]
+    def stamps(self) -> list:
+        """JSON-able; changes when a file does."""
+        return [[path.name, *self._stamp(path)] for path in self.paths]
 
     def _stamp(self, path: Path) -> tuple[int, int]:
         try:
@@ -112,38 +121,63 @@ class Records:
             raise damaged(self.name, path, "the file is missing") from None
         return stat.st_size, stat.st_mtime_ns
 
-    def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        x, y = np.empty((len(indices), *self.shape), np.uint8), np.empty(len(indices), np.int32)
-        ends = np.cumsum(self.lengths)
-        shards = np.searchsorted(ends, indices, side="right")
-        for shard in np.unique(shards):
-            at = np.flatnonzero(shards == shard)
-            positions = indices[at] - (ends[shard] - self.lengths[shard])
-            x[at], y[at] = self._read_shard(self.paths[shard], self.lengths[shard], positions)
-        return x, y
+    def read(self, shard: int, positions: np.ndarray, decode: Callable[[Any], Any]) -> list:
+        """What `decode` makes of the features (tf.train.Example's map) of records in one file.
 
-    def _read_shard(self, path: Path, length: int, positions: np.ndarray) -> tuple[list[np.ndarray], list[int]]:
+        Raises UserError naming the file where it, or what `decode` finds in it, is not as described.
+        """
         from google.protobuf.message import DecodeError
         from tensorflow_datasets.proto import tf_example_pb2
 
-        x, y = [], []
+        path = self.paths[shard]
         try:
-            for payload in _shard(self.format, path, length, self._stamp(path)).read(positions):
-                feature = tf_example_pb2.Example.FromString(payload).features.feature
-                pixels = images.decode(feature[self.image_key].bytes_list.value[0], self.shape[2])
-                x.append(images.bring(pixels, self.shape, self.fit))
-                y.append(feature[self.label_key].int64_list.value[0])
+            payloads = _shard(self.format, path, self.lengths[shard], self._stamp(path)).read(positions)
+            return [decode(tf_example_pb2.Example.FromString(payload).features.feature) for payload in payloads]
         except UserError:
             raise
         except PermissionError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
         except (OSError, ValueError, RuntimeError, IndexError, SyntaxError, DecodeError) as error:
             raise damaged(self.name, path, error) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """A Store over the files of one split; see `train.data.split.Store`."""
+
+    shards: Shards
+    image_key: str
+    label_key: str
+    shape: tuple[int, int, int]
+    fit: str | None
+
+    def __len__(self) -> int:
+        return len(self.shards)
+
+    def fingerprint(self) -> list:
+        return [self.shards.stamps(), self.image_key, self.label_key, self.shape, self.fit]
+
+    def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x, y = np.empty((len(indices), *self.shape), np.uint8), np.empty(len(indices), np.int32)
+        ends = np.cumsum(self.shards.lengths)
+        shards = np.searchsorted(ends, indices, side="right")
+        for shard in np.unique(shards):
+            at = np.flatnonzero(shards == shard)
+            positions = indices[at] - (ends[shard] - self.shards.lengths[shard])
+            rows = self.shards.read(shard, positions, self._decode)
+            x[at], y[at] = [image for image, _ in rows], [label for _, label in rows]
         return x, y
 
+    def _decode(self, feature: Any) -> tuple[np.ndarray, int]:
+        pixels = images.decode(feature[self.image_key].bytes_list.value[0], self.shape[2])
+        return images.bring(pixels, self.shape, self.fit), feature[self.label_key].int64_list.value[0]
 
-def locate(name: str, root: Path) -> Path:
-    """Folder of a prepared set by its TFDS name (`mnist`, `emnist/balanced`, `mnist:3.0.1`), newest version first."""
+
+def locate(name: str, root: Path, embedded: Iterable[str] = EMBEDDED) -> Path:
+    """Folder of a prepared set by its TFDS name (`mnist`, `emnist/balanced`, `mnist:3.0.1`), newest version first.
+
+    embedded: names offered beside those of TFDS for one that is unknown.
+    """
     full, _, version = name.partition(":")
     held = prepared(root)
     if full in held:
@@ -152,12 +186,14 @@ def locate(name: str, root: Path) -> Path:
                 return folder
         raise unknown(f"version of {full} (prepared in {root})", version, [folder.name for folder in held[full]])
     if forms := [other for other in held if other.startswith(f"{full}/")]:
+        if _has_one_form(full):
+            return locate(forms[0] + name.removeprefix(full), root, embedded)
         raise UserError(f"{full} has several forms; prepared in {root}: {', '.join(forms)}")
     if full.partition("/")[0] in registered():
         raise UserError(
             f"{name} is not prepared in {root}: run `zoo data prepare {name}`, or set TFDS_DATA_DIR to where it is"
         )
-    raise unknown("data set", name, {*EMBEDDED, *held, *registered()})
+    raise unknown("data set", name, {*embedded, *held, *registered()})
 
 
 def _information(name: str, folder: Path) -> Any:
@@ -188,26 +224,29 @@ def _keys(name: str, features: Any, supervised: Any) -> tuple[str, str]:
         return supervised
     if len(pictures) == 1 and len(labels) == 1:
         return pictures[0], labels[0]
+    if any(isinstance(feature, tfds.features.Text) for feature in columns.values()) and not pictures:
+        raise UserError(f"{name} holds text ({', '.join(columns)}), not images: choose a config whose data are text")
     raise UserError(
         f"{name} is not an image classification set: it has {len(pictures)} images and {len(labels)} classes per "
         f"example ({', '.join(columns) or 'none'})"
     )
 
 
-def find(name: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ...], dict[str, Records]]:
-    """Name, version, class names and the splits of a prepared set; nothing of the records is read yet."""
-    folder = locate(name, data_dir())
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A prepared set as its description has it. info: TFDS's DatasetInfo."""
+
+    name: str
+    version: str
+    info: Any
+    splits: dict[str, Shards]
+
+
+def describe(name: str, embedded: Iterable[str] = EMBEDDED) -> Prepared:
+    """A prepared set by its name; nothing of the records is read yet."""
+    folder = locate(name, data_dir(), embedded)
     name = folder.parent.relative_to(data_dir()).as_posix()
     info = _information(name, folder)
-    image_key, label_key = _keys(name, info.features, info.supervised_keys)
-    image, classes = info.features[image_key], tuple(info.features[label_key].names or ())
-    if image.np_dtype != np.uint8 or image.shape[-1] not in images.MODES:
-        raise UserError(
-            f"{name}: its images are {image.np_dtype} {image.shape}; 8 bits and 1, 3 or 4 channels are read"
-        )
-    if size is None and None in image.shape:
-        raise UserError(f"{name}: its images differ in size; give data.image_size (pixels), say 224")
-    shape = image.shape if size is None else (size, size, image.shape[-1])
     format = info.file_format.file_suffix
     if format not in SHARDS:
         raise UserError(f"{folder} is prepared as {format}; only {' and '.join(SHARDS)} are read")
@@ -215,6 +254,24 @@ def find(name: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ..
     for split, content in info.splits.items():
         if content.num_examples:
             paths = tuple(Path(os.fspath(path)) for path in content.filepaths)
-            lengths = tuple(content.shard_lengths)
-            splits[split] = Records(name, paths, lengths, format, image_key, label_key, shape, size and fit)
-    return name, folder.name, classes, splits
+            splits[split] = Shards(name, paths, tuple(content.shard_lengths), format)
+    return Prepared(name, folder.name, info, splits)
+
+
+def find(name: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ...], dict[str, Records]]:
+    """Name, version, class names and the splits of a prepared set of images; nothing of the records is read yet."""
+    found = describe(name)
+    name, features = found.name, found.info.features
+    image_key, label_key = _keys(name, features, found.info.supervised_keys)
+    image, classes = features[image_key], tuple(features[label_key].names or ())
+    if image.np_dtype != np.uint8 or image.shape[-1] not in images.MODES:
+        raise UserError(
+            f"{name}: its images are {image.np_dtype} {image.shape}; 8 bits and 1, 3 or 4 channels are read"
+        )
+    if size is None and None in image.shape:
+        raise UserError(f"{name}: its images differ in size; give data.image_size (pixels), say 224")
+    shape = image.shape if size is None else (size, size, image.shape[-1])
+    stores = {
+        split: Records(shards, image_key, label_key, shape, size and fit) for split, shards in found.splits.items()
+    }
+    return name, found.version, classes, stores

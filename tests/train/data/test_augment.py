@@ -9,6 +9,7 @@ from train.config import AUGMENTATIONS, Optim
 from train.data.augment import augment, for_evaluation, output_shape, parse
 from train.optimizers import make_optimizer
 from train.tasks.classify import classify
+from train.tasks.inputs import images
 from zoo.errors import UserError
 
 BATCH, HEIGHT, WIDTH, CHANNELS, CLASSES = 64, 12, 10, 3, 10
@@ -103,7 +104,7 @@ def test_evaluation_sees_the_centre_in_the_size_of_training():
 def test_a_task_is_made_for_the_size_after_cropping():
     def task(shape: tuple, *names: str):
         model, tx = zoo.create("perceptron", classes=CLASSES), make_optimizer(Optim("sgd"), 10)
-        return classify(model, tx, image_shape=shape, classes=CLASSES, augmentations=names)
+        return classify(model, tx, images(shape, names), classes=CLASSES)
 
     crops, plain = task(SHAPE, "flip", "crop_8"), task((8, 8, CHANNELS))
     batch = {"x": (X * 255).astype(jnp.uint8), "y": LABELS.argmax(-1), "mask": jnp.ones(BATCH)}

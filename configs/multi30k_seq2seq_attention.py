@@ -1,0 +1,19 @@
+"""A GRU encoder-decoder with attention (Bahdanau et al. 2015, made small), German to English captions of Multi30k, lower-cased.
+
+Run:     zoo train multi30k_seq2seq_attention --data.name tsv:PATH/multi30k/de-en
+Expect:  not run yet
+"""
+
+from train.config import Experiment, Model, Optim, Text, Translate
+
+CONFIG = Experiment(
+    model=Model("seq2seq_attention_mini"),
+    task=Translate(beams=4),
+    data=Text(
+        "tsv:data/multi30k/de-en", batch=128, tokenizer="bpe", vocab=6_000, lower=True, length=48, buckets=(16, 24)
+    ),
+    optim=Optim("adam", lr=1e-3, clip_norm=1.0, schedule="cosine"),
+    steps=2_200,
+    eval_every_steps=220,
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+)

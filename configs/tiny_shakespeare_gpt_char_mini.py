@@ -1,0 +1,19 @@
+"""A character-level GPT on Tiny Shakespeare, nanoGPT's recipe for a laptop: 4 layers, 128 wide, 2,000 steps.
+
+Run:     zoo train tiny_shakespeare_gpt_char_mini
+Expect:  validation loss 1.88 (nanoGPT's README, 3 minutes); ours: not run yet
+"""
+
+from train.config import Experiment, Language, Model, Optim, Text
+
+CONFIG = Experiment(
+    model=Model("gpt_char_mini"),
+    task=Language(),
+    data=Text("tiny_shakespeare", batch=12, tokenizer="char", length=64),
+    optim=Optim(
+        "adamw", lr=1e-3, b2=0.99, weight_decay=0.1, clip_norm=1.0, schedule="cosine", warmup_steps=100, final_lr=1e-4
+    ),
+    steps=2_000,
+    eval_every_steps=250,
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+)

@@ -1,0 +1,105 @@
+import datetime
+import platform
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from train.config import Text
+from train.data.text import dates, embedded_text, load
+from zoo.errors import UserError
+
+
+def refused(call: Callable, *arguments: object) -> str:
+    with pytest.raises(UserError) as raised:
+        call(*arguments)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_python_docs_hold_every_section_once() -> None:
+    corpus = embedded_text.python_docs()
+    assert corpus.version == platform.python_version()
+    documents = corpus.splits["train"].texts
+    assert len(documents) > 40
+    assert sum(map(len, documents)) > 300_000
+    holding = [text for text in documents if 'The "for" statement is used to iterate over the elements' in text]
+    assert len(holding) == 1  # of the topics "for" and "compound"
+
+
+def test_topics_are_told_from_paragraphs_that_no_two_splits_share() -> None:
+    corpus = embedded_text.python_docs_topic()
+    sizes = {split: len(part) for split, part in corpus.splits.items()}
+    assert sum(sizes.values()) > 800
+    assert abs(sizes["test"] / sum(sizes.values()) - 0.2) < 0.01
+    assert abs(sizes["validation"] / sum(sizes.values()) - 0.1) < 0.01
+    assert len(corpus.class_names) == 10
+    assert set(corpus.splits["validation"].labels) == set(range(10))
+    keys = [{" ".join(embedded_text._words(text)) for text in part.texts} for part in corpus.splits.values()]
+    assert len(set().union(*keys)) == sum(sizes.values())
+
+
+def test_dates_are_those_of_the_repository() -> None:
+    written = dates._pairs("en", "ko")
+    assert dict(written)["Friday, November 6, 1970"] == "1970년 11월 6일 금요일"
+    assert sum(target.endswith("킬로미터") for _, target in written) > 100
+    assert any(source.endswith(" US dollars") and target.endswith(" 미국 달러") for source, target in written)
+    assert any(source.endswith(" PM") and target.startswith("PM ") for source, target in written)
+    assert len(written) > 30_000
+    assert not any(set("\u00a0\u202f\u200f") & set(source + target) for source, target in written)
+
+
+@pytest.mark.parametrize("pair", ["en-ko", "ar-ja", "vo-de"])
+def test_dates_split_without_a_common_source_and_without_doubt(pair: str) -> None:
+    corpus = dates.dates(f"dates/{pair}")
+    sources = [set(part.texts) for part in corpus.splits.values()]
+    assert len(set().union(*sources)) == sum(map(len, corpus.splits.values()))
+    sizes = np.array([len(part) for part in corpus.splits.values()])
+    np.testing.assert_allclose(sizes / sizes.sum(), [0.9, 0.05, 0.05], atol=1e-3)
+    assert sizes.sum() > 30_000
+
+
+def test_a_weekday_is_in_both_languages_or_in_neither() -> None:
+    german = {day: text for day, (_, text) in enumerate(dates._pairs("vo", "de")[:500])}
+    assert not any("tag," in text for text in german.values())  # Volapük's long date has no weekday
+    assert sum("tag, " in text for _, text in dates._pairs("en", "de")[:500]) > 400
+
+
+def test_drawn_values_are_the_same_for_ever() -> None:
+    first = dates._pairs("en", "ko")[:3]
+    assert [source for source, _ in first] == [
+        "Monday, February 18, 2030",
+        "Monday, September 7, 1964",
+        "Sunday, September 25, 2044",
+    ]
+    assert datetime.date(2030, 2, 18).isoweekday() == 1
+    assert dates._amount(3 * (6 * 1234567 + 3), 6) == 4567
+    assert dates._amount(3 * (6 * 1234567 + 3) + 2, 6) == 2345.67
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("dates/en-kok_", "did you mean"),
+        ("dates/english-ko", "unknown language in dates/english-ko: english is written en"),
+        ("dates/en-xx", "unknown language in dates/en-xx 'xx'"),
+        ("dates/en", "dates/en: two languages are needed, as in dates/en-ko"),
+        ("dates", "two languages are needed"),
+        ("dates/en-en", "source and target are the same language"),
+        ("dates/en-root", "unknown language"),
+    ],
+)
+def test_unknown_languages(name: str, says: str) -> None:
+    assert says in refused(dates.dates, name)
+
+
+def test_they_load_in_the_form_of_their_task() -> None:
+    data = load(Text("dates/en-ko", tokenizer="char", length=48), "pairs")
+    assert data.train.cut == data.test.cut == 0
+    assert data.train.arrays["source"].dtype == np.uint16
+    topic = load(Text("python_docs/topic", tokenizer="wordpiece", length=32, vocab=500), "labelled")
+    assert topic.classes == 10
+    assert topic.train.cut > 0
+    stream = load(Text("python_docs", vocab=500), "stream")
+    assert (stream.train.arrays["tokens"] == 3).sum() > 30
+    assert stream.vocab == 500

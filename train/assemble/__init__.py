@@ -1,0 +1,23 @@
+"""Joins the parts of an Experiment: checks it, loads its data, builds model, optimizer and task."""
+
+from pathlib import Path
+
+from train.assemble.parts import Parts, check
+from train.config import Experiment, Text
+
+__all__ = ["Parts", "assemble", "check"]
+
+
+def assemble(experiment: Experiment, folder: Path | None = None) -> Parts:
+    """Check `experiment`, load its data, build its parts. Compiles nothing, allocates no parameters.
+
+    `folder`: of a run that is there already; its tokenizer is taken, not learned anew.
+    """
+    check(experiment)
+    if isinstance(experiment.data, Text):
+        from train.assemble import text
+
+        return text.assemble(experiment, folder)
+    from train.assemble import images
+
+    return images.assemble(experiment)

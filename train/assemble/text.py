@@ -1,0 +1,168 @@
+"""Everything that reads or writes text: language models, translation, masked pre-training, sentence classifiers."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
+from tokenizers import Tokenizer
+
+import zoo
+from train import devices, evaluation
+from train.assemble import written
+from train.assemble.parts import Parts, make_model, make_optimizer, sizes
+from train.config import Experiment
+from train.core import State, Task
+from train.data import text
+from train.data.device import Resident, Windows, sorted_by_length
+from train.data.feed import DeviceFeed
+from train.data.text import TextDataset, tokenize
+from train.evaluation import Evaluator
+from train.run import TOKENIZER
+from train.tasks.classify import classify
+from train.tasks.inputs import sentences
+from train.tasks.language import language
+from train.tasks.masked import Marks, masked
+from train.tasks.translate import translate
+from zoo.errors import UserError
+
+FORMS = {"language": "stream", "translate": "pairs", "masked": "passages", "classify": "labelled"}
+COUNTS = {"language": "tokens", "translate": "tokens", "masked": "hidden tokens", "classify": "examples"}
+EVALUATED_TOKENS = 16_384  # at a time
+
+
+def assemble(experiment: Experiment, folder: Path | None) -> Parts:
+    """The parts of a run on text; `folder`: of a run that is there already, with its tokenizer."""
+    demand_able(experiment)
+    tokenizer = saved_tokenizer(experiment, folder)
+    dataset = text.load(experiment.data, FORMS[experiment.task.name], tokenizer)
+    model, task, inputs = blueprint(experiment, dataset.tokenizer, dataset.classes)
+    parts = Parts(
+        dataset,
+        model,
+        task,
+        *sizes(task, model, inputs),
+        feed=lambda mesh, _: DeviceFeed(_source(experiment, dataset.train.arrays, mesh, experiment.data.batch)),
+        evaluator=lambda split, mesh: _evaluator(experiment, dataset, task, split, mesh),
+        best="accuracy" if experiment.task.name == "classify" else "loss",
+        counts=COUNTS[experiment.task.name],
+        tokenizer=dataset.tokenizer,
+        remarks=_remarks(experiment, dataset),
+    )
+    if experiment.task.name == "translate":
+        return written.with_translations(parts, experiment)
+    return written.with_samples(parts, experiment) if experiment.task.name == "language" else parts
+
+
+def demand_able(experiment: Experiment) -> None:
+    """Raise UserError for a model that cannot do the task, naming some that can."""
+    task = experiment.task.name
+
+    def able(card: zoo.Card) -> bool:
+        if task in ("masked", "classify"):
+            return hasattr(card.config, "head")
+        return hasattr(card.module, "decode") and ("source" in card.inputs) == (task == "translate")
+
+    card = zoo.card(experiment.model.name)
+    if not able(card):
+        others = ", ".join([name for name, other in zoo.CARDS.items() if able(other)][:6])
+        raise UserError(f"{card.name} cannot do the task {task!r} on text; models that can: {others}")
+
+
+def saved_tokenizer(experiment: Experiment, folder: Path | None) -> Tokenizer | None:
+    """That of the run in `folder`, else of the run that `init_from` names; None: there is none yet."""
+    if folder is None and experiment.init_from:
+        folder = Path(experiment.init_from)
+    if folder is None:
+        return None
+    if not (folder / TOKENIZER).is_file():
+        raise UserError(f"{folder} has no {TOKENIZER}: it is no run on text")
+    return tokenize.read(folder / TOKENIZER)
+
+
+def blueprint(experiment: Experiment, tokenizer: Tokenizer, classes: int) -> tuple[nn.Module, Task, dict[str, Any]]:
+    """The model, its task, and the inputs of one example at the size that training sees. Needs no data."""
+    task, data = experiment.task, experiment.data
+    vocab = tokenize.vocab_size(tokenizer)
+    model = make_model(experiment, **_given(experiment, vocab, classes))
+    shared = (model, make_optimizer(experiment))
+    one = jnp.ones((1, data.length), jnp.int32)
+    match task.name:
+        case "language":
+            return model, language(*shared, length=data.length, precision=experiment.precision), {"tokens": one}
+        case "translate":
+            how = {"label_smoothing": task.label_smoothing, "precision": experiment.precision}
+            return model, translate(*shared, **how), {"source": one, "source_mask": one != 0, "target": one}
+        case "masked":
+            marks = Marks(*tokenize.require(tokenizer, ("[CLS]", "[SEP]", "[MASK]"), "the task 'masked'"))
+            how = {"share": task.share, "next_sentence": task.next_sentence, "precision": experiment.precision}
+            made = masked(*shared, length=data.length, vocab=vocab, marks=marks, **how)
+            return model, made, {"tokens": one, "mask": one != 0}
+        case "classify":
+            inputs = sentences(data.length)
+            how = {"loss": task.loss, "label_smoothing": task.label_smoothing, "precision": experiment.precision}
+            return model, classify(*shared, inputs, classes=classes, **how), inputs.example()
+
+
+def _given(experiment: Experiment, vocab: int, classes: int) -> dict[str, Any]:
+    """Fields of the model that follow from the data and the task."""
+    fields = {field.name for field in dataclasses.fields(zoo.card(experiment.model.name).config)}
+    head = {"masked": "pretrain", "classify": "classify"}.get(experiment.task.name)
+    given = {"vocab": vocab, "source_vocab": vocab, "classes": classes, "head": head}
+    return {name: value for name, value in given.items() if name in fields and value}
+
+
+def _remarks(experiment: Experiment, dataset: TextDataset) -> tuple[str, ...]:
+    """What the user should know of how the text was taken."""
+    if not dataset.train.cut:
+        return ()
+    many = f"{dataset.train.cut:,} of {len(dataset.train):,} training examples"
+    return (f"{many} are longer than data.length={experiment.data.length} and lose their end",)
+
+
+def _source(experiment: Experiment, arrays: dict[str, np.ndarray], mesh: Mesh | None, batch: int) -> Resident | Windows:
+    """The `arrays` of a split on the device."""
+    data, sharding = experiment.data, devices.batch_sharding(mesh)
+    size, limit = sum(leaf.nbytes for leaf in arrays.values()), devices.memory_limit()
+    if size > limit:
+        room = f"{limit / 2**30:.1f} GiB"
+        raise UserError(f"{data.name} takes {size / 2**30:.1f} GiB as tokens, and a device here has room for {room}")
+    if experiment.task.name == "language":
+        return Windows(devices.place(arrays["tokens"], mesh), batch, data.length, sharding)
+    buckets: tuple[tuple[int, int], ...] = ()
+    if data.buckets:
+        tokens = [leaf for leaf in arrays.values() if leaf.ndim > 1]
+        lengths = np.max([(leaf != 0).sum(1) for leaf in tokens], axis=0)
+        # A target is one token longer than data.length says: it begins with [BOS] and ends with [EOS].
+        bounds = (*(bound + 1 for bound in data.buckets), max(leaf.shape[1] for leaf in tokens))
+        arrays, buckets = sorted_by_length(arrays, lengths, bounds)
+    return Resident(devices.place(arrays, mesh), batch, sharding, buckets)
+
+
+def _evaluator(
+    experiment: Experiment, dataset: TextDataset, task: Task, split: str, mesh: Mesh | None
+) -> Evaluator | None:
+    """Means over a split; of language models and translators also the perplexity, exp(loss)."""
+    part = getattr(dataset, split)
+    if not len(part):
+        return None
+    name, length = experiment.task.name, experiment.data.length
+    examples = len(part) // length + 1 if name == "language" else len(part)
+    batch = evaluation.batch_size(examples, mesh, max(1, EVALUATED_TOKENS // length))
+    measure = evaluation.resident(task, _source(experiment, part.arrays, mesh, batch))
+    if name not in ("language", "translate"):
+        return measure
+
+    def evaluate(state: State) -> dict[str, float]:
+        means = measure(state)
+        count = means.pop("count")
+        means["perplexity"] = math.exp(min(means["loss"], 700))  # beyond that a float is infinite
+        if name == "language":
+            means["bits_per_byte"] = means["loss"] / math.log(2) * count / part.nbytes_utf8
+        return means | {"count": count}
+
+    return evaluate

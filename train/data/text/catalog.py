@@ -1,0 +1,190 @@
+"""`load`: from the name of a set of text to token arrays of its fixed train, validation and test splits."""
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from train.config import Text
+from train.data import cache
+from train.data.catalog import cut
+from train.data.split import Arrays
+from train.data.text import dates, embedded_text, files, tfds_text, tokenize
+from train.data.text.dataset import WANTS, Corpus, Examples, Form, Part, TextDataset
+from train.data.text.forms import FORMS, LEAST
+from zoo.errors import UserError, unknown
+
+TEST_SHARE = {"stream": 0.1, "passages": 0.1, "pairs": 0.2, "labelled": 0.2}
+"""Share cut off as test split, always the same, from a set that brings none."""
+LONG = 5_000_000
+"""Characters from which a vocabulary and token arrays are kept in the cache."""
+
+
+def load(data: Text, form: Form, tokenizer: Tokenizer | None = None) -> TextDataset:
+    """The set a config names as token arrays (uint16 where all ids fit, else int32), split in a way that never changes.
+
+    form, which the task decides:
+    - stream: {"tokens": (N,)}, documents one after the other, each ended by [EOS] where there is more than one;
+    - passages: {"a": (N, h), "b": (N, h)}, h = (data.length - 3) // 2, the two halves of consecutive text;
+    - pairs: {"source": (N, S), "target": (N, T)}, S <= data.length ending in [EOS], T <= data.length + 1 from [BOS]
+      to [EOS];
+    - labelled: {"tokens": (N, data.length), "y": int32 (N,)}, with [CLS] and [SEP] where the tokenizer has them.
+    All but streams are padded at the end with id 0, which must be the tokenizer's [PAD].
+
+    tokenizer: that of the run which is resumed, evaluated or fine-tuned; None: data.tokenizer, learned from the
+    training split alone. A character vocabulary has no special tokens where none can ever be needed: for a stream of
+    one document whose characters are all in it (Tiny Shakespeare has 65 tokens).
+
+    Test: the set's own labelled `test` split, else its `validation`, else a fixed share (10 % of running text,
+    20 % of sentences). Validation: the set's own, else `data.validation` of train drawn by `data.split_seed`; none
+    where that is 0. Running text is parted by whole documents, a single document by the position: its end is held out.
+    Raises UserError with one line for everything that a user can get wrong.
+    """
+    _check(data, form)
+    corpus = find(data.name, form)
+    splits = _roles(corpus, data, form)
+    if data.lower:
+        splits = {name: part.lower() for name, part in splits.items()}
+    several = max(map(len, corpus.splits.values())) > 1
+    if tokenizer is None:
+        tokenizer = tokenize.named(data.tokenizer, data.lower) or _learned(corpus, splits, data, form, several)
+    if tokenize.special(tokenizer, "[UNK]") is None:
+        every = (text for part in splits.values() for text in part.every_text)
+        if found := tokenize.strangers(tokenizer, every):
+            raise UserError(f"{corpus.name} has characters that the tokenizer lacks: {tokenize.listed(found)}")
+    parts = {name: _part(corpus, part, name, data, form, tokenizer, several) for name, part in splits.items()}
+    if form == "stream" and len(parts["train"]) <= data.length:
+        raise UserError(
+            f"{corpus.name}: {len(parts['train'])} training tokens are too few for data.length={data.length}"
+        )
+    return TextDataset(corpus.name, corpus.version, form, tokenizer, corpus.class_names, **parts)
+
+
+def _check(data: Text, form: Form) -> None:
+    if not 0 <= data.validation < 1:
+        raise UserError(f"data.validation={data.validation}: must be at least 0 and less than 1")
+    if data.split_seed < 0:
+        raise UserError(f"data.split_seed={data.split_seed}: must not be negative")
+    if data.length < LEAST[form]:
+        raise UserError(f"data.length={data.length}: must be at least {LEAST[form]} tokens")
+    if data.vocab < 1:
+        raise UserError(f"data.vocab={data.vocab}: must be at least 1")
+
+
+def find(name: str, form: Form) -> Corpus:
+    """Looks the name up and reads the text, as the form wants it."""
+    kind, _, path = name.partition(":")
+    if kind == "text":
+        corpus = files.text(path)
+    elif kind == "tsv":
+        corpus = files.tsv(path, form)
+    elif name in embedded_text.EMBEDDED:
+        corpus = embedded_text.EMBEDDED[name]()
+    elif name.partition("/")[0] == "dates":
+        corpus = dates.dates(name)
+    else:
+        corpus = tfds_text.find(name, form)
+    some = next(iter(corpus.splits.values()))
+    if form in ("stream", "passages"):
+        if some.seconds is not None and some.labels is None:
+            raise UserError(f"{corpus.name} holds {WANTS['pairs']}, not {WANTS[form]}")
+        return Corpus(corpus.name, corpus.version, {key: part.documents() for key, part in corpus.splits.items()})
+    if (some.labels is None) if form == "labelled" else (some.seconds is None or some.labels is not None):
+        held = "labelled" if some.labels is not None else "stream" if some.seconds is None else "pairs"
+        raise UserError(f"{corpus.name} holds {WANTS[held]}, not {WANTS[form]}")
+    return corpus
+
+
+def _roles(corpus: Corpus, data: Text, form: Form) -> dict[str, Examples]:
+    """Train, validation and test, as `load` describes them."""
+    splits = {name: corpus.splits[name] for name in ("train", "validation", "test") if name in corpus.splits}
+    if "train" not in splits:
+        raise UserError(f"{corpus.name} has no train split, only {', '.join(corpus.splits) or 'no examples at all'}")
+    if "test" in splits and splits["test"].labels is not None and (splits["test"].labels < 0).all():
+        del splits["test"]  # a contest keeps its labels, as GLUE does
+    for name, part in splits.items():
+        if part.labels is not None and ((part.labels < 0) | (part.labels >= len(corpus.class_names))).any():
+            raise UserError(f"{corpus.name}: its {name} split has labels outside 0..{len(corpus.class_names) - 1}")
+    if "test" not in splits and "validation" in splits:
+        splits["test"] = splits.pop("validation")
+    if "test" not in splits:
+        splits["train"], splits["test"] = parted(splits["train"], TEST_SHARE[form], 0, form)
+    if data.validation == 0 or "validation" not in splits:
+        share, seed = data.validation, data.split_seed
+        splits["train"], splits["validation"] = parted(splits["train"], share, seed, form)
+    for name in ("train", "test"):
+        if not any(splits[name].texts):
+            raise UserError(f"{corpus.name}: no examples are left for {name}; data.validation={data.validation}")
+    return {name: splits[name] for name in ("train", "validation", "test")}
+
+
+def parted(examples: Examples, share: float, seed: int, form: Form) -> tuple[Examples, Examples]:
+    """Two parts, the second with `share` of the examples (each class alike), or of the characters of running text."""
+    if share == 0:
+        return examples, examples[np.zeros(0, np.int64)]
+    if form in ("pairs", "labelled"):
+        labels = np.zeros(len(examples), np.int32) if examples.labels is None else examples.labels
+        kept, taken = cut(Arrays(labels, labels), np.arange(len(examples)), share, seed)
+        return examples[kept], examples[taken]
+    if len(examples) == 1:
+        text = examples.texts[0]
+        at = int(len(text) * (1 - share))
+        return Examples([text[:at]]), Examples([text[at:]])
+    sizes = np.array([len(text) for text in examples.texts])
+    wanted, taken = share * sizes.sum(), np.zeros(len(sizes), bool)
+    held = 0
+    for i in np.argsort(np.random.PCG64(seed).random_raw(len(sizes)), kind="stable"):
+        if held + sizes[i] <= wanted and held < 0.9 * wanted:  # near enough: else all the small ones were taken
+            taken[i] = True
+            held += sizes[i]
+    if not taken.any():
+        taken[sizes.argmin()] = True
+    return examples[np.flatnonzero(~taken)], examples[np.flatnonzero(taken)]
+
+
+def _learned(corpus: Corpus, splits: dict[str, Examples], data: Text, form: Form, several: bool) -> Tokenizer:
+    """A tokenizer of the kind that data.tokenizer names, from the training split."""
+    if data.tokenizer not in tokenize.KINDS:
+        raise unknown("data.tokenizer", data.tokenizer, tokenize.KINDS)
+    texts = splits["train"].every_text
+    specials = True
+    if data.tokenizer == "char" and form == "stream" and not several:
+        known = set().union(*map(set, texts))
+        others = set().union(*(set(text) for part in splits.values() for text in part.texts))
+        specials = len(known) > data.vocab or bool(others - known)
+
+    def build() -> cache.Arrays:
+        learned = tokenize.learn(data.tokenizer, texts, data.vocab, data.lower, specials)
+        return {"json": np.frombuffer(learned.to_str().encode(), np.uint8)}
+
+    fingerprint = [data.tokenizer, data.vocab, data.lower, specials]
+    held = _kept(f"{corpus.name}-{data.tokenizer}", texts, fingerprint, build)
+    return Tokenizer.from_str(held["json"].tobytes().decode())
+
+
+def _part(
+    corpus: Corpus, examples: Examples, split: str, data: Text, form: Form, tokenizer: Tokenizer, several: bool
+) -> Part:
+    """One split in token arrays."""
+
+    def build() -> cache.Arrays:
+        arrays, lost = FORMS[form](examples, tokenizer, data.length, several)
+        return arrays | {"cut": np.array(lost)}
+
+    every = examples.every_text
+    arrays = _kept(f"{corpus.name}-{form}-{split}", every, [form, data.length, several, tokenizer.to_str()], build)
+    lost = int(arrays.pop("cut"))
+    texts = {"pairs": (examples.texts, examples.seconds or []), "labelled": examples.texts}.get(form, ())
+    return Part(arrays, texts, sum(len(text.encode()) for text in every), lost)
+
+
+def _kept(name: str, texts: list[str], fingerprint: list, build: Callable[[], cache.Arrays]) -> cache.Arrays:
+    """What `build` makes of `texts`; of long ones from the cache, which is bound to every character of them."""
+    if sum(map(len, texts)) < LONG:
+        return build()
+    digest = hashlib.sha256()
+    for text in texts:
+        encoded = text.encode()
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return cache.cached(name, [digest.hexdigest(), *fingerprint], build)

@@ -1,0 +1,103 @@
+"""`dates/SRC-DST`: dates, times, numbers, sums of money and measures as two languages write them, by Babel.
+
+Source: Unicode's Common Locale Data Repository, of which Babel carries a copy. Every target is a function of its
+source: dates name year, month, day (and the weekday in both languages or in neither), and a source that two values
+share with different targets is left out. No-break spaces are written as spaces and direction marks are left out, so
+that what somebody types is the same text.
+"""
+
+import datetime
+import functools
+from collections.abc import Iterator
+
+import numpy as np
+
+from train.data.text.dataset import Corpus, Examples
+from zoo.errors import UserError, unknown
+
+COUNTS = {"date": 20_000, "time": 8_000, "number": 6_000, "money": 6_000, "measure": 6_000}
+"""How many values of each kind are drawn; fewer remain, since some are drawn twice."""
+FIRST = datetime.date(1900, 1, 1).toordinal()
+LAST = datetime.date(2099, 12, 31).toordinal()
+MONEY = ("USD", "EUR", "GBP", "JPY", "KRW", "CNY", "INR", "CHF", "BRL", "MXN")
+MEASURES = (
+    *("length-kilometer", "length-meter", "length-centimeter", "mass-kilogram", "mass-gram", "volume-liter"),
+    *("duration-day", "duration-hour", "duration-minute", "temperature-celsius"),
+)
+PLAIN = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009", " ") | dict.fromkeys("\u200e\u200f\u061c"))
+HELD_OUT = 0.05
+"""Share of the pairs for validation, and again for test."""
+
+
+def dates(name: str) -> Corpus:
+    """Splits train (90 %), validation and test of 30,000 to 40,000 pairs; `name` is `dates/en-ko`. They never change.
+
+    Raises UserError for languages that the repository does not have, offering the nearest.
+    """
+    import babel
+    from babel import Locale, localedata
+
+    source, _, target = name.removeprefix("dates").removeprefix("/").partition("-")
+    if not source or not target:
+        raise UserError(f"{name}: two languages are needed, as in dates/en-ko")
+    known = [code for code in localedata.locale_identifiers() if code != "root"]
+    for language in (source, target):
+        if language not in known:
+            by_name = {english.lower(): code for code, english in Locale("en").languages.items() if code in known}
+            if code := by_name.get(language.lower()):
+                raise UserError(f"unknown language in {name}: {language} is written {code}")
+            raise unknown(f"language in {name}", language, [code for code in known if "_" not in code])
+    if source == target:
+        raise UserError(f"{name}: source and target are the same language")
+    sources, targets = zip(*_pairs(source, target), strict=True)
+    order = np.argsort(np.random.PCG64(1).random_raw(len(sources)), kind="stable")
+    ends = [round(len(order) * (1 - 2 * HELD_OUT)), round(len(order) * (1 - HELD_OUT))]
+    parts = zip(("train", "validation", "test"), np.split(order, ends), strict=True)
+    every = Examples(sources, targets)
+    return Corpus(name, f"babel {babel.__version__}", {part: every[indices] for part, indices in parts})
+
+
+@functools.lru_cache(maxsize=2)
+def _pairs(source: str, target: str) -> tuple[tuple[str, str], ...]:
+    """Distinct sources, each with its one target."""
+    found: dict[str, str | None] = {}
+    for ours, theirs in zip(_written(source, target), _written(target, source), strict=True):
+        ours, theirs = ours.translate(PLAIN).strip(), theirs.translate(PLAIN).strip()
+        if ours and theirs:
+            found[ours] = theirs if found.get(ours, theirs) == theirs else None
+    return tuple((ours, theirs) for ours, theirs in found.items() if theirs is not None)
+
+
+def _written(language: str, other: str) -> Iterator[str]:
+    """The drawn values as `language` writes them; "" where it, or the other one, has no words for a measure."""
+    from babel import Locale
+    from babel.dates import format_date, format_time
+    from babel.numbers import format_currency, format_decimal
+    from babel.units import format_unit
+
+    locale, two = Locale.parse(language), (language, other)
+    # "E" and "c" stand for the weekday. Its calculation from the date alone is not what translation should learn.
+    weekdays = all({"E", "c"} & set(Locale.parse(one).date_formats["full"].pattern) for one in two)
+    measures = {unit for unit in MEASURES if all(unit not in format_unit(2, unit, locale=one) for one in two)}
+    raw = {kind: np.random.PCG64(seed).random_raw(count) for seed, (kind, count) in enumerate(COUNTS.items())}
+    for value in raw["date"].tolist():
+        day = datetime.date.fromordinal(FIRST + value % (LAST - FIRST + 1))
+        yield format_date(day, "full" if weekdays else "long", locale=locale)
+    for value in raw["time"].tolist():
+        minutes, second = divmod(value % 86_400, 60)
+        yield format_time(datetime.time(*divmod(minutes, 60), second), "medium", locale=locale)
+    for value in raw["number"].tolist():
+        yield format_decimal(_amount(value, 6), locale=locale)
+    for value in raw["money"].tolist():
+        currency = MONEY[value % len(MONEY)]
+        yield format_currency(_amount(value // len(MONEY), 4), currency, locale=locale, format_type="name")
+    for value in raw["measure"].tolist():
+        unit = MEASURES[value % len(MEASURES)]
+        yield format_unit(value // len(MEASURES) % 1_000, unit, locale=locale) if unit in measures else ""
+
+
+def _amount(value: int, digits: int) -> float:
+    """A number of 1 to `digits` digits before the point, each length as often, and none to two after it."""
+    value, places = divmod(value, 3)
+    value, length = divmod(value, digits)
+    return value % 10 ** (length + 1 + places) / 10**places if places else value % 10 ** (length + 1)

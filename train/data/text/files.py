@@ -1,0 +1,174 @@
+"""The user's own text: `text:PATH`, raw text, and `tsv:PATH`, sentences in two columns or in parallel files.
+
+text:PATH is a file (.gz is unpacked), one document; or a folder of .txt and .txt.gz, each a document, where train.txt,
+validation.txt (val, valid, dev) and test.txt are splits. tsv:PATH is a file of two columns or a folder with
+train.tsv and, where there are, validation and test by the same names; nothing is quoted, there is no header. What the
+second column is, a class or a translation, the task decides. tsv:FOLDER/de-en reads train.de and train.en line by line,
+with val.* and one test*.* where they are (.gz or not), as Multi30k comes.
+"""
+
+import gzip
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from train.data.text.dataset import Corpus, Examples, Form
+from zoo.errors import UserError
+
+SPLITS = {
+    "train": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+"""File name without its ending to split."""
+HEADERS = ("label", "labels", "class", "target")
+LANGUAGES = re.compile(r"[^-]+-[^-]+")
+
+
+def read(path: Path) -> str:
+    """The text of a file, line ends as "\\n". Raises UserError where it is empty, binary or not UTF-8."""
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path} is damaged ({' '.join(str(error).split())})") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    if b"\0" in content:
+        raise UserError(f"{path} is no text: it has a zero byte at {content.index(0)}")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}; convert or repair it"
+        ) from None
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    if not text.strip():
+        raise UserError(f"{path} is empty")
+    return text
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").rpartition(".")[0]
+
+
+def _by_split(paths: list[Path], where: str) -> dict[str, Path]:
+    """The files that are splits, by which. Raises UserError where two are the same."""
+    found = {}
+    for path in paths:
+        if split := SPLITS.get(_stem(path)):
+            if split in found:
+                raise UserError(f"{where} has two files for {split}: {found[split].name} and {path.name}; keep one")
+            found[split] = path
+    return found
+
+
+def _existing(kind: str, path: str, expected: str) -> Path:
+    root = Path(path).expanduser()
+    if not path or not root.exists():
+        raise UserError(f"{kind}:{path}: there is no such file or folder; expected {expected}")
+    return root
+
+
+def text(path: str) -> Corpus:
+    """`text:PATH`; see the module."""
+    root = _existing("text", path, "a text file or a folder of .txt files")
+    name = f"text:{root}"
+    if not root.is_dir():
+        return Corpus(name, "", {"train": Examples([read(root)])})
+    paths = sorted(file for file in root.rglob("*") if file.name.endswith((".txt", ".txt.gz")) and file.is_file())
+    if not paths:
+        raise UserError(f"{name}: the folder has no .txt or .txt.gz files")
+    if "train" in (splits := _by_split([file for file in paths if file.parent == root], name)):
+        return Corpus(name, "", {split: Examples([read(file)]) for split, file in splits.items()})
+    return Corpus(name, "", {"train": Examples([read(file) for file in paths])})
+
+
+def tsv(path: str, form: Form) -> Corpus:
+    """`tsv:PATH`; see the module. labelled: the second column is the class, classes numbered in sorted order;
+    pairs: the translation; stream, passages: left out."""
+    root = Path(path).expanduser()
+    if LANGUAGES.fullmatch(root.name) and not root.exists() and root.parent.is_dir():
+        return _parallel(root)
+    root = _existing("tsv", path, "a .tsv file, a folder with train.tsv, or FOLDER/de-en with train.de and train.en")
+    name = f"tsv:{root}"
+    sources = {"train": root}
+    if root.is_dir():
+        sources = _by_split(sorted([*root.glob("*.tsv"), *root.glob("*.tsv.gz")]), name)
+        if "train" not in sources:
+            raise UserError(f"{name}: the folder has no train.tsv (nor parallel files asked for as {root}/de-en)")
+    columns = {split: _columns(file) for split, file in sources.items()}
+    if form == "pairs":
+        return Corpus(name, "", {split: Examples(first, second) for split, (first, second) in columns.items()})
+    if form != "labelled":
+        return Corpus(name, "", {split: Examples(first) for split, (first, _) in columns.items()})
+    classes = _classes(sources["train"], columns["train"][1])
+    splits = {}
+    for split, (first, second) in columns.items():
+        for line, label in enumerate(second, 1):
+            if label not in classes:
+                raise UserError(f"{sources[split]}, line {line}: the class {label!r} is not in {sources['train'].name}")
+        splits[split] = Examples(first, labels=np.array([classes[label] for label in second], np.int32))
+    return Corpus(name, "", splits, tuple(classes))
+
+
+def _lines(path: Path) -> list[str]:
+    # Not `splitlines`, which also ends lines at characters that may stand within a sentence, such as U+2028.
+    return read(path).removesuffix("\n").split("\n")
+
+
+def _columns(path: Path) -> tuple[list[str], list[str]]:
+    """The two columns of a file. Raises UserError naming the first line that has another number or an empty one."""
+    first, second = [], []
+    for number, line in enumerate(_lines(path), 1):
+        cells = line.split("\t")
+        if len(cells) != 2:
+            raise UserError(f"{path}, line {number}: {len(cells)} column{'s'[: len(cells) > 1]} where 2 are expected")
+        if not all(cell.strip() for cell in cells):
+            raise UserError(f"{path}, line {number}: an empty column")
+        first.append(cells[0])
+        second.append(cells[1])
+    return first, second
+
+
+def _classes(path: Path, column: list[str]) -> dict[str, int]:
+    """Class to its number: in the order of the whole numbers that they are, else of the strings."""
+    if column[0].lower() in HEADERS and column.count(column[0]) == 1:
+        raise UserError(f"{path}, line 1: {column[0]!r} looks like a header; remove that line")
+    names = set(column)
+    numbers = all(re.fullmatch(r"-?\d+", name) for name in names)
+    if len(names) < 2:
+        raise UserError(f"{path} has one class only, {column[0]!r}: at least two are needed")
+    return {name: i for i, name in enumerate(sorted(names, key=int if numbers else None))}
+
+
+def _parallel(root: Path) -> Corpus:
+    """tsv:FOLDER/de-en."""
+    folder, languages, name = root.parent, root.name.split("-"), f"tsv:{root}"
+    sides = []
+    for language in languages:
+        found = sorted([*folder.glob(f"*.{language}"), *folder.glob(f"*.{language}.gz")])
+        side = _by_split(found, name)
+        tests = [file for file in found if _stem(file).startswith("test")]
+        if "test" not in side and len(tests) > 1:
+            raise UserError(f"{name}: several test sets ({', '.join(map(_stem, tests))}); leave one, or name one test")
+        if tests:
+            side.setdefault("test", tests[0])
+        sides.append(side)
+        if "train" not in side:
+            raise UserError(f"{name}: there is no train.{language} or train.{language}.gz in {folder}")
+    if odd := sorted(set(sides[0]) ^ set(sides[1])):
+        raise UserError(f"{name}: only one of the two languages has a file for {odd[0]}")
+    splits = {}
+    for split, file in sides[0].items():
+        lines, others = _lines(file), _lines(sides[1][split])
+        if len(lines) != len(others):
+            raise UserError(f"{file} has {len(lines):,} lines where {sides[1][split]} has {len(others):,}")
+        splits[split] = Examples(lines, others)
+    return Corpus(name, "", splits)

@@ -1,0 +1,290 @@
+"""Tokenizers of the `tokenizers` library: learned from text or read from published files; text to ids and back.
+
+Special tokens of learned ones: [PAD]=0, [UNK]=1, [BOS]=2, [EOS]=3, with wordpiece also [CLS]=4, [SEP]=5, [MASK]=6. A
+character vocabulary may have none (see `learn`). Published ones keep their own, found by name (`special`).
+"""
+
+import collections
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from zoo.errors import UserError, unknown
+
+KINDS = ("char", "bpe", "wordpiece")
+SPECIAL = ("[PAD]", "[UNK]", "[BOS]", "[EOS]")
+BERT = ("[CLS]", "[SEP]", "[MASK]")
+NAMES = {
+    "[PAD]": ("[PAD]", "<pad>"),
+    "[UNK]": ("[UNK]", "<unk>"),
+    "[BOS]": ("[BOS]", "<s>", "[CLS]", "<|endoftext|>"),
+    "[EOS]": ("[EOS]", "</s>", "[SEP]", "<|endoftext|>"),
+    "[CLS]": ("[CLS]", "<s>"),
+    "[SEP]": ("[SEP]", "</s>"),
+    "[MASK]": ("[MASK]", "<mask>"),
+}
+"""By which names BERT, GPT-2 and RoBERTa call a special token, first choice first."""
+ALPHABET = 1_000
+"""Characters that wordpiece keeps at most, as its trainer does by default."""
+PIECE = 1 << 20
+"""Characters above which a document is cut for encoding, so that all cores work and memory stays small."""
+CUT = re.compile(r"\n(?=\S)")
+"""Where it is cut: GPT-2's, BERT's and the character pre-tokenizer end a word before such a newline anyway."""
+
+
+def learn(kind: str, texts: Sequence[str], vocab: int, lower: bool = False, specials: bool = True) -> Tokenizer:
+    """A tokenizer learned from `texts`; the same texts give the same tokenizer.
+
+    char: the `vocab` most frequent characters, numbered in the order of their code points. bpe: GPT-2's byte-level
+    byte-pair encoding (Radford et al. 2019, section 2.2), no text is unknown to it. wordpiece: BERT's normalizer and
+    words (Devlin et al. 2018), pieces learned by pair counts. For these two `vocab` counts special tokens too.
+    specials: False leaves the special tokens of a character vocabulary out; other kinds always have them.
+    """
+    if kind == "char":
+        return _learn_characters(texts, vocab, lower, specials)
+    if kind == "bpe":
+        if vocab < (least := 256 + len(SPECIAL)):
+            raise UserError(f"data.vocab={vocab}: bpe needs at least {least} (all bytes and the special tokens)")
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.normalizer = normalizers.Lowercase() if lower else None
+        _byte_level(tokenizer)
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+        options = {"special_tokens": list(SPECIAL), "initial_alphabet": alphabet, "show_progress": False}
+        trainer = trainers.BpeTrainer(vocab_size=vocab, **options)
+        tokenizer.train_from_iterator((piece for text in texts for piece in _pieces(text)), trainer)
+        return tokenizer
+    return _learn_word_pieces(texts, vocab, lower)
+
+
+def _learn_word_pieces(texts: Sequence[str], vocab: int, lower: bool) -> Tokenizer:
+    named = [*SPECIAL, *BERT]
+    if (room := (vocab - len(named)) // 2) < 1:
+        raise UserError(f"data.vocab={vocab}: wordpiece needs at least {len(named) + 2}")
+    tokenizer, counts = _word_pieces(models.WordPiece(unk_token="[UNK]"), lower), collections.Counter()
+    for raw, count in _counted(texts).items():
+        for character in tokenizer.normalizer.normalize_str(raw).split():
+            counts[character] += count
+    alphabet = _most_frequent(counts, min(ALPHABET, room))
+    options = {"initial_alphabet": alphabet, "limit_alphabet": len(alphabet), "show_progress": False}
+    # The trainer numbers the "##x" as a hash map has them, and a tie between two pairs goes to the smaller number:
+    # once more with the numbers fixed, as if they were special tokens, and the vocabulary is always the same.
+    fixed = named
+    for size in (0, vocab):
+        trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=fixed, **options)
+        tokenizer.train_from_iterator((piece for text in texts for piece in _pieces(text)), trainer)
+        fixed = [*named, *sorted(set(tokenizer.get_vocab()) - set(named))]
+    learned = _word_pieces(models.WordPiece(vocab=tokenizer.get_vocab(), unk_token="[UNK]"), lower)
+    learned.add_special_tokens(named)
+    return learned
+
+
+def _counted(texts: Sequence[str]) -> collections.Counter:
+    counts = collections.Counter()
+    for text in texts:
+        counts.update(text)
+    return counts
+
+
+def _most_frequent(counts: collections.Counter, many: int) -> list[str]:
+    """Characters, in the order of their code points; of equally frequent ones the smaller stay."""
+    return sorted(sorted(counts, key=lambda character: (-counts[character], character))[:many])
+
+
+def _learn_characters(texts: Sequence[str], vocab: int, lower: bool, specials: bool) -> Tokenizer:
+    kept = _most_frequent(_counted(texts), vocab)
+    tokens = [*SPECIAL, *kept] if specials else kept
+    ids = {token: i for i, token in enumerate(tokens)}
+    # Byte-pair encoding without a single merge leaves characters, and is the fastest way to them.
+    tokenizer = Tokenizer(models.BPE(vocab=ids, merges=[], unk_token="[UNK]" if specials else None))
+    tokenizer.normalizer = normalizers.Lowercase() if lower else None
+    tokenizer.decoder = decoders.Fuse()
+    if specials:
+        tokenizer.add_special_tokens(list(SPECIAL))
+    return tokenizer
+
+
+def _byte_level(tokenizer: Tokenizer) -> None:
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+
+
+def _word_pieces(model: models.WordPiece, lower: bool) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
+
+
+def read(path: str | Path, lower: bool = False) -> Tokenizer:
+    """A tokenizer from its file: tokenizer.json, BERT's vocab.txt, or a folder with either or vocab.json + merges.txt.
+
+    lower: lower-case text first (a tokenizer.json does what it says itself). Raises UserError with one line.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise UserError(
+            f"data.tokenizer={path}: neither {', '.join(KINDS)} nor a file or folder that is there "
+            "(tokenizer.json, vocab.txt, or vocab.json with merges.txt)"
+        )
+    names = ("tokenizer.json", "vocab.txt", "vocab.json")
+    file = next((path / name for name in names if (path / name).exists()), None) if path.is_dir() else path
+    if file is None:
+        raise UserError(f"data.tokenizer={path}: the folder has none of {', '.join(names)}")
+    try:
+        if file.suffix == ".txt":
+            tokenizer = _word_pieces(models.WordPiece.from_file(str(file), unk_token="[UNK]"), lower)
+        elif file.name == "vocab.json":
+            tokenizer = Tokenizer(models.BPE.from_file(str(file), str(file.with_name("merges.txt"))))
+            tokenizer.normalizer = normalizers.Lowercase() if lower else None
+            _byte_level(tokenizer)
+        else:
+            tokenizer = Tokenizer.from_file(str(file))
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+    except Exception as error:  # the library raises bare Exception for whatever its Rust side refuses
+        raise UserError(f"{file} is no tokenizer ({' '.join(str(error).split())[:120]})") from error
+    held = {name for names in NAMES.values() for name in names if tokenizer.token_to_id(name) is not None}
+    tokenizer.add_special_tokens(sorted(held))
+    return tokenizer
+
+
+def vocab_size(tokenizer: Tokenizer) -> int:
+    """One more than the largest id."""
+    return max(tokenizer.get_vocab().values()) + 1
+
+
+def special(tokenizer: Tokenizer, name: str) -> int | None:
+    """Id of a special token by our name for it ("[EOS]"), under whatever name this tokenizer has it; None without."""
+    ids = (tokenizer.token_to_id(candidate) for candidate in NAMES[name])
+    return next((i for i in ids if i is not None), None)
+
+
+def require(tokenizer: Tokenizer, names: Sequence[str], why: str) -> list[int]:
+    """The ids of special tokens. Raises UserError where one is missing, or where the id of [PAD] is not 0."""
+    ids = [special(tokenizer, name) for name in names]
+    for name, i in zip(names, ids, strict=True):
+        if i is None or (name == "[PAD]" and i):
+            lacks = "no" if i is None else f"id {i}, not 0, for"
+            raise UserError(f"this tokenizer has {lacks} {name}, needed for {why}: choose another data.tokenizer")
+    return ids
+
+
+def require_vocab(tokenizer: Tokenizer, vocab: int, whose: str) -> None:
+    """Raises UserError unless the tokenizer has exactly `vocab` tokens; `whose` names the checkpoint or model."""
+    if (own := vocab_size(tokenizer)) != vocab:
+        raise UserError(f"the tokenizer has {own:,} tokens where {whose} has {vocab:,}: they do not belong together")
+
+
+def characters(tokenizer: Tokenizer) -> set[str] | None:
+    """The characters of a character vocabulary; None for other kinds."""
+    if not isinstance(tokenizer.decoder, decoders.Fuse):
+        return None
+    return {token for token in tokenizer.get_vocab() if len(token) == 1}
+
+
+def strangers(tokenizer: Tokenizer, texts: Iterable[str]) -> list[str]:
+    """Characters in `texts` that a character vocabulary lacks, sorted; of other kinds, none."""
+    known = characters(tokenizer)
+    if known is None:
+        return []
+    found = set().union(*map(set, texts))
+    if tokenizer.normalizer is not None:
+        found = set(tokenizer.normalizer.normalize_str("".join(found)))
+    return sorted(found - known)
+
+
+def listed(found: Sequence[str]) -> str:
+    """Characters in words, at most ten: 'é', '\\t' and 12 more."""
+    more = f" and {len(found) - 10} more" if len(found) > 10 else ""
+    return ", ".join(map(repr, found[:10])) + more
+
+
+def encode(tokenizer: Tokenizer, text: str, strict: bool = True) -> list[int]:
+    """Ids of a text that somebody typed: nothing is added, special tokens written in it ("[MASK]") are understood.
+
+    strict: characters outside a character vocabulary are a UserError that names them; else [UNK], or left out where
+    the vocabulary has none.
+    """
+    plain = text
+    for token in tokenizer.get_added_tokens_decoder().values():
+        plain = plain.replace(token.content, "")
+    if strict and (found := strangers(tokenizer, [plain])):
+        raise UserError(f"the text has characters that are not in the vocabulary: {listed(found)}")
+    return tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def decode(tokenizer: Tokenizer, ids: Iterable[int]) -> str:
+    """The text of ids, special tokens left out. Exact after char and bpe; wordpiece loses spacing (and case)."""
+    return tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ragged:
+    """Ids of many texts, one after the other: `flat` (uint16 where they fit, else int32), `lengths` int64 (N,)."""
+
+    flat: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def starts(self) -> np.ndarray:
+        return np.cumsum(self.lengths) - self.lengths
+
+
+def encode_many(tokenizer: Tokenizer, texts: Sequence[str]) -> Ragged:
+    """Ids of each text, nothing added; what looks like a special token in them is ordinary text. On all cores."""
+    dtype = np.uint16 if vocab_size(tokenizer) <= 1 << 16 else np.int32
+    lengths, found = np.zeros(len(texts), np.int64), [np.zeros(0, dtype)]
+    whole = not _may_be_cut(tokenizer)
+    tokenizer.encode_special_tokens = True
+    try:
+        for block in _blocks((i, piece) for i, text in enumerate(texts) for piece in _pieces(text, whole)):
+            encoded = tokenizer.encode_batch_fast([piece for _, piece in block], add_special_tokens=False)
+            for (i, _), one in zip(block, encoded, strict=True):
+                found.append(np.array(one.ids, dtype))
+                lengths[i] += len(found[-1])
+    finally:
+        tokenizer.encode_special_tokens = False
+    return Ragged(np.concatenate(found), lengths)
+
+
+def _may_be_cut(tokenizer: Tokenizer) -> bool:
+    """Whether text cut at CUT gets the ids of the whole."""
+    words = tokenizer.pre_tokenizer
+    if isinstance(words, pre_tokenizers.ByteLevel):
+        return words.use_regex and not words.add_prefix_space
+    return isinstance(words, pre_tokenizers.BertPreTokenizer) or characters(tokenizer) is not None
+
+
+def _pieces(text: str, whole: bool = False) -> Iterator[str]:
+    start = 0
+    while not whole and len(text) - start > PIECE and (found := CUT.search(text, start + PIECE)):
+        yield text[start : found.start()]
+        start = found.start()
+    yield text[start:]
+
+
+def _blocks(pieces: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Blocks of about 16 pieces' worth of characters."""
+    block, size = [], 0
+    for piece in pieces:
+        block.append(piece)
+        size += len(piece[1]) + 1
+        if size >= 16 * PIECE:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def named(choice: str, lower: bool) -> Tokenizer | None:
+    """The tokenizer that `data.tokenizer` points to, or None where it names a kind to be learned."""
+    if choice in KINDS:
+        return None
+    if not Path(choice).expanduser().exists() and "/" not in choice and "." not in choice:
+        raise unknown("data.tokenizer (or the path of one)", choice, KINDS)
+    return read(choice, lower)

@@ -1,0 +1,58 @@
+"""What a classifier is shown: images, augmented and normalized on the device, or sentences with their mask."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from train.data.augment import augment, for_evaluation, output_shape, parse
+
+Batch = dict[str, Array]
+
+
+class Inputs(NamedTuple):
+    """From a batch to the arguments of the model."""
+
+    example: Callable[[], Batch]  # arguments for a batch of one, to initialize with
+    train: Callable[[Array, Batch, Array], tuple[Batch, Array]]  # key, batch, label probabilities -> the same, changed
+    evaluate: Callable[[Batch], Batch]
+
+
+def images(
+    shape: tuple[int, int, int],
+    augmentations: tuple[str, ...] = (),
+    mean: np.ndarray | float = 0.0,
+    std: np.ndarray | float = 1.0,
+) -> Inputs:
+    """Batches {"x": (B, *shape) uint8, ...}. x is brought to 0..1, augmented in training (in evaluation only cropped,
+    where training crops), then normalized with `mean` and `std`, each () or (C,)."""
+    operations = parse(augmentations, shape)
+    mean, std = (np.reshape(moment, (1, 1, 1, -1)).astype(np.float32) for moment in (mean, std))
+
+    def unit(x: Array) -> Array:
+        return x.astype(jnp.float32) / 255
+
+    def train(key: Array, batch: Batch, labels: Array) -> tuple[Batch, Array]:
+        x, labels = augment(operations, key, unit(batch["x"]), labels)
+        return {"x": (x - mean) / std}, labels
+
+    def evaluate(batch: Batch) -> Batch:
+        return {"x": (unit(for_evaluation(operations, batch["x"])) - mean) / std}
+
+    return Inputs(lambda: {"x": jnp.zeros((1, *output_shape(operations, shape)))}, train, evaluate)
+
+
+def sentences(length: int) -> Inputs:
+    """Batches {"tokens": (B, length) integer, padded with 0, ...}."""
+
+    def evaluate(batch: Batch) -> Batch:
+        tokens = batch["tokens"].astype(jnp.int32)
+        return {"tokens": tokens, "mask": tokens != 0}
+
+    def train(key: Array, batch: Batch, labels: Array) -> tuple[Batch, Array]:
+        del key  # nothing is augmented
+        return evaluate(batch), labels
+
+    return Inputs(lambda: evaluate({"tokens": jnp.ones((1, length), jnp.int32)}), train, evaluate)

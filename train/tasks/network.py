@@ -1,0 +1,65 @@
+"""One network that learns by descent: how every task but those of several networks calls it."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from jax import Array
+
+from train.core import Metrics, State, descend
+from train.optimizers import ema_params
+
+Inputs = Mapping[str, Array]  # the arguments of the model, by name
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """`model` and the optimizer of its parameters, called "net" in a State.
+
+    With precision "bfloat16" parameters and floating inputs are cast for the forward and backward pass; parameters,
+    updates and batch statistics stay float32.
+    """
+
+    model: nn.Module
+    tx: optax.GradientTransformation
+    precision: str = "float32"
+
+    def init(self, key: Array, inputs: Inputs) -> State:
+        """A fresh State; `inputs` only give shapes."""
+        variables = dict(self.model.init(key, **inputs, train=False))
+        params = variables.pop("params")
+        return State(jnp.zeros((), jnp.int32), {"net": params}, {"net": self.tx.init(params)}, {"net": variables})
+
+    def descend(
+        self, state: State, inputs: Inputs, key: Array, loss_fn: Callable[[Any], tuple[Array, Metrics]]
+    ) -> tuple[State, Metrics]:
+        """One update; `loss_fn(output of the model in training) -> (loss, metrics)`. `key` is that of dropout."""
+        variables = state.vars["net"]
+
+        def loss_of(params: Any) -> tuple[Array, tuple[Any, Metrics]]:
+            how = {"train": True, "rngs": {"dropout": key}, "mutable": list(variables)}
+            output, updated = self._apply(params, variables, inputs, **how)
+            loss, metrics = loss_fn(output)
+            return loss, (updated, metrics)
+
+        return descend(state, "net", self.tx, loss_of)
+
+    def evaluate(self, state: State, inputs: Inputs) -> Any:
+        """The output of the model out of training."""
+        return self._apply(weights(state), state.vars["net"], inputs, train=False)
+
+    def _apply(self, params: Any, variables: Any, inputs: Inputs, **how: Any) -> Any:
+        def cast(leaf: Array) -> Array:
+            return leaf.astype(self.precision) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+        params, inputs = jax.tree.map(cast, (params, dict(inputs)))
+        return self.model.apply({"params": params, **variables}, **inputs, **how)
+
+
+def weights(state: State) -> Any:
+    """The parameters to evaluate with: their average, if the optimizer keeps one."""
+    return ema_params(state.opt["net"]) or state.params["net"]
