@@ -1,6 +1,9 @@
-"""A two-layer LSTM encoder-decoder (Sutskever et al. 2014, made small), German to English captions of Multi30k, lower-cased.
+"""Two LSTMs (Sutskever et al. 2014), 2 x 512, the source reversed, on German to English captions.
 
-Run:     zoo train multi30k_seq2seq --data.name tsv:PATH/multi30k/de-en
+Its sentences: github.com/multi30k/dataset, data/task1/raw, in the folder data/multi30k (elsewhere: --data.name
+tsv:PATH/de-en). Lower-cased, as in the table it is compared with (pytorch-seq2seq).
+
+Run:     zoo train multi30k_seq2seq
 Expect:  not run yet
 """
 

@@ -1,6 +1,9 @@
-"""A GRU encoder-decoder with attention (Bahdanau et al. 2015, made small), German to English captions of Multi30k, lower-cased.
+"""GRUs with attention (Bahdanau et al. 2014), 512 wide, on German to English captions.
 
-Run:     zoo train multi30k_seq2seq_attention --data.name tsv:PATH/multi30k/de-en
+Its sentences: github.com/multi30k/dataset, data/task1/raw, in the folder data/multi30k (elsewhere: --data.name
+tsv:PATH/de-en). Lower-cased, as in the table it is compared with (pytorch-seq2seq).
+
+Run:     zoo train multi30k_seq2seq_attention
 Expect:  not run yet
 """
 

@@ -1,6 +1,9 @@
-"""A small Transformer (3 + 3 layers, 256 wide), German to English captions of Multi30k, lower-cased.
+"""Transformer (Vaswani et al. 2017), 3 + 3 blocks of 256, on German to English captions.
 
-Run:     zoo train multi30k_transformer --data.name tsv:PATH/multi30k/de-en
+Its sentences: github.com/multi30k/dataset, data/task1/raw, in the folder data/multi30k (elsewhere: --data.name
+tsv:PATH/de-en). Lower-cased, as in the table it is compared with (pytorch-seq2seq).
+
+Run:     zoo train multi30k_transformer
 Expect:  not run yet
 """
 

@@ -1,7 +1,7 @@
-"""A character-level GPT on Tiny Shakespeare, nanoGPT's recipe for a laptop: 4 layers, 128 wide, 2,000 steps.
+"""GPT on the characters of Tiny Shakespeare, nanoGPT's recipe for a laptop: 4 blocks, 128 wide, 2,000 steps.
 
 Run:     zoo train tiny_shakespeare_gpt_char_mini
-Expect:  validation loss 1.88 (nanoGPT's README, 3 minutes); ours: not run yet
+Expect:  not run yet
 """
 
 from train.config import Experiment, Language, Model, Optim, Text

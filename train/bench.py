@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import tyro
+from jax.stages import Compiled
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -22,12 +23,17 @@ import zoo
 from train import devices
 from train import peers as torch_peers
 from train.arguments import parse
-from train.bench_tasks import training
+from train.bench_tasks import first_batch, forward_flops, text_length, training
 from train.core import State, run_chunk
 from train.show import emit
+from zoo.cards import Card
 from zoo.errors import UserError, unknown
 
-LINE = ("perceptron", "mlp", "lenet5", "alexnet_cifar", "resnet20", "resnet18", "vit_mini_patch4")
+LINE = (
+    *("perceptron", "mlp", "lenet5", "alexnet_cifar", "resnet20", "resnet18", "vit_mini_patch4"),
+    *("lstm_char", "seq2seq_mini", "seq2seq_attention_mini", "transformer_mini", "bert_mini", "gpt_char_mini"),
+)
+SHORTEST = 8  # tokens: two texts of two, and BERT's three marks
 ROUND_SECONDS = 0.5
 BACKWARD = 3  # FLOPs of a training step, in forward passes: the gradient costs two more
 
@@ -40,6 +46,8 @@ class BenchOptions:
     """Names or patterns such as "resnet*"; "*" is every model."""
     batch: int = 32
     """Examples per step."""
+    length: int | None = None
+    """Tokens of a text, at least 8; by default those on the model's card, at most 128."""
     steps: int | None = None
     """Steps in a round, at least 2; by default as many as fill half a second."""
     rounds: int = 7
@@ -56,6 +64,7 @@ class Row:
 
     name: str
     batch: int
+    length: int | None  # tokens of a text; None for images
     loop_ms: list[float]  # in the chunk that the training loop runs
     bare_ms: list[float]  # the jitted step, called from Python
     peer_ms: list[float]  # PyTorch; empty where it was not measured
@@ -83,48 +92,79 @@ def main(args: Sequence[str]) -> None:
     options = parse(BenchOptions, args, prog="zoo bench")
     devices.prepare_backend()
     jax.config.update("jax_enable_compilation_cache", False)  # the compile time is one of the figures
-    rows = bench(options.models, batch=options.batch, steps=options.steps, rounds=options.rounds, peers=options.peers)
+    rows = bench(
+        options.models,
+        batch=options.batch,
+        length=options.length,
+        steps=options.steps,
+        rounds=options.rounds,
+        peers=options.peers,
+    )
     print(as_json(rows)) if options.json else emit(as_table(rows))
 
 
 def bench(
-    names: Sequence[str], *, batch: int = 32, steps: int | None = None, rounds: int = 7, peers: bool = False
+    names: Sequence[str],
+    *,
+    batch: int = 32,
+    length: int | None = None,
+    steps: int | None = None,
+    rounds: int = 7,
+    peers: bool = False,
 ) -> list[Row]:
     """One row for each model that a name or shell pattern in `names` stands for.
 
-    `steps` in a round: None fills half a second. Raises UserError for an unknown name, a number that is too
-    small, or `peers` without PyTorch or its models.
+    `length` counts the tokens of a text: None takes the card's, at most 128. `steps` in a round: None fills half a
+    second. Raises UserError for an unknown name, a number that is too small, a text longer than a model's context, or
+    `peers` without PyTorch or its models.
     """
     for option, value, least in (
         ("batch", batch, 1),
+        ("length", SHORTEST if length is None else length, SHORTEST),
         ("steps", 2 if steps is None else steps, 2),
         ("rounds", rounds, 1),
     ):
         if value < least:
             raise UserError(f"zoo bench: {option} must be at least {least}, not {value}")
-    found: list[str] = []
-    for name in names:
-        matching = zoo.list_models(name)
-        if not matching:
-            raise unknown("model", name, zoo.CARDS)
-        found += [match for match in matching if match not in found]
+    cards = _find(names)
+    for card in cards:
+        context = getattr(card.config, "context", None)
+        if length and context and length > context:
+            raise UserError(f"zoo bench: length must be at most {context}, the context of {card.name}, not {length}")
     torch_step = torch_peers.load() if peers else None
     peak = peak_flops()
     console = Console(stderr=True)
     rows = []
-    for name in found:
-        with console.status(f"{name} …"):
-            peer = torch_step(name, batch, devices.cores()) if torch_step else None
-            rows.append(measure(name, batch, steps, rounds, peak, peer))
+    for card in cards:
+        with console.status(f"{card.name} …"):
+            tokens = text_length(card, length)
+            peer = torch_step(card.name, batch, tokens, devices.cores()) if torch_step else None
+            rows.append(measure(card, batch, tokens, steps, rounds, peak, peer))
     return rows
 
 
+def _find(names: Sequence[str]) -> list[Card]:
+    """Every card that a name or pattern stands for, once."""
+    found: dict[str, Card] = {}
+    for name in names:
+        matching = zoo.list_models(name)
+        if not matching:
+            raise unknown("model", name, zoo.CARDS)
+        found |= {match: zoo.card(match) for match in matching}
+    return list(found.values())
+
+
 def measure(
-    name: str, batch: int, steps: int | None, rounds: int, peak: float, peer: Callable[[], object] | None
+    card: Card,
+    batch: int,
+    length: int | None,
+    steps: int | None,
+    rounds: int,
+    peak: float,
+    peer: Callable[[], object] | None,
 ) -> Row:
     """Times one model; `peer` does one step in PyTorch and returns when it is done."""
-    card = zoo.card(name)
-    task, data = training(card, batch)
+    task, data = training(card, batch, length)
     key = jax.random.key(0)
     init = jax.jit(task.init)
 
@@ -133,7 +173,7 @@ def measure(
         return new.replace(step=state.step + 1)
 
     bare = jax.jit(step, donate_argnums=0)
-    examples = {name: leaf[:batch] for name, leaf in data.examples.items()}
+    examples = jax.jit(first_batch)(data)
     programs: dict[str, Callable[[int], None]] = {"bare": _repeat(lambda state: bare(state, examples, key), init(key))}
     programs["bare"](1)  # compiles
     steps = steps or _fill(lambda: programs["bare"](1))
@@ -146,13 +186,18 @@ def measure(
     if peer:
         programs["peer"] = lambda n: [peer() for _ in range(n)] and None
     times = _interleave(programs, steps, rounds)
-
-    flops = BACKWARD * card.flops * batch / (statistics.median(times["loop"]) / 1e3)
-    plan = chunk.memory_analysis()
-    memory = (
-        plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes + plan.temp_size_in_bytes
+    seconds = statistics.median(times["loop"]) / 1e3
+    share = BACKWARD * forward_flops(task, data) / seconds / peak
+    memory = _planned_bytes(chunk)
+    return Row(
+        card.name, batch, length, times["loop"], times["bare"], times.get("peer", []), compile_seconds, memory, share
     )
-    return Row(name, batch, times["loop"], times["bare"], times.get("peer", []), compile_seconds, memory, flops / peak)
+
+
+def _planned_bytes(program: Compiled) -> int:
+    """Memory for arguments, results and temporaries; results that take the place of arguments count once."""
+    plan = program.memory_analysis()
+    return plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes + plan.temp_size_in_bytes
 
 
 def peak_flops() -> float:
@@ -224,6 +269,8 @@ def as_table(rows: list[Row]) -> Table:
         "the distance between quartiles. loop/bare: speed of the loop over that of the jitted step called from Python. "
         "of peak: 3 forward passes' FLOPs a second, over those of a large product of matrices measured here."
     )
+    if any(row.length for row in rows):
+        caption += " batch: examples × tokens of text, those on the model's card but at most 128 unless --length says."
     if any(row.peer_ms for row in rows):
         caption += " PyTorch: its time over ours, so above 1 ours is faster."
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption=caption, caption_justify="left")
@@ -232,7 +279,8 @@ def as_table(rows: list[Row]) -> Table:
     for head in heads + ["PyTorch ms", "PyTorch"] * any(row.peer_ms for row in rows):
         table.add_column(head, justify="right", no_wrap=True)
     for row in rows:
-        cells = [row.name, str(row.batch), _median(row.loop_ms), f"{row.examples_per_second:,.0f}"]
+        size = f"{row.batch} × {row.length}" if row.length else str(row.batch)
+        cells = [row.name, size, _median(row.loop_ms), f"{row.examples_per_second:,.0f}"]
         cells += [f"{row.loop_over_bare:.2f}", f"{100 * row.peak_share:.0f} %", f"{row.memory_bytes / 2**20:,.0f}"]
         cells += [f"{row.compile_seconds:.1f}"]
         if row.peer_ms:

@@ -1,5 +1,6 @@
 """What `zoo bench` trains each model on: random examples of the size on its card, by the task its family is for."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -8,7 +9,7 @@ from jax import Array
 
 from train.config import Optim
 from train.core import Task
-from train.data.device import Resident
+from train.data.device import Batch, Resident, Windows
 from train.optimizers import make_optimizer
 from train.tasks.classify import classify
 from train.tasks.inputs import images
@@ -16,36 +17,61 @@ from train.tasks.language import language
 from train.tasks.masked import Marks, masked
 from train.tasks.translate import translate
 from zoo.cards import Card
+from zoo.measure import count_flops
 
 OPTIM = Optim("momentum", lr=0.01)
 MARKS = Marks(cls=1, sep=2, mask=3)
+LONGEST = 128  # tokens, unless more are asked for: a step of bert at its 512 takes a CPU many seconds
 
 
-def training(card: Card, batch: int) -> tuple[Task, Resident]:
-    """A task for the model of `card`, and four batches for it."""
-    tx = make_optimizer(OPTIM, 1)
-    sizes = {name: shape for name, (shape, _) in card.inputs.items()}
-    if "x" in sizes:
-        task = classify(card.make(), tx, images(sizes["x"]), classes=card.output[-1])
-        examples = {"x": _draw(0, 256, jnp.uint8, *sizes["x"]), "y": _draw(0, card.output[-1], jnp.int32)}
+def text_length(card: Card, length: int | None = None) -> int | None:
+    """Tokens of a text, `length` or those on the card, at most 128; None for a model of images."""
+    if "x" in card.inputs:
+        return None
+    (on_card,), _ = next(iter(card.inputs.values()))
+    return length or min(LONGEST, on_card)
+
+
+def training(card: Card, batch: int, length: int | None = None) -> tuple[Task, Resident | Windows]:
+    """A task for the model of `card`, and four batches for it, their texts of `text_length` without padding."""
+    tx, length = make_optimizer(OPTIM, 1), text_length(card, length)
+    if length is None:
+        shape, _ = card.inputs["x"]
+        task = classify(card.make(), tx, images(shape), classes=card.output[-1])
+        examples = {"x": _draw(0, 256, jnp.uint8, *shape), "y": _draw(0, card.output[-1], jnp.int32)}
     elif hasattr(card.config, "head"):
-        (length,), vocab = sizes["tokens"], card.config.vocab
+        vocab = card.config.vocab
         task = masked(card.make(head="pretrain"), tx, length=length, vocab=vocab, marks=MARKS)
         half = _draw(4, vocab, jnp.int32, (length - 3) // 2)
         examples = {"a": half, "b": half}
-    elif "source" in sizes:
+    elif "source" in card.inputs:
         task = translate(card.make(), tx)
         source = getattr(card.config, "source_vocab", card.config.vocab)
         examples = {
-            "source": _draw(4, source, jnp.int32, *sizes["source"]),
-            "target": _draw(4, card.config.vocab, jnp.int32, sizes["target"][0] + 1),
+            "source": _draw(4, source, jnp.int32, length),
+            "target": _draw(4, card.config.vocab, jnp.int32, length + 1),
         }
     else:
-        (length,) = sizes["tokens"]
         task = language(card.make(), tx, length=length)
-        examples = {"tokens": _draw(0, card.config.vocab, jnp.int32, length + 1)}
+        text = _draw(0, card.config.vocab, jnp.int32)(jax.random.key(0), 4 * batch * length + 1)
+        return task, Windows(text, batch, length)
     drawn = {name: draw(jax.random.key(number), 4 * batch) for number, (name, draw) in enumerate(examples.items())}
     return task, Resident(drawn, batch)
+
+
+def first_batch(data: Resident | Windows) -> Batch:
+    """What the first step is shown."""
+    return data.feed(_first(data.plan(jax.random.key(0), jnp.int32(0), 1)), lambda batch: batch)
+
+
+def forward_flops(task: Task, data: Resident | Windows) -> int:
+    """Operations of one batch's forward pass, counted as on the cards."""
+    state = jax.eval_shape(task.init, jax.random.key(0))
+    return count_flops(lambda state: data.feed(_first(data.sweep()), partial(task.evaluate, state)), state)
+
+
+def _first(planned: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[0], planned)
 
 
 def _draw(low: int, high: int, dtype: Any, *shape: int) -> Any:

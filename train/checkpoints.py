@@ -41,14 +41,16 @@ class Checkpoints:
                 ),
             )
 
-    def save(self, state: State, step: int, score: float, reader: Any = None) -> None:
-        """Begin to write; returns once the arrays are copied. `reader` is the data iterator's state (JSON).
+    def save(self, state: State, step: int, score: float, reader: Any = None, tokenizer: str | None = None) -> None:
+        """Begin to write; returns once the arrays are copied.
+
+        reader: the data iterator's state (JSON); tokenizer: the fingerprint of the one whose tokens the model knows.
 
         Raises UserError where the last `save` did not reach the disk, or this one cannot begin.
         """
         self.wait()
         self._last = step
-        extra = {"score": score, "reader": reader, "checksum": int(checksum(state))}
+        extra = {"score": score, "reader": reader, "tokenizer": tokenizer, "checksum": int(checksum(state))}
         args = ocp.args.Composite(state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra))
         with self._saving():
             self._manager.save(step, args=args, metrics={"score": score})
@@ -62,13 +64,20 @@ class Checkpoints:
         """Of the checkpoints that were written to the end: those that have their final name."""
         return sorted(int(path.name) for path in self.folder.glob("*") if path.name.isdigit())
 
-    def restore(self, abstract: State, which: Literal["last", "best"] = "last") -> tuple[State, dict[str, Any]]:
-        """(state, {"score", "reader"}) of the last or best checkpoint, shaped and placed like `abstract`.
+    def restore(
+        self, abstract: State, which: Literal["last", "best"] = "last", tokenizer: str | None = None
+    ) -> tuple[State, dict[str, Any]]:
+        """(state, {"score", "reader", ...}) of the last or best checkpoint, shaped and placed like `abstract`.
 
-        Raises UserError where there is none, it is of another model, or its bits are not those that were saved.
+        Raises UserError where there is none, it is of another model, it was saved with another `tokenizer`, or its
+        bits are not those that were saved.
         """
         step, extra = self._find(which)
         with self._reading(step):
+            if tokenizer and extra["tokenizer"] != tokenizer:
+                raise UserError(
+                    f"{self.folder.parent}: tokenizer.json is not the one that step {step} was trained with"
+                )
             self._compare(abstract, step)
             state = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract))).state
             if int(checksum(state)) != extra["checksum"]:
@@ -79,14 +88,11 @@ class Checkpoints:
         """The parameters of the best checkpoint, whatever model they are of: "net/block0/up/kernel" -> array."""
         step, _ = self._find("best")
         with self._reading(step):
-            saved = ocp.tree.to_flat_dict(self._manager.item_metadata(step).state, sep="/")
             place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-            abstract = {
-                name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place)
-                for name, leaf in saved.items()
-                if hasattr(leaf, "shape")
-            }
-            nested = ocp.tree.from_flat_dict(abstract, sep="/")
+            nested = jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+                self._manager.item_metadata(step).state.tree,
+            )
             whole = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(nested))).state
         return ocp.tree.to_flat_dict(whole["params"], sep="/")
 

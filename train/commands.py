@@ -137,7 +137,7 @@ def restore(run: Run, checkpoint: Literal["last", "best"] = "last") -> tuple[Par
     parts = assemble(run.experiment, run.path)
     mesh = devices.make_mesh(run.experiment.data.batch)
     abstract = devices.placed(parts.abstract, mesh, run.experiment.shard)
-    state, _ = Checkpoints(run.checkpoints, read_only=True).restore(abstract, checkpoint)
+    state, _ = Checkpoints(run.checkpoints, read_only=True).restore(abstract, checkpoint, parts.fingerprint)
     return parts, state
 
 

@@ -64,6 +64,8 @@ class Text:
     """bpe, wordpiece: tokens to learn at most, special ones included; char: characters to keep, most frequent first."""
     lower: bool = False
     """Lower-case everything first."""
+    swap: bool = False
+    """Translate from the second language or column into the first."""
     length: int = 64
     """Tokens per example: the window of a language model, else the longest sentence (special tokens included)."""
     buckets: tuple[int, ...] = ()

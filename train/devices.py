@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceShardin
 
 from zoo.errors import UserError
 
+T = TypeVar("T")
 AXIS = "batch"
 LEAVE_SECONDS = 10  # a process that ends waits this long for the others; one that has crashed never comes
 
@@ -132,6 +133,15 @@ def place(arrays: Any, mesh: Mesh | None, *axes: str | None) -> Any:
         return jax.tree.map(jax.numpy.asarray, arrays)
     sharding = NamedSharding(mesh, PartitionSpec(*axes))
     return jax.tree.map(lambda a: jax.make_array_from_callback(a.shape, sharding, lambda cut: a[cut]), arrays)
+
+
+def settle(arrays: T) -> T:
+    """`arrays`, once every device has computed its part.
+
+    Host devices share their threads: a program that starts on some of them while others still wait for one another in
+    the last one can lock both up.
+    """
+    return jax.block_until_ready(arrays)
 
 
 def cores() -> int:

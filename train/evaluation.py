@@ -26,7 +26,7 @@ def batch_size(examples: int, mesh: Mesh | None, most: int = BATCH) -> int:
 
 def resident(task: Task, source: Resident | Windows) -> Evaluator:
     """Of a split that lives on the device."""
-    return lambda state: means(run_evaluate(task, state, source, source.sweep()))
+    return lambda state: means(devices.settle(run_evaluate(task, state, source, source.sweep())))
 
 
 def streamed(task: Task, split: Split, mesh: Mesh | None) -> Evaluator:
@@ -41,7 +41,7 @@ def streamed(task: Task, split: Split, mesh: Mesh | None) -> Evaluator:
         batch = {name: np.concatenate([piece[name] for piece in read]) for name in ("x", "y")}
         stacked = jax.tree.map(lambda leaf: leaf[None], padded(batch, size))
         data = Stacked(devices.place(stacked, mesh, None, devices.AXIS), devices.batch_sharding(mesh))
-        return run_evaluate(task, state, data, data.batches)
+        return devices.settle(run_evaluate(task, state, data, data.batches))
 
     def evaluate(state: State) -> dict[str, float]:
         parts = [sums(state, first) for first in range(0, len(split), size)]

@@ -67,10 +67,10 @@ class Loop:
         reader = None
         if resume and self.checkpoints.steps():
             abstract = devices.placed(self.parts.abstract, self.mesh, self.experiment.shard)
-            state, extra = self.checkpoints.restore(abstract)
+            state, extra = self.checkpoints.restore(abstract, tokenizer=self.parts.fingerprint)
             reader = extra["reader"]
         else:
-            state = jax.jit(self.parts.task.init, out_shardings=self.sharding)(self.key)
+            state = devices.settle(jax.jit(self.parts.task.init, out_shardings=self.sharding)(self.key))
             if self.experiment.init_from:
                 state = transfer.start_from(state, Path(self.experiment.init_from))
         step = int(state.step)
@@ -99,6 +99,7 @@ class Loop:
         if stop < self.experiment.steps:
             after = next_stop(stop, self.experiment.steps, self.experiment.eval_every_steps, self.chunk)
             self.feed.read_ahead(after - stop)
+        devices.settle((state, metrics))
         metrics = {name: np.asarray(values) for name, values in metrics.items()}
         bad = np.flatnonzero(~np.isfinite(metrics["loss"]))
         if len(bad):
@@ -112,7 +113,7 @@ class Loop:
         return f"the loss is not finite at step {step}; {kept}; a smaller optim.lr or optim.clip_norm may help"
 
     def save(self, state: State, step: int, score: float) -> None:
-        self.checkpoints.save(state, step, score, self.feed.state)
+        self.checkpoints.save(state, step, score, self.feed.state, self.parts.fingerprint)
 
     def summary(self, state: State, validation: Mapping[str, float]) -> dict[str, Any]:
         """What the run came to; the test split is touched here, once."""

@@ -1,6 +1,7 @@
 """Finds the same models in PyTorch: tests/peers of a clone, not part of the wheel."""
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,8 @@ FILE = Path(__file__).parent.parent / "tests" / "peers" / "torch_models.py"
 Step = Callable[[], object]
 
 
-def load() -> Callable[[str, int, int], Step | None]:
-    """(model, batch, threads) -> one training step in PyTorch, or None for a model that has no peer.
+def load() -> Callable[[str, int, int | None, int], Step | None]:
+    """(model, batch, tokens of a text, threads) -> one training step in PyTorch, or None for a model without a peer.
 
     UserError if this is no clone, or PyTorch is not installed.
     """
@@ -20,7 +21,6 @@ def load() -> Callable[[str, int, int], Step | None]:
         raise UserError("zoo bench --peers needs a clone of the repository: the PyTorch models are in its tests/peers")
     if importlib.util.find_spec("torch") is None:
         raise UserError("zoo bench --peers needs PyTorch, the extra `peers`: pip install -e '.[peers]' in the clone")
-    spec = importlib.util.spec_from_file_location("torch_models", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.training_step
+    if str(FILE.parent) not in sys.path:  # its files import one another
+        sys.path.append(str(FILE.parent))
+    return importlib.import_module(FILE.stem).training_step

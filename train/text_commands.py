@@ -16,9 +16,8 @@ from train import devices, write
 from train.arguments import parse
 from train.assemble.text import blueprint, saved_tokenizer
 from train.checkpoints import Checkpoints
-from train.data.text.tokenize import decode, encode, listed, require, special, strangers, vocab_size
+from train.data.text.tokenize import decode, encode, fingerprint, listed, require, special, strangers
 from train.decode import Sampling
-from train.run import TOKENIZER
 from train.tasks.network import weights
 from train.text_pictures import draw_alignment, write_picture
 from zoo.errors import UserError
@@ -179,10 +178,8 @@ def open_run(path: str, task: str) -> Opened:
     tokenizer = saved_tokenizer(run.experiment, run.path)
     model, learning, _ = blueprint(run.experiment, tokenizer, classes=0)
     abstract = devices.placed(jax.eval_shape(learning.init, jax.random.key(0)), None, "data")
-    try:
-        state, _ = Checkpoints(run.checkpoints, read_only=True).restore(abstract)
-    except UserError as error:  # a tokenizer of another run gives the model another size
-        raise UserError(f"{error} ({TOKENIZER} has {vocab_size(tokenizer):,} tokens)") from None
+    checkpoints = Checkpoints(run.checkpoints, read_only=True)
+    state, _ = checkpoints.restore(abstract, tokenizer=fingerprint(tokenizer))
     variables = {"params": weights(state), **state.vars["net"]}
     return Opened(model, variables, tokenizer, run.experiment.data.length)
 

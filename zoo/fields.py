@@ -28,8 +28,8 @@ Activation = Literal["relu", "leaky_relu", "elu", "gelu", "swish", "sigmoid", "t
 def check(config: Any) -> None:
     """Judge every field of a Config by its annotation; raise UserError on the first impossible value.
 
-    int: a positive count. float: a share, 0 <= value < 1. bool. Literal: one of its values.
-    tuple[int, ...]: positive counts. Called by each Config's `__post_init__`.
+    int: a positive count, or 0 too where 0 is the default. float: a share, 0 <= value < 1. bool. Literal: one of its
+    values. tuple[int, ...]: positive counts. Called by each Config's `__post_init__`.
     """
     family = type(config).__module__.rpartition(".")[2]
     hints = typing.get_type_hints(type(config))
@@ -41,7 +41,9 @@ def check(config: Any) -> None:
         elif hint is bool:
             demand(isinstance(value, bool), family, field.name, "True or False", value)
         elif hint is int:
-            demand(_count(value), family, field.name, "a positive integer", value)
+            zero = field.default == 0
+            what = "a positive integer or 0" if zero else "a positive integer"
+            demand(_count(value, least=0 if zero else 1), family, field.name, what, value)
         elif hint is float:
             share = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
             demand(share, family, field.name, "at least 0 and below 1", value)
@@ -70,5 +72,5 @@ def flatten(x: Array) -> Array:
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
-def _count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _count(value: object, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -10,6 +10,9 @@ from zoo import (
     alexnet,
     bert,
     cards,
+    dcgan,
+    dqn,
+    gan,
     gpt,
     lenet,
     lstm,
@@ -19,13 +22,31 @@ from zoo import (
     resnet,
     seq2seq,
     seq2seq_attention,
+    simclr,
     transformer,
     vit,
 )
 from zoo.cards import Card
 
 CARDS: Mapping[str, Card] = cards.catalogue(
-    [perceptron, mlp, lstm, lenet, alexnet, seq2seq, seq2seq_attention, resnet, transformer, bert, gpt, vit]
+    [
+        perceptron,
+        mlp,
+        lstm,
+        lenet,
+        alexnet,
+        dqn,
+        seq2seq,
+        seq2seq_attention,
+        gan,
+        dcgan,
+        resnet,
+        transformer,
+        bert,
+        gpt,
+        vit,
+        simclr,
+    ]
 )
 """Every registered model by name, oldest first."""
 

@@ -106,15 +106,22 @@ class ResNet(nn.Module):
 
     cfg: Config
 
-    @nn.compact
+    def setup(self) -> None:
+        self.head = nn.Dense(self.cfg.classes)
+
     def __call__(self, x: Array, *, train: bool) -> Array:
+        return self.head(self.represent(x, train=train))
+
+    @nn.compact
+    def represent(self, x: Array, *, train: bool) -> Array:
+        """x (B, H, W, C) -> features (B, D) before the head, the mean over all places."""
         demand_images(x, "resnet")
         x = Stem(self.cfg, name="stem")(x, train=train)
         for i, (depth, width) in enumerate(zip(self.cfg.depths, self.cfg.widths, strict=True)):
             for j in range(depth):
                 stride = 2 if i > 0 and j == 0 else 1
                 x = Block(self.cfg, width, stride, name=f"s{i}b{j}")(x, train=train)
-        return nn.Dense(self.cfg.classes, name="head")(x.mean((1, 2)))
+        return x.mean((1, 2))
 
 
 PAPER = Paper(

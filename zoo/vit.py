@@ -85,8 +85,15 @@ class ViT(nn.Module):
 
     cfg: Config
 
-    @nn.compact
+    def setup(self) -> None:
+        self.head = layers.Dense(self.cfg.classes, kernel_init=ZEROS)
+
     def __call__(self, x: Array, *, train: bool) -> Array:
+        return self.head(self.represent(x, train=train))
+
+    @nn.compact
+    def represent(self, x: Array, *, train: bool) -> Array:
+        """x (B, H, W, C) -> features (B, D) before the head: the class token's, or the mean over patches."""
         cfg = self.cfg
         x = self.embed(x)  # (B, T, D)
         x = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")(x)
@@ -94,8 +101,7 @@ class ViT(nn.Module):
             rate = cfg.drop_path * i / max(cfg.depth - 1, 1)
             x = Block(cfg, rate, name=f"block{i}")(x, train=train)
         x = nn.LayerNorm(epsilon=1e-6, name="norm")(x)
-        x = x[:, 0] if cfg.pool == "token" else x.mean(1)
-        return layers.Dense(cfg.classes, kernel_init=ZEROS, name="head")(x)
+        return x[:, 0] if cfg.pool == "token" else x.mean(1)
 
     def embed(self, x: Array) -> Array:
         """Equation 1: x (B, H, W, C) -> (B, T, D), patches projected, class token first, positions added."""

@@ -1,17 +1,31 @@
 """The benchmark measures what it says: fair rounds, ratios within a round, figures of the real loop."""
 
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 from rich.console import Console
 
-from train import bench, peers
+import zoo
+from train import bench, bench_tasks, peers
+from zoo.cards import Card
 from zoo.errors import UserError
+
+SMALLEST = {card.family: card for card in sorted(zoo.CARDS.values(), key=lambda card: -card.params)}
+TEXTS = [card for card in SMALLEST.values() if "x" not in card.inputs]
+SMALL = {"vocab": 40, "source_vocab": 30, "width": 8, "embed": 8, "hidden": 8, "align": 8, "maxout": 8}
+TINY = SMALL | {"depth": 1, "heads": 2, "context": 8}
+
+
+def name_of(value: Any) -> str | None:
+    return value.family if isinstance(value, Card) else None
 
 
 @pytest.fixture
@@ -23,12 +37,51 @@ def peak(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_is_measured_in_the_loop_and_bare() -> None:
     rows = bench.bench(["perceptron"], batch=2, steps=2, rounds=3)
     (row,) = rows
-    assert (row.name, row.batch, row.peer_ms, row.over_peer) == ("perceptron", 2, [], None)
+    assert (row.name, row.batch, row.length, row.peer_ms, row.over_peer) == ("perceptron", 2, None, [], None)
     assert len(row.loop_ms) == len(row.bare_ms) == 3
     assert min(row.loop_ms + row.bare_ms + [row.compile_seconds]) > 0
     state, images = 2 * 4 * 7850, 8 * 28 * 28  # parameters and momentum; four batches of two images
     assert state + images < row.memory_bytes < 10 * (state + images)
     np.testing.assert_allclose(row.peak_share, 3 * 15_680 * 2 / (np.median(row.loop_ms) * 1e-3) / 1e9)
+
+
+@pytest.mark.parametrize("card", TEXTS, ids=name_of)
+def test_every_family_of_text_is_measured(card: Card) -> None:
+    config = {field: value for field, value in TINY.items() if hasattr(card.config, field)}
+    tiny = dataclasses.replace(card, config=dataclasses.replace(card.config, **config))
+    row = bench.measure(tiny, batch=2, length=8, steps=2, rounds=1, peak=1e9, peer=None)
+    assert (row.name, row.batch, row.length) == (card.name, 2, 8)
+    assert min(row.loop_ms + row.bare_ms + [row.memory_bytes, row.peak_share]) > 0
+
+
+@pytest.mark.parametrize("card", SMALLEST.values(), ids=name_of)
+def test_a_model_is_shown_what_its_card_says(card: Card) -> None:
+    length = bench_tasks.text_length(card)
+    task, data = bench_tasks.training(card, 2)
+    key, shown = jax.random.key(0), {}
+
+    def note(call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
+        if not context.module.path:
+            shown.update(zip(card.inputs, args, strict=False), **kwargs)
+        return call(*args, **kwargs)
+
+    state = jax.eval_shape(task.init, key)
+    with nn.intercept_methods(note):
+        jax.eval_shape(lambda state: task.step(state, bench_tasks.first_batch(data), key), state)
+    for name, (shape, dtype) in card.inputs.items():
+        assert (shown[name].shape, shown[name].dtype) == ((2, *(shape if length is None else (length,))), dtype)
+
+
+def test_text_is_as_long_as_on_the_card_but_at_most_128() -> None:
+    lengths = {name: bench_tasks.text_length(zoo.card(name)) for name in ("seq2seq_mini", "bert_mini", "resnet20")}
+    assert lengths == {"seq2seq_mini": 32, "bert_mini": 128, "resnet20": None}
+    assert bench_tasks.text_length(zoo.card("bert_mini"), 200) == 200
+
+
+@pytest.mark.parametrize("name", ["resnet20", "gpt_char_mini", "transformer_mini", "lstm_char"])
+def test_flops_are_those_of_the_card(name: str) -> None:
+    card = zoo.card(name)
+    assert bench_tasks.forward_flops(*bench_tasks.training(card, 2)) == 2 * card.flops
 
 
 def test_rounds_interleave_and_the_first_is_not_counted() -> None:
@@ -40,15 +93,16 @@ def test_rounds_interleave_and_the_first_is_not_counted() -> None:
 
 
 def test_ratios_are_of_one_round_each() -> None:
-    row = bench.Row("a", 10, [1.0, 2.0, 100.0], [2.0, 4.0, 200.0], [3.0, 6.0, 30.0], 1.0, 2**20, 0.5)
+    row = bench.Row("a", 10, 64, [1.0, 2.0, 100.0], [2.0, 4.0, 200.0], [3.0, 6.0, 30.0], 1.0, 2**20, 0.5)
     assert (row.loop_over_bare, row.over_peer, row.examples_per_second) == (2.0, 3.0, 5000.0)
     figures = json.loads(bench.as_json([row]))["rows"][0]
     assert (figures["over_peer"], figures["loop_ms"]) == (3.0, [1.0, 2.0, 100.0])
     console = Console(width=200)
     with console.capture() as capture:
         console.print(bench.as_table([row]))
+    assert "tokens of text" in capture.get()
     line = next(line for line in capture.get().splitlines() if line.strip().startswith("a "))
-    assert " ".join(line.split()) == "a 10 2.00 ± 49.50 5,000 2.00 50 % 1 1.0 6.00 ± 13.50 3.00"
+    assert " ".join(line.split()) == "a 10 × 64 2.00 ± 49.50 5,000 2.00 50 % 1 1.0 6.00 ± 13.50 3.00"
 
 
 def test_a_round_is_filled_by_its_steps() -> None:
@@ -68,6 +122,11 @@ def test_the_state_moves_on_between_steps() -> None:
     [
         ({"names": ["resnet21"]}, "unknown model 'resnet21': did you mean resnet"),
         ({"names": ["mlp"], "batch": 0}, "zoo bench: batch must be at least 1, not 0"),
+        ({"names": ["mlp"], "length": 7}, "zoo bench: length must be at least 8, not 7"),
+        (
+            {"names": ["mlp", "gpt_char_mini"], "length": 65},
+            "zoo bench: length must be at most 64, the context of gpt_char_mini, not 65",
+        ),
         ({"names": ["mlp"], "steps": 1}, "zoo bench: steps must be at least 2, not 1"),
         ({"names": ["mlp"], "rounds": 0}, "zoo bench: rounds must be at least 1, not 0"),
     ],

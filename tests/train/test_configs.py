@@ -3,6 +3,7 @@
 import ast
 import math
 import os
+import re
 from pathlib import Path
 
 import jax
@@ -10,17 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from rich.console import Console
+from tokenizers import Tokenizer, models
 
-import train.data
+import train.data.text
 import train.run
 import zoo
 from train import configs
 from train.arguments import override
-from train.assemble import assemble, check
-from train.config import Data, Experiment
+from train.assemble import Parts, assemble, check
+from train.config import Data, Experiment, Text
 from train.core import run_chunk
 from train.data.device import Resident
 from train.data.split import Arrays, Dataset, Split
+from train.data.text import Part, TextDataset, tokenize
 from train.loop import fit
 from train.optimizers import make_schedule
 
@@ -33,6 +36,11 @@ SETS = {"digits": ((8, 8, 1), 10), "mnist": ((28, 28, 1), 10), "cifar10": ((32, 
 
 def of(*sets: str) -> list[str]:
     return [name for name in NAMES if configs.load(name).data.name in sets]
+
+
+def handle(experiment: Experiment) -> str:
+    """The name of the data, WMT14's without what TFDS adds to it."""
+    return experiment.data.name.replace("wmt14_translate", "wmt14")
 
 
 def smoke(name: str) -> Experiment:
@@ -53,7 +61,7 @@ def test_a_config_is_sound_and_says_how_to_repeat_it(name: str) -> None:
     check(experiment)
     check(smoke(name))
     assert smoke(name).steps <= 10
-    assert name.split("_")[0] == experiment.data.name.removesuffix("2012")
+    assert any(name.startswith(part.removesuffix("2012")) for part in re.split("[:/]", handle(experiment)))
     lines = ast.get_docstring(ast.parse((configs.FOLDER / f"{name}.py").read_text(encoding="utf-8"))).splitlines()
     assert f"Run:     zoo train {name}" in lines
     assert any(line.startswith("Expect:  ") for line in lines)
@@ -66,7 +74,9 @@ def test_the_schedule_fits_the_run(name: str) -> None:
     assert np.isclose(rates.max(), experiment.optim.lr, rtol=0.01)
     assert rates.min() >= 0
     if experiment.optim.schedule == "steps":
-        assert np.isclose(rates[-1], experiment.optim.lr * 0.1 ** len(experiment.optim.decay_at))
+        assert np.isclose(
+            rates[-1], experiment.optim.lr * experiment.optim.decay_factor ** len(experiment.optim.decay_at)
+        )
     assert experiment.eval_every_steps <= experiment.steps
 
 
@@ -90,24 +100,53 @@ def blank(data: Data) -> Dataset:
     return Dataset(data.name, "", shape, names, split, split, split, *moments)
 
 
+def blank_text(data: Text, form: str, tokenizer: None) -> TextDataset:
+    """Stands in for the text that `data` names: a vocabulary of the size asked for, a few empty examples."""
+    marks = [*tokenize.SPECIAL, *tokenize.BERT]
+    size = 65 if data.tokenizer == "char" else data.vocab
+    words = [*marks, *(f"word{i}" for i in range(size - len(marks)))]
+    vocabulary = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    half = (data.length - 3) // 2
+    widths = {
+        "stream": {"tokens": ()},
+        "passages": {"a": (half,), "b": (half,)},
+        "pairs": {"source": (data.length,), "target": (data.length + 1,)},
+        "labelled": {"tokens": (data.length,), "y": ()},
+    }[form]
+    arrays = {name: np.zeros((2 * data.length + 2, *width), np.uint16) for name, width in widths.items()}
+    part = Part(arrays, ([""], [""]) if form == "pairs" else (), 1, 0)
+    return TextDataset(data.name, "", form, vocabulary, ("a", "b"), part, part, part)
+
+
+def batch_of(experiment: Experiment, parts: Parts) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of what a step of the config's task is given."""
+    size = experiment.data.batch
+    if isinstance(experiment.data, Data):
+        shapes = {"x": (parts.dataset.shape, jnp.uint8), "y": ((), jnp.int32)}
+    elif experiment.task.name == "language":
+        shapes = {"tokens": ((experiment.data.length + 1,), jnp.int32)}
+    else:
+        shapes = {name: (leaf.shape[1:], leaf.dtype) for name, leaf in parts.dataset.train.arrays.items()}
+    return {name: jax.ShapeDtypeStruct((size, *shape), dtype) for name, (shape, dtype) in shapes.items()}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_config_builds_and_its_step_keeps_the_shape_of_its_state(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train.data, "load", blank)
+    monkeypatch.setattr(train.data.text, "load", blank_text)
     experiment = configs.load(name)
     parts = assemble(experiment)
-    batch = {
-        "x": jax.ShapeDtypeStruct((experiment.data.batch, *parts.dataset.shape), jnp.uint8),
-        "y": jax.ShapeDtypeStruct((experiment.data.batch,), jnp.int32),
-    }
+    batch = batch_of(experiment, parts)
     after, metrics = jax.eval_shape(parts.task.step, parts.abstract, batch, jax.random.key(0))
     shapes = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state) for state in (parts.abstract, after)]
     assert shapes[0] == shapes[1]
-    assert {name: (value.shape, value.dtype) for name, value in metrics.items()} == dict.fromkeys(
-        ("loss", "accuracy"), ((), jnp.float32)
-    )
-    mask = jax.ShapeDtypeStruct((experiment.data.batch,), jnp.float32)
+    assert {(value.shape, value.dtype) for value in metrics.values()} == {((), jnp.float32)}
+    assert "loss" in metrics
+    words = (experiment.data.length,) if experiment.task.name == "language" else ()
+    mask = jax.ShapeDtypeStruct((experiment.data.batch, *words), jnp.float32)
     sums = jax.eval_shape(parts.task.evaluate, parts.abstract, batch | {"mask": mask})
-    assert {value.shape for value in sums.values()} == {()}
+    assert {value.shape for value in jax.tree.leaves(sums)} == {()}
+    assert {"loss", "count"} <= set(sums)
 
 
 @pytest.mark.parametrize("name", of("imagenet2012"))
@@ -128,6 +167,14 @@ def test_smoke_on_digits(name: str, tmp_path: Path) -> None:
     assert summary["steps"] == experiment.steps
     assert summary["test"]["count"] == 359
     assert math.isfinite(summary["test"]["loss"])
+
+
+@pytest.mark.parametrize("name", cheapest_of_each_family(of("python_docs", "python_docs/topic")))
+def test_smoke_on_text_that_comes_with_python(name: str, tmp_path: Path) -> None:
+    experiment = smoke(name)
+    parts = assemble(experiment)
+    run = train.run.create(name, experiment, tmp_path, parts.tokenizer)
+    assert math.isfinite(fit(run, parts, Console(quiet=True))["test"]["loss"])
 
 
 @pytest.fixture

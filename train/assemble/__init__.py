@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from train.assemble.parts import Parts, check
+from train.assemble.parts import Parts, check, starting_run
 from train.config import Experiment, Text
 
 __all__ = ["Parts", "assemble", "check"]
@@ -14,6 +14,8 @@ def assemble(experiment: Experiment, folder: Path | None = None) -> Parts:
     `folder`: of a run that is there already; its tokenizer is taken, not learned anew.
     """
     check(experiment)
+    if folder is None:
+        starting_run(experiment)  # says so at once where there is none
     if isinstance(experiment.data, Text):
         from train.assemble import text
 

@@ -8,12 +8,15 @@ from typing import Any, Literal
 import jax
 from flax import linen as nn
 from jax.sharding import Mesh
+from tokenizers import Tokenizer
 
+import train.run
 import zoo
 from train import optimizers
 from train.config import Experiment, Text
 from train.core import State, Task
 from train.data.feed import Feed
+from train.data.text import tokenize
 from train.evaluation import Evaluator
 from zoo.errors import UserError
 from zoo.measure import count_flops
@@ -33,10 +36,15 @@ class Parts:
     evaluator: Callable[[str, Mesh | None], Evaluator | None]  # "validation" or "test"; None where it is empty
     best: Literal["accuracy", "loss"]  # which metric of validation says which checkpoint is the best
     counts: str = "examples"  # what the "count" of an evaluation counts
-    tokenizer: Any = None  # of text; kept in the run folder
+    tokenizer: Tokenizer | None = None  # of text; kept in the run folder
     show: Callable[[State, Path], None] | None = None  # writes what the trained model makes into a folder
     remarks: tuple[str, ...] = ()  # what the user should know before it begins
     notes: Mapping[str, str] = dataclasses.field(default_factory=dict)  # how a metric was computed
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Of the tokenizer, so that a checkpoint is never read with another one."""
+        return None if self.tokenizer is None else tokenize.fingerprint(self.tokenizer)
 
     def score(self, validation: Mapping[str, float]) -> float:
         """Higher is better."""
@@ -92,6 +100,14 @@ def _check_lengths(experiment: Experiment) -> None:
         raise UserError("data.buckets are for sentences; a language model reads windows of one length")
     if getattr(experiment.task, "beams", 1) < 1:
         raise UserError(f"task.beams must be at least 1, not {experiment.task.beams}")
+
+
+def starting_run(experiment: Experiment) -> Path | None:
+    """The folder of the run that `init_from` names."""
+    try:
+        return train.run.load(experiment.init_from).path if experiment.init_from else None
+    except UserError as error:
+        raise UserError(f"init_from: {error}") from None
 
 
 def make_model(experiment: Experiment, **given: Any) -> nn.Module:

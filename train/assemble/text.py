@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 import zoo
 from train import devices, evaluation
 from train.assemble import written
-from train.assemble.parts import Parts, make_model, make_optimizer, sizes
+from train.assemble.parts import Parts, make_model, make_optimizer, sizes, starting_run
 from train.config import Experiment
 from train.core import State, Task
 from train.data import text
@@ -75,8 +75,7 @@ def demand_able(experiment: Experiment) -> None:
 
 def saved_tokenizer(experiment: Experiment, folder: Path | None) -> Tokenizer | None:
     """That of the run in `folder`, else of the run that `init_from` names; None: there is none yet."""
-    if folder is None and experiment.init_from:
-        folder = Path(experiment.init_from)
+    folder = folder or starting_run(experiment)
     if folder is None:
         return None
     if not (folder / TOKENIZER).is_file():

@@ -44,6 +44,8 @@ def load(data: Text, form: Form, tokenizer: Tokenizer | None = None) -> TextData
     _check(data, form)
     corpus = find(data.name, form)
     splits = _roles(corpus, data, form)
+    if data.swap and form == "pairs":
+        splits = {name: part.swapped() for name, part in splits.items()}
     if data.lower:
         splits = {name: part.lower() for name, part in splits.items()}
     several = max(map(len, corpus.splits.values())) > 1
@@ -83,6 +85,8 @@ def find(name: str, form: Form) -> Corpus:
         corpus = embedded_text.EMBEDDED[name]()
     elif name.partition("/")[0] == "dates":
         corpus = dates.dates(name)
+    elif kind == "folder" or name == "digits":
+        raise UserError(f"{name} holds images, not {WANTS[form]}: choose a config whose data are images")
     else:
         corpus = tfds_text.find(name, form)
     some = next(iter(corpus.splits.values()))

@@ -47,6 +47,10 @@ class Examples:
         seconds = None if self.seconds is None else [text.lower() for text in self.seconds]
         return Examples([text.lower() for text in self.texts], seconds, self.labels)
 
+    def swapped(self) -> "Examples":
+        """Translations with source and target exchanged."""
+        return Examples(self.seconds, self.texts)
+
     def documents(self) -> "Examples":
         """Only the text: of two sentences that belong together, both on lines of one document."""
         if self.seconds is None:

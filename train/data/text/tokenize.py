@@ -6,6 +6,7 @@ character vocabulary may have none (see `learn`). Published ones keep their own,
 
 import collections
 import dataclasses
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -156,6 +157,11 @@ def read(path: str | Path, lower: bool = False) -> Tokenizer:
 def vocab_size(tokenizer: Tokenizer) -> int:
     """One more than the largest id."""
     return max(tokenizer.get_vocab().values()) + 1
+
+
+def fingerprint(tokenizer: Tokenizer) -> str:
+    """Another for every other tokenizer."""
+    return hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
 
 
 def special(tokenizer: Tokenizer, name: str) -> int | None:

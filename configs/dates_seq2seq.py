@@ -1,0 +1,17 @@
+"""Two LSTMs without attention write English dates, times and numbers in Korean.
+
+Run:     zoo train dates_seq2seq
+Expect:  not run yet
+"""
+
+from train.config import Experiment, Model, Optim, Text, Translate
+
+CONFIG = Experiment(
+    model=Model("seq2seq_mini", {"embed": 64, "width": 128, "dropout": 0.0}),
+    task=Translate(),
+    data=Text("dates/en-ko", batch=128, tokenizer="char", length=32, validation=0.1),
+    optim=Optim("adam", lr=2e-3, clip_norm=1.0, schedule="cosine"),
+    steps=2_000,
+    eval_every_steps=250,
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+)

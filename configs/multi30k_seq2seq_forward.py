@@ -1,0 +1,22 @@
+"""The same two LSTMs with the source in its own order, the other arm of Sutskever et al. 2014, section 3.3.
+
+Its sentences: github.com/multi30k/dataset, data/task1/raw, in the folder data/multi30k (elsewhere: --data.name
+tsv:PATH/de-en). Lower-cased, as in the table it is compared with (pytorch-seq2seq).
+
+Run:     zoo train multi30k_seq2seq_forward
+Expect:  not run yet
+"""
+
+from train.config import Experiment, Model, Optim, Text, Translate
+
+CONFIG = Experiment(
+    model=Model("seq2seq_mini", {"reverse_source": False}),
+    task=Translate(beams=4),
+    data=Text(
+        "tsv:data/multi30k/de-en", batch=128, tokenizer="bpe", vocab=6_000, lower=True, length=48, buckets=(16, 24)
+    ),
+    optim=Optim("adam", lr=1e-3, clip_norm=1.0, schedule="cosine"),
+    steps=2_200,
+    eval_every_steps=220,
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+)

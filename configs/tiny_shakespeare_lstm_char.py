@@ -1,0 +1,17 @@
+"""An LSTM of as many parameters as the small GPT, on the same characters under the same budget.
+
+Run:     zoo train tiny_shakespeare_lstm_char
+Expect:  not run yet
+"""
+
+from train.config import Experiment, Language, Model, Optim, Text
+
+CONFIG = Experiment(
+    model=Model("lstm_char"),
+    task=Language(),
+    data=Text("tiny_shakespeare", batch=12, tokenizer="char", length=64),
+    optim=Optim("adam", lr=2e-3, clip_norm=1.0, schedule="cosine", warmup_steps=100, final_lr=1e-4),
+    steps=2_000,
+    eval_every_steps=250,
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+)

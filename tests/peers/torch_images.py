@@ -1,0 +1,150 @@
+"""The zoo's image classifiers in plain eager PyTorch: x (B, C, H, W) -> logits (B, classes)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ScaledTanh(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 1.7159 * torch.tanh(2 / 3 * x)
+
+
+def perceptron() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10)
+    )
+
+
+def lenet5() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5),
+        ScaledTanh(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        ScaledTanh(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(400, 120),
+        ScaledTanh(),
+        nn.Linear(120, 84),
+        ScaledTanh(),
+        nn.Linear(84, 10),
+    )
+
+
+def alexnet_cifar() -> nn.Module:
+    # ceil_mode lets the last window reach over the border, as in the zoo; its mean leaves the border out.
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 5, padding=2),
+        nn.MaxPool2d(3, 2, ceil_mode=True),
+        nn.ReLU(),
+        nn.Conv2d(32, 32, 5, padding=2),
+        nn.ReLU(),
+        nn.AvgPool2d(3, 2, ceil_mode=True),
+        nn.Conv2d(32, 64, 5, padding=2),
+        nn.ReLU(),
+        nn.AvgPool2d(3, 2, ceil_mode=True),
+        nn.Flatten(),
+        nn.Linear(1024, 10),
+    )
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions beside a shortcut: zero-padded for CIFAR (option A), projected for ImageNet (B)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, project: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        self.stride, self.grow = stride, outputs - inputs
+        self.project = None
+        if project and self.grow:
+            self.project = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        if self.project is not None:
+            x = self.project(x)
+        elif self.grow:
+            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.grow))
+        return F.relu(x + y)
+
+
+def resnet(stem: list[nn.Module], blocks: int, widths: list[int], classes: int, project: bool) -> nn.Module:
+    layers = [*stem, nn.BatchNorm2d(widths[0]), nn.ReLU()]
+    if project:
+        layers.append(nn.MaxPool2d(3, 2, 1))
+    inputs = widths[0]
+    for stage, width in enumerate(widths):
+        for block in range(blocks):
+            layers.append(Block(inputs, width, 2 if stage and not block else 1, project))
+            inputs = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
+
+
+def resnet20() -> nn.Module:
+    return resnet([nn.Conv2d(3, 16, 3, padding=1, bias=False)], 3, [16, 32, 64], 10, project=False)
+
+
+def resnet18() -> nn.Module:
+    return resnet([nn.Conv2d(3, 64, 7, 2, 3, bias=False)], 2, [64, 128, 256, 512], 1000, project=True)
+
+
+class ViT(nn.Module):
+    """Pre-norm encoder over patches and a class token, learned positions."""
+
+    def __init__(self, size: int, patch: int, width: int, depth: int, heads: int, classes: int) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, width, patch, patch)
+        self.token = nn.Parameter(torch.zeros(1, 1, width))
+        self.positions = nn.Parameter(0.02 * torch.randn(1, (size // patch) ** 2 + 1, width))
+        layer = nn.TransformerEncoderLayer(
+            width,
+            heads,
+            4 * width,
+            dropout=0.0,
+            activation="gelu",
+            layer_norm_eps=1e-6,
+            batch_first=True,
+            norm_first=True,
+        )
+        norm = nn.LayerNorm(width, eps=1e-6)
+        self.encoder = nn.TransformerEncoder(layer, depth, norm, enable_nested_tensor=False)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1) + self.positions
+        return self.head(self.encoder(x)[:, 0])
+
+
+def vit_mini_patch4() -> nn.Module:
+    return ViT(32, 4, 128, 6, 4, 10)
+
+
+MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], int]] = {  # builder, image (C, H, W), classes
+    "perceptron": (perceptron, (1, 28, 28), 10),
+    "mlp": (mlp, (1, 28, 28), 10),
+    "lenet5": (lenet5, (1, 32, 32), 10),
+    "alexnet_cifar": (alexnet_cifar, (3, 32, 32), 10),
+    "resnet20": (resnet20, (3, 32, 32), 10),
+    "resnet18": (resnet18, (3, 224, 224), 1000),
+    "vit_mini_patch4": (vit_mini_patch4, (3, 32, 32), 10),
+}
+
+
+def pose(name: str, batch: int) -> tuple[nn.Module, Callable[[], Tensor]]:
+    """The model, and its loss on one random batch."""
+    build, shape, classes = MODELS[name]
+    model = build()
+    x, y = torch.randn(batch, *shape), torch.randint(classes, (batch,))
+    return model, lambda: F.cross_entropy(model(x), y)

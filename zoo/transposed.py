@@ -1,0 +1,84 @@
+"""Transposed convolution, fast on a CPU: what makes images larger in a generator.
+
+Images are (B, H, W, C).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+
+from zoo.layers import Padding, Pair, convolution, pads, pair, plain_convolution
+
+
+class ConvTranspose(nn.Module):
+    """x (B, H, W, C) -> (B, H', W', features), parameters `kernel` (kh, kw, C, features), `bias`.
+
+    Stride and padding (at most kernel - stride on a side) are those of the convolution it turns around, as in PyTorch:
+    H' = (H - 1) * stride + kernel - padding of both sides; "SAME": H' = H * stride. The kernel is not flipped, as in
+    `nn.ConvTranspose`: PyTorch's is this one turned by 180 degrees. The result has the promoted dtype of x and the
+    parameters.
+    """
+
+    features: int
+    kernel: Pair
+    stride: Pair = 1
+    padding: Padding = "SAME"
+    bias: bool = True
+    kernel_init: Callable = nn.initializers.lecun_normal()
+    bias_init: Callable = nn.initializers.zeros_init()
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        window, stride = pair(self.kernel), pair(self.stride)
+        kernel = self.param("kernel", self.kernel_init, (*window, x.shape[-1], self.features))
+        bias = self.param("bias", self.bias_init, (self.features,)) if self.bias else None
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias)
+        larger = (x.shape[1] * stride[0], x.shape[2] * stride[1])
+        padding = pads(self.padding, larger, window, stride)
+        if jax.default_backend() == "cpu":
+            y = transposed_convolution(x, kernel, stride, padding)
+        else:
+            border = [(k - 1 - low, k - 1 - high) for k, (low, high) in zip(window, padding, strict=True)]
+            y = plain_convolution(x, kernel, (1, 1), border, lhs_dilation=stride)
+        return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+
+
+def transposed_convolution(x: Array, kernel: Array, stride: tuple, padding: tuple) -> Array:
+    """x (B, H, W, C) with stride - 1 zeros put between its pixels, convolved with the kernel (kh, kw, C, F), but
+    without the zeros: to each phase of the output (rows and columns modulo the stride) one small convolution, with
+    every stride-th row and column of the kernel.
+    """
+    axes = [_Axis(*axis) for axis in zip(x.shape[1:3], kernel.shape[:2], stride, padding, strict=True)]
+    rows, columns = (axis.phases() for axis in axes)
+    parts = [[convolution(x, kernel[r, c], (1, 1), (top, left)) for c, left in columns] for r, top in rows]
+    y = jnp.stack([jnp.stack(part, axis=3) for part in parts], axis=2)  # (B, H'/s, s, W'/s, s, F), rounded up
+    y = y.reshape(len(x), y.shape[1] * stride[0], y.shape[3] * stride[1], y.shape[5])
+    return y[:, : axes[0].size, : axes[1].size]
+
+
+class _Axis(NamedTuple):
+    """One axis of a transposed convolution: n pixels, a kernel of k, and the stride and padding that it undoes."""
+
+    n: int
+    k: int
+    stride: int
+    padding: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """Pixels of the output."""
+        return (self.n - 1) * self.stride + self.k - sum(self.padding)
+
+    def phases(self) -> list[tuple[slice, tuple[int, int]]]:
+        """For each phase the part of the kernel that meets pixels, not zeros, and the border that x needs."""
+        found = []
+        for phase in range(self.stride):
+            before, first = divmod(self.k - 1 - self.padding[0] - phase, self.stride)
+            taps = len(range(first, self.k, self.stride))
+            after = -(-self.size // self.stride) + taps - 1 - self.n - before
+            found.append((slice(first, None, self.stride), (before, after)))
+        return found
