@@ -1,8 +1,8 @@
 """ResNet-20 on CIFAR-10 in about an hour on a laptop: one-cycle rate (Smith 2017), Nesterov momentum, 18 epochs.
 
 Run:     zoo train cifar10_resnet20_modern
-Expect:  84.62 % test accuracy on a JPEG copy of the set, one seed, 66 minutes while other work ran beside it;
-         one core of a shared 2-core x86-64 machine, jax 0.10.2, 2026-11-23
+Expect:  85.92 % test accuracy on a JPEG copy of the set, one seed, 52 minutes; a shared 2-core x86-64 machine,
+         jax 0.10.2, 2026-11-23 (stopped and resumed once)
 """
 
 from train.config import Classify, Data, Experiment, Model, Optim

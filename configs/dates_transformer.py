@@ -13,5 +13,5 @@ CONFIG = Experiment(
     optim=Optim("adam", lr=2e-3, b2=0.98, schedule="cosine", warmup_steps=200),
     steps=2_000,
     eval_every_steps=250,
-    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}, "optim": {"warmup_steps": 0}},
 )

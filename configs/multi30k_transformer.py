@@ -18,5 +18,5 @@ CONFIG = Experiment(
     optim=Optim("adam", lr=1e-3, b2=0.98, schedule="cosine", warmup_steps=300),
     steps=2_200,
     eval_every_steps=220,
-    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}, "optim": {"warmup_steps": 0}},
 )

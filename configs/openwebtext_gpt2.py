@@ -16,5 +16,5 @@ CONFIG = Experiment(
     steps=600_000,
     eval_every_steps=2_000,
     precision="bfloat16",
-    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}, "optim": {"warmup_steps": 0}},
 )

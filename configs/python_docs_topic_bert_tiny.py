@@ -17,5 +17,5 @@ CONFIG = Experiment(
     optim=Optim("adamw", lr=5e-4, weight_decay=0.01, clip_norm=1.0, schedule="cosine", warmup_steps=20),
     steps=300,
     eval_every_steps=50,
-    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}, "optim": {"warmup_steps": 0}},
 )

@@ -15,5 +15,5 @@ CONFIG = Experiment(
     ),
     steps=5_000,
     eval_every_steps=250,
-    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}, "optim": {"warmup_steps": 0}},
 )

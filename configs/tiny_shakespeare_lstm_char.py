@@ -13,5 +13,5 @@ CONFIG = Experiment(
     optim=Optim("adam", lr=2e-3, clip_norm=1.0, schedule="cosine", warmup_steps=100, final_lr=1e-4),
     steps=2_000,
     eval_every_steps=250,
-    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}, "optim": {"warmup_steps": 0}},
 )

@@ -16,5 +16,5 @@ CONFIG = Experiment(
     steps=1_000_000,
     eval_every_steps=20_000,
     precision="bfloat16",
-    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}, "optim": {"warmup_steps": 0}},
 )

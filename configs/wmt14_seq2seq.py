@@ -24,5 +24,5 @@ CONFIG = Experiment(
     ),
     steps=705_000,
     eval_every_steps=10_000,
-    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}, "optim": {"schedule": "constant", "decay_at": ()}},
 )

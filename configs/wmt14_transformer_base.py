@@ -16,5 +16,5 @@ CONFIG = Experiment(
     steps=100_000,
     eval_every_steps=5_000,
     precision="bfloat16",
-    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}, "optim": {"warmup_steps": 0}},
 )

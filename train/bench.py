@@ -23,7 +23,7 @@ import zoo
 from train import devices
 from train import peers as torch_peers
 from train.arguments import parse
-from train.bench_tasks import first_batch, forward_flops, text_length, training
+from train.bench_tasks import first_batch, forward_flops, measurable, text_length, training
 from train.core import State, run_chunk
 from train.show import emit
 from zoo.cards import Card
@@ -43,7 +43,7 @@ class BenchOptions:
     """Measure training steps on random examples of each card's own size (sgd with momentum, float32)."""
 
     models: tyro.conf.Positional[tuple[str, ...]] = LINE
-    """Names or patterns such as "resnet*"; "*" is every model."""
+    """Names or patterns such as "resnet*"; "*" is every classifier and model of text."""
     batch: int = 32
     """Examples per step."""
     length: int | None = None
@@ -144,13 +144,16 @@ def bench(
 
 
 def _find(names: Sequence[str]) -> list[Card]:
-    """Every card that a name or pattern stands for, once."""
+    """Every card that a name or pattern stands for, once, of those that can be measured."""
     found: dict[str, Card] = {}
     for name in names:
         matching = zoo.list_models(name)
         if not matching:
             raise unknown("model", name, zoo.CARDS)
-        found |= {match: zoo.card(match) for match in matching}
+        cards = [card for card in map(zoo.card, matching) if measurable(card)]
+        if not cards:
+            raise UserError(f"zoo bench: {name} has no task here; it measures classifiers and models of text")
+        found |= {card.name: card for card in cards}
     return list(found.values())
 
 
@@ -270,7 +273,7 @@ def as_table(rows: list[Row]) -> Table:
         "of peak: 3 forward passes' FLOPs a second, over those of a large product of matrices measured here."
     )
     if any(row.length for row in rows):
-        caption += " batch: examples × tokens of text, those on the model's card but at most 128 unless --length says."
+        caption += " batch: examples × tokens of a text, by default those on its card and at most 128."
     if any(row.peer_ms for row in rows):
         caption += " PyTorch: its time over ours, so above 1 ours is faster."
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption=caption, caption_justify="left")

@@ -21,19 +21,23 @@ from zoo.measure import count_flops
 
 OPTIM = Optim("momentum", lr=0.01)
 MARKS = Marks(cls=1, sep=2, mask=3)
+UNPOSED = ("dcgan", "dqn", "gan", "simclr")  # families that learn neither to classify nor from text
 LONGEST = 128  # tokens, unless more are asked for: a step of bert at its 512 takes a CPU many seconds
 
 
+def measurable(card: Card) -> bool:
+    """Whether there is a task here for the model of `card`."""
+    return card.family not in UNPOSED
+
+
 def text_length(card: Card, length: int | None = None) -> int | None:
-    """Tokens of a text, `length` or those on the card, at most 128; None for a model of images."""
-    if "x" in card.inputs:
-        return None
-    (on_card,), _ = next(iter(card.inputs.values()))
-    return length or min(LONGEST, on_card)
+    """Tokens of a text, `length` or those on the card, at most 128; None for a model that reads no text."""
+    text = card.inputs.get("tokens") or card.inputs.get("source")
+    return (length or min(LONGEST, *text[0])) if text else None
 
 
 def training(card: Card, batch: int, length: int | None = None) -> tuple[Task, Resident | Windows]:
-    """A task for the model of `card`, and four batches for it, their texts of `text_length` without padding."""
+    """A task for the model of a `measurable` card, and four batches for it; texts have no padding."""
     tx, length = make_optimizer(OPTIM, 1), text_length(card, length)
     if length is None:
         shape, _ = card.inputs["x"]

@@ -18,8 +18,9 @@ from train import bench, bench_tasks, peers
 from zoo.cards import Card
 from zoo.errors import UserError
 
-SMALLEST = {card.family: card for card in sorted(zoo.CARDS.values(), key=lambda card: -card.params)}
-TEXTS = [card for card in SMALLEST.values() if "x" not in card.inputs]
+MEASURABLE = filter(bench_tasks.measurable, zoo.CARDS.values())
+SMALLEST = {card.family: card for card in sorted(MEASURABLE, key=lambda card: -card.params)}
+TEXTS = [card for card in SMALLEST.values() if bench_tasks.text_length(card)]
 SMALL = {"vocab": 40, "source_vocab": 30, "width": 8, "embed": 8, "hidden": 8, "align": 8, "maxout": 8}
 TINY = SMALL | {"depth": 1, "heads": 2, "context": 8}
 
@@ -61,7 +62,7 @@ def test_a_model_is_shown_what_its_card_says(card: Card) -> None:
     key, shown = jax.random.key(0), {}
 
     def note(call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
-        if not context.module.path:
+        if not context.module.path and context.method_name == "__call__":
             shown.update(zip(card.inputs, args, strict=False), **kwargs)
         return call(*args, **kwargs)
 
@@ -100,8 +101,9 @@ def test_ratios_are_of_one_round_each() -> None:
     console = Console(width=200)
     with console.capture() as capture:
         console.print(bench.as_table([row]))
-    assert "tokens of text" in capture.get()
-    line = next(line for line in capture.get().splitlines() if line.strip().startswith("a "))
+    printed = capture.get()
+    assert "examples × tokens of a text" in " ".join(printed.split())
+    line = next(line for line in printed.splitlines() if line.strip().startswith("a "))
     assert " ".join(line.split()) == "a 10 × 64 2.00 ± 49.50 5,000 2.00 50 % 1 1.0 6.00 ± 13.50 3.00"
 
 
@@ -121,6 +123,7 @@ def test_the_state_moves_on_between_steps() -> None:
     ("options", "line"),
     [
         ({"names": ["resnet21"]}, "unknown model 'resnet21': did you mean resnet"),
+        ({"names": ["dqn*"]}, "zoo bench: dqn* has no task here; it measures classifiers and models of text"),
         ({"names": ["mlp"], "batch": 0}, "zoo bench: batch must be at least 1, not 0"),
         ({"names": ["mlp"], "length": 7}, "zoo bench: length must be at least 8, not 7"),
         (

@@ -140,7 +140,7 @@ def test_a_config_builds_and_its_step_keeps_the_shape_of_its_state(name: str, mo
     after, metrics = jax.eval_shape(parts.task.step, parts.abstract, batch, jax.random.key(0))
     shapes = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state) for state in (parts.abstract, after)]
     assert shapes[0] == shapes[1]
-    assert {(value.shape, value.dtype) for value in metrics.values()} == {((), jnp.float32)}
+    assert {(value.shape, value.dtype) for value in metrics.values()} == {((), jnp.dtype("float32"))}
     assert "loss" in metrics
     words = (experiment.data.length,) if experiment.task.name == "language" else ()
     mask = jax.ShapeDtypeStruct((experiment.data.batch, *words), jnp.float32)

@@ -300,7 +300,7 @@ def runs(tmp_path_factory) -> dict[str, Path]:
         run = train.run.create(name, experiment, folder, tokenizer)
         _, learning, _ = blueprint(experiment, tokenizer, classes=0)
         checkpoints = Checkpoints(run.checkpoints)
-        checkpoints.save(jax.jit(learning.init)(jax.random.key(0)), 1, 0.0)
+        checkpoints.save(jax.jit(learning.init)(jax.random.key(0)), 1, 0.0, tokenizer=tokenize.fingerprint(tokenizer))
         checkpoints.close()
         made[name] = run.path
     return made

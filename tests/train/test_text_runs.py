@@ -109,9 +109,9 @@ def test_runs_show_what_they_write(runs: dict[str, Run]) -> None:
     assert "version" in train.run.read_summary(runs["translate"].path)["notes"]["bleu"]
 
 
-def state_of(run: Run) -> State:
+def state_of(run: Run, which: str = "last") -> State:
     parts = assemble(run.experiment, run.path)
-    return Checkpoints(run.checkpoints, read_only=True).restore(parts.abstract)[0]
+    return Checkpoints(run.checkpoints, read_only=True).restore(parts.abstract, which)[0]
 
 
 class _Interrupt:
@@ -143,7 +143,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(
 def test_fine_tuning_takes_the_encoder_and_the_tokenizer(
     runs: dict[str, Run], experiments: dict[str, Experiment], tmp_path: Path
 ) -> None:
-    before = state_of(runs["masked"]).params["net"]
+    before = state_of(runs["masked"], "best").params["net"]
     still = Optim("sgd", lr=1e-9)
     tuned = dataclasses.replace(
         experiments["classify"], init_from=str(runs["masked"].path), optim=still, steps=1, eval_every_steps=1
@@ -170,7 +170,7 @@ def test_frozen_parts_stay_and_others_have_their_own_rate(
     parts = assemble(experiment)
     run = train.run.create("frozen", experiment, tmp_path, parts.tokenizer)
     fit(run, parts, QUIET)
-    before, after = state_of(runs["masked"]).params["net"], state_of(run).params["net"]
+    before, after = state_of(runs["masked"], "best").params["net"], state_of(run).params["net"]
     np.testing.assert_array_equal(after["tokens"]["embedding"], before["tokens"]["embedding"])
     np.testing.assert_array_equal(
         after["block0"]["attention"]["qkv"]["kernel"], before["block0"]["attention"]["qkv"]["kernel"]

@@ -79,7 +79,7 @@ def test_training_moves_the_statistics_of_the_network_that_runs(name: str) -> No
     if name == "gan":
         assert moved == other == {}
     else:
-        assert set(moved["batch_stats"]), set(other["batch_stats"]) == ({"generator"}, {"discriminator"})
+        assert [set(new["batch_stats"]) for new in (moved, other)] == [{"generator"}, {"discriminator"}]
         for network, new in (("generator", moved), ("discriminator", other)):
             before = jax.tree.leaves(variables["batch_stats"][network])
             after = jax.tree.leaves(new["batch_stats"][network])
