@@ -5,8 +5,9 @@ from typing import Any
 from jax.sharding import Mesh
 
 import train.data
+import zoo
 from train import devices, evaluation
-from train.assemble.parts import Parts, make_model, make_optimizer, sizes
+from train.assemble.parts import Parts, demand_able, make_model, make_optimizer, sizes
 from train.config import Experiment
 from train.data.device import Resident
 from train.data.feed import DeviceFeed, Feed, StreamFeed, streams
@@ -19,6 +20,7 @@ from zoo.errors import UserError
 
 def assemble(experiment: Experiment) -> Parts:
     """The parts of a run on labelled images."""
+    demand_able(experiment.model.name, _classifies, "classify images")
     data = experiment.data
     dataset = train.data.load(data)
     if data.batch > len(dataset.train):
@@ -53,3 +55,7 @@ def assemble(experiment: Experiment) -> Parts:
         return evaluation.resident(task, resident(split, evaluation.batch_size(len(split), mesh), mesh))
 
     return Parts(dataset, model, task, *sizes(task, model, inputs.example()), feed, evaluator, best="accuracy")
+
+
+def _classifies(card: zoo.Card) -> bool:
+    return "x" in card.inputs and hasattr(card.config, "classes")

@@ -110,12 +110,19 @@ def starting_run(experiment: Experiment) -> Path | None:
         raise UserError(f"init_from: {error}") from None
 
 
+def demand_able(model: str, able: Callable[[zoo.Card], bool], what: str) -> None:
+    """Raise UserError for a model that cannot do `what`, naming some that can."""
+    if not able(zoo.card(model)):
+        others = [name for name, card in zoo.CARDS.items() if able(card)]
+        raise UserError(f"{model} cannot {what}; models that can: {', '.join(others[:6])}")
+
+
 def make_model(experiment: Experiment, **given: Any) -> nn.Module:
     """The model with the fields that the data give it; UserError where the config says otherwise."""
     fields = dict(experiment.model.fields)
     for name, value in given.items():
         if fields.setdefault(name, value) != value:
-            raise UserError(f"model.{name} is {fields[name]}, but {experiment.data.name} has {value}")
+            raise UserError(f"model.{name} is {fields[name]}, but {experiment.data.name} needs {value}")
     return zoo.create(experiment.model.name, **fields)
 
 

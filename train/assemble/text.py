@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tokenizers import Tokenizer
 import zoo
 from train import devices, evaluation
 from train.assemble import written
-from train.assemble.parts import Parts, make_model, make_optimizer, sizes, starting_run
+from train.assemble.parts import Parts, demand_able, make_model, make_optimizer, sizes, starting_run
 from train.config import Experiment
 from train.core import State, Task
 from train.data import text
@@ -37,9 +38,10 @@ EVALUATED_TOKENS = 16_384  # at a time
 
 def assemble(experiment: Experiment, folder: Path | None) -> Parts:
     """The parts of a run on text; `folder`: of a run that is there already, with its tokenizer."""
-    demand_able(experiment)
+    task = experiment.task.name
+    demand_able(experiment.model.name, partial(_able, task), f"do the task {task!r} on text")
     tokenizer = saved_tokenizer(experiment, folder)
-    dataset = text.load(experiment.data, FORMS[experiment.task.name], tokenizer)
+    dataset = text.load(experiment.data, FORMS[task], tokenizer)
     model, task, inputs = blueprint(experiment, dataset.tokenizer, dataset.classes)
     parts = Parts(
         dataset,
@@ -48,29 +50,21 @@ def assemble(experiment: Experiment, folder: Path | None) -> Parts:
         *sizes(task, model, inputs),
         feed=lambda mesh, _: DeviceFeed(_source(experiment, dataset.train.arrays, mesh, experiment.data.batch)),
         evaluator=lambda split, mesh: _evaluator(experiment, dataset, task, split, mesh),
-        best="accuracy" if experiment.task.name == "classify" else "loss",
-        counts=COUNTS[experiment.task.name],
+        best="accuracy" if task == "classify" else "loss",
+        counts=COUNTS[task],
         tokenizer=dataset.tokenizer,
         remarks=_remarks(experiment, dataset),
     )
-    if experiment.task.name == "translate":
+    if task == "translate":
         return written.with_translations(parts, experiment)
-    return written.with_samples(parts, experiment) if experiment.task.name == "language" else parts
+    return written.with_samples(parts, experiment) if task == "language" else parts
 
 
-def demand_able(experiment: Experiment) -> None:
-    """Raise UserError for a model that cannot do the task, naming some that can."""
-    task = experiment.task.name
-
-    def able(card: zoo.Card) -> bool:
-        if task in ("masked", "classify"):
-            return hasattr(card.config, "head")
-        return hasattr(card.module, "decode") and ("source" in card.inputs) == (task == "translate")
-
-    card = zoo.card(experiment.model.name)
-    if not able(card):
-        others = ", ".join([name for name, other in zoo.CARDS.items() if able(other)][:6])
-        raise UserError(f"{card.name} cannot do the task {task!r} on text; models that can: {others}")
+def _able(task: str, card: zoo.Card) -> bool:
+    """Whether the model of `card` can do the task on text."""
+    if task in ("masked", "classify"):
+        return hasattr(card.config, "head")
+    return hasattr(card.module, "decode") and ("source" in card.inputs) == (task == "translate")
 
 
 def saved_tokenizer(experiment: Experiment, folder: Path | None) -> Tokenizer | None:

@@ -74,7 +74,7 @@ def test_bad_arguments(lazy: Split) -> None:
 
 
 def test_damage_met_while_streaming_is_one_line(lazy: Split) -> None:
-    for path in lazy.store.paths:
+    for path in lazy.store.shards.paths:
         path.write_bytes(path.read_bytes()[:1000])
     stream = batches(lazy, 8, seed=0, workers=0)
     with pytest.raises(UserError, match=r"tiny-train.*is damaged"):
