@@ -1,7 +1,7 @@
 """ResNet-20 on MNIST, its first convolution striding to 14 pixels so that it runs on a laptop, 6 epochs.
 
 Run:     zoo train mnist_resnet20
-Expect:  99.55 % test accuracy, one seed, 12.5 minutes while other work ran beside it;
+Expect:  99.57 % test accuracy, mean of 3 seeds (standard deviation 0.03), 11 to 12.5 minutes each beside other work;
          one core of a shared 2-core x86-64 machine, jax 0.10.2, 2026-11-23
 """
 

@@ -38,10 +38,10 @@ EVALUATED_TOKENS = 16_384  # at a time
 
 def assemble(experiment: Experiment, folder: Path | None) -> Parts:
     """The parts of a run on text; `folder`: of a run that is there already, with its tokenizer."""
-    task = experiment.task.name
-    demand_able(experiment.model.name, partial(_able, task), f"do the task {task!r} on text")
+    name = experiment.task.name
+    demand_able(experiment.model.name, partial(_able, name), f"do the task {name!r} on text")
     tokenizer = saved_tokenizer(experiment, folder)
-    dataset = text.load(experiment.data, FORMS[task], tokenizer)
+    dataset = text.load(experiment.data, FORMS[name], tokenizer)
     model, task, inputs = blueprint(experiment, dataset.tokenizer, dataset.classes)
     parts = Parts(
         dataset,
@@ -50,14 +50,14 @@ def assemble(experiment: Experiment, folder: Path | None) -> Parts:
         *sizes(task, model, inputs),
         feed=lambda mesh, _: DeviceFeed(_source(experiment, dataset.train.arrays, mesh, experiment.data.batch)),
         evaluator=lambda split, mesh: _evaluator(experiment, dataset, task, split, mesh),
-        best="accuracy" if task == "classify" else "loss",
-        counts=COUNTS[task],
+        best="accuracy" if name == "classify" else "loss",
+        counts=COUNTS[name],
         tokenizer=dataset.tokenizer,
         remarks=_remarks(experiment, dataset),
     )
-    if task == "translate":
+    if name == "translate":
         return written.with_translations(parts, experiment)
-    return written.with_samples(parts, experiment) if task == "language" else parts
+    return written.with_samples(parts, experiment) if name == "language" else parts
 
 
 def _able(task: str, card: zoo.Card) -> bool:

@@ -72,7 +72,7 @@ def find(data: Data) -> Found:
             x = np.stack([images.bring(image, shape, data.fit) for image in x])
         names = tuple(str(label) for label in range(int(whole.y.max()) + 1))
         return Found(data.name, embedded.VERSION, names, {"train": Arrays(x, whole.y)})
-    if kind in ("text", "tsv") or data.name.partition("/")[0] in ("python_docs", "dates"):
+    if data.name.startswith(("text:", "tsv:")) or data.name.partition("/")[0] in ("python_docs", "dates"):
         raise UserError(f"{data.name} holds text, not images: choose a config whose data are text")
     return Found(*tfds_read.find(data.name, data.image_size, data.fit))
 

@@ -12,7 +12,7 @@ from zoo.errors import UserError
 
 
 def console() -> Console:
-    return Console(file=io.StringIO(), width=200)
+    return Console(file=io.StringIO(), width=400)
 
 
 def test_show_lists_what_is_there_and_what_can_be_had(make: Callable, tmp_path: Path) -> None:
