@@ -1,7 +1,7 @@
 """GPT on the characters of Tiny Shakespeare, nanoGPT's recipe for a laptop: 4 blocks, 128 wide, 2,000 steps.
 
 Run:     zoo train tiny_shakespeare_gpt_char_mini
-Expect:  loss 1.874 on validation, 1.920 on test (1.897 on both, which is the text nanoGPT validates on: 1.88), one seed,
+Expect:  loss 1.874 on validation, 1.920 on test (1.897 on both, on which nanoGPT has 1.88), one seed,
          76 seconds; a shared 2-core x86-64 machine, jax 0.10.2, 2026-11-23
 """
 
