@@ -27,10 +27,10 @@ ACCELERATOR_FLOPS_PER_SECOND = 2e13
 LONGEST_CHUNK = 200
 
 
-def chunk_steps(flops_per_step: int, eval_every_steps: int, most: int = LONGEST_CHUNK) -> int:
+def chunk_steps(flops_per_step: int, eval_every_steps: int, most: int) -> int:
     """Steps per chunk, from the work of a step and not from a clock, so that a run repeats to the bit."""
     speed = FLOPS_PER_SECOND.get(jax.default_backend(), ACCELERATOR_FLOPS_PER_SECOND)
-    wanted = max(1, min(int(CHUNK_SECONDS * speed / flops_per_step), most, LONGEST_CHUNK))
+    wanted = max(1, min(int(CHUNK_SECONDS * speed / flops_per_step), most))
     pieces = -(-eval_every_steps // wanted)
     return -(-eval_every_steps // pieces)
 
@@ -78,10 +78,11 @@ class Loop:
         self.feed = self.parts.feed(self.mesh, reader)
         self.validate = self.parts.evaluator("validation", self.mesh)
         flops = 3 * self.parts.flops * self.experiment.data.batch  # backward costs about two forward passes
-        self.chunk = chunk_steps(flops, self.experiment.eval_every_steps, self.feed.most or LONGEST_CHUNK)
+        longest = self.parts.longest_chunk or LONGEST_CHUNK
+        self.chunk = chunk_steps(flops, self.experiment.eval_every_steps, min(self.feed.most or longest, longest))
         return state, step
 
-    def advance(self, state: State, step: int, stop: int) -> tuple[State, dict[str, np.ndarray]]:
+    def advance(self, state: State, step: int, stop: int) -> tuple[State, dict[str, Any]]:
         """The State at step `stop` and each step's metrics. Raises Stopped for a loss that is not finite."""
         n = stop - step
         data = self.feed.take(n)
@@ -100,10 +101,10 @@ class Loop:
             after = next_stop(stop, self.experiment.steps, self.experiment.eval_every_steps, self.chunk)
             self.feed.read_ahead(after - stop)
         devices.settle((state, metrics))
-        metrics = {name: np.asarray(values) for name, values in metrics.items()}
-        bad = np.flatnonzero(~np.isfinite(metrics["loss"]))
-        if len(bad):
-            raise Stopped(self._epitaph(step + int(bad[0])), 1)
+        metrics = jax.tree.map(np.asarray, metrics)
+        finite = np.all([np.isfinite(values) for name, values in metrics.items() if name.endswith("loss")], axis=0)
+        if not finite.all():
+            raise Stopped(self._epitaph(step + int(np.argmin(finite))), 1)
         return state, metrics
 
     def _epitaph(self, step: int) -> str:
@@ -160,12 +161,14 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
             state, metrics = loop.advance(state, step, stop)
             speed = (stop - step) / (time.perf_counter() - started - loop.compile_seconds + compiled)
             step = stop
-            means = {name: float(values.mean()) for name, values in metrics.items()}
+            means = chunk_means(metrics)
             _report(loop, bar, step, "train", means, speed)
             at_evaluation = step % experiment.eval_every_steps == 0 or step == experiment.steps
             if at_evaluation and loop.validate:
                 validation = loop.validate(state)
                 _report(loop, bar, step, "validation", validation, speed)
+            if at_evaluation and parts.watch and run.writes:
+                parts.watch(state, run.samples, step)
             received = devices.largest(loop.watch.received or 0)
             if at_evaluation or received:
                 loop.save(state, step, parts.score(validation) if validation else -means["loss"])
@@ -182,6 +185,12 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
             parts.show(state, run.samples)
         run.summarize(summary)
         return summary
+
+
+def chunk_means(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Mean over the steps of a chunk; one that comes as (sums, counts) is left out where nothing was counted."""
+    pairs = {n: v if isinstance(v, tuple) else (v, np.ones_like(v)) for n, v in metrics.items()}
+    return {name: float(sums.sum() / counts.sum()) for name, (sums, counts) in pairs.items() if counts.sum()}
 
 
 def _report(loop: Loop, bar: Bar, step: int, split: str, metrics: Mapping[str, float], speed: float) -> None:

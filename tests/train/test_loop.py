@@ -210,6 +210,6 @@ def test_chunks_cover_the_run_and_stop_at_every_evaluation(chunk: int, every: in
 
 
 def test_a_chunk_is_short_for_heavy_steps_and_even_between_evaluations() -> None:
-    assert chunk_steps(10**15, 100) == 1
-    assert chunk_steps(1, 1000) == 200
-    assert chunk_steps(1, 300) == 150
+    assert chunk_steps(10**15, 100, 200) == 1
+    assert chunk_steps(1, 1000, 200) == 200
+    assert chunk_steps(1, 300, 200) == 150

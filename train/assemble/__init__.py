@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from train.assemble.parts import Parts, check, starting_run
-from train.config import Experiment, Text
+from train.config import Data, Experiment, Text
 
 __all__ = ["Parts", "assemble", "check"]
 
@@ -16,10 +16,12 @@ def assemble(experiment: Experiment, folder: Path | None = None) -> Parts:
     check(experiment)
     if folder is None:
         starting_run(experiment)  # says so at once where there is none
-    if isinstance(experiment.data, Text):
-        from train.assemble import text
+    match experiment.data, experiment.task.name:  # imported here, as each needs libraries that the others do not
+        case Text(), _:
+            from train.assemble import text
 
-        return text.assemble(experiment, folder)
-    from train.assemble import images
+            return text.assemble(experiment, folder)
+        case Data(), "classify":
+            from train.assemble import images
 
-    return images.assemble(experiment)
+            return images.assemble(experiment)

@@ -1,9 +1,9 @@
 """Parts: what a run is made of, whatever its way of learning, and the checks that need no data."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 from flax import linen as nn
@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 import train.run
 import zoo
 from train import optimizers
-from train.config import Experiment, Text
+from train.config import Data, Experiment, Text
 from train.core import State, Task
 from train.data.feed import Feed
 from train.data.text import tokenize
@@ -34,10 +34,12 @@ class Parts:
     flops: int  # one forward pass of one example at the size that training sees
     feed: Callable[[Mesh | None, Any], Feed]  # (mesh, where reading goes on or None) -> batches for training
     evaluator: Callable[[str, Mesh | None], Evaluator | None]  # "validation" or "test"; None where it is empty
-    best: Literal["accuracy", "loss"]  # which metric of validation says which checkpoint is the best
+    best: str  # the metric of validation that says which checkpoint is the best; "-loss": the lower the better
     counts: str = "examples"  # what the "count" of an evaluation counts
+    longest_chunk: int | None = None  # steps in one program at most, where 200 would be over in no time
     tokenizer: Tokenizer | None = None  # of text; kept in the run folder
-    show: Callable[[State, Path], None] | None = None  # writes what the trained model makes into a folder
+    watch: Callable[[State, Path, int], None] | None = None  # at each evaluation: draws into a folder, the step given
+    show: Callable[[State, Path], None] | None = None  # at the end: writes what the trained model makes into a folder
     remarks: tuple[str, ...] = ()  # what the user should know before it begins
     notes: Mapping[str, str] = dataclasses.field(default_factory=dict)  # how a metric was computed
 
@@ -48,7 +50,17 @@ class Parts:
 
     def score(self, validation: Mapping[str, float]) -> float:
         """Higher is better."""
-        return validation[self.best] if self.best == "accuracy" else -validation["loss"]
+        return -validation[self.best[1:]] if self.best.startswith("-") else validation[self.best]
+
+
+LEARNS_FROM: dict[str, tuple[type, ...]] = {
+    "classify": (Data, Text),
+    "language": (Text,),
+    "translate": (Text,),
+    "masked": (Text,),
+}
+"""The kinds of data that each task can be posed on."""
+KINDS = {Data: "a set of images", Text: "text"}
 
 
 def sizes(task: Task, model: nn.Module, inputs: Mapping[str, Any]) -> tuple[State, int, int]:
@@ -60,28 +72,26 @@ def sizes(task: Task, model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Stat
     return abstract, sum(leaf.size for leaf in jax.tree.leaves(abstract.params)), flops
 
 
+COUNTS = ("steps", "eval_every_steps", "data.batch", "data.vocab", "data.image_size")
+SHARES = ("data.validation", "task.label_smoothing", "task.share")
+SEEDS = ("seed", "data.split_seed", "data.workers")
+
+
 def check(experiment: Experiment) -> None:
     """Raise UserError for whatever can be seen to be wrong before data are read or anything is compiled."""
-    counts = ["steps", "eval_every_steps", "data.batch"]
-    shares = ["data.validation"]
-    if isinstance(experiment.data, Text):
-        counts += ["data.vocab"]
+    task, data = experiment.task.name, experiment.data
+    if not isinstance(data, LEARNS_FROM[task]):
+        wanted = " or ".join(KINDS[kind] for kind in LEARNS_FROM[task])
+        raise UserError(f"the task {task!r} needs {wanted}, and {data.name} is {KINDS[type(data)]}")
+    if isinstance(data, Text):
         _check_lengths(experiment)
-    elif experiment.task.name != "classify":
-        raise UserError(f"the task {experiment.task.name!r} needs text, and {experiment.data.name} is a set of images")
-    else:
-        counts += ["data.image_size"]
-    shares += [f"task.{name}" for name in ("label_smoothing", "share") if hasattr(experiment.task, name)]
-    for field in counts:
-        value = _get(experiment, field)
+    for field, value in _present(experiment, COUNTS):
         if value is not None and value < 1:
             raise UserError(f"{field} must be at least 1, not {value}")
-    for field in shares:
-        value = _get(experiment, field)
+    for field, value in _present(experiment, SHARES):
         if not 0 <= value < 1:
             raise UserError(f"{field} must be at least 0 and below 1, not {value}")
-    for field in ("seed", "data.split_seed", "data.workers"):
-        value = _get(experiment, field) if field != "data.workers" or hasattr(experiment.data, "workers") else 0
+    for field, value in _present(experiment, SEEDS):
         if value < 0:
             raise UserError(f"{field} must not be negative, not {value}")
         if value >= 2**32:
@@ -130,8 +140,10 @@ def make_optimizer(experiment: Experiment) -> Any:
     return optimizers.make_optimizer(experiment.optim, experiment.steps)
 
 
-def _get(experiment: Experiment, field: str) -> Any:
-    value: Any = experiment
-    for name in field.split("."):
-        value = getattr(value, name)
-    return value
+def _present(experiment: Experiment, fields: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """(field, value) of those `fields` that this kind of data and of task has."""
+    for field in fields:
+        part, _, name = field.rpartition(".")
+        holder = getattr(experiment, part) if part else experiment
+        if hasattr(holder, name):
+            yield field, getattr(holder, name)

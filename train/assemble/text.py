@@ -50,7 +50,7 @@ def assemble(experiment: Experiment, folder: Path | None) -> Parts:
         *sizes(task, model, inputs),
         feed=lambda mesh, _: DeviceFeed(_source(experiment, dataset.train.arrays, mesh, experiment.data.batch)),
         evaluator=lambda split, mesh: _evaluator(experiment, dataset, task, split, mesh),
-        best="accuracy" if name == "classify" else "loss",
+        best="accuracy" if name == "classify" else "-loss",
         counts=COUNTS[name],
         tokenizer=dataset.tokenizer,
         remarks=_remarks(experiment, dataset),
