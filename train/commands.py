@@ -8,17 +8,17 @@ from typing import Literal
 import flax
 import jax
 from rich.console import Console
-from rich.table import Table
 
 import train.run
-from train import configs, devices
+from train import configs, devices, replicas
 from train.arguments import parse, parse_experiment
 from train.assemble import Parts, assemble
 from train.checkpoints import Checkpoints
 from train.config import Experiment
 from train.core import State
 from train.loop import fit
-from train.report import figure, title
+from train.replicas import Team
+from train.report import comparison, figure, title
 from train.run import RUNS, Run
 from zoo.errors import UserError
 
@@ -95,12 +95,19 @@ def _train(run: Run, *, parts=None, resume: bool = False) -> None:
     summary = fit(run, parts, console, resume=resume)
     test = summary["test"]
     metrics = ", ".join(f"{title(name)} {figure(name, value)}" for name, value in test.items() if name != "count")
+    if "settings" in summary:
+        console.print(comparison(summary["settings"], parts.counts))
+        metrics = f"{metrics}, mean over seeds of the best setting"
     console.print(
         f"{run.name}: test {metrics} ({test['count']:,} {parts.counts}) after {summary['steps']:,} steps, "
         f"{summary['seconds']:.0f} s, in {run.path}",
         soft_wrap=True,
         highlight=False,
     )
+    for number, replica in enumerate(summary.get("replicas", [])):
+        if "diverged_at_step" in replica:
+            what = f"replica {number} (seed {replica['seed']}) diverged at step {replica['diverged_at_step']}"
+            console.print(f"{run.name}: {what}", soft_wrap=True, highlight=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,29 +123,33 @@ def eval_command(args: Sequence[str]) -> None:
     path, options = _named(args, "RUN", EvalOptions, "zoo eval")
     devices.prepare_backend()
     run = train.run.load(path)
-    parts, state = restore(run, options.checkpoint)
-    results = {}
+    parts, team, state = restore_team(run, options.checkpoint)
+    results: dict[str, list[dict[str, float]]] = {"validation": []}
     for split in ("validation", "test"):
         if evaluate := parts.evaluator(split, devices.make_mesh(run.experiment.data.batch)):
-            results[split] = evaluate(state)
-    names = [name for name in results["test"] if name != "count"]
-    heading = f"{run.path}, step {int(state.step):,}"
-    table = Table("split", parts.counts, *map(title, names), title=heading)
-    for split, result in results.items():
-        cells = [figure(name, result[name]) if name in result else "" for name in names]
-        table.add_row(split, f"{result['count']:,}", *cells)
-    Console().print(table)
+            results[split] = [evaluate(one) for one in team.each(state)]
+    found = replicas.summarize(team.members, **results, diverged={}, score=parts.score)
+    rows = found.get("settings") or [found | {"setting": {}, "seeds": [run.experiment.seed]}]
+    Console().print(comparison(rows, parts.counts, heading=f"{run.path}, step {int(state.step.max()):,}"))
     for name, note in parts.notes.items():
         Console().print(f"{title(name)}: {note}", soft_wrap=True, highlight=False)
 
 
 def restore(run: Run, checkpoint: Literal["last", "best"] = "last") -> tuple[Parts, State]:
-    """The parts of a run and the State of one of its checkpoints."""
-    parts = assemble(run.experiment, run.path)
-    mesh = devices.make_mesh(run.experiment.data.batch)
-    abstract = devices.placed(parts.abstract, mesh, run.experiment.shard)
-    state, _ = Checkpoints(run.checkpoints, read_only=True).restore(abstract, checkpoint, parts.fingerprint)
+    """The parts of a run of one member and the State of one of its checkpoints."""
+    train.run.demand_single(run)
+    parts, _, state = restore_team(run, checkpoint)
     return parts, state
+
+
+def restore_team(run: Run, checkpoint: Literal["last", "best"] = "last") -> tuple[Parts, Team, State]:
+    """The parts of a run, its replicas, and the State of all of them from one of its checkpoints."""
+    parts = assemble(run.experiment, run.path)
+    team = replicas.make_team(run.experiment, parts.task, parts.build)
+    mesh = devices.make_mesh(run.experiment.data.batch)
+    abstract = devices.placed(jax.eval_shape(team.init, team.key), mesh, run.experiment.shard)
+    state, _ = Checkpoints(run.checkpoints, read_only=True).restore(abstract, checkpoint, parts.fingerprint)
+    return parts, team, state
 
 
 @dataclasses.dataclass(frozen=True)

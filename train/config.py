@@ -179,5 +179,10 @@ class Experiment:
     """On several devices: parameters copied to each, or cut across them (fsdp). The batch is always cut."""
     seed: int = 0
     """Fixes initial weights, batches, augmentation and dropout."""
+    seeds: int = 1
+    """Replicas trained in one program, with the seeds `seed`, `seed` + 1, …; each is what that seed gives alone."""
+    sweep: tuple[str, ...] = ()
+    """FIELD=VALUE,VALUE,… such as optim.lr=1e-4,1e-3: replicas with each of the values, times `seeds`; of several
+    fields, with every combination. What differs must be a number that changes no shapes."""
     smoke: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
     """Overrides, nested like this schema, with which the tests run this config in seconds."""

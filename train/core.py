@@ -79,20 +79,28 @@ def chunk(task: Task, state: State, data: Source, key: Array, n: int) -> tuple[S
 run_chunk = jax.jit(chunk, static_argnames=("task", "n"), donate_argnames="state")
 
 
-@partial(jax.jit, static_argnames=("task", "n", "how"), donate_argnames="states")
 def replicate(
-    task: Task, states: State, data: Source, keys: Array, n: int, how: Literal["vmap", "map"]
+    build: Callable[[Any], Task],
+    settings: Any,
+    states: State,
+    data: Source,
+    keys: Array,
+    n: int,
+    how: Literal["vmap", "map"],
 ) -> tuple[State, Metrics]:
-    """`chunk` for many seeds in one program: states and keys with a leading replica axis, data shared.
+    """`chunk` for many replicas in one program: settings, states and keys with a leading replica axis, data shared.
 
+    `build` makes the Task of one replica from its setting: numbers such as the learning rate may differ between them.
     "vmap" advances all replicas together, "map" one after the other (same bits as alone, and no
     grouped convolutions, which are slow on CPU). Metrics have leaves (replicas, n).
     """
 
-    def one(replica: tuple[State, Array]) -> tuple[State, Metrics]:
-        return chunk(task, replica[0], data, replica[1], n)
+    def one(replica: tuple[Any, State, Array]) -> tuple[State, Metrics]:
+        setting, state, key = replica
+        return chunk(build(setting), state, data, key, n)
 
-    return jax.vmap(one)((states, keys)) if how == "vmap" else jax.lax.map(one, (states, keys))
+    replicas = (settings, states, keys)
+    return jax.vmap(one)(replicas) if how == "vmap" else jax.lax.map(one, replicas)
 
 
 @partial(jax.jit, static_argnames="task")

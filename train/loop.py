@@ -3,7 +3,7 @@
 import contextlib
 import datetime
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from train import devices, transfer
+from train import devices, replicas, transfer
 from train.assemble import Parts
 from train.checkpoints import Checkpoints
-from train.core import State, chunk
+from train.core import State
 from train.interrupt import Stopped, Watch
 from train.progress import Bar
 from train.run import Run
+from zoo.errors import UserError
 
 # A chunk should take about a second: long enough to hide the host, short enough to see and to stop.
 CHUNK_SECONDS = 1.0
@@ -48,10 +49,15 @@ class Loop:
         self.run, self.parts, self.checkpoints, self.watch = run, parts, checkpoints, watch
         self.experiment = experiment = run.experiment
         self.mesh = devices.make_mesh(experiment.data.batch)
-        self.key = jax.random.key(experiment.seed)
-        self.sharding = devices.state_sharding(parts.abstract, self.mesh, experiment.shard)
+        self.team = replicas.make_team(experiment, parts.task, parts.build)
+        if self.mesh and len(self.team.members) > 1:
+            raise UserError(f"replicas (seeds, sweep) train on one device, and here are {self.mesh.size}")
+        self.key = self.team.key
+        self.abstract = jax.eval_shape(self.team.init, self.key)
+        self.sharding = devices.state_sharding(self.abstract, self.mesh, experiment.shard)
         self.programs: dict[int, Any] = {}
         self.compile_seconds = 0.0
+        self.diverged: dict[int, int] = {}  # member -> the step at which its loss was not finite
         self.seconds_before = 0.0  # of the run before it was resumed
         self.began = time.perf_counter()
 
@@ -66,46 +72,61 @@ class Loop:
         """
         reader = None
         if resume and self.checkpoints.steps():
-            abstract = devices.placed(self.parts.abstract, self.mesh, self.experiment.shard)
+            abstract = devices.placed(self.abstract, self.mesh, self.experiment.shard)
             state, extra = self.checkpoints.restore(abstract, tokenizer=self.parts.fingerprint)
             reader = extra["reader"]
         else:
-            state = devices.settle(jax.jit(self.parts.task.init, out_shardings=self.sharding)(self.key))
+            state = devices.settle(jax.jit(self.team.init, out_shardings=self.sharding)(self.key))
             if self.experiment.init_from:
-                state = transfer.start_from(state, Path(self.experiment.init_from))
-        step = int(state.step)
+                path = Path(self.experiment.init_from)
+                state = self.team.join([transfer.start_from(one, path) for one in self.team.each(state)])
+        step = int(state.step.max())
         self.seconds_before = self.run.rewind(step) if resume else 0.0
         self.feed = self.parts.feed(self.mesh, reader)
-        self.validate = self.parts.evaluator("validation", self.mesh)
-        flops = 3 * self.parts.flops * self.experiment.data.batch  # backward costs about two forward passes
+        if self.feed.most and len(self.team.members) > 1:
+            raise UserError("a set that is read while training has one order for all replicas (seeds, sweep)")
+        self.validate = self.evaluator("validation")
+        # backward costs about two forward passes
+        flops = 3 * self.parts.flops * self.experiment.data.batch * len(self.team.members)
         longest = self.parts.longest_chunk or LONGEST_CHUNK
         self.chunk = chunk_steps(flops, self.experiment.eval_every_steps, min(self.feed.most or longest, longest))
         return state, step
 
-    def advance(self, state: State, step: int, stop: int) -> tuple[State, dict[str, Any]]:
-        """The State at step `stop` and each step's metrics. Raises Stopped for a loss that is not finite."""
+    def evaluator(self, split: str) -> Callable[[State], list[dict[str, float]]] | None:
+        """Means over a split for each replica; None where the split is empty."""
+        measure = self.parts.evaluator(split, self.mesh)
+        return measure and (lambda state: [measure(one) for one in self.team.each(state)])
+
+    def advance(self, state: State, step: int, stop: int) -> tuple[State, list[dict[str, float]]]:
+        """The State at step `stop`, and each replica's means over the steps until there.
+
+        Raises Stopped where no replica has a finite loss any more.
+        """
         n = stop - step
         data = self.feed.take(n)
         if n not in self.programs:
             started = time.perf_counter()
             program = jax.jit(
-                chunk,
-                static_argnames=("task", "n"),
+                self.team.chunk,
+                static_argnames="n",
                 donate_argnames="state",
                 out_shardings=None if self.sharding is None else (self.sharding, None),
             )
-            self.programs[n] = program.lower(self.parts.task, state, data, self.key, n).compile()
+            self.programs[n] = program.lower(state, data, self.key, n).compile()
             self.compile_seconds += time.perf_counter() - started
         state, metrics = self.programs[n](state, data, self.key)
         if stop < self.experiment.steps:
             after = next_stop(stop, self.experiment.steps, self.experiment.eval_every_steps, self.chunk)
             self.feed.read_ahead(after - stop)
         devices.settle((state, metrics))
-        metrics = jax.tree.map(np.asarray, metrics)
-        finite = np.all([np.isfinite(values) for name, values in metrics.items() if name.endswith("loss")], axis=0)
-        if not finite.all():
-            raise Stopped(self._epitaph(step + int(np.argmin(finite))), 1)
-        return state, metrics
+        found = self.team.split(jax.tree.map(np.asarray, metrics))
+        for member, each in enumerate(found):
+            finite = np.all([np.isfinite(values) for name, values in each.items() if name.endswith("loss")], axis=0)
+            if not finite.all():
+                self.diverged.setdefault(member, step + int(np.argmin(finite)))
+        if len(self.diverged) == len(found):
+            raise Stopped(self._epitaph(max(self.diverged.values())), 1)
+        return state, [chunk_means(each) for each in found]
 
     def _epitaph(self, step: int) -> str:
         self.checkpoints.wait()
@@ -113,13 +134,18 @@ class Loop:
         kept = f"the checkpoint of step {steps[-1]} in {self.run.path} is kept" if steps else "nothing was saved yet"
         return f"the loss is not finite at step {step}; {kept}; a smaller optim.lr or optim.clip_norm may help"
 
+    def score(self, validation: list[dict[str, float]], means: list[dict[str, float]]) -> float:
+        """Of a checkpoint, over all replicas: by validation, or where there is none by the last chunk's loss."""
+        if validation:
+            return self.parts.score(replicas.mean(validation))
+        return -sum(value for name, value in replicas.mean(means).items() if name.endswith("loss"))
+
     def save(self, state: State, step: int, score: float) -> None:
         self.checkpoints.save(state, step, score, self.feed.state, self.parts.fingerprint)
 
-    def summary(self, state: State, validation: Mapping[str, float]) -> dict[str, Any]:
-        """What the run came to; the test split is touched here, once."""
+    def summary(self, validation: list[dict[str, float]], test: list[dict[str, float]]) -> dict[str, Any]:
+        """What the run came to."""
         experiment, parts = self.experiment, self.parts
-        test = parts.evaluator("test", self.mesh)(state)
         return {
             "name": self.run.name,
             "model": experiment.model.name,
@@ -130,8 +156,7 @@ class Loop:
             "seed": experiment.seed,
             "params": parts.params,
             "flops": parts.flops,
-            "validation": dict(validation),
-            "test": test,
+            **replicas.summarize(self.team.members, validation, test, self.diverged, parts.score),
             **({"notes": dict(parts.notes)} if parts.notes else {}),
             "seconds": round(self.seconds, 2),
             "compile_seconds": round(self.compile_seconds, 2),
@@ -154,24 +179,23 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
         state, step = loop.begin(resume)
         stack.callback(loop.feed.close)
         bar = stack.enter_context(Bar(console, run.name, step, experiment.steps))
-        validation: dict[str, float] = {}
+        validation: list[dict[str, float]] = []
         while step < experiment.steps:
             stop = next_stop(step, experiment.steps, experiment.eval_every_steps, loop.chunk)
             started, compiled = time.perf_counter(), loop.compile_seconds
-            state, metrics = loop.advance(state, step, stop)
+            state, means = loop.advance(state, step, stop)
             speed = (stop - step) / (time.perf_counter() - started - loop.compile_seconds + compiled)
             step = stop
-            means = chunk_means(metrics)
             _report(loop, bar, step, "train", means, speed)
             at_evaluation = step % experiment.eval_every_steps == 0 or step == experiment.steps
             if at_evaluation and loop.validate:
                 validation = loop.validate(state)
                 _report(loop, bar, step, "validation", validation, speed)
             if at_evaluation and parts.watch and run.writes:
-                parts.watch(state, run.samples, step)
+                parts.watch(loop.team.each(state)[0], run.samples, step)
             received = devices.largest(loop.watch.received or 0)
             if at_evaluation or received:
-                loop.save(state, step, parts.score(validation) if validation else -means["loss"])
+                loop.save(state, step, loop.score(validation, means))
             if received and step < experiment.steps:
                 checkpoints.wait()
                 how = f"zoo train --resume {run.path}"
@@ -179,10 +203,11 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
         checkpoints.wait()
         if loop.validate and not validation:  # resumed after its last step
             validation = loop.validate(state)
-        summary = loop.summary(state, validation)
-        run.log(step, "test", loop.seconds, **_scalars(summary["test"]))
+        test = loop.evaluator("test")(state)  # touched here, once
+        _report(loop, bar, step, "test", test, speed=0)
+        summary = loop.summary(validation, test)
         if parts.show and run.writes:
-            parts.show(state, run.samples)
+            parts.show(loop.team.each(state)[0], run.samples)
         run.summarize(summary)
         return summary
 
@@ -193,9 +218,10 @@ def chunk_means(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(sums.sum() / counts.sum()) for name, (sums, counts) in pairs.items() if counts.sum()}
 
 
-def _report(loop: Loop, bar: Bar, step: int, split: str, metrics: Mapping[str, float], speed: float) -> None:
-    metrics = _scalars(metrics)
-    loop.run.log(step, split, loop.seconds, **metrics)
+def _report(loop: Loop, bar: Bar, step: int, split: str, results: list[dict[str, float]], speed: float) -> None:
+    metrics = _scalars(replicas.mean(results))
+    each = {name: [result.get(name) for result in results] for name in metrics} if len(results) > 1 else {}
+    loop.run.log(step, split, loop.seconds, each, **metrics)
     bar.update(step, speed, {f"{split} {name}": value for name, value in metrics.items()})
 
 

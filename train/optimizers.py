@@ -130,9 +130,12 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
     parts = []
     if optim.clip_norm is not None:
         parts.append(optax.clip_by_global_norm(optim.clip_norm))
-    if optim.weight_decay and optim.name != "adamw":
-        # Before the rule: added after it, decay would not be turned into a descent and weights would grow.
+    decays = isinstance(optim.weight_decay, jax.core.Tracer) or optim.weight_decay > 0  # traced where it is swept
+    # Before the rule: added after it, decay would not be turned into a descent and weights would grow.
+    if decays and optim.name != "adamw":
         parts.append(optax.add_decayed_weights(optim.weight_decay, mask=_kernels))
+    else:  # its empty state, so that a replica without decay has the state of those with it
+        parts.append(optax.masked(optax.identity(), _kernels))
     parts.append(_rule(optim, rate))
     if optim.rates or optim.freeze:
         parts.append(_own_rates(optim))

@@ -6,7 +6,7 @@ import datetime
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -60,12 +60,19 @@ class Run:
             finally:
                 self._lock.release()
 
-    def log(self, step: int, split: str, seconds: float, **metrics: float) -> None:
-        """A line of metrics.jsonl (null for a number that is not finite) and a point in TensorBoard's curves."""
+    def log(
+        self, step: int, split: str, seconds: float, each: Mapping[str, Sequence[float | None]] = {}, **metrics: float
+    ) -> None:
+        """A line of metrics.jsonl (null for a number that is not finite) and a point in TensorBoard's curves.
+
+        each: the values of every replica, where there are several; `metrics` are then their means.
+        """
         if not self.writes:
             return
         line = {"step": step, "split": split, "seconds": round(seconds, 3)}
         line |= {name: _json_number(value) for name, value in metrics.items()}
+        if each:
+            line["replicas"] = {name: [_json_number(value) for value in values] for name, values in each.items()}
         with _writing(self.path):
             self._metrics.write(json.dumps(line) + "\n")
             self._metrics.flush()
@@ -125,6 +132,12 @@ def load(path: str | os.PathLike[str]) -> Run:
     return Run(folder, experiment)
 
 
+def demand_single(run: Run) -> None:
+    """Raise UserError for a run of several replicas, saying how to take one out."""
+    if run.experiment.seeds > 1 or run.experiment.sweep:
+        raise UserError(f"{run.path} holds several replicas: take one out with zoo extract {run.path} NUMBER")
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl; one that a crash left unfinished is passed over."""
     lines = []
@@ -149,8 +162,8 @@ def _tuples(model: Model) -> Model:
     return Model(model.name, {k: tuple(v) if isinstance(v, list) else v for k, v in model.fields.items()})
 
 
-def _json_number(value: float) -> float | None:
-    value = float(value)
+def _json_number(value: float | None) -> float | None:
+    value = math.nan if value is None else float(value)
     return value if math.isfinite(value) else None
 
 

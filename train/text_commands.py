@@ -174,6 +174,7 @@ def open_run(path: str, task: str) -> Opened:
     run = train.run.load(path)
     if (own := run.experiment.task.name) != task:
         raise UserError(f"{run.path} is of the task {own!r}, not {task!r}: use {COMMAND_FOR[own]}")
+    train.run.demand_single(run)
     devices.prepare_backend()
     tokenizer = saved_tokenizer(run.experiment, run.path)
     model, learning, _ = blueprint(run.experiment, tokenizer, classes=0)

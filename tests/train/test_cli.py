@@ -21,7 +21,7 @@ from train.config import Data, Experiment, Optim
 
 ROOT = Path(__file__).parents[2]
 BAD_INPUT = [
-    ("tran digits_mlp", "unknown command 'tran': did you mean train or translate?"),
+    ("tran digits_mlp", "unknown command 'tran': did you mean train or translate"),
     ("show resnet51", "unknown model 'resnet51': did you mean resnet56 or resnet50"),
     ("show", "usage: zoo show MODEL"),
     ("list zzz", "unknown model 'zzz': there are"),

@@ -9,6 +9,7 @@ import zoo
 from train import devices, evaluation
 from train.assemble.parts import Parts, demand_able, make_model, make_optimizer, sizes
 from train.config import Experiment
+from train.core import Task
 from train.data.device import Resident
 from train.data.feed import DeviceFeed, Feed, StreamFeed, streams
 from train.data.split import Split
@@ -28,15 +29,19 @@ def assemble(experiment: Experiment) -> Parts:
     model = make_model(experiment, classes=dataset.classes)
     moments = (dataset.mean, dataset.std) if data.normalize else (0.0, 1.0)
     inputs = images(dataset.shape, data.augment, *moments)
-    task = classify(
-        model,
-        make_optimizer(experiment),
-        inputs,
-        classes=dataset.classes,
-        loss=experiment.task.loss,
-        label_smoothing=experiment.task.label_smoothing,
-        precision=experiment.precision,
-    )
+
+    def build(experiment: Experiment) -> Task:
+        return classify(
+            model,
+            make_optimizer(experiment),
+            inputs,
+            classes=dataset.classes,
+            loss=experiment.task.loss,
+            label_smoothing=experiment.task.label_smoothing,
+            precision=experiment.precision,
+        )
+
+    task = build(experiment)
 
     def resident(split: Split, batch: int, mesh: Mesh | None) -> Resident:
         return Resident(devices.place(split.arrays(), mesh), batch, devices.batch_sharding(mesh))
@@ -54,7 +59,7 @@ def assemble(experiment: Experiment) -> Parts:
             return evaluation.streamed(task, split, mesh)
         return evaluation.resident(task, resident(split, evaluation.batch_size(len(split), mesh), mesh))
 
-    return Parts(dataset, model, task, *sizes(task, model, inputs.example()), feed, evaluator, best="accuracy")
+    return Parts(dataset, model, task, build, *sizes(task, model, inputs.example()), feed, evaluator, best="accuracy")
 
 
 def _classifies(card: zoo.Card) -> bool:

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 import train.run
 import zoo
-from train import optimizers
+from train import optimizers, sweep
 from train.config import Data, Experiment, Text
 from train.core import State, Task
 from train.data.feed import Feed
@@ -29,6 +29,7 @@ class Parts:
     dataset: Any  # has a `name`
     model: nn.Module
     task: Task
+    build: Callable[[Experiment], Task]  # the task again, of an experiment that differs in numbers only
     abstract: State  # shapes and dtypes of the State
     params: int
     flops: int  # one forward pass of one example at the size that training sees
@@ -72,13 +73,17 @@ def sizes(task: Task, model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Stat
     return abstract, sum(leaf.size for leaf in jax.tree.leaves(abstract.params)), flops
 
 
-COUNTS = ("steps", "eval_every_steps", "data.batch", "data.vocab", "data.image_size")
+COUNTS = ("steps", "seeds", "eval_every_steps", "data.batch", "data.vocab", "data.image_size")
 SHARES = ("data.validation", "task.label_smoothing", "task.share")
 SEEDS = ("seed", "data.split_seed", "data.workers")
 
 
 def check(experiment: Experiment) -> None:
     """Raise UserError for whatever can be seen to be wrong before data are read or anything is compiled."""
+    if experiment.sweep:
+        for setting in sweep.settings(experiment):
+            check(sweep.with_setting(experiment, setting))
+        return
     task, data = experiment.task.name, experiment.data
     if not isinstance(data, LEARNS_FROM[task]):
         wanted = " or ".join(KINDS[kind] for kind in LEARNS_FROM[task])
@@ -114,8 +119,12 @@ def _check_lengths(experiment: Experiment) -> None:
 
 def starting_run(experiment: Experiment) -> Path | None:
     """The folder of the run that `init_from` names."""
+    if not experiment.init_from:
+        return None
     try:
-        return train.run.load(experiment.init_from).path if experiment.init_from else None
+        run = train.run.load(experiment.init_from)
+        train.run.demand_single(run)
+        return run.path
     except UserError as error:
         raise UserError(f"init_from: {error}") from None
 

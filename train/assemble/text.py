@@ -47,6 +47,7 @@ def assemble(experiment: Experiment, folder: Path | None) -> Parts:
         dataset,
         model,
         task,
+        lambda changed: blueprint(changed, dataset.tokenizer, dataset.classes)[1],
         *sizes(task, model, inputs),
         feed=lambda mesh, _: DeviceFeed(_source(experiment, dataset.train.arrays, mesh, experiment.data.batch)),
         evaluator=lambda split, mesh: _evaluator(experiment, dataset, task, split, mesh),

@@ -1,0 +1,78 @@
+"""`zoo extract RUN NUMBER`: one replica of a run as an ordinary run, which can be resumed, measured and used."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+import train.run
+from train import devices
+from train.arguments import parse
+from train.checkpoints import Checkpoints
+from train.commands import restore_team
+from train.replicas import Member, members
+from train.run import Run
+from train.sweep import with_setting
+from zoo.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtractOptions:
+    """Take one replica out of a run of several: a new run folder, as if it had been trained alone."""
+
+    run: tyro.conf.Positional[str]
+    """Folder of the run of several replicas."""
+    number: tyro.conf.Positional[int]
+    """Which of them, from 0: all seeds under the first setting of the sweep, then under the next."""
+    workdir: Path | None = None
+    """The new run is WORKDIR/<config>/<time>; by default beside the run that it comes from."""
+
+
+def extract_command(args: Sequence[str]) -> None:
+    """`zoo extract RUN NUMBER`."""
+    options = parse(ExtractOptions, args, prog="zoo extract")
+    run = train.run.load(options.run)
+    there = members(run.experiment)
+    if len(there) == 1:
+        raise UserError(f"{run.path} holds one replica only: it is an ordinary run already")
+    if not 0 <= options.number < len(there):
+        raise UserError(f"{run.path} holds the replicas 0 to {len(there) - 1}, not {options.number}")
+    devices.prepare_backend()
+    made = extract(run, options.number, options.workdir or run.path.parent.parent)
+    print(f"{_said(there[options.number])}: {made.path}")
+
+
+def _said(member: Member) -> str:
+    setting = "".join(f", {field}={value:g}" for field, value in member.setting.items())
+    return f"seed {member.seed}{setting}"
+
+
+def extract(run: Run, number: int, workdir: Path) -> Run:
+    """A new run in `workdir` with what replica `number` of `run` came to: its last checkpoint, metrics and summary."""
+    parts, team, state = restore_team(run)
+    member = team.members[number]
+    experiment = dataclasses.replace(with_setting(run.experiment, member.setting), seed=member.seed, seeds=1)
+    new = train.run.create(run.name, experiment, workdir, parts.tokenizer)
+    step = int(state.step.max())
+    lines = [_of_one(line, number) for line in train.run.read_metrics(run.path)]
+    (new.path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    validation = [line for line in lines if line["split"] == "validation" and line["step"] == step]
+    with closing(Checkpoints(new.checkpoints)) as checkpoints:
+        score = parts.score(validation[0]) if validation else 0.0
+        checkpoints.save(team.each(state)[number], step, score, tokenizer=parts.fingerprint)
+    if summary := train.run.read_summary(run.path):
+        own = summary.pop("replicas")[number]
+        del summary["settings"]
+        results = {split: own.get(split, {}) for split in ("validation", "test")}
+        new.summarize(summary | results | {"seed": member.seed})
+    return new
+
+
+def _of_one(line: dict[str, Any], number: int) -> dict[str, Any]:
+    """A line of metrics.jsonl with one replica's values for the means over all."""
+    each = line.pop("replicas")
+    return line | {name: values[number] for name, values in each.items()}
