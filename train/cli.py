@@ -10,7 +10,8 @@ USAGE = """\
 zoo: the executable history of deep learning
 
   zoo list [PATTERN]        the models by year: paper, parameters, FLOPs, input
-  zoo show MODEL            one model: its card and a table of its layers
+  zoo list --optimizers     the update rules by year (also --losses, --activations)
+  zoo show NAME             one of these: its card, and of a model a table of its layers
   zoo configs [PATTERN]     the runs that come with the project
   zoo train CONFIG          train; CONFIG is one of those names or a Python file
   zoo train --resume RUN    go on with a run that stopped
@@ -28,8 +29,8 @@ zoo: the executable history of deep learning
 
 
 HELP = {
-    "list": 'usage: zoo list [PATTERN] [--json], for example zoo list "vit*"',
-    "show": "usage: zoo show MODEL, for example zoo show resnet50",
+    "list": 'usage: zoo list [PATTERN] [--json] | --optimizers | --losses | --activations, such as zoo list "vit*"',
+    "show": "usage: zoo show NAME, for example zoo show resnet50 or zoo show adam",
     "configs": 'usage: zoo configs [PATTERN], for example zoo configs "mnist*"',
     "data": "usage: zoo data, or zoo data prepare NAME, for example zoo data prepare mnist",
 }
@@ -41,6 +42,8 @@ def _list(args: Sequence[str]) -> None:
 
     options = [arg for arg in args if arg.startswith("-")]
     patterns = [arg for arg in args if not arg.startswith("-")]
+    if not patterns and options in (["--optimizers"], ["--losses"], ["--activations"]):
+        return show.emit(show.list_algorithms(options[0].removeprefix("--")))
     if options not in ([], ["--json"]) or len(patterns) > 1:
         raise UserError(HELP["list"])
     if options:

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 import zoo
+from train.algorithms import ALGORITHMS, KINDS, Algorithm
 from zoo import measure
-from zoo.cards import Card
+from zoo.cards import Card, Paper
 from zoo.errors import unknown
 
 LEAN = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}  # fits 80 columns
@@ -41,7 +42,20 @@ def list_models(pattern: str = "*") -> Table:
     table.add_column("input", no_wrap=True)
     for card in _matching(pattern):
         shapes = ", ".join(_shape(shape) for shape, dtype in card.inputs.values() if dtype != jnp.bool_)  # no masks
-        table.add_row(str(card.year), card.name, Text(_short(card)), human(card.params), human(card.flops), shapes)
+        table.add_row(
+            str(card.year), card.name, Text(_short(card.paper)), human(card.params), human(card.flops), shapes
+        )
+    return table
+
+
+def list_algorithms(kind: str) -> Table:
+    """The "optimizers", "losses" or "activations", oldest first."""
+    table = Table(**LEAN)
+    for head in ("year", "name", "paper"):
+        table.add_column(head, no_wrap=True)
+    table.add_column("formula", overflow="fold")
+    for card in sorted(KINDS[kind], key=lambda card: card.year):
+        table.add_row(str(card.year), card.name, Text(_short(card.paper)), Text("; ".join(card.formula)))
     return table
 
 
@@ -66,15 +80,17 @@ def list_models_json(pattern: str = "*") -> str:
 
 
 def show(name: str) -> Group:
-    """The card called `name` in prose, then its layers: path, type, output shape, parameters, FLOPs.
+    """The card called `name` in prose; of a model then its layers: path, type, output shape, parameters, FLOPs.
 
     Shapes and FLOPs are those of one example of the card's input size. An unknown name raises UserError.
     """
+    if name in ALGORITHMS:
+        return _algorithm(ALGORITHMS[name])
+    if name not in zoo.CARDS:
+        raise unknown("model or algorithm", name, [*zoo.CARDS, *ALGORITHMS])
     card = zoo.card(name)
     parts: list[RenderableType] = [
-        Text(f"{card.name}, {card.year}", style="bold"),
-        Text(f"{card.paper.authors}: {card.paper.title}. {card.paper.venue}. {card.paper.url}"),
-        Text(f"\n{card.idea}\n"),
+        *_history(card),
         Text(
             f"Takes {_inputs(card)}, gives {_output(card)}. {card.params:,} parameters; "
             f"{human(card.flops)} FLOPs for one example forward (a multiply-add counts as 2)."
@@ -85,6 +101,26 @@ def show(name: str) -> Group:
     fields = ", ".join(f"{f.name}={getattr(card.config, f.name)!r}" for f in dataclasses.fields(card.config))
     parts.append(Text(f'Fields for zoo.create("{card.name}", …): {fields}'))
     return Group(*parts, _layers(card))
+
+
+def _history(card: Card | Algorithm) -> list[RenderableType]:
+    return [
+        Text(f"{card.name}, {card.year}", style="bold"),
+        Text(f"{card.paper.authors}: {card.paper.title}. {card.paper.venue}. {card.paper.url}"),
+        Text(f"\n{card.idea}\n"),
+    ]
+
+
+def _algorithm(card: Algorithm) -> Group:
+    parts = [*_history(card), *(Text(f"  {line}") for line in card.formula)]
+    if card.constants:
+        constants = ", ".join(f"{name} = {value:g}" for name, value in card.constants.items())
+        parts.append(Text(f"\nConstants where none are named: {constants}"))
+    if card.departs:
+        parts.append(Text(f"Differs from the paper: {card.departs}"))
+    if card.kind == "optimizer":
+        parts.append(Text(f"Use it: zoo train CONFIG --optim.name {card.name}"))
+    return Group(*parts)
 
 
 def emit(renderable: RenderableType) -> None:
@@ -113,9 +149,9 @@ def _layers(card: Card) -> Table:
     return table
 
 
-def _short(card: Card) -> str:
+def _short(paper: Paper) -> str:
     """Authors beside the year: "K. He, X. Zhang, S. Ren, J. Sun" -> "He et al."."""
-    first, *others = card.paper.authors.split(",")
+    first, *others = paper.authors.split(",")
     surname = " ".join(word for word in first.split() if not word.endswith("."))
     return f"{surname} et al." if others else surname
 
