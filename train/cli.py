@@ -15,6 +15,7 @@ zoo: the executable history of deep learning
   zoo train CONFIG          train; CONFIG is one of those names or a Python file
   zoo train --resume RUN    go on with a run that stopped
   zoo eval RUN              measure a trained run on validation and test
+  zoo probe RUN             what the features of a trained network are worth: linear classifier, nearest neighbours
   zoo sample RUN            continue a text with a trained language model
   zoo translate RUN TEXT    translate with a trained encoder-decoder
   zoo fill RUN TEXT         guess what stands at each [MASK] of a text
@@ -95,6 +96,12 @@ def _eval(args: Sequence[str]) -> None:
     commands.eval_command(args)
 
 
+def _probe(args: Sequence[str]) -> None:
+    from train import probe
+
+    probe.probe_command(args)
+
+
 def _sample(args: Sequence[str]) -> None:
     from train import text_commands
 
@@ -131,6 +138,7 @@ COMMANDS = {
     "configs": _configs,
     "train": _train,
     "eval": _eval,
+    "probe": _probe,
     "sample": _sample,
     "translate": _translate,
     "fill": _fill,

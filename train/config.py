@@ -96,18 +96,22 @@ class Text:
 class Optim:
     """The algorithm: update rule, schedule, and the regularizers that act on updates."""
 
-    name: Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw"] = "adam"
-    """Update rule, by optax."""
+    name: Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "lars", "lamb"] = (
+        "adam"
+    )
+    """Update rule, by optax; lars and lamb are for large batches."""
     lr: float = 1e-3
     """Peak learning rate."""
     momentum: float = 0.9
-    """For momentum and nesterov."""
+    """For momentum, nesterov and lars."""
+    trust: float = 1e-3
+    """lars: each kernel's step is its rate times this times its own norm over that of its gradient (You et al. 2017)."""
     b1: float = 0.9
-    """adam, adamw: decay of the first moment."""
+    """adam, adamw, lamb: decay of the first moment."""
     b2: float = 0.999
-    """adam, adamw: decay of the second moment."""
+    """adam, adamw, lamb: decay of the second moment."""
     weight_decay: float = 0.0
-    """adamw: decoupled, multiplied by the learning rate; all others: added to the gradient (L2).
+    """adamw, lamb: decoupled, multiplied by the learning rate; all others: added to the gradient (L2).
     Biases and the scales and shifts of normalizations are left alone."""
     schedule: Literal["constant", "steps", "cosine", "one_cycle", "inverse_sqrt"] = "constant"
     """How the learning rate moves after the warm-up."""

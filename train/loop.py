@@ -52,6 +52,7 @@ class Loop:
         self.sharding = devices.state_sharding(parts.abstract, self.mesh, experiment.shard)
         self.programs: dict[int, Any] = {}
         self.compile_seconds = 0.0
+        self.remark = ""  # on where the State came from
         self.seconds_before = 0.0  # of the run before it was resumed
         self.began = time.perf_counter()
 
@@ -72,7 +73,7 @@ class Loop:
         else:
             state = devices.settle(jax.jit(self.parts.task.init, out_shardings=self.sharding)(self.key))
             if self.experiment.init_from:
-                state = transfer.start_from(state, Path(self.experiment.init_from))
+                state, self.remark = transfer.start_from(state, Path(self.experiment.init_from))
         step = int(state.step)
         self.seconds_before = self.run.rewind(step) if resume else 0.0
         self.feed = self.parts.feed(self.mesh, reader)
@@ -153,6 +154,8 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
         loop = Loop(run, parts, checkpoints, stack.enter_context(Watch()))
         state, step = loop.begin(resume)
         stack.callback(loop.feed.close)
+        if loop.remark:
+            console.print(f"{run.name}: {loop.remark}", soft_wrap=True, highlight=False)
         bar = stack.enter_context(Bar(console, run.name, step, experiment.steps))
         validation: dict[str, float] = {}
         while step < experiment.steps:

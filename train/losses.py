@@ -54,7 +54,9 @@ def nt_xent(first: Array, second: Array, temperature: float, mask: Array | None 
     similarity = jnp.where(others, similarity, -jnp.inf)
     loss = token_cross_entropy(similarity / temperature, partner)
     own = jnp.take_along_axis(similarity, partner[:, None], axis=-1)
-    nearest = jnp.sum(similarity >= own, axis=-1) == 1  # a tie is no success: views that are all alike have learned nothing
+    nearest = (
+        jnp.sum(similarity >= own, axis=-1) == 1
+    )  # a tie is no success: views that are all alike have learned nothing
     return loss.reshape(2, size).mean(0), nearest.astype(jnp.float32).reshape(2, size).mean(0)
 
 

@@ -37,7 +37,9 @@ def draw_views(x: np.ndarray, pairs: np.ndarray) -> Any:
 
     figure = Figure(figsize=(1.1 * len(x) + 0.9, 3.6), dpi=150, facecolor="white", layout="constrained")
     panels = figure.subplots(3, len(x), squeeze=False)
-    for row, (name, images) in enumerate(zip(("image", "view 1", "view 2"), (x, pairs[:, 0], pairs[:, 1]), strict=True)):
+    for row, (name, images) in enumerate(
+        zip(("image", "view 1", "view 2"), (x, pairs[:, 0], pairs[:, 1]), strict=True)
+    ):
         for axes, image in zip(panels[row], images, strict=True):
             grey = image.shape[-1] == 1
             axes.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=1)

@@ -7,7 +7,7 @@ from jax.sharding import Mesh
 
 import train.data
 import zoo
-from train import evaluation, neighbours
+from train import neighbours
 from train.assemble.images import evaluators, feeder
 from train.assemble.parts import Parts, demand_able, make_model, make_optimizer, sizes
 from train.config import Data, Experiment

@@ -41,7 +41,13 @@ def assemble(experiment: Experiment) -> Parts:
     )
     built = sizes(task, model, inputs.example())
     return Parts(
-        dataset, model, task, *built, feeder(experiment, dataset), evaluators(experiment, dataset, task), best="accuracy"
+        dataset,
+        model,
+        task,
+        *built,
+        feeder(experiment, dataset),
+        evaluators(experiment, dataset, task),
+        best="accuracy",
     )
 
 
