@@ -46,9 +46,10 @@ class Data:
     augment: tuple[str, ...] = ()
     """Applied on the device in this order, training only, written name or name_strength:
     shift_2 (pixels; pad_crop_2 is the same by another name), flip, cutout_8 (pixels), mixup_0.2 (alpha),
-    cutmix_1 (alpha), color_0.5 (strength of the jitter of brightness, contrast, saturation and hue in 80 % of the
-    images), grey_0.2, blur_0.5 (share of the images); and two that change the size, for which evaluation takes the centre: crop_224 (a random square
-    of so many pixels) and resized_crop_224 (a random box of 8 to 100 % of the area, resized to that square)."""
+    cutmix_1 (alpha), color_0.5 (strength of a jitter of brightness, contrast, saturation and hue in 80 % of the
+    images), grey_0.2, blur_0.5 (share of the images); and two that change the size, for which evaluation takes the
+    centre: crop_224 (a random square of so many pixels) and resized_crop_224 (a random box of 8 to 100 % of the area,
+    resized to that square)."""
     normalize: bool = True
     """Subtract the training set's mean and divide by its standard deviation, channel by channel."""
     labels: float = 1.0
@@ -105,7 +106,7 @@ class Optim:
     momentum: float = 0.9
     """For momentum, nesterov and lars."""
     trust: float = 1e-3
-    """lars: each kernel's step is its rate times this times its own norm over that of its gradient (You et al. 2017)."""
+    """lars: the rate of each kernel is times this, times its own norm over its gradient's (You et al. 2017)."""
     b1: float = 0.9
     """adam, adamw, lamb: decay of the first moment."""
     b2: float = 0.999

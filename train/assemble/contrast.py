@@ -61,6 +61,7 @@ def assemble(experiment: Experiment) -> Parts:
 
         write_map(Extractor(model, inputs), frozen(state), dataset, folder / "features.png")
 
+    near, bank = neighbours.NEIGHBOURS, f"{len(_some(dataset.train, BANK)):,}"
     return Parts(
         dataset,
         model,
@@ -72,8 +73,8 @@ def assemble(experiment: Experiment) -> Parts:
         watch=watch,
         show=show,
         notes={
-            "knn_accuracy": f"vote of the {neighbours.NEIGHBOURS} nearest of {len(_some(dataset.train, BANK)):,} training "
-            "features before the projection head, by their labels; of nothing else are labels used"
+            "knn_accuracy": f"vote of the {near} nearest of {bank} training features before the projection head; "
+            "for nothing else are labels used"
         },
     )
 

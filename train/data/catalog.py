@@ -36,7 +36,8 @@ def load(data: Data) -> Dataset:
     Test: the set's labelled `test` split, else its `validation`, else a stratified 20 % of train (the same for
     every config). Validation: the set's own, where that is not the test split already; else `data.validation` of
     train, stratified, drawn by `data.split_seed`; none where that share is 0. Of the rest the share `data.labels` is
-    the training split, drawn in the same way. Cuts of a set too large for memory are random, not stratified. Raises UserError with one line for everything that a user can get wrong.
+    the training split, drawn in the same way. Cuts of a set too large for memory are random, not stratified.
+    Raises UserError with one line for everything that a user can get wrong.
     """
     if not 0 <= data.validation < 1:
         raise UserError(f"data.validation={data.validation}: must be at least 0 and less than 1")

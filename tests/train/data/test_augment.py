@@ -17,11 +17,8 @@ SHAPE = (HEIGHT, WIDTH, CHANNELS)
 X = jax.random.uniform(jax.random.key(0), (BATCH, *SHAPE), minval=0.1)
 LABELS = jax.nn.one_hot(jnp.arange(BATCH) % CLASSES, CLASSES)
 KEY = jax.random.key(7)
-ALL = ("shift_2", "pad_crop_2", "flip", "cutout_4", "mixup_0.5", "cutmix_1", "resized_crop_9", "crop_8") + (
-    "color_1",  # what it and the next two do is tested in test_color.py
-    "grey_0.5",
-    "blur_0.5",
-)
+COLORS = ("color_1", "grey_0.5", "blur_0.5")  # more of these in test_color.py
+ALL = ("shift_2", "pad_crop_2", "flip", "cutout_4", "mixup_0.5", "cutmix_1", "resized_crop_9", "crop_8", *COLORS)
 apply = jax.jit(augment, static_argnums=0)
 
 
