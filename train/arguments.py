@@ -74,11 +74,16 @@ def parse_experiment(args: Sequence[str], *, prog: str, default: Experiment, opt
     )
     filled = parse(schema, args, prog=prog, default=schema(options(), default, config))
     fields = {
-        f.name: getattr(filled.model, f.name)
+        f.name: _plain(getattr(filled.model, f.name))
         for f in dataclasses.fields(config)
         if getattr(filled.model, f.name) != getattr(card.config, f.name)
     }
     return dataclasses.replace(filled.experiment, model=Model(model.name, fields)), filled.options
+
+
+def _plain(value: Any) -> Any:
+    """A mapping that a Config froze as a dict, which JSON knows."""
+    return {name: _plain(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
 
 
 def _take(option: str, args: Sequence[str]) -> tuple[list[str], str | None]:

@@ -12,6 +12,7 @@ from train.core import Task
 from train.data.device import Batch, Resident, Windows
 from train.optimizers import make_optimizer
 from train.tasks.classify import classify
+from train.tasks.contrast import contrast
 from train.tasks.inputs import images
 from train.tasks.language import language
 from train.tasks.masked import Marks, masked
@@ -21,7 +22,7 @@ from zoo.measure import count_flops
 
 OPTIM = Optim("momentum", lr=0.01)
 MARKS = Marks(cls=1, sep=2, mask=3)
-UNPOSED = ("dcgan", "dqn", "gan", "simclr")  # families that learn neither to classify nor from text
+UNPOSED = ("dcgan", "dqn", "gan")  # families that learn neither from images, one network, nor from text
 LONGEST = 128  # tokens, unless more are asked for: a step of bert at its 512 takes a CPU many seconds
 
 
@@ -39,7 +40,12 @@ def text_length(card: Card, length: int | None = None) -> int | None:
 def training(card: Card, batch: int, length: int | None = None) -> tuple[Task, Resident | Windows]:
     """A task for the model of a `measurable` card, and four batches for it; texts have no padding."""
     tx, length = make_optimizer(OPTIM, 1), text_length(card, length)
-    if length is None:
+    if card.family == "simclr":
+        shape, _ = card.inputs["x"]
+        views = (f"resized_crop_{shape[0]}", "flip", "color_0.5", "grey_0.2")
+        task = contrast(card.make(), tx, images(shape, views), temperature=0.5)
+        examples = {"x": _draw(0, 256, jnp.uint8, *shape)}
+    elif length is None:
         shape, _ = card.inputs["x"]
         task = classify(card.make(), tx, images(shape), classes=card.output[-1])
         examples = {"x": _draw(0, 256, jnp.uint8, *shape), "y": _draw(0, card.output[-1], jnp.int32)}

@@ -84,8 +84,9 @@ class Checkpoints:
                 raise ValueError("its arrays are not those that were saved")
         return state, extra
 
-    def parameters(self) -> dict[str, Array]:
-        """The parameters of the best checkpoint, whatever model they are of: "net/block0/up/kernel" -> array."""
+    def networks(self) -> dict[str, Array]:
+        """Parameters and variables of the best checkpoint, whatever model they are of, by their path in the State:
+        "params/net/block0/up/kernel", "vars/net/batch_stats/norm/mean" -> array."""
         step, _ = self._find("best")
         with self._reading(step):
             place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
@@ -94,7 +95,8 @@ class Checkpoints:
                 self._manager.item_metadata(step).state.tree,
             )
             whole = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(nested))).state
-        return ocp.tree.to_flat_dict(whole["params"], sep="/")
+        flat = ocp.tree.to_flat_dict({name: whole[name] for name in ("params", "vars")}, sep="/")
+        return {name: leaf for name, leaf in flat.items() if hasattr(leaf, "shape")}  # a network may have no variables
 
     def _find(self, which: Literal["last", "best"]) -> tuple[int, dict[str, Any]]:
         """(step, {"score", "reader", "checksum"}) of the last or best checkpoint."""

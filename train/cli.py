@@ -17,6 +17,7 @@ zoo: the executable history of deep learning
   zoo train --resume RUN    go on with a run that stopped
   zoo eval RUN              measure a trained run on validation and test
   zoo extract RUN NUMBER    take one replica out of a run of several (zoo train CONFIG --seeds 8)
+  zoo probe RUN             what the features of a trained network are worth: linear classifier, nearest neighbours
   zoo sample RUN            continue a text with a trained language model
   zoo translate RUN TEXT    translate with a trained encoder-decoder
   zoo fill RUN TEXT         guess what stands at each [MASK] of a text
@@ -105,6 +106,12 @@ def _extract(args: Sequence[str]) -> None:
     extract.extract_command(args)
 
 
+def _probe(args: Sequence[str]) -> None:
+    from train import probe
+
+    probe.probe_command(args)
+
+
 def _sample(args: Sequence[str]) -> None:
     from train import text_commands
 
@@ -142,6 +149,7 @@ COMMANDS = {
     "train": _train,
     "eval": _eval,
     "extract": _extract,
+    "probe": _probe,
     "sample": _sample,
     "translate": _translate,
     "fill": _fill,

@@ -5,7 +5,19 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-AUGMENTATIONS = ("shift", "pad_crop", "crop", "resized_crop", "flip", "cutout", "mixup", "cutmix")
+AUGMENTATIONS = (
+    "shift",
+    "pad_crop",
+    "crop",
+    "resized_crop",
+    "flip",
+    "cutout",
+    "mixup",
+    "cutmix",
+    "color",
+    "grey",
+    "blur",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,10 +46,15 @@ class Data:
     augment: tuple[str, ...] = ()
     """Applied on the device in this order, training only, written name or name_strength:
     shift_2 (pixels; pad_crop_2 is the same by another name), flip, cutout_8 (pixels), mixup_0.2 (alpha),
-    cutmix_1 (alpha); and two that change the size, for which evaluation takes the centre: crop_224 (a random square
-    of so many pixels) and resized_crop_224 (a random box of 8 to 100 % of the area, resized to that square)."""
+    cutmix_1 (alpha), color_0.5 (strength of a jitter of brightness, contrast, saturation and hue in 80 % of the
+    images), grey_0.2, blur_0.5 (share of the images); and two that change the size, for which evaluation takes the
+    centre: crop_224 (a random square of so many pixels) and resized_crop_224 (a random box of 8 to 100 % of the area,
+    resized to that square)."""
     normalize: bool = True
     """Subtract the training set's mean and divide by its standard deviation, channel by channel."""
+    labels: float = 1.0
+    """Share of the training examples that are used, as if only those had labels (above 0 to 1), drawn by `split_seed`
+    from each class alike. Validation and test, mean and deviation stay those of the whole set."""
     validation: float = 0.1
     """Share of the training split that is held out for validation (0 to below 1; 0: report test only)."""
     split_seed: int = 0
@@ -80,18 +97,22 @@ class Text:
 class Optim:
     """The algorithm: update rule, schedule, and the regularizers that act on updates."""
 
-    name: Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw"] = "adam"
-    """Update rule, by optax."""
+    name: Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "lars", "lamb"] = (
+        "adam"
+    )
+    """Update rule, by optax; lars and lamb are for large batches."""
     lr: float = 1e-3
     """Peak learning rate."""
     momentum: float = 0.9
-    """For momentum and nesterov."""
+    """For momentum, nesterov and lars."""
+    trust: float = 1e-3
+    """lars: the rate of each kernel is times this, times its own norm over its gradient's (You et al. 2017)."""
     b1: float = 0.9
-    """adam, adamw: decay of the first moment."""
+    """adam, adamw, lamb: decay of the first moment."""
     b2: float = 0.999
-    """adam, adamw: decay of the second moment."""
+    """adam, adamw, lamb: decay of the second moment."""
     weight_decay: float = 0.0
-    """adamw: decoupled, multiplied by the learning rate; all others: added to the gradient (L2).
+    """adamw, lamb: decoupled, multiplied by the learning rate; all others: added to the gradient (L2).
     Biases and the scales and shifts of normalizations are left alone."""
     schedule: Literal["constant", "steps", "cosine", "one_cycle", "inverse_sqrt"] = "constant"
     """How the learning rate moves after the warm-up."""
@@ -159,6 +180,15 @@ class Masked:
 
 
 @dataclasses.dataclass(frozen=True)
+class Contrast:
+    """Two views of each image against the views of all others in the batch, without labels (SimCLR)."""
+
+    name: Literal["contrast"] = "contrast"
+    temperature: float = 0.1
+    """Divides the cosine similarities of the projections (above 0); smaller looks at the hardest others more."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Experiment:
     """Everything that shapes one run. `zoo train NAME --part.field VALUE` overrides any field."""
 
@@ -169,10 +199,11 @@ class Experiment:
     """Updates of the parameters (batches drawn)."""
     eval_every_steps: int = 100
     """Validation and checkpoint at every multiple of this."""
-    task: tyro.conf.AvoidSubcommands[Classify | Language | Translate | Masked] = Classify()
+    task: tyro.conf.AvoidSubcommands[Classify | Language | Translate | Masked | Contrast] = Classify()
     """How data, model, loss and algorithm are joined."""
     init_from: str | None = None
-    """Folder of a run whose parameters to start from, wherever name and shape agree; its tokenizer is taken too."""
+    """Folder of a run whose parameters and batch statistics to start from, wherever name and shape agree (those of a
+    SimCLR run's encoder stand for the same network's alone); its tokenizer is taken too."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the forward and backward pass; parameters and updates stay float32."""
     shard: Literal["data", "fsdp"] = "data"

@@ -29,9 +29,8 @@ def resident(task: Task, source: Resident | Windows) -> Evaluator:
     return lambda state: means(devices.settle(run_evaluate(task, state, source, source.sweep())))
 
 
-def streamed(task: Task, split: Split, mesh: Mesh | None) -> Evaluator:
-    """Of a split that is read from disk, batch by batch."""
-    size = batch_size(len(split), mesh)
+def streamed(task: Task, split: Split, mesh: Mesh | None, size: int) -> Evaluator:
+    """Of a split that is read from disk, batches of `size` one by one."""
 
     def sums(state: State, first: int) -> Metrics:
         positions = np.arange(first, min(first + size, len(split)))

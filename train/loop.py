@@ -58,6 +58,7 @@ class Loop:
         self.programs: dict[int, Any] = {}
         self.compile_seconds = 0.0
         self.diverged: dict[int, int] = {}  # member -> the step at which its loss was not finite
+        self.remark = ""  # on where the State came from
         self.seconds_before = 0.0  # of the run before it was resumed
         self.began = time.perf_counter()
 
@@ -79,7 +80,8 @@ class Loop:
             state = devices.settle(jax.jit(self.team.init, out_shardings=self.sharding)(self.key))
             if self.experiment.init_from:
                 path = Path(self.experiment.init_from)
-                state = self.team.join([transfer.start_from(one, path) for one in self.team.each(state)])
+                taken = [transfer.start_from(one, path) for one in self.team.each(state)]
+                state, self.remark = self.team.join([one for one, _ in taken]), taken[0][1]
         step = int(state.step.max())
         self.seconds_before = self.run.rewind(step) if resume else 0.0
         self.feed = self.parts.feed(self.mesh, reader)
@@ -178,6 +180,8 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
         loop = Loop(run, parts, checkpoints, stack.enter_context(Watch()))
         state, step = loop.begin(resume)
         stack.callback(loop.feed.close)
+        if loop.remark:
+            console.print(f"{run.name}: {loop.remark}", soft_wrap=True, highlight=False)
         bar = stack.enter_context(Bar(console, run.name, step, experiment.steps))
         validation: list[dict[str, float]] = []
         while step < experiment.steps:

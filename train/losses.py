@@ -36,6 +36,37 @@ def token_cross_entropy(logits: Array, tokens: Array, smoothing: float = 0.0) ->
     return log_total - (1 - smoothing) * own - (smoothing * logits.mean(-1) if smoothing else 0.0)
 
 
+def nt_xent(first: Array, second: Array, temperature: float, mask: Array | None = None) -> tuple[Array, Array]:
+    """Normalized temperature-scaled cross entropy (Chen et al. 2020, arXiv 2002.05709, equation 1, Algorithm 1).
+
+    first, second: (B, P), the projections of two views of the same B images -> (loss, accuracy), both (B,) float32:
+    -log of the softmax over the 2B - 1 other views of cosine / temperature, at the view of the same image; and whether
+    that view is the nearest; each the mean over an image's two views. mask (B,): images with 0 are nobody's other.
+    Others are those of the whole batch, on however many devices it lies: to the program it is one array.
+    """
+    size = len(first)
+    similarity = _cosines(jnp.concatenate([first, second]))  # (2B, 2B)
+    row = jnp.arange(2 * size)
+    partner = (row + size) % (2 * size)
+    others = row[:, None] != row[None, :]
+    if mask is not None:
+        others &= (jnp.tile(mask, 2) > 0)[None, :] | (partner[:, None] == row[None, :])
+    similarity = jnp.where(others, similarity, -jnp.inf)
+    loss = token_cross_entropy(similarity / temperature, partner)
+    own = jnp.take_along_axis(similarity, partner[:, None], axis=-1)
+    nearest = (
+        jnp.sum(similarity >= own, axis=-1) == 1
+    )  # a tie is no success: views that are all alike have learned nothing
+    return loss.reshape(2, size).mean(0), nearest.astype(jnp.float32).reshape(2, size).mean(0)
+
+
+def _cosines(z: Array) -> Array:
+    """z (N, P) -> (N, N) float32; vectors of length 0 have cosine 0, and finite gradients."""
+    z = z.astype(jnp.float32)
+    z = z * jax.lax.rsqrt(jnp.maximum(jnp.sum(jnp.square(z), axis=-1, keepdims=True), 1e-12))
+    return jnp.matmul(z, z.T, precision="highest")
+
+
 def mean_squared_error(predictions: Array, targets: Array) -> Array:
     """Mean of (predictions - targets)² over every axis but the first; both (B, ...)."""
     error = predictions.astype(jnp.float32) - targets.astype(jnp.float32)

@@ -20,6 +20,8 @@ from zoo.errors import UserError, unknown
 
 _NAMES = get_args(get_type_hints(Optim)["name"])
 _SCHEDULES = get_args(get_type_hints(Optim)["schedule"])
+DECOUPLED = ("adamw", "lamb")
+"""Rules that decay weights by themselves, beside the gradient."""
 _WHOLE = (int,)
 _REAL = (int, float)
 
@@ -27,6 +29,7 @@ _REAL = (int, float)
 _NUMBERS = {
     "lr": (_REAL, lambda v: 0 < v < math.inf, "a number above 0"),
     "momentum": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "trust": (_REAL, lambda v: 0 < v < math.inf, "a number above 0"),
     "b1": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
     "b2": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
     "weight_decay": (_REAL, lambda v: 0 <= v < math.inf, "a number from 0 up"),
@@ -132,7 +135,7 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
         parts.append(optax.clip_by_global_norm(optim.clip_norm))
     decays = isinstance(optim.weight_decay, jax.core.Tracer) or optim.weight_decay > 0  # traced where it is swept
     # Before the rule: added after it, decay would not be turned into a descent and weights would grow.
-    if decays and optim.name != "adamw":
+    if decays and optim.name not in DECOUPLED:
         parts.append(optax.add_decayed_weights(optim.weight_decay, mask=_kernels))
     else:  # its empty state, so that a replica without decay has the state of those with it
         parts.append(optax.masked(optax.identity(), _kernels))
@@ -158,6 +161,10 @@ def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
             return optax.adam(rate, optim.b1, optim.b2)
         case "adamw":
             return optax.adamw(rate, optim.b1, optim.b2, weight_decay=optim.weight_decay, mask=_kernels)
+        case "lars":  # its weight decay has been added to the gradient, which is where its paper has it
+            return optax.lars(rate, trust_coefficient=optim.trust, trust_ratio_mask=_kernels, momentum=optim.momentum)
+        case "lamb":
+            return optax.lamb(rate, optim.b1, optim.b2, weight_decay=optim.weight_decay, mask=_kernels)
         case _:
             return {"adagrad": optax.adagrad, "adadelta": optax.adadelta, "rmsprop": optax.rmsprop}[optim.name](rate)
 

@@ -159,7 +159,12 @@ def read_summary(path: Path) -> dict[str, Any] | None:
 
 
 def _tuples(model: Model) -> Model:
-    return Model(model.name, {k: tuple(v) if isinstance(v, list) else v for k, v in model.fields.items()})
+    def one(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: one(inner) for name, inner in value.items()}
+        return tuple(value) if isinstance(value, list) else value
+
+    return Model(model.name, one(model.fields))
 
 
 def _json_number(value: float | None) -> float | None:

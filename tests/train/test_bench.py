@@ -70,7 +70,8 @@ def test_a_model_is_shown_what_its_card_says(card: Card) -> None:
     with nn.intercept_methods(note):
         jax.eval_shape(lambda state: task.step(state, bench_tasks.first_batch(data), key), state)
     for name, (shape, dtype) in card.inputs.items():
-        assert (shown[name].shape, shown[name].dtype) == ((2, *(shape if length is None else (length,))), dtype)
+        views = 4 if card.family == "simclr" else 2  # two of each image
+        assert (shown[name].shape, shown[name].dtype) == ((views, *(shape if length is None else (length,))), dtype)
 
 
 def test_text_is_as_long_as_on_the_card_but_at_most_128() -> None:

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.special import log_softmax
 
-from train.losses import cross_entropy, gaussian_nll, mean_squared_error, one_hot
+from train.losses import cross_entropy, gaussian_nll, mean_squared_error, nt_xent, one_hot
 
 RNG = np.random.default_rng(0)
 
@@ -46,3 +46,67 @@ def test_one_float32_value_per_example_whatever_the_input(loss):
     out = loss(jnp.ones((6, 3), jnp.bfloat16), jnp.ones((6, 3), jnp.bfloat16))
     assert out.shape == (6,)
     assert out.dtype == jnp.float32
+
+
+def by_loops(first, second, temperature):
+    """Algorithm 1 of the paper, pair by pair in float64: (loss, accuracy) of each image."""
+    z = np.concatenate([first, second]).astype(np.float64)
+    size, losses, right = len(first), [], []
+    for i in range(2 * size):
+        j = (i + size) % (2 * size)
+        cosine = {k: z[i] @ z[k] / np.linalg.norm(z[i]) / np.linalg.norm(z[k]) for k in range(2 * size) if k != i}
+        losses.append(-np.log(np.exp(cosine[j] / temperature) / sum(np.exp(c / temperature) for c in cosine.values())))
+        right.append(j == max(cosine, key=cosine.get))
+    return np.mean([losses[:size], losses[size:]], axis=0), np.mean([right[:size], right[size:]], axis=0)
+
+
+FIRST = RNG.normal(size=(6, 4)).astype(np.float32)
+SECOND = FIRST + 0.9 * RNG.normal(size=(6, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.5, 3.0])
+def test_nt_xent_is_the_paper_s_algorithm(temperature):
+    loss, accuracy = nt_xent(FIRST, SECOND, temperature)
+    expected, right = by_loops(FIRST, SECOND, temperature)
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    np.testing.assert_array_equal(accuracy, right)
+    assert 0 < right.mean() < 1
+
+
+def test_views_swapped_have_the_same_nt_xent():
+    for one, other in zip(nt_xent(FIRST, SECOND, 0.2), nt_xent(SECOND, FIRST, 0.2), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+    assert np.ptp(nt_xent(FIRST, SECOND, 0.2)[0]) > 0.1  # not because all are equal
+
+
+def test_nt_xent_does_not_see_the_length_of_a_projection():
+    stretched = SECOND * np.array([[1e-3], [1], [5], [100], [2], [1e4]], np.float32)
+    np.testing.assert_allclose(nt_xent(FIRST, stretched, 0.2)[0], nt_xent(FIRST, SECOND, 0.2)[0], rtol=1e-5)
+
+
+def test_nt_xent_of_views_that_say_nothing_is_the_log_of_their_number():
+    loss, accuracy = nt_xent(jnp.ones((6, 4)), jnp.ones((6, 4)), 0.1)
+    np.testing.assert_allclose(loss, np.log(11), rtol=1e-6)
+    np.testing.assert_array_equal(accuracy, 0)
+
+
+def test_nt_xent_descends_through_both_views_and_is_finite_at_zero():
+    gradients = jax.grad(lambda a, b: nt_xent(a, b, 0.2)[0].mean(), (0, 1))(FIRST, SECOND)
+    for gradient in gradients:
+        assert (np.abs(gradient).sum(-1) > 1e-4).all()
+    dead = jax.grad(lambda a: nt_xent(a, SECOND, 0.2)[0].mean())(FIRST * 0)
+    assert np.isfinite(dead).all()
+
+
+def test_masked_images_are_nobody_s_other():
+    padded = [np.concatenate([z, z[:2]]) for z in (FIRST, SECOND)]
+    mask = np.array([1] * 6 + [0] * 2, np.float32)
+    for kept, alone in zip(nt_xent(*padded, 0.2, mask), nt_xent(FIRST, SECOND, 0.2), strict=True):
+        assert np.isfinite(kept).all()
+        np.testing.assert_allclose(kept[:6], alone, rtol=1e-6)
+    assert np.any(nt_xent(*padded, 0.2)[0][:6] != nt_xent(FIRST, SECOND, 0.2)[0])
+
+
+def test_nt_xent_is_float32_whatever_the_input():
+    loss, accuracy = nt_xent(FIRST.astype(jnp.bfloat16), SECOND.astype(jnp.bfloat16), 0.2)
+    assert (loss.shape, loss.dtype, accuracy.dtype) == ((6,), jnp.float32, jnp.float32)

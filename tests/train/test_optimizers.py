@@ -107,7 +107,49 @@ def test_rule_is_its_formula(name, decay):
     np.testing.assert_allclose(path["dense"]["kernel"], expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*RULES, "adamw"])
+def norm(a):
+    return math.sqrt(float((np.asarray(a, np.float64) ** 2).sum()))
+
+
+def test_lars_is_its_formula():
+    """You et al. 2017, Algorithm 1, with the settings of SimCLR: biases and scales neither adapted nor decayed."""
+    trust, decay = 0.02, 0.3
+    kernel, bias = (PARAMS["dense"][name].astype(np.float64) for name in ("kernel", "bias"))
+    m, n, kernels, biases = 0, 0, [], []
+    for grads in GRADS:
+        g = grads["dense"]["kernel"] + decay * kernel
+        m = 0.9 * m + LR * trust * norm(kernel) / norm(g) * g
+        n = 0.9 * n + LR * grads["dense"]["bias"]
+        kernel, bias = kernel - m, bias - n
+        kernels.append(kernel)
+        biases.append(bias)
+    path, _ = train(Optim("lars", lr=LR, trust=trust, weight_decay=decay), GRADS)
+    np.testing.assert_allclose(path["dense"]["kernel"], kernels, rtol=1e-5)
+    np.testing.assert_allclose(path["dense"]["bias"], biases, rtol=1e-5)
+
+
+def test_lars_takes_the_paper_s_trust_and_does_not_see_the_size_of_gradients():
+    assert Optim("lars").trust == 0.001
+    large = jax.tree.map(lambda g: 1000 * g, GRADS[0])
+    small, same = (last(train(Optim("lars", lr=LR), [g])[0])["dense"]["kernel"] for g in (GRADS[0], large))
+    np.testing.assert_allclose(small, same, rtol=1e-6)
+    np.testing.assert_allclose(
+        norm(small - PARAMS["dense"]["kernel"]), LR * 1e-3 * norm(PARAMS["dense"]["kernel"]), 1e-3
+    )
+
+
+def test_lamb_is_its_formula():
+    """You et al. 2019, Algorithm 2."""
+    kernel, s, expected = PARAMS["dense"]["kernel"].astype(np.float64), {}, []
+    for t, grads in enumerate(GRADS, start=1):
+        update = adam(grads["dense"]["kernel"].astype(np.float64), s, t) + 0.3 * kernel
+        kernel = kernel - LR * norm(kernel) / norm(update) * update
+        expected.append(kernel)
+    path, _ = train(Optim("lamb", lr=LR, weight_decay=0.3), GRADS)
+    np.testing.assert_allclose(path["dense"]["kernel"], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*RULES, "adamw", "lars", "lamb"])
 def test_decay_shrinks_kernels_and_nothing_else(name):
     end = last(train(Optim(name, lr=1e-3, weight_decay=0.1), [ZEROS])[0])
     assert np.all(np.abs(end["dense"]["kernel"]) < np.abs(PARAMS["dense"]["kernel"]))
@@ -202,13 +244,14 @@ def test_schedule_of_one_step_is_finite(schedule):
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"name": "adm"}, "unknown optim.name 'adm': did you mean adam or adamw?"),
+        ({"name": "adm"}, "unknown optim.name 'adm': did you mean adam or adamw or lamb?"),
         ({"schedule": "cosin"}, "unknown optim.schedule 'cosin': did you mean cosine?"),
         ({"lr": -0.1}, "optim.lr must be a number above 0, not -0.1"),
         ({"lr": 0}, "optim.lr must be a number above 0, not 0"),
         ({"lr": math.nan}, "optim.lr must be a number above 0, not nan"),
         ({"lr": "0.1"}, "optim.lr must be a number above 0, not '0.1'"),
         ({"momentum": 1.0}, "optim.momentum must be from 0 to below 1, not 1.0"),
+        ({"trust": 0.0}, "optim.trust must be a number above 0, not 0.0"),
         ({"b1": -0.1}, "optim.b1 must be from 0 to below 1, not -0.1"),
         ({"b2": 1}, "optim.b2 must be from 0 to below 1, not 1"),
         ({"weight_decay": -1e-4}, "optim.weight_decay must be a number from 0 up, not -0.0001"),

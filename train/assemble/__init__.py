@@ -25,3 +25,7 @@ def assemble(experiment: Experiment, folder: Path | None = None) -> Parts:
             from train.assemble import images
 
             return images.assemble(experiment)
+        case Data(), "contrast":
+            from train.assemble import contrast
+
+            return contrast.assemble(experiment)

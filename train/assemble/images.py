@@ -1,5 +1,6 @@
-"""Image classifiers."""
+"""Image classifiers, and what every task on images shares."""
 
+from collections.abc import Callable
 from typing import Any
 
 from jax.sharding import Mesh
@@ -12,8 +13,8 @@ from train.config import Experiment
 from train.core import Task
 from train.data.device import Resident
 from train.data.feed import DeviceFeed, Feed, StreamFeed, streams
-from train.data.split import Split
-from train.evaluation import Evaluator
+from train.data.split import Dataset, Split
+from train.evaluation import BATCH, Evaluator
 from train.tasks.classify import classify
 from train.tasks.inputs import images
 from zoo.errors import UserError
@@ -42,24 +43,49 @@ def assemble(experiment: Experiment) -> Parts:
         )
 
     task = build(experiment)
+    return Parts(
+        dataset,
+        model,
+        task,
+        build,
+        *sizes(task, model, inputs.example()),
+        feeder(experiment, dataset),
+        evaluators(experiment, dataset, task),
+        best="accuracy",
+    )
 
-    def resident(split: Split, batch: int, mesh: Mesh | None) -> Resident:
-        return Resident(devices.place(split.arrays(), mesh), batch, devices.batch_sharding(mesh))
+
+def feeder(experiment: Experiment, dataset: Dataset) -> Callable[[Mesh | None, Any], Feed]:
+    """`Parts.feed` of a run on images: from the device, or from disk what is too large for it."""
 
     def feed(mesh: Mesh | None, reader: Any) -> Feed:
-        if streams(dataset.train, data):
-            return StreamFeed(dataset.train, data, experiment.seed, mesh, reader)
-        return DeviceFeed(resident(dataset.train, data.batch, mesh))
+        if streams(dataset.train, experiment.data):
+            return StreamFeed(dataset.train, experiment.data, experiment.seed, mesh, reader)
+        return DeviceFeed(resident(dataset.train, experiment.data.batch, mesh))
+
+    return feed
+
+
+def evaluators(
+    experiment: Experiment, dataset: Dataset, task: Task, most: int = BATCH
+) -> Callable[[str, Mesh | None], Evaluator | None]:
+    """`Parts.evaluator` of a run on images: `task.evaluate` over a split, `most` examples at once at most."""
 
     def evaluator(name: str, mesh: Mesh | None) -> Evaluator | None:
         split = getattr(dataset, name)
         if not len(split):
             return None
-        if streams(split, data):
-            return evaluation.streamed(task, split, mesh)
-        return evaluation.resident(task, resident(split, evaluation.batch_size(len(split), mesh), mesh))
+        size = evaluation.batch_size(len(split), mesh, most)
+        if streams(split, experiment.data):
+            return evaluation.streamed(task, split, mesh, size)
+        return evaluation.resident(task, resident(split, size, mesh))
 
-    return Parts(dataset, model, task, build, *sizes(task, model, inputs.example()), feed, evaluator, best="accuracy")
+    return evaluator
+
+
+def resident(split: Split, batch: int, mesh: Mesh | None) -> Resident:
+    """A split on the device."""
+    return Resident(devices.place(split.arrays(), mesh), batch, devices.batch_sharding(mesh))
 
 
 def _classifies(card: zoo.Card) -> bool:

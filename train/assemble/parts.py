@@ -59,6 +59,7 @@ LEARNS_FROM: dict[str, tuple[type, ...]] = {
     "language": (Text,),
     "translate": (Text,),
     "masked": (Text,),
+    "contrast": (Data,),
 }
 """The kinds of data that each task can be posed on."""
 KINDS = {Data: "a set of images", Text: "text"}
@@ -101,6 +102,9 @@ def check(experiment: Experiment) -> None:
             raise UserError(f"{field} must not be negative, not {value}")
         if value >= 2**32:
             raise UserError(f"{field} must be below 2^32, not {value}")
+    for field, value in _present(experiment, ("task.temperature",)):
+        if not 0 < value < float("inf"):
+            raise UserError(f"{field} must be a number above 0, not {value}")
     optimizers.validate(experiment.optim, experiment.steps)
     zoo.create(experiment.model.name, **experiment.model.fields)
 

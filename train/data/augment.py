@@ -2,7 +2,7 @@
 
 Images are float (B, H, W, C) in 0..1, before normalization, so that the fill of 0 is black. Labels are
 probabilities (B, classes). Two operations change the size, `crop` and `resized_crop`; where those are used,
-evaluation sees the centre of the image in the same size.
+evaluation sees the centre of the image in the same size. Those of colours are in `train.data.color`.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,11 +13,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from train.config import AUGMENTATIONS
+from train.data import color
 from zoo.errors import UserError, unknown
 
 
 class Operation(NamedTuple):
-    """One augmentation by its name in AUGMENTATIONS; strength in pixels or as alpha, 0 for flip, which has none."""
+    """One augmentation by its name in AUGMENTATIONS; strength in pixels, as alpha or as a share, 0 for flip, which has
+    none."""
 
     name: str
     strength: float
@@ -25,13 +27,20 @@ class Operation(NamedTuple):
 
 CROPS = ("crop", "resized_crop")
 """Operations after which images are squares of side `strength`."""
+COLORS = ("color", "grey")
+"""Operations that need red, green and blue."""
+MIXES = ("mixup", "cutmix")
+"""Operations that mix an image with another, and their labels."""
+SHARES = ("grey", "blur")
+"""Operations whose strength is the share of images they change."""
 
 
 def parse(names: tuple[str, ...], image_shape: tuple[int, int, int] | None = None) -> tuple[Operation, ...]:
     """("shift_2", "flip") -> operations for `augment`, in that order.
 
     image_shape: (H, W, C), to refuse pixels that exceed the image; None skips that when data is not read yet.
-    Raises UserError for an unknown name, a strength that is missing, malformed or not positive.
+    Raises UserError for an unknown name, a strength that is missing, malformed or not positive, colours of an image
+    that has none.
     """
     operations = []
     for name in names:
@@ -48,15 +57,19 @@ def _parse_one(text: str, image_shape: tuple[int, int, int] | None) -> Operation
         if strength:
             raise UserError(f"data.augment {text!r}: flip takes no strength, write 'flip'")
         return Operation(name, 0)
-    number, kind = (
-        (float, "an alpha above 0") if name in ("mixup", "cutmix") else (int, "a whole number of pixels above 0")
-    )
+    number, kind = int, "a whole number of pixels above 0"
+    if name in (*MIXES, "color", *SHARES):
+        number, kind = float, "an alpha above 0" if name in MIXES else "a strength above 0"
+    if name in SHARES:
+        kind = "a share above 0 and at most 1"
     try:
         value = number(strength)
     except ValueError:
         value = 0
-    if not 0 < value < float("inf"):
+    if not 0 < value < float("inf") or (name in SHARES and value > 1):
         raise UserError(f"data.augment {text!r}: {name} needs {kind}, such as '{name}_1'")
+    if name in COLORS and image_shape and image_shape[2] != 3:
+        raise UserError(f"data.augment {text!r}: {name} needs images of 3 channels, and these have {image_shape[2]}")
     if number is int and image_shape:
         side, whole = min(image_shape[:2]), name in CROPS
         if value > side or (value == side and not whole):
@@ -205,4 +218,7 @@ _FUNCTIONS: dict[str, Callable[[Array, Array, Array, float], tuple[Array, Array]
     "cutout": _cutout,
     "mixup": _mixup,
     "cutmix": _cutmix,
+    "color": color.color,
+    "grey": color.grey,
+    "blur": color.blur,
 }

@@ -35,11 +35,14 @@ def load(data: Data) -> Dataset:
 
     Test: the set's labelled `test` split, else its `validation`, else a stratified 20 % of train (the same for
     every config). Validation: the set's own, where that is not the test split already; else `data.validation` of
-    train, stratified, drawn by `data.split_seed`; none where that share is 0. Cuts of a set too large for memory
-    are random, not stratified. Raises UserError with one line for everything that a user can get wrong.
+    train, stratified, drawn by `data.split_seed`; none where that share is 0. Of the rest the share `data.labels` is
+    the training split, drawn in the same way. Cuts of a set too large for memory are random, not stratified.
+    Raises UserError with one line for everything that a user can get wrong.
     """
     if not 0 <= data.validation < 1:
         raise UserError(f"data.validation={data.validation}: must be at least 0 and less than 1")
+    if not 0 < data.labels <= 1:
+        raise UserError(f"data.labels={data.labels}: must be above 0 and at most 1")
     if data.split_seed < 0:
         raise UserError(f"data.split_seed={data.split_seed}: must not be negative")
     if data.image_size is not None and data.image_size < 1:
@@ -50,6 +53,7 @@ def load(data: Data) -> Dataset:
         if not len(part):
             raise UserError(f"{found.name}: no examples are left for {split}; data.validation={data.validation}")
     mean, std = _statistics(found, train, data)
+    train = _labelled(found, train, data)
     shape = train.store.shape
     return Dataset(found.name, found.version, shape, found.class_names, train, validation, test, mean, std)
 
@@ -107,6 +111,22 @@ def _roles(found: Found, data: Data) -> tuple[Split, Split, Split]:
         stores["validation"] = stores["train"]
         every["train"], every["validation"] = cut(stores["train"], every["train"], data.validation, data.split_seed)
     return tuple(Split(stores[name], every[name]) for name in ("train", "validation", "test"))
+
+
+def _labelled(found: Found, train: Split, data: Data) -> Split:
+    """The share `data.labels` of the training split, at least one example of each class where the labels are known."""
+    if data.labels == 1:
+        return train
+    _, taken = cut(train.store, train.indices, data.labels, data.split_seed)
+    kept = Split(train.store, taken)
+    if train.in_memory:
+        counts = np.bincount(train.store.y[taken], minlength=len(found.class_names))
+        before = np.bincount(train.store.y[train.indices], minlength=len(found.class_names))
+        lost = np.flatnonzero((counts == 0) & (before > 0))
+        if len(lost):
+            name, few = found.class_names[lost[0]], f"{before[lost[0]]} training examples"
+            raise UserError(f"{found.name}: data.labels={data.labels} leaves nothing of class {name!r} with its {few}")
+    return kept
 
 
 def _in_memory(found: Found, split: str, store: Store) -> Arrays:

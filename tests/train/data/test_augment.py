@@ -17,7 +17,8 @@ SHAPE = (HEIGHT, WIDTH, CHANNELS)
 X = jax.random.uniform(jax.random.key(0), (BATCH, *SHAPE), minval=0.1)
 LABELS = jax.nn.one_hot(jnp.arange(BATCH) % CLASSES, CLASSES)
 KEY = jax.random.key(7)
-ALL = ("shift_2", "pad_crop_2", "flip", "cutout_4", "mixup_0.5", "cutmix_1", "resized_crop_9", "crop_8")
+COLORS = ("color_1", "grey_0.5", "blur_0.5")  # more of these in test_color.py
+ALL = ("shift_2", "pad_crop_2", "flip", "cutout_4", "mixup_0.5", "cutmix_1", "resized_crop_9", "crop_8", *COLORS)
 apply = jax.jit(augment, static_argnums=0)
 
 
@@ -196,6 +197,9 @@ def test_vmap_over_keys_is_each_key_alone():
         ("cutmix_nan", "data.augment 'cutmix_nan': cutmix needs an alpha above 0, such as 'cutmix_1'"),
         ("cutout_10", "data.augment 'cutout_10': must be smaller than the image, 12×10"),
         ("crop_11", "data.augment 'crop_11': must be at most the image, 12×10"),
+        ("color", "data.augment 'color': color needs a strength above 0, such as 'color_1'"),
+        ("grey_1.5", "data.augment 'grey_1.5': grey needs a share above 0 and at most 1, such as 'grey_1'"),
+        ("blur_0", "data.augment 'blur_0': blur needs a share above 0 and at most 1, such as 'blur_1'"),
         ("resized_crop", "data.augment 'resized_crop': resized_crop needs a whole number of pixels above 0, such as "),
     ],
 )
@@ -209,6 +213,15 @@ def test_what_follows_a_crop_is_checked_against_its_size():
     assert output_shape(parse(("resized_crop_10", "crop_8"), SHAPE), SHAPE) == (8, 8, CHANNELS)
     with pytest.raises(UserError, match="'resized_crop_9': must be at most the image, 8×8"):
         parse(("crop_8", "resized_crop_9"), SHAPE)
+
+
+@pytest.mark.parametrize("name", ["color_0.5", "grey_0.2"])
+def test_colours_of_an_image_that_has_none_are_one_line(name):
+    kind = name.partition("_")[0]
+    line = f"data.augment '{name}': {kind} needs images of 3 channels, and these have 1"
+    with pytest.raises(UserError, match=line):
+        parse((name,), (28, 28, 1))
+    parse(("blur_0.5",), (28, 28, 1))  # which needs none
 
 
 def test_size_is_not_checked_before_the_image_is_known():

@@ -1,0 +1,22 @@
+"""SimCLR (Chen et al. 2020) on CIFAR-10 with a small encoder on a laptop.
+
+Recipe: appendix B.9: crops, flips, colours of strength 0.5, no blur, temperature 0.5. Departs: the encoder is a ResNet
+        of three blocks at half the resolution, batches are of 256, Adam stands for LARS, 6 epochs for 1,000.
+Run:     zoo train cifar10_simclr
+Expect:  not yet run
+"""
+
+from train.config import Contrast, Data, Experiment, Model, Optim
+
+CONFIG = Experiment(
+    model=Model(
+        "simclr_resnet20",
+        {"fields": {"depths": (1, 1, 1), "widths": (16, 32, 64), "stem_stride": 2}, "widths": (64, 64)},
+    ),
+    data=Data("cifar10", batch=256, augment=("resized_crop_32", "flip", "color_0.5", "grey_0.2")),
+    optim=Optim("adam", lr=2e-3, weight_decay=1e-6, schedule="cosine", warmup_steps=100),
+    task=Contrast(temperature=0.5),
+    steps=1_050,
+    eval_every_steps=175,
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}, "optim": {"warmup_steps": 1}},
+)

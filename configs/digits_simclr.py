@@ -1,0 +1,21 @@
+"""SimCLR (Chen et al. 2020) on digits: features without a single label, in a minute or two.
+
+Recipe: shifts for crops, as an image has 8 pixels on a side, and dark squares on them; no flips, which change digits.
+Run:     zoo train digits_simclr, then zoo probe runs/digits_simclr
+Expect:  not yet run
+"""
+
+from train.config import Contrast, Data, Experiment, Model, Optim
+
+CONFIG = Experiment(
+    model=Model(
+        "simclr_resnet20",
+        {"fields": {"depths": (1, 1, 1), "widths": (16, 32, 64)}, "widths": (64, 64)},
+    ),
+    data=Data("digits", batch=128, augment=("shift_1", "cutout_3", "blur_0.5")),
+    optim=Optim("adam", lr=2e-3, schedule="cosine", warmup_steps=50),
+    task=Contrast(temperature=0.5),
+    steps=800,
+    eval_every_steps=100,
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}, "optim": {"warmup_steps": 1}},
+)

@@ -1,0 +1,63 @@
+"""Contrastive learning (SimCLR): which two views are of one image? Images without labels, one descent on NT-Xent."""
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from jax import Array
+
+from train import losses
+from train.core import Metrics, State, Task
+from train.tasks.inputs import Inputs
+from train.tasks.network import Network
+
+
+def contrast(
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    inputs: Inputs,
+    *,
+    temperature: float,
+    precision: str = "float32",
+) -> Task:
+    """A Task over the batches that `inputs` takes, with "mask": (B,) when evaluating; labels are not looked at.
+
+    The views of an image are two draws of the augmentations that `inputs` trains with. When evaluating, the draw
+    depends on the batch alone. Batch statistics are those of all 2B views together.
+    """
+    net = Network(model, tx, precision)
+
+    def init(key: Array) -> State:
+        return net.init(key, inputs.example())
+
+    def compare(projections: Array, mask: Array | None = None) -> tuple[Array, Array]:
+        pairs = projections.reshape(-1, 2, projections.shape[-1])
+        return losses.nt_xent(pairs[:, 0], pairs[:, 1], temperature, mask)
+
+    def step(state: State, batch: dict[str, Array], key: Array) -> tuple[State, Metrics]:
+        view_key, dropout_key = jax.random.split(key)
+
+        def loss_fn(projections: Array) -> tuple[Array, Metrics]:
+            loss, accuracy = compare(projections)
+            return loss.mean(), {"contrastive_accuracy": accuracy.mean()}
+
+        return net.descend(state, views(inputs, view_key, batch), dropout_key, loss_fn)
+
+    def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
+        key = jax.random.fold_in(jax.random.key(0), batch["x"].sum(dtype=jnp.uint32))
+        loss, accuracy = compare(net.evaluate(state, views(inputs, key, batch)), batch["mask"])
+        sums = {"loss": loss, "contrastive_accuracy": accuracy, "count": jnp.ones_like(loss)}
+        return {name: jnp.sum(value * batch["mask"]) for name, value in sums.items()}
+
+    return Task(init, step, evaluate)
+
+
+def views(inputs: Inputs, key: Array, batch: dict[str, Array]) -> dict[str, Array]:
+    """What the network is shown: {"x": (2B, H, W, C)}, the views of an image one after the other.
+
+    So the views of one image are on one device, wherever the batch is cut.
+    """
+    unlabelled = jnp.zeros((len(batch["x"]), 1))
+    pair = [inputs.train(key, batch, unlabelled)[0]["x"] for key in jax.random.split(key)]
+    x = jnp.stack(pair, axis=1)
+    return {"x": x.reshape(-1, *x.shape[2:])}
