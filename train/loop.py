@@ -77,7 +77,7 @@ class Loop:
         self.seconds_before = self.run.rewind(step) if resume else 0.0
         self.feed = self.parts.feed(self.mesh, reader)
         self.validate = self.parts.evaluator("validation", self.mesh)
-        flops = 3 * self.parts.flops * self.experiment.data.batch  # backward costs about two forward passes
+        flops = int(self.parts.passes * self.parts.flops * self.experiment.data.batch)
         longest = self.parts.longest_chunk or LONGEST_CHUNK
         self.chunk = chunk_steps(flops, self.experiment.eval_every_steps, min(self.feed.most or longest, longest))
         return state, step
@@ -171,7 +171,7 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
                 parts.watch(state, run.samples, step)
             received = devices.largest(loop.watch.received or 0)
             if at_evaluation or received:
-                loop.save(state, step, parts.score(validation) if validation else -means["loss"])
+                loop.save(state, step, parts.score(validation) if validation else -means.get("loss", -step))
             if received and step < experiment.steps:
                 checkpoints.wait()
                 how = f"zoo train --resume {run.path}"

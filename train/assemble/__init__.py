@@ -25,3 +25,7 @@ def assemble(experiment: Experiment, folder: Path | None = None) -> Parts:
             from train.assemble import images
 
             return images.assemble(experiment)
+        case Data(), "adversarial":
+            from train.assemble import adversarial
+
+            return adversarial.assemble(experiment)
