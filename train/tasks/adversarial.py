@@ -206,5 +206,3 @@ def _cut(batch: Batch, pieces: int) -> Batch:
         return jnp.moveaxis(leaf.reshape(-1, pieces, *leaf.shape[1:]), 1, 0)
 
     return jax.tree.map(one, dict(batch))
-
-
