@@ -9,7 +9,6 @@ Departs: see the cards.
 import dataclasses
 from typing import ClassVar, Literal
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array

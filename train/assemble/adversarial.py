@@ -1,6 +1,7 @@
 """Adversarial pairs on images: two optimizers, figures that compare made images with real ones, pictures."""
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -40,12 +41,9 @@ def assemble(experiment: Experiment) -> Parts:
     """The parts of a run in which a pair learns to make images."""
     demand_able(experiment.model.name, is_pair, "make images from noise")
     task, data = experiment.task, experiment.data
-    operations = parse(data.augment)
-    if unfit := [name for name in data.augment if name.startswith(UNFIT)]:
-        raise UserError(f"data.augment {unfit[0]!r} makes images that are none: the pair would learn to make such")
-    if data.image_size and not any(name.startswith(("crop", "resized_crop")) for name in data.augment):
-        _demand_size(experiment, data.image_size, data.image_size, "data.image_size is")
+    _check(experiment)
     dataset = train.data.load(data)
+    operations = parse(data.augment, dataset.shape)
     height, width, channels = output_shape(operations, dataset.shape)
     _demand_size(experiment, height, width, f"{data.name} has")
     if task.critic_steps * data.batch > len(dataset.train):
@@ -56,7 +54,7 @@ def assemble(experiment: Experiment) -> Parts:
     inputs = images(dataset.shape, data.augment, -low / (high - low), 1 / (high - low))
     made = adversarial(
         model,
-        *_optimizers(experiment),
+        *make_optimizers(experiment),
         inputs,
         loss=task.loss,
         critic_steps=task.critic_steps,
@@ -67,7 +65,7 @@ def assemble(experiment: Experiment) -> Parts:
         dataset,
         model,
         made,
-        *_sizes(experiment, made, model, dataset),
+        *_sizes(made, model),
         feed=lambda mesh, reader: _feed(experiment, dataset, mesh, reader),
         evaluator=lambda split, mesh: _evaluator(experiment, dataset, made, model, split, mesh),
         best="-pixel_frechet",
@@ -79,7 +77,7 @@ def assemble(experiment: Experiment) -> Parts:
             "mixes images: choose model.norm=layer"
         )
     pictures = Pictures(model, seed=experiment.seed, split=dataset.train, operations=operations)
-    passes = _passes(experiment, parts)
+    passes = _passes(task.critic_steps, parts)
     return dataclasses.replace(parts, passes=passes, watch=pictures.watch, show=pictures.show)
 
 
@@ -107,51 +105,64 @@ def _given(experiment: Experiment, shape: tuple[int, int, int], classes: int) ->
     return {name: value for name, value in given.items() if name in names}
 
 
-def _optimizers(experiment: Experiment) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
+def make_optimizers(experiment: Experiment) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
     """(of the generator, of the discriminator): `optim` for both; only the generator's weights are averaged."""
     optim, task, steps = experiment.optim, experiment.task, experiment.steps
     turns = task.critic_steps
-    if turns > 1 and optim.accumulate > 1:
+    gen = dataclasses.replace(optim, lr=task.gen_lr or optim.lr, **_own(optim, "gen"))
+    # The discriminator's schedule counts its own updates.
+    slower = {"warmup_steps": turns * optim.warmup_steps, "decay_at": tuple(turns * at for at in optim.decay_at)}
+    disc = dataclasses.replace(optim, ema=0.0, **_own(optim, "disc"), **slower)
+    return optimizers.make_optimizer(gen, steps), optimizers.make_optimizer(disc, turns * steps)
+
+
+def _own(optim: Optim, name: str) -> dict[str, tuple[str, ...]]:
+    """The patterns of `freeze` and `rates` that begin with the network's name, without it."""
+    prefix = f"{name}/"
+    return {
+        part: tuple(pattern.removeprefix(prefix) for pattern in getattr(optim, part) if pattern.startswith(prefix))
+        for part in ("freeze", "rates")
+    }
+
+
+def _check(experiment: Experiment) -> None:
+    """UserError for what can be seen to be wrong before data are read."""
+    task, data, optim = experiment.task, experiment.data, experiment.optim
+    if not 0 < task.penalty < math.inf:
+        raise UserError(f"task.penalty must be a number above 0, not {task.penalty}")
+    if task.gen_lr is not None:
+        if not 0 < task.gen_lr < math.inf:
+            raise UserError(f"task.gen_lr must be a number above 0, or None for optim.lr, not {task.gen_lr}")
+        if optim.final_lr > task.gen_lr:
+            raise UserError(f"optim.final_lr must be at most task.gen_lr {task.gen_lr}, not {optim.final_lr}")
+    if task.critic_steps > 1 and optim.accumulate > 1:
         raise UserError("optim.accumulate needs task.critic_steps 1: each counts updates of the discriminator")
     for pattern in (*optim.freeze, *optim.rates):
         if not pattern.startswith(tuple(f"{name}/" for name in NETWORKS)):
             raise UserError(f"optim.freeze and optim.rates begin with gen/ or disc/ for a pair, not {pattern!r}")
-
-    def own(name: str) -> dict[str, Any]:
-        keep = {part: tuple(p for p in getattr(optim, part) if p.startswith(f"{name}/")) for part in PATTERNS}
-        return {part: tuple(p.removeprefix(f"{name}/") for p in patterns) for part, patterns in keep.items()}
-
-    gen = dataclasses.replace(optim, lr=task.gen_lr or optim.lr, **own("gen"))
-    # The discriminator's schedule counts its own updates.
-    slower = {"warmup_steps": turns * optim.warmup_steps, "decay_at": tuple(turns * at for at in optim.decay_at)}
-    disc = dataclasses.replace(optim, ema=0.0, **own("disc"), **slower)
-    optimizers.validate(gen, steps)
-    return optimizers.make_optimizer(gen, steps), optimizers.make_optimizer(disc, turns * steps)
+    if unfit := [name for name in data.augment if name.startswith(UNFIT)]:
+        raise UserError(f"data.augment {unfit[0]!r} makes images that are none: the pair would learn to make such")
+    parse(data.augment)
+    if data.image_size and not any(name.startswith(("crop", "resized_crop")) for name in data.augment):
+        _demand_size(experiment, data.image_size, data.image_size, "data.image_size is")
 
 
-PATTERNS = ("freeze", "rates")
-
-
-def _sizes(experiment: Experiment, task: Task, model: Any, dataset: Dataset) -> tuple[State, int, int]:
-    """(abstract State, trained numbers of the pair, FLOPs of one image made and judged)."""
-    del experiment, dataset
+def _sizes(task: Task, model: Any) -> tuple[State, int, int]:
+    """(abstract State, trained numbers of the pair, FLOPs of one image made and judged); allocates nothing."""
     abstract = jax.eval_shape(task.init, jax.random.key(0))
-    params = sum(leaf.size for leaf in jax.tree.leaves(abstract.params))
 
     def forward(key: jax.Array) -> Any:
         labels = jnp.zeros((1,), jnp.int32) if model.cfg.classes else None
         return model.init_with_output(key, model.prior(key, 1), labels, train=False)[0]
 
+    params = sum(leaf.size for leaf in jax.tree.leaves(abstract.params))
     return abstract, params, count_flops(forward, jax.random.key(0))
 
 
-def _passes(experiment: Experiment, parts: Parts) -> float:
+def _passes(critic_steps: int, parts: Parts) -> float:
     """Work of a step for each image of a batch, in forward passes of the pair."""
-    count = experiment.task.critic_steps * 1
-    batch = {
-        "x": jax.ShapeDtypeStruct((count, *parts.dataset.shape), jnp.uint8),
-        "y": jax.ShapeDtypeStruct((count,), jnp.int32),
-    }
+    examples = {"x": (parts.dataset.shape, jnp.uint8), "y": ((), jnp.int32)}
+    batch = {name: jax.ShapeDtypeStruct((critic_steps, *shape), dtype) for name, (shape, dtype) in examples.items()}
     return count_flops(parts.task.step, parts.abstract, batch, jax.random.key(0)) / parts.flops
 
 
@@ -171,28 +182,28 @@ def _evaluator(
     experiment: Experiment, dataset: Dataset, task: Task, model: Any, name: str, mesh: Mesh | None
 ) -> Evaluator | None:
     """Losses and accuracies over a split, and the distance of made images from it in pixels."""
-    split, operations = getattr(dataset, name), parse(experiment.data.augment)
+    split = getattr(dataset, name)
     if not len(split):
         return None
     if streams(split, experiment.data):
         measure = evaluation.streamed(task, split, mesh)
     else:
         measure = evaluation.resident(task, _resident(split, evaluation.batch_size(len(split), mesh), mesh))
+    operations = parse(experiment.data.augment)
 
-    def seen(split: Split, count: int) -> np.ndarray:
-        return for_evaluation(operations, some(split, count)["x"]).astype(np.float32) / 255
+    def seen(images: np.ndarray) -> np.ndarray:
+        return for_evaluation(operations, images).astype(np.float32) / 255
 
-    pixels = frechet.Pixels(seen(dataset.train, frechet.SAMPLE))
-    batch = some(split, COMPARED)
-    labels = batch["y"] if model.cfg.classes else None
-    real = frechet.fitted(pixels(for_evaluation(operations, batch["x"]).astype(np.float32) / 255))
-    if labels is not None:
-        labels = np.resize(labels, COMPARED)
+    pixels = frechet.Pixels(seen(some(dataset.train, frechet.SAMPLE)["x"]))
+    compared = some(split, COMPARED)
+    real = frechet.fitted(pixels(seen(compared["x"])))
+    labels = np.resize(compared["y"], COMPARED) if model.cfg.classes else None
 
     def evaluate(state: State) -> dict[str, float]:
         means = measure(state)
         count = means.pop("count")
-        made = samples.make(model, samples.variables(state), samples.latents(model, experiment.seed, COMPARED), labels)
+        z = samples.latents(model, experiment.seed, COMPARED)
+        made = samples.make(model, samples.variables(state), z, labels)
         means["pixel_frechet"] = frechet.frechet_distance(real, frechet.fitted(pixels(made)))
         return means | {"count": count}
 

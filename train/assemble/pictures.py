@@ -46,8 +46,7 @@ class Pictures:
         grids.write(grids.grid(self._walks(generator), 10), folder / "interpolation.png")
         grids.write(self._nearest(fresh[:SIDE]), folder / "nearest.png")
         if history := self._history(folder):
-            rows = np.concatenate(history)
-            grids.write(grids.grid(rows, SIDE), folder / "growth.png")
+            grids.write(grids.grid(np.concatenate(history), SIDE), folder / "growth.png")
 
     def _walks(self, generator: Any) -> np.ndarray:
         """Ten images on each of 8 ways between latents, one way a row; each way keeps its label."""
@@ -58,11 +57,11 @@ class Pictures:
         return samples.bytes_of(samples.make(self.model, generator, jnp.concatenate(way), told))
 
     def _history(self, folder: Path) -> list[np.ndarray]:
-        """The first 8 watched images at up to 12 steps, from the pictures that are in `folder`, also before a resume."""
+        """The first 8 watched images at up to 12 steps, from the pictures in `folder`, which a resumed run still has."""
         files = sorted(folder.glob("step_*.png"))
-        chosen = [files[i] for i in sorted(set(np.linspace(0, len(files) - 1, MOMENTS).astype(int)))] if files else []
+        chosen = sorted(set(np.linspace(0, len(files) - 1, MOMENTS).astype(int))) if files else []
         rows = []
-        for file in chosen:
+        for file in (files[i] for i in chosen):
             try:
                 rows.append(grids.tiles(grids.read(file), self.model.cfg.shape, WATCHED, SIDE)[:SIDE])
             except (OSError, ValueError):  # a picture that somebody changed

@@ -16,7 +16,6 @@ from rich.table import Table
 
 import train.run
 from train import devices, samples
-from train.arguments import parse
 from train.assemble import Parts
 from train.commands import named, restore
 from train.core import State
