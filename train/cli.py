@@ -18,9 +18,10 @@ zoo: the executable history of deep learning
   zoo eval RUN              measure a trained run on validation and test
   zoo extract RUN NUMBER    take one replica out of a run of several (zoo train CONFIG --seeds 8)
   zoo probe RUN             what the features of a trained network are worth: linear classifier, nearest neighbours
-  zoo sample RUN            continue a text with a trained language model
+  zoo sample RUN            continue a text with a trained language model, or make images with a trained generator
   zoo translate RUN TEXT    translate with a trained encoder-decoder
   zoo fill RUN TEXT         guess what stands at each [MASK] of a text
+  zoo judge RUN             measure the images that a trained generator makes
   zoo timeline              train the line of image classifiers on digits and write the page
   zoo bench [MODEL ...]     milliseconds a step, compile time, memory
   zoo data                  which data sets are there and how to get others
@@ -113,9 +114,9 @@ def _probe(args: Sequence[str]) -> None:
 
 
 def _sample(args: Sequence[str]) -> None:
-    from train import text_commands
+    from train import sampling
 
-    text_commands.sample_command(args)
+    sampling.sample_command(args)
 
 
 def _translate(args: Sequence[str]) -> None:
@@ -128,6 +129,12 @@ def _fill(args: Sequence[str]) -> None:
     from train import text_commands
 
     text_commands.fill_command(args)
+
+
+def _judge(args: Sequence[str]) -> None:
+    from train.judge import command
+
+    command.judge_command(args)
 
 
 def _timeline(args: Sequence[str]) -> None:
@@ -153,6 +160,7 @@ COMMANDS = {
     "sample": _sample,
     "translate": _translate,
     "fill": _fill,
+    "judge": _judge,
     "timeline": _timeline,
     "bench": _bench,
     "data": _data,

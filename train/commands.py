@@ -77,7 +77,7 @@ def train_command(args: Sequence[str]) -> None:
 
 def _resume(args: Sequence[str]) -> None:
     """`zoo train --resume RUN`: the run keeps its config, so the only options are the processes that train it."""
-    path, options = _named(args, "RUN", Processes, "zoo train --resume")
+    path, options = named(args, "RUN", Processes, "zoo train --resume")
     run = train.run.load(path)
     if train.run.read_summary(run.path):
         raise UserError(f"{run.path} is finished: nothing to resume (zoo eval measures it)")
@@ -120,7 +120,7 @@ class EvalOptions:
 
 def eval_command(args: Sequence[str]) -> None:
     """`zoo eval RUN`."""
-    path, options = _named(args, "RUN", EvalOptions, "zoo eval")
+    path, options = named(args, "RUN", EvalOptions, "zoo eval")
     devices.prepare_backend()
     run = train.run.load(path)
     parts, team, state = restore_team(run, options.checkpoint)
@@ -174,7 +174,7 @@ def timeline_command(args: Sequence[str]) -> None:
     for model in LINE:
         name = f"digits_{model}"
         experiment = configs.load(name)
-        run = None if options.fresh else _finished(options.workdir / name, experiment)
+        run = None if options.fresh else finished(options.workdir / name, experiment)
         if run is None:
             parts = assemble(experiment)
             run = train.run.create(name, experiment, options.workdir)
@@ -185,7 +185,7 @@ def timeline_command(args: Sequence[str]) -> None:
     console.print(f"page: {write_page(rows, options.workdir / 'timeline')}", soft_wrap=True)
 
 
-def _finished(folder: Path, experiment: Experiment) -> Run | None:
+def finished(folder: Path, experiment: Experiment) -> Run | None:
     """The newest finished run in `folder` of just this experiment with just these library versions."""
     versions = {"jax": jax.__version__, "flax": flax.__version__}
     for path in sorted((config.parent for config in folder.glob("*/config.json")), reverse=True):
@@ -195,7 +195,7 @@ def _finished(folder: Path, experiment: Experiment) -> Run | None:
     return None
 
 
-def _named(args: Sequence[str], what: str, options: type, prog: str) -> tuple[str, object]:
+def named(args: Sequence[str], what: str, options: type, prog: str) -> tuple[str, object]:
     """The one positional argument and the options of a command."""
     if not args or args[0].startswith("-"):
         if args and args[0] in ("-h", "--help"):

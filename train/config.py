@@ -189,6 +189,23 @@ class Contrast:
 
 
 @dataclasses.dataclass(frozen=True)
+class Adversarial:
+    """Images from noise: a generator learns to deceive a discriminator that learns to tell images from its work."""
+
+    name: Literal["adversarial"] = "adversarial"
+    loss: Literal["minimax", "non_saturating", "hinge", "wasserstein"] = "non_saturating"
+    """What the two descend; wasserstein comes with the gradient penalty."""
+    critic_steps: int = 1
+    """Updates of the discriminator, each on its own `data.batch` images, before one of the generator."""
+    penalty: float = 10.0
+    """wasserstein: weight of the gradient penalty."""
+    gen_lr: float | None = None
+    """Peak learning rate of the generator; None: `optim.lr`, as the discriminator."""
+    conditional: bool = False
+    """Whether both networks are told the label."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Experiment:
     """Everything that shapes one run. `zoo train NAME --part.field VALUE` overrides any field."""
 
@@ -199,7 +216,7 @@ class Experiment:
     """Updates of the parameters (batches drawn)."""
     eval_every_steps: int = 100
     """Validation and checkpoint at every multiple of this."""
-    task: tyro.conf.AvoidSubcommands[Classify | Language | Translate | Masked | Contrast] = Classify()
+    task: tyro.conf.AvoidSubcommands[Classify | Language | Translate | Masked | Contrast | Adversarial] = Classify()
     """How data, model, loss and algorithm are joined."""
     init_from: str | None = None
     """Folder of a run whose parameters and batch statistics to start from, wherever name and shape agree (those of a

@@ -48,8 +48,13 @@ def descend(
     name: str,
     tx: optax.GradientTransformation,
     loss_fn: Callable[[Any], tuple[Array, tuple[Any, Metrics]]],
+    *,
+    gradient_norm: bool = False,
 ) -> tuple[State, Metrics]:
-    """One update of params[name]. `loss_fn(params) -> (loss, (vars, metrics))`; "loss" joins the metrics."""
+    """One update of params[name]. `loss_fn(params) -> (loss, (vars, metrics))`; "loss" joins the metrics.
+
+    `gradient_norm`: so does "gradient_norm", that of all gradients together before any clipping.
+    """
     (loss, (variables, metrics)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params[name])
     updates, opt = tx.update(grads, state.opt[name], state.params[name])
     new = state.replace(
@@ -57,7 +62,8 @@ def descend(
         opt=state.opt | {name: opt},
         vars=state.vars | {name: variables},
     )
-    return new, {"loss": loss, **metrics}
+    norm = {"gradient_norm": optax.tree.norm(grads)} if gradient_norm else {}
+    return new, {"loss": loss, **norm, **metrics}
 
 
 def chunk(task: Task, state: State, data: Source, key: Array, n: int) -> tuple[State, Metrics]:

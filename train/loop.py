@@ -88,8 +88,7 @@ class Loop:
         if self.feed.most and len(self.team.members) > 1:
             raise UserError("a set that is read while training has one order for all replicas (seeds, sweep)")
         self.validate = self.evaluator("validation")
-        # backward costs about two forward passes
-        flops = 3 * self.parts.flops * self.experiment.data.batch * len(self.team.members)
+        flops = int(self.parts.passes * self.parts.flops * self.experiment.data.batch * len(self.team.members))
         longest = self.parts.longest_chunk or LONGEST_CHUNK
         self.chunk = chunk_steps(flops, self.experiment.eval_every_steps, min(self.feed.most or longest, longest))
         return state, step
@@ -136,11 +135,13 @@ class Loop:
         kept = f"the checkpoint of step {steps[-1]} in {self.run.path} is kept" if steps else "nothing was saved yet"
         return f"the loss is not finite at step {step}; {kept}; a smaller optim.lr or optim.clip_norm may help"
 
-    def score(self, validation: list[dict[str, float]], means: list[dict[str, float]]) -> float:
-        """Of a checkpoint, over all replicas: by validation, or where there is none by the last chunk's loss."""
+    def score(self, step: int, validation: list[dict[str, float]], means: list[dict[str, float]]) -> float:
+        """Of a checkpoint, over all replicas: by validation; where there is none by the last chunk's loss; where
+        networks play against each other, so that no loss says how good they are, the later the better.
+        """
         if validation:
             return self.parts.score(replicas.mean(validation))
-        return -sum(value for name, value in replicas.mean(means).items() if name.endswith("loss"))
+        return -replicas.mean(means).get("loss", -step)
 
     def save(self, state: State, step: int, score: float) -> None:
         self.checkpoints.save(state, step, score, self.feed.state, self.parts.fingerprint)
@@ -199,7 +200,7 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
                 parts.watch(loop.team.each(state)[0], run.samples, step)
             received = devices.largest(loop.watch.received or 0)
             if at_evaluation or received:
-                loop.save(state, step, loop.score(validation, means))
+                loop.save(state, step, loop.score(step, validation, means))
             if received and step < experiment.steps:
                 checkpoints.wait()
                 how = f"zoo train --resume {run.path}"

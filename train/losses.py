@@ -1,6 +1,7 @@
 """Losses, one value per example or token, float32 whatever the input dtype; averaging is the caller's."""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -82,3 +83,55 @@ def gaussian_nll(mean: Array, log_variance: Array, targets: Array) -> Array:
     mean, log_variance, targets = (a.astype(jnp.float32) for a in (mean, log_variance, targets))
     terms = math.log(2 * math.pi) + log_variance + jnp.square(targets - mean) * jnp.exp(-log_variance)
     return 0.5 * jnp.sum(terms, axis=tuple(range(1, terms.ndim)))
+
+
+def minimax_discriminator(real: Array, fake: Array) -> Array:
+    """-log D(x) - log(1 - D(G(z))), in nats, of logits (B,) of real images and of made ones, D = sigmoid(logit).
+
+    What the discriminator of Goodfellow et al. 2014 (arXiv 1406.2661) descends: minus equation 1.
+    """
+    return jax.nn.softplus(-real.astype(jnp.float32)) + jax.nn.softplus(fake.astype(jnp.float32))
+
+
+def minimax_generator(fake: Array) -> Array:
+    """log(1 - D(G(z))), in nats, of logits (B,): the generator's part of equation 1 (Goodfellow et al. 2014)."""
+    return -jax.nn.softplus(fake.astype(jnp.float32))
+
+
+def non_saturating_generator(fake: Array) -> Array:
+    """-log D(G(z)), in nats, of logits (B,): section 3 of Goodfellow et al. 2014.
+
+    Its gradient does not vanish where the discriminator is sure.
+    """
+    return jax.nn.softplus(-fake.astype(jnp.float32))
+
+
+def hinge_discriminator(real: Array, fake: Array) -> Array:
+    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))) of logits (B,): Miyato et al. 2018 (arXiv 1802.05957), equation 16."""
+    return jax.nn.relu(1 - real.astype(jnp.float32)) + jax.nn.relu(1 + fake.astype(jnp.float32))
+
+
+def wasserstein_critic(real: Array, fake: Array) -> Array:
+    """f(G(z)) - f(x) of the critic's outputs (B,): minus equation 2 of Arjovsky et al. 2017 (arXiv 1701.07875).
+
+    A bound on the Wasserstein distance only while f's slope is at most 1: see `gradient_penalty`.
+    """
+    return fake.astype(jnp.float32) - real.astype(jnp.float32)
+
+
+def critic_generator(fake: Array) -> Array:
+    """-f(G(z)) of outputs (B,): Arjovsky et al. 2017, Algorithm 1, and the hinge loss (Miyato et al. 2018, eq. 17)."""
+    return -fake.astype(jnp.float32)
+
+
+def gradient_penalty(critic: Callable[[Array], Array], x: Array) -> Array:
+    """(|grad f(x)| - 1)^2 of each example: critic (B, ...) -> (B,), x (B, ...) -> (B,).
+
+    Gulrajani et al. 2017 (arXiv 1704.00028), equation 3. The gradient is that of each example alone, so the critic
+    must not mix the examples of a batch, as batch normalization does (section 4).
+    """
+    gradients = jax.grad(lambda x: jnp.sum(critic(x)))(x).astype(jnp.float32)
+    squares = jnp.sum(jnp.square(gradients), axis=tuple(range(1, x.ndim)))
+    # The root has no derivative at 0, where a critic that is flat there would turn the whole update into NaN.
+    norms = jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1.0)), 0.0)
+    return jnp.square(norms - 1)

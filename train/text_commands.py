@@ -22,7 +22,10 @@ from train.tasks.network import weights
 from train.text_pictures import draw_alignment, write_picture
 from zoo.errors import UserError
 
-COMMAND_FOR = {"language": "zoo sample", "translate": "zoo translate", "masked": "zoo fill", "classify": "zoo eval"}
+COMMAND_FOR = {
+    **{"language": "zoo sample", "translate": "zoo translate", "masked": "zoo fill", "classify": "zoo eval"},
+    **{"adversarial": "zoo sample"},
+}
 RULE = "-" * 60  # between samples
 RunPath = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
 OneText = Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="TEXT")]
@@ -30,7 +33,7 @@ OneText = Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="TEX
 
 @dataclasses.dataclass(frozen=True)
 class SampleOptions:
-    """Continue a text with a trained language model."""
+    """Continue a text with a trained language model. Of a run that makes images: zoo sample RUN --help."""
 
     run: RunPath
     """Folder of the run."""

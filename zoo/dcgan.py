@@ -7,9 +7,8 @@ Departs: see the cards.
 """
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
@@ -35,6 +34,7 @@ class Config:
     kernel: int = 4
     latent: int = 100  # Z
     classes: int = 0  # of the labels that both networks are told; 0: none
+    norm: Literal["batch", "layer"] = "batch"  # of the discriminator; layer: each image by itself, for WGAN-GP
 
     def __post_init__(self) -> None:
         check(self)
@@ -46,13 +46,18 @@ class Config:
         return (size, size, self.channels)
 
 
+def around_one(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
+    return 1 + NORMAL(key, shape, dtype)
+
+
 def norm(name: str, train: bool) -> nn.BatchNorm:
     """Batch normalization; its statistics move by 0.1 a step towards the batch's."""
+    return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, scale_init=around_one, name=name)
 
-    def scale(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
-        return 1 + NORMAL(key, shape, dtype)
 
-    return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, scale_init=scale, name=name)
+def layer_norm(name: str) -> nn.LayerNorm:
+    """Over the places and channels of each image (Gulrajani et al. 2017, arXiv:1704.00028, section 4)."""
+    return nn.LayerNorm(1e-5, reduction_axes=(1, 2, 3), feature_axes=-1, scale_init=around_one, name=name)
 
 
 class Generator(nn.Module):
@@ -85,7 +90,8 @@ class Discriminator(nn.Module):
         x = told(x, labels, cfg.classes)
         for i, width in enumerate(reversed(cfg.widths)):
             x = Conv(width, cfg.kernel, 2, bias=False, kernel_init=NORMAL, name=f"conv{i}")(x)
-            x = norm(f"norm{i}", train)(x) if i else x
+            if i:
+                x = (norm(f"norm{i}", train) if cfg.norm == "batch" else layer_norm(f"norm{i}"))(x)
             x = nn.leaky_relu(x, 0.2)
         return nn.Dense(1, use_bias=False, kernel_init=NORMAL, name="head")(flatten(x))[:, 0]
 
@@ -94,15 +100,11 @@ class DCGAN(GAN):
     """The pair, used as every `GAN`: z (B, Z) -> its images (B, *shape), between -1 and 1, and their logits (B,)."""
 
     RANGE: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    PRIOR: ClassVar[Literal["normal", "uniform"]] = "uniform"
 
     def setup(self) -> None:
         self.generator = Generator(self.cfg)
         self.discriminator = Discriminator(self.cfg)
-
-    @nn.nowrap
-    def prior(self, key: Array, batch: int) -> Array:
-        """z (batch, Z) for `generate`, as the authors draw it: here uniform between -1 and 1."""
-        return jax.random.uniform(key, (batch, self.cfg.latent), minval=-1, maxval=1)
 
 
 PAPER = Paper(

@@ -8,7 +8,7 @@ Departs: see the card.
 
 import dataclasses
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -98,6 +98,7 @@ class GAN(nn.Module):
 
     cfg: Any
     RANGE: ClassVar[tuple[float, float]] = (0.0, 1.0)  # of a pixel, made or real
+    PRIOR: ClassVar[Literal["normal", "uniform"]] = "normal"  # standard, or between -1 and 1
 
     def setup(self) -> None:
         self.generator = Generator(self.cfg)
@@ -119,8 +120,11 @@ class GAN(nn.Module):
 
     @nn.nowrap
     def prior(self, key: Array, batch: int) -> Array:
-        """z (batch, Z) for `generate`, as the authors draw it: here normal."""
-        return jax.random.normal(key, (batch, self.cfg.latent))
+        """z (batch, Z) for `generate`, as the authors draw it: see `PRIOR`."""
+        shape = (batch, self.cfg.latent)
+        if self.PRIOR == "normal":
+            return jax.random.normal(key, shape)
+        return jax.random.uniform(key, shape, minval=-1, maxval=1)
 
 
 def _demand_shape(x: Array, shape: tuple[int, ...], what: str) -> None:

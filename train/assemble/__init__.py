@@ -29,3 +29,7 @@ def assemble(experiment: Experiment, folder: Path | None = None) -> Parts:
             from train.assemble import contrast
 
             return contrast.assemble(experiment)
+        case Data(), "adversarial":
+            from train.assemble import adversarial
+
+            return adversarial.assemble(experiment)

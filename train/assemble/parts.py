@@ -37,6 +37,7 @@ class Parts:
     evaluator: Callable[[str, Mesh | None], Evaluator | None]  # "validation" or "test"; None where it is empty
     best: str  # the metric of validation that says which checkpoint is the best; "-loss": the lower the better
     counts: str = "examples"  # what the "count" of an evaluation counts
+    passes: float = 3  # forward passes that a step costs for each example of data.batch: backward takes about two more
     longest_chunk: int | None = None  # steps in one program at most, where 200 would be over in no time
     tokenizer: Tokenizer | None = None  # of text; kept in the run folder
     watch: Callable[[State, Path, int], None] | None = None  # at each evaluation: draws into a folder, the step given
@@ -60,6 +61,7 @@ LEARNS_FROM: dict[str, tuple[type, ...]] = {
     "translate": (Text,),
     "masked": (Text,),
     "contrast": (Data,),
+    "adversarial": (Data,),
 }
 """The kinds of data that each task can be posed on."""
 KINDS = {Data: "a set of images", Text: "text"}
@@ -74,7 +76,7 @@ def sizes(task: Task, model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Stat
     return abstract, sum(leaf.size for leaf in jax.tree.leaves(abstract.params)), flops
 
 
-COUNTS = ("steps", "seeds", "eval_every_steps", "data.batch", "data.vocab", "data.image_size")
+COUNTS = ("steps", "seeds", "eval_every_steps", "data.batch", "data.vocab", "data.image_size", "task.critic_steps")
 SHARES = ("data.validation", "task.label_smoothing", "task.share")
 SEEDS = ("seed", "data.split_seed", "data.workers")
 

@@ -155,3 +155,12 @@ def moments(split: Split) -> tuple[np.ndarray, np.ndarray]:
     mean = first / count / 255
     variance = np.maximum(second / count / 255**2 - mean**2, 0)
     return mean.astype(np.float32), np.where(variance > 1e-12, np.sqrt(variance), 1).astype(np.float32)
+
+
+def some(split: Split, count: int) -> dict[str, np.ndarray]:
+    """`count` of its examples, or all if it has fewer: a random choice that is the same for ever, in the split's order.
+
+    {"x": uint8 (N, H, W, C), "y": int32 (N,)}.
+    """
+    order = np.argsort(np.random.PCG64(0).random_raw(len(split)), kind="stable")
+    return split.batch(np.sort(order[:count]))

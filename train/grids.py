@@ -1,0 +1,58 @@
+"""Many small images as one PNG file, and back."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from zoo.errors import UserError
+
+GAP, PAPER = 2, 255  # pixels between images, and their shade
+SHORTEST = 56  # pixels of an image's side in the picture at least: smaller ones are enlarged by whole factors
+
+
+def grid(images: np.ndarray, columns: int) -> np.ndarray:
+    """uint8 (N, H, W, C) -> (height, width, C) uint8: row by row, the last row filled up with paper."""
+    count, height, width, channels = images.shape
+    factor = enlargement(height, width)
+    rows = -(-count // columns)
+    tall, wide = factor * height + GAP, factor * width + GAP
+    sheet = np.full((rows * tall + GAP, columns * wide + GAP, channels), PAPER, np.uint8)
+    for number, image in enumerate(images.repeat(factor, axis=1).repeat(factor, axis=2)):
+        top, left = GAP + number // columns * tall, GAP + number % columns * wide
+        sheet[top : top + tall - GAP, left : left + wide - GAP] = image
+    return sheet
+
+
+def tiles(sheet: np.ndarray, shape: tuple[int, int, int], count: int, columns: int) -> np.ndarray:
+    """What `grid` was given: uint8 (count, *shape). ValueError for a sheet of another size."""
+    height, width, channels = shape
+    factor = enlargement(height, width)
+    tall, wide = factor * height + GAP, factor * width + GAP
+    if sheet.shape != (-(-count // columns) * tall + GAP, columns * wide + GAP, channels):
+        raise ValueError(f"a sheet of {sheet.shape} does not hold {count} images of {shape}")
+    corners = [(GAP + i // columns * tall, GAP + i % columns * wide) for i in range(count)]
+    return np.stack([sheet[t : t + tall - GAP : factor, le : le + wide - GAP : factor] for t, le in corners])
+
+
+def enlargement(height: int, width: int) -> int:
+    return max(1, -(-SHORTEST // min(height, width)))
+
+
+def write(sheet: np.ndarray, path: Path) -> None:
+    """A PNG file, whole or not at all. UserError where it cannot be written."""
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(sheet[:, :, 0] if sheet.shape[2] == 1 else sheet).save(part, format="png")
+        os.replace(part, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def read(path: Path) -> np.ndarray:
+    """The pixels of a PNG file, uint8 (H, W, C). OSError where it cannot be read."""
+    with Image.open(path) as image:
+        pixels = np.asarray(image)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
