@@ -51,3 +51,14 @@ def gaussian_nll(mean: Array, log_variance: Array, targets: Array) -> Array:
     mean, log_variance, targets = (a.astype(jnp.float32) for a in (mean, log_variance, targets))
     terms = math.log(2 * math.pi) + log_variance + jnp.square(targets - mean) * jnp.exp(-log_variance)
     return 0.5 * jnp.sum(terms, axis=tuple(range(1, terms.ndim)))
+
+
+def huber(errors: Array) -> Array:
+    """½ e² up to 1 and |e| - ½ beyond (Huber 1964): its gradient is the error, clipped to -1..1."""
+    size = jnp.abs(errors)
+    return jnp.where(size <= 1, 0.5 * jnp.square(errors), size - 0.5)
+
+
+def squared(errors: Array) -> Array:
+    """e², as it stands: not halved."""
+    return jnp.square(errors)

@@ -29,6 +29,8 @@ _NUMBERS = {
     "momentum": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
     "b1": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
     "b2": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "decay": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "eps": (_REAL, lambda v: 0 < v < math.inf, "a number above 0"),
     "weight_decay": (_REAL, lambda v: 0 <= v < math.inf, "a number from 0 up"),
     "warmup_steps": (_WHOLE, lambda v: v >= 0, "a whole number from 0 up"),
     "decay_factor": (_REAL, lambda v: 0 < v < 1, "between 0 and 1"),
@@ -155,6 +157,9 @@ def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
             return optax.adam(rate, optim.b1, optim.b2)
         case "adamw":
             return optax.adamw(rate, optim.b1, optim.b2, weight_decay=optim.weight_decay, mask=_kernels)
+        case "rmsprop_graves":
+            how = {"centered": True, "momentum": optim.momentum, "eps_in_sqrt": optim.eps_in_root}
+            return optax.rmsprop(rate, optim.decay, optim.eps, **how)
         case _:
             return {"adagrad": optax.adagrad, "adadelta": optax.adadelta, "rmsprop": optax.rmsprop}[optim.name](rate)
 
