@@ -97,9 +97,9 @@ class World:
 class Optim:
     """The algorithm: update rule, schedule, and the regularizers that act on updates."""
 
-    name: Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "rmsprop_graves", "adam", "adamw"] = (
-        "adam"
-    )
+    name: Literal[
+        "sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "rmsprop_graves", "adam", "adamw"
+    ] = "adam"
     """Update rule, by optax. rmsprop_graves is that of DQN (Graves 2013, arXiv 1308.0850, equations 38 to 41)."""
     lr: float = 1e-3
     """Peak learning rate."""

@@ -6,6 +6,7 @@ Environments, memory, target network and the running episodes live in State.aux,
 Double: van Hasselt et al. 2015, arXiv:1509.06461. Prioritized replay: Schaul et al. 2015, arXiv:1511.05952.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -52,66 +53,60 @@ def q_learning(
     which only the bias of prioritized replay depends on. The metric "return" is that of the episodes that ended
     within a step, and comes as (sum, count).
     """
+    rounds = how.train_every // environments
     loss_of = {"huber": losses.huber, "squared": losses.squared}[how.loss]
 
-    def values(params: Any, observations: Array) -> Array:
-        def cast(leaf: Array) -> Array:
-            return leaf.astype(precision) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
-
-        params, x = jax.tree.map(cast, (params, as_input(observations)))
-        return model.apply({"params": params}, x, train=False).astype(jnp.float32)
+    values = q_values(model, precision)
 
     def init(key: Array) -> State:
         network_key, begin_key, fill_key = jax.random.split(key, 3)
         alive = living.begin(env, jax.random.split(begin_key, environments))
         params = model.init(network_key, as_input(alive.observations), train=False)["params"]
 
-        def one(key: Array, alive: Living) -> tuple[Living, Transitions]:
-            act_key, step_key = jax.random.split(key)
-            actions = jax.random.randint(act_key, (environments,), 0, env.actions)
-            alive, seen, _ = living.live(env, alive, actions, step_key)
+        def one(alive: Living, noise: Array) -> tuple[Living, Transitions]:
+            alive, seen, _ = living.live(env, alive, living.below(noise[:, 0], env.actions), noise[:, 1:])
             return alive, seen
 
-        memory = replay.empty(how.replay, jax.eval_shape(one, fill_key, alive)[1], how.priority > 0)
-
-        def fill(carry: tuple[Living, Replay], key: Array) -> tuple[tuple[Living, Replay], None]:
-            alive, seen = one(key, carry[0])
+        def fill(carry: tuple[Living, Replay], number: Array) -> tuple[tuple[Living, Replay], None]:
+            alive, seen = one(carry[0], bits(jax.random.fold_in(fill_key, number)))
             return (alive, replay.write(carry[1], seen)), None
 
-        fill_keys = jax.random.split(fill_key, how.replay_start // environments)
-        (alive, memory), _ = jax.lax.scan(fill, (alive, memory), fill_keys)
+        def bits(key: Array) -> Array:
+            return jax.random.bits(key, (environments, 5), jnp.uint32)
+
+        memory = replay.empty(how.replay, jax.eval_shape(one, alive, bits(fill_key))[1], how.priority > 0)
+        (alive, memory), _ = jax.lax.scan(fill, (alive, memory), jnp.arange(how.replay_start // environments))
         # A copy: the state is donated, and one buffer cannot be given away twice.
         agent = Agent(jax.tree.map(jnp.copy, params), memory, alive)
         return State(jnp.zeros((), jnp.int32), {"q": params}, {"q": tx.init(params)}, {"q": {}}, agent)
 
-    def act(state: State, key: Array) -> tuple[Agent, Metrics]:
-        """`train_every` steps, all with the network as it stands."""
-        rounds = how.train_every // environments
+    def act(state: State, noise: Array) -> tuple[Agent, Metrics]:
+        """`train_every` steps, all with the network as it stands. noise: (rounds, environments, 6) uint32."""
         done_before = state.step * how.train_every
 
-        def one(agent: Agent, number: Array) -> tuple[Agent, Any]:
-            act_key, step_key = jax.random.split(jax.random.fold_in(key, number))
+        def one(agent: Agent, now: tuple[Array, Array]) -> tuple[Agent, Any]:
+            number, noise = now
             q = values(state.params["q"], agent.living.observations)
             epsilon = epsilon_at(how, done_before + number * environments)
-            actions = living.explore(q, act_key, epsilon)
-            alive, seen, ended = living.live(env, agent.living, actions, step_key)
+            actions = living.explore(q, noise[:, :2], epsilon)
+            alive, seen, ended = living.live(env, agent.living, actions, noise[:, 2:])
             agent = agent.replace(living=alive, replay=replay.write(agent.replay, seen))
             return agent, (jnp.sum(jnp.where(ended.done, ended.returns, 0)), jnp.sum(ended.done, dtype=jnp.float32))
 
         if rounds == 1:
-            return one(state.aux, jnp.int32(0))
-        agent, (sums, counts) = jax.lax.scan(one, state.aux, jnp.arange(rounds))
+            return one(state.aux, (jnp.int32(0), noise[0]))
+        agent, (sums, counts) = jax.lax.scan(one, state.aux, (jnp.arange(rounds), noise))
         return agent, (sums.sum(), counts.sum())
 
-    def step(state: State, batch_: None, key: Array) -> tuple[State, Metrics]:
-        del batch_
-        act_key, draw_key = jax.random.split(key)
+    def step(state: State, nothing: None, key: Array) -> tuple[State, Metrics]:
+        del nothing  # an agent makes its own experience
+        noise = jax.random.bits(key, (rounds * environments * 6 + batch,), jnp.uint32)
         # Before the update, so that the first copy is of what learning starts from.
         copied = _copied(state, how.target_every)
         state = state.replace(aux=state.aux.replace(target=copied))
-        agent, returns = act(state, act_key)
+        agent, returns = act(state, noise[batch:].reshape(rounds, environments, 6))
         beta = how.priority_beta + (1 - how.priority_beta) * state.step / steps
-        seen, places, weights = replay.draw(agent.replay, draw_key, batch, beta)
+        seen, places, weights = replay.draw(agent.replay, noise[:batch], beta)
         rewards = jnp.clip(seen.rewards, -1, 1) if how.clip_rewards else seen.rewards
         following = values(agent.target, seen.next_observations)
         chooser = values(state.params["q"], seen.next_observations) if how.double else following
@@ -131,6 +126,19 @@ def q_learning(
         return {"return": returns.sum(), "length": lengths.sum(), "count": jnp.float32(len(keys))}
 
     return Task(init, step, evaluate)
+
+
+def q_values(model: nn.Module, precision: str = "float32") -> Callable[[Any, Array], Array]:
+    """(parameters, observations (N, ...)) -> the value of each action (N, actions) float32."""
+
+    def cast(leaf: Array) -> Array:
+        return leaf.astype(precision) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    def values(params: Any, observations: Array) -> Array:
+        params, x = jax.tree.map(cast, (params, as_input(observations)))
+        return model.apply({"params": params}, x, train=False).astype(jnp.float32)
+
+    return values
 
 
 def _copied(state: State, every: int) -> Any:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
-from train.worlds.living import Transitions
+from train.worlds.living import Transitions, below, unit
 
 
 @struct.dataclass
@@ -58,17 +58,18 @@ def size(replay: Replay) -> Array:
     return jnp.minimum(replay.written, len(replay.stored.actions))
 
 
-def draw(replay: Replay, key: Array, batch: int, beta: Array | float = 1.0) -> tuple[Transitions, Array, Array]:
-    """(`batch` transitions, their places (batch,), their weights (batch,) of at most 1).
+def draw(replay: Replay, noise: Array, beta: Array | float = 1.0) -> tuple[Transitions, Array, Array]:
+    """(B transitions, their places (B,), their weights (B,) of at most 1). noise: (B,) uint32 random bits.
 
-    By priority, transition i comes with a chance P(i) = p_i / sum p, one from each of `batch` equal shares of the
-    sum, and weighs (N P(i))^-beta over the largest such weight in the batch (section 3.4). Uniformly all weigh 1.
+    By priority, transition i comes with a chance P(i) = p_i / sum p, one from each of B equal shares of the sum, and
+    weighs (N P(i))^-beta over the largest such weight in the batch (section 3.4). Uniformly all weigh 1.
     """
+    batch = len(noise)
     if replay.priorities is None:
-        places = jax.random.randint(key, (batch,), 0, size(replay))
+        places = below(noise, size(replay))
         weights = jnp.ones(batch)
     else:
-        shares = (jnp.arange(batch) + jax.random.uniform(key, (batch,))) / batch
+        shares = (jnp.arange(batch) + unit(noise)) / batch
         places, chances = _by_priority(replay.priorities, shares)
         weights = (size(replay) * chances) ** -beta
         weights = weights / weights.max()
