@@ -81,7 +81,7 @@ class World:
     """Which environment, and how many of it are lived in side by side."""
 
     name: str
-    """`CartPole-v1`, `Acrobot-v1`, `MountainCar-v0`, `minatar/breakout` or `atari/pong`; a wrong name lists the near."""
+    """`CartPole-v1`, `Acrobot-v1`, `MountainCar-v0`, `minatar/breakout`, `atari/pong`; a wrong name lists near ones."""
     batch: int = 32
     """Transitions per update, drawn from the replay memory."""
     environments: int = 1
