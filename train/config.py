@@ -94,23 +94,47 @@ class Text:
 
 
 @dataclasses.dataclass(frozen=True)
+class World:
+    """Which environment, and how many of it are lived in side by side."""
+
+    name: str
+    """`CartPole-v1`, `Acrobot-v1`, `MountainCar-v0`, `minatar/breakout`, `atari/pong`; a wrong name lists near ones."""
+    batch: int = 32
+    """Transitions per update, drawn from the replay memory."""
+    environments: int = 1
+    """Copies of the environment that one network acts in, each with its own luck."""
+    time_limit: int | None = None
+    """Steps after which an episode is cut off; None takes the environment's own."""
+    sticky: float | None = None
+    """Chance that an action is ignored and the last one repeated; None takes the environment's own (minatar: 0.1,
+    atari: 0.25)."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Optim:
     """The algorithm: update rule, schedule, and the regularizers that act on updates."""
 
-    name: Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "lars", "lamb"] = (
-        "adam"
-    )
-    """Update rule, by optax; lars and lamb are for large batches."""
+    name: Literal[
+        *("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "rmsprop_graves", "adam", "adamw"),
+        *("lars", "lamb"),
+    ] = "adam"
+    """Update rule, by optax: `zoo list --optimizers`. rmsprop_graves is DQN's; lars and lamb are for large batches."""
     lr: float = 1e-3
     """Peak learning rate."""
     momentum: float = 0.9
-    """For momentum, nesterov and lars."""
+    """For momentum, nesterov, rmsprop_graves and lars."""
     trust: float = 1e-3
     """lars: the rate of each kernel is times this, times its own norm over its gradient's (You et al. 2017)."""
     b1: float = 0.9
     """adam, adamw, lamb: decay of the first moment."""
     b2: float = 0.999
     """adam, adamw, lamb: decay of the second moment."""
+    decay: float = 0.95
+    """rmsprop_graves: decay of the averages of the gradient and of its square."""
+    eps: float = 0.01
+    """rmsprop_graves: added to the variance of the gradient under the root, or to the root (`eps_in_root`)."""
+    eps_in_root: bool = True
+    """rmsprop_graves: under the root as Graves and DQN have it, or outside, as PyTorch does."""
     weight_decay: float = 0.0
     """adamw, lamb: decoupled, multiplied by the learning rate; all others: added to the gradient (L2).
     Biases and the scales and shifts of normalizations are left alone."""
@@ -206,17 +230,54 @@ class Adversarial:
 
 
 @dataclasses.dataclass(frozen=True)
+class QLearning:
+    """The return of each action, from replayed experience (DQN)."""
+
+    name: Literal["q_learning"] = "q_learning"
+    discount: float = 0.99
+    """gamma: what a reward is worth one step later."""
+    train_every: int = 4
+    """Environment steps, over all environments, between two updates."""
+    target_every: int = 10_000
+    """Updates between two copies of the network into the target network."""
+    replay: int = 1_000_000
+    """Transitions that the replay memory holds; the oldest make way."""
+    replay_start: int = 50_000
+    """Transitions of uniformly random actions in it before learning begins."""
+    priority: float = 0.0
+    """alpha of prioritized replay (Schaul et al. 2015); 0 draws uniformly, they use 0.6."""
+    priority_beta: float = 0.4
+    """With `priority`: how much of its bias the weights undo at first; it rises to 1, all of it, by the end."""
+    double: bool = False
+    """The network chooses the next action, the target network values it (van Hasselt et al. 2015)."""
+    loss: Literal["huber", "squared"] = "huber"
+    """Of the temporal-difference error; the gradient of huber is the error clipped to -1..1, as in the papers."""
+    clip_rewards: bool = False
+    """Learn from rewards cut to -1..1 (what is reported is not cut)."""
+    epsilon: tuple[float, float] = (1.0, 0.1)
+    """Chance of a random action at first and at last."""
+    epsilon_steps: int = 1_000_000
+    """Environment steps, over all environments, in which it falls from the first to the last, along a line."""
+    eval_epsilon: float = 0.05
+    """Chance of a random action when the policy is evaluated."""
+    eval_episodes: int = 100
+    """Episodes of an evaluation, all in fresh environments."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Experiment:
     """Everything that shapes one run. `zoo train NAME --part.field VALUE` overrides any field."""
 
     model: Annotated[Model, tyro.conf.Suppress]
-    data: tyro.conf.AvoidSubcommands[Data | Text]
+    data: tyro.conf.AvoidSubcommands[Data | Text | World]
     optim: Optim = Optim()
     steps: int = 1_000
     """Updates of the parameters (batches drawn)."""
     eval_every_steps: int = 100
     """Validation and checkpoint at every multiple of this."""
-    task: tyro.conf.AvoidSubcommands[Classify | Language | Translate | Masked | Contrast | Adversarial] = Classify()
+    task: tyro.conf.AvoidSubcommands[Classify | Language | Translate | Masked | Contrast | Adversarial | QLearning] = (
+        Classify()
+    )
     """How data, model, loss and algorithm are joined."""
     init_from: str | None = None
     """Folder of a run whose parameters and batch statistics to start from, wherever name and shape agree (those of a

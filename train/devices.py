@@ -162,3 +162,19 @@ def memory_limit() -> int:
     """Bytes a data set may take on a device: a quarter of an accelerator's memory, 2 GiB on a CPU."""
     stats = jax.local_devices()[0].memory_stats() or {}
     return stats.get("bytes_limit", 8 << 30) // 4
+
+
+def memory_free() -> int:
+    """Bytes that are free on a device: an accelerator's own memory, or the machine's, as far as the system tells."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    if "bytes_limit" in stats:
+        return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
+    except (OSError, StopIteration):
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):
+        return 8 << 30

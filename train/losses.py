@@ -135,3 +135,14 @@ def gradient_penalty(critic: Callable[[Array], Array], x: Array) -> Array:
     # The root has no derivative at 0, where a critic that is flat there would turn the whole update into NaN.
     norms = jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1.0)), 0.0)
     return jnp.square(norms - 1)
+
+
+def huber(errors: Array) -> Array:
+    """½ e² up to 1 and |e| - ½ beyond (Huber 1964): its gradient is the error, clipped to -1..1."""
+    size = jnp.abs(errors)
+    return jnp.where(size <= 1, 0.5 * jnp.square(errors), size - 0.5)
+
+
+def squared(errors: Array) -> Array:
+    """e², as it stands: not halved."""
+    return jnp.square(errors)

@@ -32,6 +32,8 @@ _NUMBERS = {
     "trust": (_REAL, lambda v: 0 < v < math.inf, "a number above 0"),
     "b1": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
     "b2": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "decay": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "eps": (_REAL, lambda v: 0 < v < math.inf, "a number above 0"),
     "weight_decay": (_REAL, lambda v: 0 <= v < math.inf, "a number from 0 up"),
     "warmup_steps": (_WHOLE, lambda v: v >= 0, "a whole number from 0 up"),
     "decay_factor": (_REAL, lambda v: 0 < v < 1, "between 0 and 1"),
@@ -165,6 +167,9 @@ def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
             return optax.lars(rate, trust_coefficient=optim.trust, trust_ratio_mask=_kernels, momentum=optim.momentum)
         case "lamb":
             return optax.lamb(rate, optim.b1, optim.b2, weight_decay=optim.weight_decay, mask=_kernels)
+        case "rmsprop_graves":
+            how = {"centered": True, "momentum": optim.momentum, "eps_in_sqrt": optim.eps_in_root}
+            return optax.rmsprop(rate, optim.decay, optim.eps, **how)
         case _:
             return {"adagrad": optax.adagrad, "adadelta": optax.adadelta, "rmsprop": optax.rmsprop}[optim.name](rate)
 

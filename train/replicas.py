@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 from scipy import stats
 
-from train.config import Experiment
+from train.config import Experiment, World
 from train.core import Metrics, Source, State, Task, chunk, replicate
 from train.sweep import Setting, settings, with_setting
 
@@ -120,13 +120,23 @@ def make_team(experiment: Experiment, task: Task, build: Callable[[Experiment], 
 
     Measured on two cores (8 replicas; time of one after the other in programs of their own, over the time of one
     program): vmap 0.49 for LeNet-5, 0.47 for ResNet-20, 0.93 for a small ViT, 0.99 for an MLP; map 0.97, 1.04, 1.05,
-    1.04. A batch of convolutions with kernels of their own is a grouped convolution, which a CPU runs slowly.
+    1.04. A batch of convolutions with kernels of their own is a grouped convolution, which a CPU runs slowly. An agent
+    in its world takes many steps of few numbers, and those of many agents together cost little more than one's.
     """
     found = members(experiment)
     if len(found) == 1:
         return Single(build(with_setting(experiment, found[0].setting)) if experiment.sweep else task, found)
-    how = "map" if jax.default_backend() == "cpu" else "vmap"
-    return Replicas(lambda setting: build(with_setting(experiment, setting)) if setting else task, found, how)
+    return Replicas(
+        lambda setting: build(with_setting(experiment, setting)) if setting else task, found, _how(experiment, task)
+    )
+
+
+def _how(experiment: Experiment, task: Task) -> Literal["vmap", "map"]:
+    if jax.default_backend() != "cpu":
+        return "vmap"
+    params = jax.eval_shape(task.init, jax.random.key(0)).params
+    convolves = any(leaf.ndim == 4 for leaf in jax.tree.leaves(params))
+    return "vmap" if isinstance(experiment.data, World) and not convolves else "map"
 
 
 def summarize(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from train.assemble.parts import Parts, check, starting_run
-from train.config import Data, Experiment, Text
+from train.config import Data, Experiment, Text, World
 
 __all__ = ["Parts", "assemble", "check"]
 
@@ -33,3 +33,7 @@ def assemble(experiment: Experiment, folder: Path | None = None) -> Parts:
             from train.assemble import adversarial
 
             return adversarial.assemble(experiment)
+        case World(), _:
+            from train.assemble import agent
+
+            return agent.assemble(experiment)

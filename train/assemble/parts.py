@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 import train.run
 import zoo
 from train import optimizers, sweep
-from train.config import Data, Experiment, Text
+from train.config import Data, Experiment, Text, World
 from train.core import State, Task
 from train.data.feed import Feed
 from train.data.text import tokenize
@@ -62,9 +62,10 @@ LEARNS_FROM: dict[str, tuple[type, ...]] = {
     "masked": (Text,),
     "contrast": (Data,),
     "adversarial": (Data,),
+    "q_learning": (World,),
 }
 """The kinds of data that each task can be posed on."""
-KINDS = {Data: "a set of images", Text: "text"}
+KINDS = {Data: "a set of images", Text: "text", World: "an environment"}
 
 
 def sizes(task: Task, model: nn.Module, inputs: Mapping[str, Any]) -> tuple[State, int, int]:
@@ -76,7 +77,11 @@ def sizes(task: Task, model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Stat
     return abstract, sum(leaf.size for leaf in jax.tree.leaves(abstract.params)), flops
 
 
-COUNTS = ("steps", "seeds", "eval_every_steps", "data.batch", "data.vocab", "data.image_size", "task.critic_steps")
+COUNTS = (
+    *("steps", "seeds", "eval_every_steps", "data.batch", "data.vocab", "data.image_size", "data.environments"),
+    *("data.time_limit", "task.train_every", "task.target_every", "task.replay", "task.replay_start"),
+    *("task.epsilon_steps", "task.eval_episodes", "task.critic_steps"),
+)
 SHARES = ("data.validation", "task.label_smoothing", "task.share")
 SEEDS = ("seed", "data.split_seed", "data.workers")
 

@@ -1,0 +1,23 @@
+"""Worlds to act in, by name, behind one pure interface."""
+
+from train.config import World
+from train.worlds import classic, minatar
+from train.worlds.environment import Environment, Step
+from zoo.errors import UserError, unknown
+
+__all__ = ["Environment", "Step", "make", "names"]
+
+
+def names() -> list[str]:
+    return [*classic.CLASSIC, *minatar.GAMES]
+
+
+def make(world: World) -> Environment:
+    """The environment that `world` names; UserError for one that does not exist or lacks its library."""
+    if world.name not in names():
+        raise unknown("environment", world.name, names())
+    if world.name in minatar.GAMES:
+        return minatar.make(world.name, world.time_limit, world.sticky)
+    if world.sticky:
+        raise UserError(f"data.sticky must be None or 0 in {world.name}, which has no sticky actions")
+    return classic.make(world.name, world.time_limit)

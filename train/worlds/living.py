@@ -1,0 +1,140 @@
+"""Many copies of an environment side by side: acting in them, beginning anew where an episode has ended."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax import Array
+
+from train.worlds.environment import Environment
+
+Values = Callable[[Array], Array]
+"""Observations (N, ...) -> the value of each action (N, actions)."""
+
+
+@struct.dataclass
+class Living:
+    """Where N environments stand. The leaves of `states` have a leading axis N."""
+
+    states: Any
+    observations: Array  # (N, ...)
+    returns: Array  # (N,) float32: sum of the rewards of the episode so far
+    lengths: Array  # (N,) int32: steps of the episode so far
+
+
+class Transitions(NamedTuple):
+    """One step of N environments; all that is learned from."""
+
+    observations: Array  # (N, ...)
+    actions: Array  # (N,) int32
+    rewards: Array  # (N,) float32
+    next_observations: Array  # (N, ...): of the same episode, also where it has ended
+    terminated: Array  # (N,) bool; an episode that was only cut off has not terminated
+
+
+class Ended(NamedTuple):
+    """Which of N episodes ended with a step, and what they had come to."""
+
+    done: Array  # (N,) bool
+    returns: Array  # (N,) float32
+    lengths: Array  # (N,) int32
+
+
+def begin(env: Environment, keys: Array) -> Living:
+    """One fresh environment for each of `keys` (N,)."""
+    observations, states = jax.vmap(env.reset)(keys)
+    return Living(states, observations, jnp.zeros(len(keys)), jnp.zeros(len(keys), jnp.int32))
+
+
+def live(env: Environment, living: Living, actions: Array, noise: Array) -> tuple[Living, Transitions, Ended]:
+    """One step of each; an episode that ends gives way to a new one, of which nothing is in the transition.
+
+    noise: (N, 4) uint32 random bits.
+    """
+    step_keys, reset_keys = (as_keys(noise[:, i : i + 2]) for i in (0, 2))
+    states, step = jax.vmap(env.step)(step_keys, living.states, actions)
+    done = step.terminated | step.truncated
+    ended = Ended(done, living.returns + step.reward, living.lengths + 1)
+    fresh = begin(env, reset_keys)
+    after = Living(
+        choose(done, fresh.states, states),
+        choose(done, fresh.observations, step.observation),
+        jnp.where(done, 0, ended.returns),
+        jnp.where(done, 0, ended.lengths),
+    )
+    seen = Transitions(living.observations, actions, step.reward, step.observation, step.terminated)
+    return after, seen, ended
+
+
+def as_keys(bits: Array) -> Array:
+    """(..., 2) uint32 -> (...) keys. One draw of bits for all keys of a step: on a CPU each `split` of a small key
+    costs as much as a layer of a small network."""
+    return jax.random.wrap_key_data(bits, impl="threefry2x32")
+
+
+def below(bits: Array, count: Array | int) -> Array:
+    """uint32 bits -> int32 from 0 to `count` - 1, `count` at most 2^16 unless float32 tells its numbers apart."""
+    return jnp.minimum((unit(bits) * count).astype(jnp.int32), count - 1)
+
+
+def unit(bits: Array) -> Array:
+    """uint32 bits -> float32 from 0 to below 1, in steps of 2^-24."""
+    return (bits >> 8).astype(jnp.float32) * 2**-24
+
+
+def choose(which: Array, these: Any, those: Any) -> Any:
+    """Per environment, `these` where `which` (N,) holds, else `those`; trees with leading axes N."""
+
+    def one(a: Array, b: Array) -> Array:
+        return jnp.where(which.reshape(-1, *(1,) * (a.ndim - 1)), a, b)
+
+    return jax.tree.map(one, these, those)
+
+
+def explore(values: Array, noise: Array, epsilon: Array | float) -> Array:
+    """(N,) int32: the best of each row of `values` (N, actions), with a chance of `epsilon` any action instead.
+
+    noise: (N, 2) uint32 random bits.
+    """
+    anything = below(noise[:, 1], values.shape[-1])
+    return jnp.where(unit(noise[:, 0]) < epsilon, anything, values.argmax(-1).astype(jnp.int32))
+
+
+def episodes(env: Environment, values: Values, keys: Array, epsilon: float) -> tuple[Array, Array]:
+    """One whole episode for each of `keys` (N,), all at once: returns (N,) float32 and lengths (N,) int32.
+
+    An episode is a function of its own key alone.
+    """
+
+    def goes_on(carry: tuple[Living, Array]) -> Array:
+        return carry[1].any()
+
+    def step(carry: tuple[Living, Array]) -> tuple[Living, Array]:
+        living, alive = carry
+        living, done = one_step(env, values, living, keys, epsilon, alive)
+        return living, alive & ~done
+
+    living, _ = jax.lax.while_loop(goes_on, step, (first(env, keys), jnp.ones(len(keys), bool)))
+    return living.returns, living.lengths
+
+
+def first(env: Environment, keys: Array) -> Living:
+    """Where the episodes of `keys` begin."""
+    return begin(env, jax.vmap(lambda key: jax.random.fold_in(key, 0))(keys))
+
+
+def one_step(
+    env: Environment, values: Values, living: Living, keys: Array, epsilon: float, alive: Array
+) -> tuple[Living, Array]:
+    """One step of the episodes of `keys` that are `alive`: where they stand then, and which have ended with it."""
+
+    def bits(key: Array, time: Array) -> Array:
+        return jax.random.bits(jax.random.fold_in(key, time + 1), (4,), jnp.uint32)
+
+    noise = jax.vmap(bits)(keys, living.lengths)
+    actions = explore(values(living.observations), noise[:, :2], epsilon)
+    states, step = jax.vmap(env.step)(as_keys(noise[:, 2:]), living.states, actions)
+    after = Living(states, step.observation, living.returns + step.reward, living.lengths + 1)
+    return choose(alive, after, living), step.terminated | step.truncated
