@@ -80,7 +80,6 @@ OPTIMIZERS = (
         "Each parameter has a rate of its own, smaller the larger its gradients have been: rare features learn fast.",
         "s ← s + g², s = 0.1 at first\nθ ← θ - η g / √(s + ε)",
         "Their constant δ beside the root is here ε within it and the first s, as in TensorFlow.",
-        first=0.1,
         eps=1e-7,
     ),
     _rule(
@@ -96,13 +95,24 @@ OPTIMIZERS = (
         eps=1e-8,
     ),
     _rule(
+        "rmsprop_graves",
+        2013,
+        Paper("Generating sequences with recurrent neural networks", "A. Graves", "arXiv preprint", "1308.0850"),
+        "The divisor is the gradient's deviation: its recent mean is taken off first.",
+        "m ← ρ m + (1 - ρ) g\ns ← ρ s + (1 - ρ) g²\nd ← μ d + η g / √(s - m² + ε)\nθ ← θ - d",
+        "One ρ for both averages, as everywhere. DQN has μ = 0 and ε = 0.01 (its configs say so).",
+        decay=0.95,
+        momentum=0.9,
+        eps=1e-4,
+    ),
+    _rule(
         "adadelta",
         2012,
         Paper("ADADELTA: an adaptive learning rate method", "M. D. Zeiler", "arXiv preprint", "1212.5701"),
         "Steps are scaled by the recent size of steps, which gives them the units of the parameters.",
         "s ← ρ s + (1 - ρ) g²\nd = √(u + ε) / √(s + ε) · g\nu ← ρ u + (1 - ρ) d²\nθ ← θ - η d",
         "The paper has no η: set optim.lr to 1.",
-        rho=0.95,
+        decay=0.95,
         eps=1e-6,
     ),
     _rule(
@@ -111,7 +121,6 @@ OPTIMIZERS = (
         Paper("Adam: a method for stochastic optimization", "D. P. Kingma, J. Ba", "ICLR 2015", "1412.6980"),
         "Momentum and RMSprop together, both averages freed from their bias towards zero at the start.",
         "m ← β₁ m + (1 - β₁) g\nv ← β₂ v + (1 - β₂) g²\nθ ← θ - η (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)",
-        lr=1e-3,
         b1=0.9,
         b2=0.999,
         eps=1e-8,
@@ -123,7 +132,6 @@ OPTIMIZERS = (
         "Weights decay by themselves, not through a gradient that Adam would rescale.",
         "m, v as adam's\nθ ← θ - η ((m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε) + λ θ)",
         "λ is multiplied by the learning rate, and acts on kernels only.",
-        lr=1e-3,
         b1=0.9,
         b2=0.999,
         eps=1e-8,
@@ -160,7 +168,6 @@ OPTIMIZERS = (
         "Found by a search over programs: only the sign of the momentum counts.",
         "c = β₁ m + (1 - β₁) g\nθ ← θ - η (sign(c) + λ θ)\nm ← β₂ m + (1 - β₂) g",
         "λ acts on kernels only.",
-        lr=1e-4,
         b1=0.9,
         b2=0.99,
     ),
@@ -173,9 +180,8 @@ OPTIMIZERS = (
         "The momentum of a matrix is made orthogonal, so that rare directions move as far as common ones.",
         "v ← μ v + (1 - μ) g\nX₀ = M / |M|, M = μ v / (1 - μᵗ⁺¹) + (1 - μ) g / (1 - μᵗ)\n"
         "Xᵢ₊₁ = a Xᵢ + (b XᵢXᵢᵀ + c (XᵢXᵢᵀ)²) Xᵢ, five times\nθ ← θ - η √max(1, outputs / inputs) X₅",
-        "The authors' momentum is a sum, without the corrections for bias. What is no matrix learns by Adam at the "
-        "same rate; the authors leave the first and last layer to it too (optim.rates gives those their own rate).",
-        lr=0.02,
+        "The authors' momentum is a sum, without the corrections for bias. What is no kernel learns by Adam, with "
+        "Nesterov's momentum, at the same rate; the authors leave the last layer to it too. With λ = optim.weight_decay, η λ θ comes off as well.",
         momentum=0.95,
     ),
 )  # fmt: skip

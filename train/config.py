@@ -116,27 +116,28 @@ class Optim:
 
     name: Literal[
         *("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "rmsprop_graves", "adam", "adamw"),
-        *("lars", "lamb"),
+        *("lars", "lamb", "lion", "muon"),
     ] = "adam"
-    """Update rule, by optax: `zoo list --optimizers`. rmsprop_graves is DQN's; lars and lamb are for large batches."""
+    """Update rule, by optax: `zoo list --optimizers`, `zoo show adam`."""
     lr: float = 1e-3
     """Peak learning rate."""
-    momentum: float = 0.9
-    """For momentum, nesterov, rmsprop_graves and lars."""
-    trust: float = 1e-3
-    """lars: the rate of each kernel is times this, times its own norm over its gradient's (You et al. 2017)."""
-    b1: float = 0.9
-    """adam, adamw, lamb: decay of the first moment."""
-    b2: float = 0.999
-    """adam, adamw, lamb: decay of the second moment."""
-    decay: float = 0.95
-    """rmsprop_graves: decay of the averages of the gradient and of its square."""
-    eps: float = 0.01
-    """rmsprop_graves: added to the variance of the gradient under the root, or to the root (`eps_in_root`)."""
+    momentum: float | None = None
+    """momentum, nesterov, rmsprop_graves, lars, muon: what is kept of the last step. None, here and for the constants
+    that follow: as on the rule's card."""
+    b1: float | None = None
+    """adam, adamw, lamb, lion: decay of the first moment."""
+    b2: float | None = None
+    """adam, adamw, lamb, lion: decay of the second moment."""
+    decay: float | None = None
+    """rmsprop, rmsprop_graves, adadelta: decay of the averages of the gradient and of its square."""
+    eps: float | None = None
+    """adagrad, rmsprop, rmsprop_graves, adadelta, adam, adamw, lamb: keeps the divisor from zero."""
     eps_in_root: bool = True
-    """rmsprop_graves: under the root as Graves and DQN have it, or outside, as PyTorch does."""
+    """rmsprop_graves: `eps` under the root as Graves and DQN have it, or outside, as PyTorch does."""
+    trust: float | None = None
+    """lars: the rate of each kernel is times this, times its own norm over its gradient's."""
     weight_decay: float = 0.0
-    """adamw, lamb: decoupled, multiplied by the learning rate; all others: added to the gradient (L2).
+    """adamw, lamb, lion, muon: decoupled, multiplied by the learning rate; all others: added to the gradient (L2).
     Biases and the scales and shifts of normalizations are left alone."""
     schedule: Literal["constant", "steps", "cosine", "one_cycle", "inverse_sqrt"] = "constant"
     """How the learning rate moves after the warm-up."""
@@ -166,8 +167,9 @@ class Classify:
     """Images or sentences to labels."""
 
     name: Literal["classify"] = "classify"
-    loss: Literal["cross_entropy", "mse"] = "cross_entropy"
-    """cross_entropy on logits; mse of logits against the one-hot label."""
+    loss: Literal["cross_entropy", "mse", "hinge"] = "cross_entropy"
+    """cross_entropy on logits; mse of logits against the one-hot label; hinge: the margin of the label's logit over
+    each other one should be 1."""
     label_smoothing: float = 0.0
     """Share of the label's probability spread evenly over all classes (0 to below 1)."""
 

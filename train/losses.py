@@ -74,6 +74,17 @@ def mean_squared_error(predictions: Array, targets: Array) -> Array:
     return jnp.mean(jnp.square(error), axis=tuple(range(1, error.ndim)))
 
 
+def hinge(logits: Array, labels: Array) -> Array:
+    """Σ_k (1 - labels_k) · max(0, 1 - (own - logits_k)), own = Σ_k labels_k · logits_k.
+
+    logits, labels: (B, classes); labels are probabilities. For a label that is certain this is the multi-class hinge
+    loss of Weston and Watkins 1999 ("Support vector machines for multi-class pattern recognition", ESANN) with a margin of 1.
+    """
+    logits, labels = logits.astype(jnp.float32), labels.astype(jnp.float32)
+    own = jnp.sum(labels * logits, axis=-1, keepdims=True)
+    return jnp.sum((1 - labels) * jax.nn.relu(1 - own + logits), axis=-1)
+
+
 def gaussian_nll(mean: Array, log_variance: Array, targets: Array) -> Array:
     """-log N(targets; mean, exp(log_variance)), summed over every axis but the first; all (B, ...).
 

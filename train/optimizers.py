@@ -13,17 +13,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 from jax import Array
 
+from train.algorithms import ALGORITHMS
 from train.config import Optim
 from zoo.errors import UserError, unknown
 
 _NAMES = get_args(get_type_hints(Optim)["name"])
 _SCHEDULES = get_args(get_type_hints(Optim)["schedule"])
-DECOUPLED = ("adamw", "lamb")
+DECOUPLED = ("adamw", "lamb", "lion", "muon")
 """Rules that decay weights by themselves, beside the gradient."""
 _WHOLE = (int,)
 _REAL = (int, float)
+
+CONSTANTS = ("momentum", "b1", "b2", "decay", "eps", "trust")
+"""Fields of `Optim` that belong to some rules only; their cards say to which."""
 
 # field -> types, test, what is allowed
 _NUMBERS = {
@@ -48,8 +53,14 @@ def validate(optim: Optim, steps: int) -> None:
         raise unknown("optim.name", optim.name, _NAMES)
     if optim.schedule not in _SCHEDULES:
         raise unknown("optim.schedule", optim.schedule, _SCHEDULES)
+    taken = ALGORITHMS[optim.name].constants
     for field, (types, test, allowed) in _NUMBERS.items():
         value = getattr(optim, field)
+        if value is None and field in CONSTANTS:
+            continue
+        if field in CONSTANTS and field not in taken:
+            own = f"; its constants: {', '.join(taken)}" if taken else ", which has no constants"
+            raise UserError(f"optim.{field} means nothing to the rule {optim.name!r}{own}")
         if isinstance(value, bool) or not isinstance(value, types) or not test(value):
             raise UserError(f"optim.{field} must be {allowed}, not {value!r}")
     if optim.clip_norm is not None and not 0 < optim.clip_norm < math.inf:
@@ -152,26 +163,41 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
     return transformation
 
 
+def constants(optim: Optim) -> dict[str, float]:
+    """Those of the rule by name: as `optim` has them, else as the rule's card has."""
+    card = ALGORITHMS[optim.name].constants
+    return {name: value if (own := getattr(optim, name)) is None else own for name, value in card.items()}
+
+
 def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
-    """Constants that `Optim` does not name are optax's defaults."""
+    own = constants(optim)
+    decay = {"weight_decay": optim.weight_decay, "mask": _kernels}
     match optim.name:
         case "sgd":
             return optax.sgd(rate)
         case "momentum" | "nesterov":
-            return optax.sgd(rate, optim.momentum, nesterov=optim.name == "nesterov")
-        case "adam":
-            return optax.adam(rate, optim.b1, optim.b2)
-        case "adamw":
-            return optax.adamw(rate, optim.b1, optim.b2, weight_decay=optim.weight_decay, mask=_kernels)
-        case "lars":  # its weight decay has been added to the gradient, which is where its paper has it
-            return optax.lars(rate, trust_coefficient=optim.trust, trust_ratio_mask=_kernels, momentum=optim.momentum)
-        case "lamb":
-            return optax.lamb(rate, optim.b1, optim.b2, weight_decay=optim.weight_decay, mask=_kernels)
+            return optax.sgd(rate, own["momentum"], nesterov=optim.name == "nesterov")
+        case "adagrad":
+            return optax.adagrad(rate, eps=own["eps"])
+        case "adadelta":
+            return optax.adadelta(rate, own["decay"], own["eps"])
+        case "rmsprop":
+            return optax.rmsprop(rate, own["decay"], own["eps"])
         case "rmsprop_graves":
-            how = {"centered": True, "momentum": optim.momentum, "eps_in_sqrt": optim.eps_in_root}
-            return optax.rmsprop(rate, optim.decay, optim.eps, **how)
+            return optax.rmsprop(rate, centered=True, eps_in_sqrt=optim.eps_in_root, **own)
+        case "adam":
+            return optax.adam(rate, **own)
+        case "lars":  # its weight decay has been added to the gradient, which is where its paper has it
+            return optax.lars(rate, trust_coefficient=own["trust"], trust_ratio_mask=_kernels, momentum=own["momentum"])
+        case "muon":
+            return optax.contrib.muon(
+                rate,
+                beta=own["momentum"],
+                weight_decay=optim.weight_decay,
+                muon_weight_dimension_numbers=_as_matrices,
+            )
         case _:
-            return {"adagrad": optax.adagrad, "adadelta": optax.adadelta, "rmsprop": optax.rmsprop}[optim.name](rate)
+            return {"adamw": optax.adamw, "lamb": optax.lamb, "lion": optax.lion}[optim.name](rate, **own, **decay)
 
 
 def _own_rates(optim: Optim) -> optax.GradientTransformation:
@@ -219,6 +245,16 @@ def _factor(rate: str) -> tuple[str, float]:
 def _kernels(params: Any) -> Any:
     """True for each leaf that decays: linen calls the weight of a dense or convolutional layer `kernel`."""
     return jax.tree_util.tree_map_with_path(lambda path, _: getattr(path[-1], "key", None) == "kernel", params)
+
+
+def _as_matrices(params: Any) -> Any:
+    """How Muon sees each kernel as a matrix (inputs, outputs), a convolution's window as more inputs; None: as none."""
+
+    def one(decays: bool, leaf: Array) -> optax.contrib.MuonDimensionNumbers | None:
+        axes = tuple(range(leaf.ndim))
+        return optax.contrib.MuonDimensionNumbers(axes[:-1], axes[-1:]) if decays and leaf.ndim > 1 else None
+
+    return jax.tree.map(one, _kernels(params), params)
 
 
 class WeightAverage(NamedTuple):

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.special import log_softmax
 
-from train.losses import cross_entropy, gaussian_nll, mean_squared_error, nt_xent, one_hot
+from train.losses import cross_entropy, gaussian_nll, hinge, mean_squared_error, nt_xent, one_hot
 
 RNG = np.random.default_rng(0)
 
@@ -28,6 +28,15 @@ def test_cross_entropy_and_its_gradient_are_finite_on_huge_logits():
     np.testing.assert_allclose(gradient, [[1, -1]])
 
 
+def test_hinge_counts_what_is_within_the_margin_of_every_other_class():
+    logits, y = RNG.normal(size=(5, 4)), RNG.integers(0, 4, 5)
+    expected = [
+        sum(max(0, 1 - row[own] + row[k]) for k in range(4) if k != own) for row, own in zip(logits, y, strict=True)
+    ]
+    np.testing.assert_allclose(hinge(jnp.array(logits), one_hot(jnp.array(y), 4)), expected, rtol=1e-5)
+    assert hinge(jnp.array([[2.0, 0.9, 1.0]]), one_hot(jnp.array([0]), 3)) == 0
+
+
 def test_mean_squared_error_averages_all_but_the_batch():
     predictions, targets = RNG.normal(size=(2, 3, 4, 5))
     expected = ((predictions - targets) ** 2).mean((1, 2))
@@ -41,7 +50,7 @@ def test_gaussian_nll_is_minus_the_log_density():
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("loss", [cross_entropy, mean_squared_error, lambda a, b: gaussian_nll(a, a, b)])
+@pytest.mark.parametrize("loss", [cross_entropy, mean_squared_error, hinge, lambda a, b: gaussian_nll(a, a, b)])
 def test_one_float32_value_per_example_whatever_the_input(loss):
     out = loss(jnp.ones((6, 3), jnp.bfloat16), jnp.ones((6, 3), jnp.bfloat16))
     assert out.shape == (6,)

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from typing import get_args, get_type_hints
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+from train import algorithms, optimizers
 from train.config import Optim
 from train.optimizers import ema_params, make_optimizer, make_schedule, validate
 from zoo.errors import UserError
@@ -70,10 +72,17 @@ def adagrad(g, s, t):
 
 
 def adadelta(g, s, t):
-    s["v"] = 0.9 * s.get("v", 0) + 0.1 * g**2
+    s["v"] = 0.95 * s.get("v", 0) + 0.05 * g**2
     step = np.sqrt((s.get("u", 0) + 1e-6) / (s["v"] + 1e-6)) * g
-    s["u"] = 0.9 * s.get("u", 0) + 0.1 * step**2
+    s["u"] = 0.95 * s.get("u", 0) + 0.05 * step**2
     return step
+
+
+def rmsprop_graves(g, s, t):
+    s["m"] = 0.95 * s.get("m", 0) + 0.05 * g
+    s["v"] = 0.95 * s.get("v", 0) + 0.05 * g**2
+    s["d"] = 0.9 * s.get("d", 0) + g / np.sqrt(s["v"] - s["m"] ** 2 + 1e-4)
+    return s["d"]
 
 
 def rmsprop(g, s, t):
@@ -87,18 +96,39 @@ def adam(g, s, t):
     return s["m"] / (1 - 0.9**t) / (np.sqrt(s["v"] / (1 - 0.999**t)) + 1e-8)
 
 
-RULES = {rule.__name__: rule for rule in (sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam)}
+def lion(g, s, t):
+    c = 0.9 * s.get("m", 0) + 0.1 * g
+    s["m"] = 0.99 * s.get("m", 0) + 0.01 * g
+    return np.sign(c)
+
+
+def muon(g, s, t):
+    s["v"] = 0.95 * s.get("v", 0) + 0.05 * g
+    x = (0.95 * s["v"] / (1 - 0.95 ** (t + 1)) + 0.05 * g / (1 - 0.95**t)).T  # (outputs, inputs)
+    x = x / norm(x)
+    for _ in range(5):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    return math.sqrt(max(1, x.shape[0] / x.shape[1])) * x.T
+
+
+def norm(a):
+    return math.sqrt(float((np.asarray(a, np.float64) ** 2).sum()))
+
+
+COUPLED = (sgd, momentum, nesterov, adagrad, adadelta, rmsprop, rmsprop_graves, adam)
+RULES = {rule.__name__: rule for rule in (*COUPLED, lion, muon)} | {"adamw": adam}
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.3])
-@pytest.mark.parametrize("name", [*RULES, "adamw"])
+@pytest.mark.parametrize("name", RULES)
 def test_rule_is_its_formula(name, decay):
-    rule = RULES.get(name, adam)
+    rule = RULES[name]
     kernel, s = PARAMS["dense"]["kernel"].astype(np.float64), {}
     expected = []
     for t, grads in enumerate(GRADS, start=1):
         g = grads["dense"]["kernel"].astype(np.float64)
-        if name == "adamw":
+        if rule not in COUPLED or name == "adamw":
             kernel = kernel - LR * (rule(g, s, t) + decay * kernel)
         else:
             kernel = kernel - LR * rule(g + decay * kernel, s, t)
@@ -107,8 +137,34 @@ def test_rule_is_its_formula(name, decay):
     np.testing.assert_allclose(path["dense"]["kernel"], expected, rtol=1e-4, atol=1e-5)
 
 
-def norm(a):
-    return math.sqrt(float((np.asarray(a, np.float64) ** 2).sum()))
+def test_muon_leaves_what_is_no_kernel_to_adam_and_takes_a_convolution_as_one_matrix():
+    adam, params = optax.adam(LR, nesterov=True), PARAMS
+    state = adam.init(params)
+    for grads in GRADS:
+        updates, state = adam.update(grads, state)
+        params = optax.apply_updates(params, updates)
+    end = last(train(Optim("muon", lr=LR), GRADS)[0])
+    for tree in (end, params):
+        del tree["dense"]["kernel"]
+    close(end, params)
+    flat = RNG.normal(size=(12, 5)).astype(np.float32)
+    window = jax.tree.map(lambda a: a.reshape(2, 2, 3, 5), flat)
+    ends = [last(train(Optim("muon", lr=LR), [{"kernel": g}], {"kernel": g})[0])["kernel"] for g in (flat, window)]
+    np.testing.assert_allclose(ends[0], ends[1].reshape(12, 5), rtol=1e-5)
+
+
+def test_every_rule_has_a_card_whose_constants_the_user_may_change():
+    names = get_args(get_type_hints(Optim)["name"])
+    assert [card.name for card in algorithms.OPTIMIZERS if card.name not in names] == []
+    for name in names:
+        card = algorithms.ALGORITHMS[name]
+        assert optimizers.constants(Optim(name)) == card.constants
+        for constant in card.constants:
+            changed = replace(Optim(name, lr=LR, weight_decay=0.1), **{constant: 0.5})
+            validate(changed, 10)
+            assert optimizers.constants(changed)[constant] == 0.5
+            before, after = (last(train(each, GRADS)[0]) for each in (Optim(name, lr=LR, weight_decay=0.1), changed))
+            assert not np.allclose(before["dense"]["kernel"], after["dense"]["kernel"], rtol=1e-6), (name, constant)
 
 
 def test_lars_is_its_formula():
@@ -129,7 +185,6 @@ def test_lars_is_its_formula():
 
 
 def test_lars_takes_the_paper_s_trust_and_does_not_see_the_size_of_gradients():
-    assert Optim("lars").trust == 0.001
     large = jax.tree.map(lambda g: 1000 * g, GRADS[0])
     small, same = (last(train(Optim("lars", lr=LR), [g])[0])["dense"]["kernel"] for g in (GRADS[0], large))
     np.testing.assert_allclose(small, same, rtol=1e-6)
@@ -149,7 +204,7 @@ def test_lamb_is_its_formula():
     np.testing.assert_allclose(path["dense"]["kernel"], expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*RULES, "adamw", "lars", "lamb"])
+@pytest.mark.parametrize("name", [*RULES, "lars", "lamb"])
 def test_decay_shrinks_kernels_and_nothing_else(name):
     end = last(train(Optim(name, lr=1e-3, weight_decay=0.1), [ZEROS])[0])
     assert np.all(np.abs(end["dense"]["kernel"]) < np.abs(PARAMS["dense"]["kernel"]))
@@ -250,9 +305,11 @@ def test_schedule_of_one_step_is_finite(schedule):
         ({"lr": 0}, "optim.lr must be a number above 0, not 0"),
         ({"lr": math.nan}, "optim.lr must be a number above 0, not nan"),
         ({"lr": "0.1"}, "optim.lr must be a number above 0, not '0.1'"),
-        ({"momentum": 1.0}, "optim.momentum must be from 0 to below 1, not 1.0"),
-        ({"trust": 0.0}, "optim.trust must be a number above 0, not 0.0"),
+        ({"name": "momentum", "momentum": 1.0}, "optim.momentum must be from 0 to below 1, not 1.0"),
+        ({"name": "lars", "trust": 0.0}, "optim.trust must be a number above 0, not 0.0"),
         ({"b1": -0.1}, "optim.b1 must be from 0 to below 1, not -0.1"),
+        ({"trust": 0.1}, "optim.trust means nothing to the rule 'adam'; its constants: b1, b2, eps"),
+        ({"name": "sgd", "eps": 0.1}, "optim.eps means nothing to the rule 'sgd', which has no constants"),
         ({"b2": 1}, "optim.b2 must be from 0 to below 1, not 1"),
         ({"weight_decay": -1e-4}, "optim.weight_decay must be a number from 0 up, not -0.0001"),
         ({"warmup_steps": -1}, "optim.warmup_steps must be a whole number from 0 up, not -1"),

@@ -1,12 +1,16 @@
 """`zoo list` and `zoo show`: every figure is there, uncut, in a pipe and on 80 columns."""
 
 import json
+from typing import get_args, get_type_hints
 
 import pytest
 from rich.console import Console
 
 import zoo
-from train.show import emit, human, list_models, list_models_json, show
+from train.algorithms import ALGORITHMS, KINDS
+from train.config import Classify, Optim
+from train.show import emit, human, list_algorithms, list_models, list_models_json, show
+from zoo import fields
 from zoo.errors import UserError
 
 
@@ -68,3 +72,21 @@ def test_show_has_the_card_and_every_layer(capsys: pytest.CaptureFixture[str]) -
 def test_show_of_an_unknown_model_offers_names() -> None:
     with pytest.raises(UserError, match="did you mean lenet5"):
         show("lenet")
+
+
+def test_algorithms_have_cards_that_are_found_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    names = {*get_args(get_type_hints(Optim)["name"]), *get_args(get_type_hints(Classify)["loss"]), *fields.ACTIVATIONS}
+    assert names <= ALGORITHMS.keys()
+    assert not ALGORITHMS.keys() & zoo.CARDS.keys()  # `zoo show` takes both
+    for kind, cards in KINDS.items():
+        emit(list_algorithms(kind))
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        listed = [(int(words[0]), words[1]) for words in lines if words and words[0].isdigit()]
+        assert sorted(listed) == sorted((card.year, card.name) for card in cards)
+        assert [year for year, _ in listed] == sorted(year for year, _ in listed)
+    emit(show("adam"))
+    out = capsys.readouterr().out
+    for words in ("D. P. Kingma, J. Ba", "https://arxiv.org/abs/1412.6980", "m ← β₁ m + (1 - β₁) g", "b2 = 0.999"):
+        assert words in out
+    with pytest.raises(UserError, match="unknown model or algorithm 'adan': did you mean adam"):
+        show("adan")

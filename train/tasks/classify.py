@@ -12,7 +12,7 @@ from train.tasks.inputs import Inputs
 from train.tasks.network import Network
 
 TOP5_CLASSES = 100  # with this many classes or more, accuracy among the five likeliest is reported as well
-LOSSES = {"cross_entropy": losses.cross_entropy, "mse": losses.mean_squared_error}
+LOSSES = {"cross_entropy": losses.cross_entropy, "mse": losses.mean_squared_error, "hinge": losses.hinge}
 
 
 def classify(
