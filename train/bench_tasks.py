@@ -11,6 +11,7 @@ from train.config import Optim
 from train.core import Task
 from train.data.device import Batch, Resident, Windows
 from train.optimizers import make_optimizer
+from train.tasks.adversarial import adversarial
 from train.tasks.classify import classify
 from train.tasks.inputs import images
 from train.tasks.language import language
@@ -21,7 +22,7 @@ from zoo.measure import count_flops
 
 OPTIM = Optim("momentum", lr=0.01)
 MARKS = Marks(cls=1, sep=2, mask=3)
-UNPOSED = ("dcgan", "dqn", "gan", "simclr")  # families that learn neither to classify nor from text
+UNPOSED = ("dqn", "simclr")  # families that learn in another way
 LONGEST = 128  # tokens, unless more are asked for: a step of bert at its 512 takes a CPU many seconds
 
 
@@ -39,7 +40,12 @@ def text_length(card: Card, length: int | None = None) -> int | None:
 def training(card: Card, batch: int, length: int | None = None) -> tuple[Task, Resident | Windows]:
     """A task for the model of a `measurable` card, and four batches for it; texts have no padding."""
     tx, length = make_optimizer(OPTIM, 1), text_length(card, length)
-    if length is None:
+    if "z" in card.inputs:
+        model, shape = card.make(), card.output[0]
+        low, high = model.RANGE
+        task = adversarial(model, tx, tx, images(shape, (), -low / (high - low), 1 / (high - low)))
+        examples = {"x": _draw(0, 256, jnp.uint8, *shape), "y": _draw(0, 1, jnp.int32)}
+    elif length is None:
         shape, _ = card.inputs["x"]
         task = classify(card.make(), tx, images(shape), classes=card.output[-1])
         examples = {"x": _draw(0, 256, jnp.uint8, *shape), "y": _draw(0, card.output[-1], jnp.int32)}
