@@ -1,6 +1,7 @@
 """DCGAN (Radford et al. 2015) on MNIST: its recipe at half the width and 28 pixels.
 
-Run:     zoo train mnist_dcgan, then zoo judge runs/mnist_dcgan
+Run:     zoo train mnist_dcgan
+         zoo judge runs/mnist_dcgan
 Expect:  not run yet
 """
 

@@ -1,6 +1,7 @@
 """The pair of Goodfellow et al. 2014 on MNIST: rectified generator, maxout discriminator with dropout.
 
-Run:     zoo train mnist_gan, then zoo judge runs/mnist_gan
+Run:     zoo train mnist_gan
+         zoo judge runs/mnist_gan
 Expect:  not run yet
 """
 

@@ -43,7 +43,7 @@ class BenchOptions:
     """Measure training steps on random examples of each card's own size (sgd with momentum, float32)."""
 
     models: tyro.conf.Positional[tuple[str, ...]] = LINE
-    """Names or patterns such as "resnet*"; "*" is every classifier and model of text."""
+    """Names or patterns such as "resnet*"; "*" is every classifier, model of text and pair."""
     batch: int = 32
     """Examples per step."""
     length: int | None = None
@@ -152,7 +152,7 @@ def _find(names: Sequence[str]) -> list[Card]:
             raise unknown("model", name, zoo.CARDS)
         cards = [card for card in map(zoo.card, matching) if measurable(card)]
         if not cards:
-            raise UserError(f"zoo bench: {name} has no task here; it measures classifiers and models of text")
+            raise UserError(f"zoo bench: {name} has no task here; it measures classifiers, models of text and pairs")
         found |= {card.name: card for card in cards}
     return list(found.values())
 

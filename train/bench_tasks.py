@@ -11,6 +11,7 @@ from train.config import Optim
 from train.core import Task
 from train.data.device import Batch, Resident, Windows
 from train.optimizers import make_optimizer
+from train.tasks.adversarial import adversarial
 from train.tasks.classify import classify
 from train.tasks.contrast import contrast
 from train.tasks.inputs import images
@@ -22,7 +23,7 @@ from zoo.measure import count_flops
 
 OPTIM = Optim("momentum", lr=0.01)
 MARKS = Marks(cls=1, sep=2, mask=3)
-UNPOSED = ("dcgan", "dqn", "gan")  # families that learn neither from images, one network, nor from text
+UNPOSED = ("dqn",)  # families that learn from no batches
 LONGEST = 128  # tokens, unless more are asked for: a step of bert at its 512 takes a CPU many seconds
 
 
@@ -45,6 +46,11 @@ def training(card: Card, batch: int, length: int | None = None) -> tuple[Task, R
         views = (f"resized_crop_{shape[0]}", "flip", "color_0.5", "grey_0.2")
         task = contrast(card.make(), tx, images(shape, views), temperature=0.5)
         examples = {"x": _draw(0, 256, jnp.uint8, *shape)}
+    elif "z" in card.inputs:
+        model, shape = card.make(), card.output[0]
+        low, high = model.RANGE
+        task = adversarial(model, tx, tx, images(shape, (), -low / (high - low), 1 / (high - low)))
+        examples = {"x": _draw(0, 256, jnp.uint8, *shape), "y": _draw(0, 1, jnp.int32)}
     elif length is None:
         shape, _ = card.inputs["x"]
         task = classify(card.make(), tx, images(shape), classes=card.output[-1])

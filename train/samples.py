@@ -12,7 +12,7 @@ from jax import Array
 from train.core import State
 from train.tasks.adversarial import Player, generator_weights
 
-BLOCK = 500  # images made at a time
+BLOCK = 100  # images made at a time; fewer are filled up, so that one program serves all
 
 
 def variables(state: State) -> tuple[Any, Any]:
@@ -40,8 +40,9 @@ def make(model: nn.Module, generator: tuple[Any, Any], z: Array, told: np.ndarra
     """
     out = []
     for start in range(0, len(z), BLOCK):
-        cut = slice(start, start + BLOCK)
-        out.append(np.asarray(_make(model, generator, z[cut], None if told is None else jnp.asarray(told[cut]))))
+        rows = np.minimum(np.arange(start, start + BLOCK), len(z) - 1)
+        block = _make(model, generator, z[rows], None if told is None else jnp.asarray(told[rows]))
+        out.append(np.asarray(block)[: len(z) - start])
     return np.concatenate(out)
 
 

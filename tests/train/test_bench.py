@@ -62,7 +62,7 @@ def test_a_model_is_shown_what_its_card_says(card: Card) -> None:
     key, shown = jax.random.key(0), {}
 
     def note(call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
-        if not context.module.path and context.method_name == "__call__":
+        if not context.module.path and context.method_name in ("__call__", "generate"):
             shown.update(zip(card.inputs, args, strict=False), **kwargs)
         return call(*args, **kwargs)
 
@@ -124,7 +124,7 @@ def test_the_state_moves_on_between_steps() -> None:
     ("options", "line"),
     [
         ({"names": ["resnet21"]}, "unknown model 'resnet21': did you mean resnet"),
-        ({"names": ["dqn*"]}, "zoo bench: dqn* has no task here; it measures classifiers and models of text"),
+        ({"names": ["dqn*"]}, "zoo bench: dqn* has no task here; it measures classifiers, models of text and pairs"),
         ({"names": ["mlp"], "batch": 0}, "zoo bench: batch must be at least 1, not 0"),
         ({"names": ["mlp"], "length": 7}, "zoo bench: length must be at least 8, not 7"),
         (

@@ -76,7 +76,7 @@ def assemble(experiment: Experiment) -> Parts:
         best="-pixel_frechet",
         notes={"pixel_frechet": NOTE},
     )
-    if task.loss == "wasserstein" and parts.abstract.vars["disc"]:
+    if task.loss == "wasserstein" and parts.abstract.vars["disc"]["real"]:
         raise UserError(
             "task.loss=wasserstein penalizes the gradient of each image, and this discriminator's batch normalization "
             "mixes images: choose model.norm=layer"

@@ -57,7 +57,7 @@ class Pictures:
         return samples.bytes_of(samples.make(self.model, generator, jnp.concatenate(way), told))
 
     def _history(self, folder: Path) -> list[np.ndarray]:
-        """The first 8 watched images at up to 12 steps, from the pictures in `folder`, which a resumed run has too."""
+        """The first 8 watched images at up to 12 steps, from pictures in `folder`, which a resumed run still has."""
         files = sorted(folder.glob("step_*.png"))
         chosen = sorted(set(np.linspace(0, len(files) - 1, MOMENTS).astype(int))) if files else []
         rows = []

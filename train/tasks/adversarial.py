@@ -100,7 +100,8 @@ class Game:
         }
         params = {name: collections.pop("params") for name, collections in own.items()}
         opt = {"gen": self.gen_tx.init(params["gen"]), "disc": self.disc_tx.init(params["disc"])}
-        return State(jnp.zeros((), jnp.int32), params, opt, own)
+        apart = {"real": own["disc"], "fake": jax.tree.map(jnp.copy, own["disc"])}  # copied: the state is donated
+        return State(jnp.zeros((), jnp.int32), params, opt, {"gen": own["gen"], "disc": apart})
 
     def update_disc(self, state: State, batch: Batch, key: Array) -> tuple[State, Metrics]:
         """One update of the discriminator on as many made images as the batch has real ones."""
@@ -112,14 +113,16 @@ class Game:
         fake = fake.astype(jnp.float32)
 
         def loss_of(params: Any) -> tuple[Array, tuple[Any, Metrics]]:
-            real_logits, moved = self.disc.train(params, state.vars["disc"], real, labels, real_key)
-            fake_logits, moved = self.disc.train(params, moved, fake, labels, fake_key)
+            past, moved = state.vars["disc"], {}
+            real_logits, moved["real"] = self.disc.train(params, past["real"], real, labels, real_key)
+            fake_logits, moved["fake"] = self.disc.train(params, past["fake"], fake, labels, fake_key)
             value = LOSSES[self.loss][0](real_logits, fake_logits).mean()
             metrics = {name: each.mean() for name, each in self.judged(real_logits, fake_logits).items()}
             if self.loss == "wasserstein":
                 share = jax.random.uniform(mix_key, (count, 1, 1, 1))
                 metrics["penalty"] = losses.gradient_penalty(
-                    lambda x: self.disc.train(params, moved, x, labels, real_key)[0], share * real + (1 - share) * fake
+                    lambda x: self.disc.train(params, past["fake"], x, labels, real_key)[0],
+                    share * real + (1 - share) * fake,
                 ).mean()
                 value += self.penalty * metrics["penalty"]
             return value, (moved, metrics)
@@ -134,7 +137,7 @@ class Game:
 
         def loss_of(params: Any) -> tuple[Array, tuple[Any, Metrics]]:
             fake, moved = self.gen.train(params, state.vars["gen"], z, labels, gen_key)
-            logits, _ = self.disc.train(state.params["disc"], state.vars["disc"], fake, labels, disc_key)
+            logits, _ = self.disc.train(state.params["disc"], state.vars["disc"]["fake"], fake, labels, disc_key)
             return LOSSES[self.loss][1](logits).mean(), (moved, {})
 
         state, metrics = descend(state, "gen", self.gen_tx, loss_of, gradient_norm=True)
@@ -159,7 +162,10 @@ class Game:
         key = jax.random.fold_in(jax.random.key(0), jnp.sum(batch["x"].astype(jnp.uint32)))
         z = self.model.prior(key, len(real))
         fake = self.gen.evaluate(generator_weights(state), state.vars["gen"], z, labels)
-        answers = [self.disc.evaluate(state.params["disc"], state.vars["disc"], x, labels) for x in (real, fake)]
+        answers = [
+            self.disc.evaluate(state.params["disc"], state.vars["disc"][kind], x, labels)
+            for kind, x in (("real", real), ("fake", fake))
+        ]
         disc_loss, gen_loss = LOSSES[self.loss]
         values = {"disc_loss": disc_loss(*answers), "gen_loss": gen_loss(answers[1]), **self.judged(*answers)}
         values["count"] = jnp.ones_like(batch["mask"])
@@ -185,8 +191,9 @@ def adversarial(
     "wasserstein" adds `penalty` times the gradient penalty between real and made images.
 
     Batch statistics: the discriminator meets real and made images as two batches, each normalized by itself, as
-    DCGAN's authors show them. A network moves only its own averages and only in its own update: the generator's
-    stand still while the discriminator learns, and the other way round.
+    DCGAN's authors show them. So it keeps averages for each kind, vars["disc"] = {"real", "fake"}: with averages of
+    both mixed it would tell nothing apart in evaluation. A network moves only its own averages and only in its own
+    update: the generator's stand still while the discriminator learns, and the other way round.
     """
     game = Game(model, gen_tx, disc_tx, inputs, loss, critic_steps, penalty, precision)
     return Task(game.init, game.step, game.evaluate)
