@@ -18,6 +18,7 @@ zoo: the executable history of deep learning
   zoo sample RUN            continue a text with a trained language model
   zoo translate RUN TEXT    translate with a trained encoder-decoder
   zoo fill RUN TEXT         guess what stands at each [MASK] of a text
+  zoo play RUN              let a trained agent play; its returns and a film
   zoo timeline              train the line of image classifiers on digits and write the page
   zoo bench [MODEL ...]     milliseconds a step, compile time, memory
   zoo data                  which data sets are there and how to get others
@@ -113,6 +114,12 @@ def _fill(args: Sequence[str]) -> None:
     text_commands.fill_command(args)
 
 
+def _play(args: Sequence[str]) -> None:
+    from train import play_command
+
+    play_command.play_command(args)
+
+
 def _timeline(args: Sequence[str]) -> None:
     from train import commands
 
@@ -134,6 +141,7 @@ COMMANDS = {
     "sample": _sample,
     "translate": _translate,
     "fill": _fill,
+    "play": _play,
     "timeline": _timeline,
     "bench": _bench,
     "data": _data,
