@@ -35,7 +35,7 @@ def interquartile_mean(values: np.ndarray) -> np.ndarray:
 def bootstrap(
     values: Sequence[float], statistic: Callable[[np.ndarray], np.ndarray] = interquartile_mean
 ) -> tuple[float, float]:
-    """The 2.5 % and 97.5 % quantiles of `statistic` (along the last axis) over resamples of `values`, always the same."""
+    """The 2.5 % and 97.5 % quantiles of `statistic` (along the last axis) over resamples (always the same)."""
     values = np.asarray(values, np.float64)
     drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
     low, high = np.quantile(statistic(values[drawn]), (0.025, 0.975))
