@@ -22,6 +22,7 @@ zoo: the executable history of deep learning
   zoo translate RUN TEXT    translate with a trained encoder-decoder
   zoo fill RUN TEXT         guess what stands at each [MASK] of a text
   zoo judge RUN             measure the images that a trained generator makes
+  zoo play RUN              let a trained agent play; its returns and a film
   zoo timeline              train the line of image classifiers on digits and write the page
   zoo bench [MODEL ...]     milliseconds a step, compile time, memory
   zoo data                  which data sets are there and how to get others
@@ -137,6 +138,12 @@ def _judge(args: Sequence[str]) -> None:
     command.judge_command(args)
 
 
+def _play(args: Sequence[str]) -> None:
+    from train import play_command
+
+    play_command.play_command(args)
+
+
 def _timeline(args: Sequence[str]) -> None:
     from train import commands
 
@@ -161,6 +168,7 @@ COMMANDS = {
     "translate": _translate,
     "fill": _fill,
     "judge": _judge,
+    "play": _play,
     "timeline": _timeline,
     "bench": _bench,
     "data": _data,

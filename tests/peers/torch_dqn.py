@@ -2,23 +2,37 @@
 
     python tests/peers/torch_dqn.py --rounds 5
 
-prints environment steps a second of both, taken in turns, ours with one seed and with ten side by side. Written for
-the comparison in the way such agents are usually written: one environment, eager PyTorch, a replay memory of NumPy
-arrays.
+prints environment steps a second of both, taken in turns, ours with one seed and with ten side by side. The peer is
+eager PyTorch with a replay memory of NumPy arrays, lean, or (`--vector`) with Gymnasium's vector environment of one
+and its statistics of episodes around it, as CleanRL's agent has them.
 """
 
 import argparse
 import random
 import statistics
 import time
+from collections.abc import Callable
 
 import gymnasium
+import jax
 import numpy as np
 import torch
 from torch import nn
 
+from train import configs, devices
+from train.assemble import assemble
+from train.assemble.agent import Nothing
+from train.core import replicate, run_chunk
+
 START, END, FALL = 1.0, 0.05, 250_000  # the chance of a random action, and the steps in which it falls
 REPLAY, BATCH, EVERY, TARGET_EVERY, DISCOUNT, RATE = 10_000, 128, 10, 500, 0.99, 2.5e-4
+
+
+def _vector_of_one() -> gymnasium.vector.VectorEnv:
+    def one() -> gymnasium.Env:
+        return gymnasium.wrappers.RecordEpisodeStatistics(gymnasium.make("CartPole-v1"))
+
+    return gymnasium.vector.SyncVectorEnv([one], autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP)
 
 
 def network() -> nn.Sequential:
@@ -28,12 +42,13 @@ def network() -> nn.Sequential:
 class Agent:
     """DQN on CartPole-v1. `advance` takes environment steps, with an update after every tenth."""
 
-    def __init__(self, seed: int = 0, first: int = 0) -> None:
-        """first: the step that the fall of epsilon is entered at."""
+    def __init__(self, seed: int = 0, first: int = 0, vector: bool = False) -> None:
+        """first: the step that the fall of epsilon is entered at; vector: within a vector environment of one."""
         torch.manual_seed(seed)
         self.random = random.Random(seed)
-        self.env = gymnasium.make("CartPole-v1")
+        self.env = _vector_of_one() if vector else gymnasium.make("CartPole-v1")
         self.observation, _ = self.env.reset(seed=seed)
+        self.vector = vector
         self.learner, self.target = network(), network()
         self.target.load_state_dict(self.learner.state_dict())
         self.optimizer = torch.optim.Adam(self.learner.parameters(), lr=RATE)
@@ -47,19 +62,26 @@ class Agent:
         self.done, self.first = 0, first
 
     def _step(self, action: int) -> None:
-        following, reward, terminated, truncated, _ = self.env.step(action)
+        following, reward, terminated, truncated, info = self.env.step(np.array([action]) if self.vector else action)
+        if self.vector:
+            reward, terminated, truncated = reward[0], terminated[0], truncated[0]
         place = self.written % REPLAY
         self.observations[place], self.following[place] = self.observation, following
         self.actions[place], self.rewards[place], self.terminated[place] = action, reward, terminated
         self.written += 1
-        self.observation = self.env.reset()[0] if terminated or truncated else following
+        if self.vector:
+            self.observation = following  # the next episode's, where this one has ended
+            if terminated or truncated:
+                self.following[place] = info["final_obs"][0]
+        else:
+            self.observation = self.env.reset()[0] if terminated or truncated else following
 
     def _act(self) -> int:
         epsilon = max(END, START + (END - START) * (self.first + self.done) / FALL)
         if self.random.random() < epsilon:
             return self.random.randrange(2)
         with torch.no_grad():
-            return int(self.learner(torch.from_numpy(self.observation)[None]).argmax())
+            return int(self.learner(torch.from_numpy(self.observation).reshape(1, 4)).argmax())
 
     def _learn(self) -> None:
         places = np.random.randint(0, REPLAY, BATCH)  # noqa: NPY002  (what such agents call)
@@ -83,3 +105,62 @@ class Agent:
                 self._learn()
             if self.done % TARGET_EVERY == 0:
                 self.target.load_state_dict(self.learner.state_dict())
+
+
+def ours(seeds: int, chunk: int) -> Callable[[], int]:
+    """A function that runs `chunk` steps of the loop for each of so many seeds: how many environment steps that was."""
+    experiment = configs.load("cartpole_dqn")
+    task, keys = assemble(experiment).task, jax.random.split(jax.random.key(0), seeds)
+    # Into the middle of the fall of epsilon, where half of the actions are random on both sides.
+    states = jax.jit(jax.vmap(task.init))(keys)
+    states = states.replace(step=states.step + FALL // 2 // EVERY)
+    if seeds == 1:
+        states, keys = jax.tree.map(lambda leaf: leaf[0], states), keys[0]
+        program = run_chunk.lower(task, states, Nothing(), keys, chunk).compile()
+    else:
+        program = replicate.lower(task, states, Nothing(), keys, chunk, "vmap").compile()
+    box = [states]
+
+    def run() -> int:
+        box[0] = jax.block_until_ready(program(box[0], Nothing(), keys)[0])
+        return seeds * chunk * experiment.task.train_every
+
+    return run
+
+
+def rounds_of(programs: dict[str, Callable[[], int]], rounds: int) -> dict[str, list[float]]:
+    """Steps a second of each program, in turns; a first round warms up and is not counted."""
+    speeds: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(rounds + 1):
+        for name, run in programs.items():
+            start = time.perf_counter()
+            steps = run()
+            speeds[name].append(steps / (time.perf_counter() - start))
+    return {name: each[1:] for name, each in speeds.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=4_000, help="environment steps of the peer in a round")
+    parser.add_argument("--threads", type=int, default=1, help="of the peer; a net so small gains nothing from more")
+    parser.add_argument("--vector", action="store_true", help="within a vector environment of one, as CleanRL's agent")
+    options = parser.parse_args()
+    devices.prepare_backend()
+    torch.set_num_threads(options.threads)
+    peer = Agent(first=FALL // 2, vector=options.vector)
+
+    def one_round() -> int:
+        peer.advance(options.steps)
+        peer.done = 0  # stays at half of the fall
+        return options.steps
+
+    speeds = rounds_of({"PyTorch": one_round, "1 seed": ours(1, 2_000), "10 seeds": ours(10, 400)}, options.rounds)
+    print(f"{devices.describe()}, CartPole-v1, environment steps a second, median of {options.rounds} rounds")
+    for name, each in speeds.items():
+        ratio = statistics.median(a / b for a, b in zip(each, speeds["PyTorch"], strict=True))
+        print(f"{name:>9} {statistics.median(each):>10,.0f}   {ratio:5.1f} x PyTorch")
+
+
+if __name__ == "__main__":
+    main()

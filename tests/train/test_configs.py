@@ -19,7 +19,7 @@ import zoo
 from train import configs
 from train.arguments import override
 from train.assemble import Parts, assemble, check
-from train.config import Data, Experiment, Text
+from train.config import Data, Experiment, Text, World
 from train.core import run_chunk
 from train.data.device import Resident
 from train.data.split import Arrays, Dataset, Split
@@ -39,8 +39,8 @@ def of(*sets: str) -> list[str]:
 
 
 def handle(experiment: Experiment) -> str:
-    """The name of the data, WMT14's without what TFDS adds to it."""
-    return experiment.data.name.replace("wmt14_translate", "wmt14")
+    """The name of the data, WMT14's without what TFDS adds to it, an environment's without its version."""
+    return experiment.data.name.replace("wmt14_translate", "wmt14").partition("-v")[0]
 
 
 def smoke(name: str) -> Experiment:
@@ -61,7 +61,7 @@ def test_a_config_is_sound_and_says_how_to_repeat_it(name: str) -> None:
     check(experiment)
     check(smoke(name))
     assert smoke(name).steps <= 10
-    assert any(name.startswith(part.removesuffix("2012")) for part in re.split("[:/]", handle(experiment)))
+    assert any(name.startswith(part.removesuffix("2012").lower()) for part in re.split("[:/]", handle(experiment)))
     lines = ast.get_docstring(ast.parse((configs.FOLDER / f"{name}.py").read_text(encoding="utf-8"))).splitlines()
     assert f"Run:     zoo train {name}" in lines
     assert any(line.startswith("Expect:  ") for line in lines)
@@ -118,8 +118,10 @@ def blank_text(data: Text, form: str, tokenizer: None) -> TextDataset:
     return TextDataset(data.name, "", form, vocabulary, ("a", "b"), part, part, part)
 
 
-def batch_of(experiment: Experiment, parts: Parts) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes of what a step of the config's task is given."""
+def batch_of(experiment: Experiment, parts: Parts) -> dict[str, jax.ShapeDtypeStruct] | None:
+    """Shapes of what a step of the config's task is given; an agent makes its own experience."""
+    if isinstance(experiment.data, World):
+        return None
     size = experiment.data.batch * getattr(experiment.task, "critic_steps", 1)
     if isinstance(experiment.data, Data):
         shapes = {"x": (parts.dataset.shape, jnp.uint8), "y": ((), jnp.int32)}
@@ -140,8 +142,14 @@ def test_a_config_builds_and_its_step_keeps_the_shape_of_its_state(name: str, mo
     after, metrics = jax.eval_shape(parts.task.step, parts.abstract, batch, jax.random.key(0))
     shapes = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state) for state in (parts.abstract, after)]
     assert shapes[0] == shapes[1]
-    assert {(value.shape, value.dtype) for value in metrics.values()} == {((), jnp.dtype("float32"))}
+    assert {(value.shape, value.dtype) for value in jax.tree.leaves(metrics)} == {((), jnp.dtype("float32"))}
     assert any(name.endswith("loss") for name in metrics)
+    if batch is None:
+        episodes = jax.eval_shape(lambda key: jax.random.split(key, 3), jax.random.key(0))
+        sums = jax.eval_shape(parts.task.evaluate, parts.abstract, episodes)
+        assert {value.shape for value in sums.values()} == {()}
+        assert {"return", "count"} <= set(sums)
+        return
     words = (experiment.data.length,) if experiment.task.name == "language" else ()
     mask = jax.ShapeDtypeStruct((*next(iter(batch.values())).shape[:1], *words), jnp.float32)
     sums = jax.eval_shape(parts.task.evaluate, parts.abstract, batch | {"mask": mask})
@@ -176,6 +184,15 @@ def test_smoke_on_text_that_comes_with_python(name: str, tmp_path: Path) -> None
     parts = assemble(experiment)
     run = train.run.create(name, experiment, tmp_path, parts.tokenizer)
     assert math.isfinite(fit(run, parts, Console(quiet=True))["test"]["loss"])
+
+
+@pytest.mark.parametrize("name", of("CartPole-v1", "MountainCar-v0", "minatar/breakout"))
+def test_smoke_in_a_world(name: str, tmp_path: Path) -> None:
+    experiment = smoke(name)
+    run = train.run.create(name, experiment, tmp_path)
+    summary = fit(run, assemble(experiment), Console(quiet=True))
+    assert (summary["steps"], summary["test"]["count"]) == (experiment.steps, 2)
+    assert train.run.load(run.path).experiment == experiment
 
 
 @pytest.fixture

@@ -106,9 +106,7 @@ def check(experiment: Experiment) -> None:
     if how.replay < data.batch:
         raise UserError(f"task.replay {how.replay} is smaller than one batch: data.batch is {data.batch}")
     if not data.batch <= how.replay_start:
-        raise UserError(
-            f"task.replay_start must be at least one batch, {data.batch} transitions, not {how.replay_start}"
-        )
+        raise UserError(f"task.replay_start must be at least one batch of {data.batch}, not {how.replay_start}")
     if not all(0 <= epsilon <= 1 for epsilon in (*how.epsilon, how.eval_epsilon)):
         raise UserError(
             f"task.epsilon and task.eval_epsilon must be from 0 to 1, not {how.epsilon}, {how.eval_epsilon}"
