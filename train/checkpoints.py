@@ -95,7 +95,7 @@ class Checkpoints:
                 self._manager.item_metadata(step).state.tree,
             )
             whole = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(nested))).state
-        flat = ocp.tree.to_flat_dict({name: whole[name] for name in ("params", "vars")}, sep="/")
+        flat = ocp.tree.to_flat_dict({name: whole.get(name, {}) for name in ("params", "vars")}, sep="/")
         return {name: leaf for name, leaf in flat.items() if hasattr(leaf, "shape")}  # a network may have no variables
 
     def _find(self, which: Literal["last", "best"]) -> tuple[int, dict[str, Any]]:

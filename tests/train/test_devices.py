@@ -18,7 +18,7 @@ import train.loop
 import train.run
 from train import cli, devices
 from train.assemble import assemble
-from train.config import Data, Experiment, Model, Optim
+from train.config import Contrast, Data, Experiment, Model, Optim
 from train.core import State
 from train.interrupt import Stopped
 from zoo.errors import UserError
@@ -39,8 +39,21 @@ EXPERIMENTS = {
         steps=6,
         eval_every_steps=3,
     ),
+    "simclr_resnet20": Experiment(  # others of an image are those on all devices
+        model=Model("simclr_resnet20", {"fields": {"depths": (1,), "widths": (16,)}, "widths": (16, 8)}),
+        data=Data("digits", batch=32, augment=("shift_1", "cutout_3")),
+        optim=Optim("sgd", lr=0.1),
+        task=Contrast(temperature=0.2),
+        steps=4,
+        eval_every_steps=2,
+    ),
 }
-CASES = (("mlp", "data"), ("mlp", "fsdp"), ("resnet20", "fsdp"))  # model, how it is sharded
+CASES = (
+    ("mlp", "data"),
+    ("mlp", "fsdp"),
+    ("resnet20", "fsdp"),
+    ("simclr_resnet20", "data"),
+)  # model, how it is sharded
 COMMAND = ["digits_mlp", "--steps=12", "--eval-every-steps=4", "--optim.warmup-steps=2", "--model.dropout=0.1"]
 
 

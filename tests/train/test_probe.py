@@ -63,7 +63,7 @@ def test_a_class_that_few_labels_leave_out_is_never_said() -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Of a classifier, which has features as well."""
     experiment = Experiment(
-        Model("resnet20", {"depths": (1, 1), "widths": (8, 16)}),
+        Model("resnet20", {"depths": (1,), "widths": (16,)}),
         Data("digits", batch=64, augment=("shift_1",)),
         Optim("adam", lr=1e-2),
         80,
@@ -162,7 +162,7 @@ def test_features_do_not_depend_on_how_the_split_is_cut(run: Run, monkeypatch: p
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (["--checkpoint", "worst"], "unknown checkpoint 'worst': did you mean"),
+        (["--checkpoint", "worst"], "unknown checkpoint 'worst': choose from best, last"),
         (["--labels", "0"], "data.labels=0.0: must be above 0 and at most 1"),
         (["--labels", "0.001"], "digits: data.labels=0.001 leaves nothing of class '0' with its "),
     ],
@@ -175,11 +175,11 @@ def test_bad_input_is_one_line(change: list[str], line: str, run: Run, capsys: p
 
 
 def test_runs_without_features_or_validation_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cases = {
-        Experiment(Model("mlp"), Data("digits"), steps=1, eval_every_steps=1): "mlp has no features before its head",
-        Experiment(Model("resnet20"), Data("digits", validation=0.0)): "held out no validation split",
-    }
-    for i, (experiment, line) in enumerate(cases.items()):
+    cases = [
+        (Experiment(Model("mlp"), Data("digits")), "mlp has no features before its head"),
+        (Experiment(Model("resnet20"), Data("digits", validation=0.0)), "held out no validation split"),
+    ]
+    for i, (experiment, line) in enumerate(cases):
         path = train.run.create(f"run{i}", experiment, tmp_path).path
         assert cli.run(["probe", str(path)]) == 2
         assert line in capsys.readouterr().err

@@ -48,6 +48,28 @@ def test_test_split_depends_on_nothing_and_validation_on_its_seed_only() -> None
     assert len(load(Data("digits", validation=0)).train) == 1438
 
 
+def test_few_labels_are_a_fixed_share_of_each_class() -> None:
+    whole, few = load(Data("digits")), load(Data("digits", labels=0.1))
+    assert set(few.train.indices) < set(whole.train.indices)
+    share = 0.1 * np.bincount(whole.train.arrays()["y"])
+    assert np.abs(np.bincount(few.train.arrays()["y"]) - share).max() < 1
+    for name in ("validation", "test"):
+        np.testing.assert_array_equal(getattr(few, name).indices, getattr(whole, name).indices)
+    np.testing.assert_array_equal(few.mean, whole.mean)  # which need no labels
+    np.testing.assert_array_equal(few.train.indices, load(Data("digits", labels=0.1)).train.indices)
+    assert set(load(Data("digits", labels=0.1, split_seed=1)).train.indices) != set(few.train.indices)
+
+
+def test_labels_too_few_for_a_class_are_one_line() -> None:
+    with pytest.raises(
+        UserError, match=r"^digits: data.labels=0.004 leaves nothing of class '\d' with its 1\d\d training"
+    ):
+        load(Data("digits", labels=0.004))
+    for share in (0.0, 1.5, -0.1):
+        with pytest.raises(UserError, match=rf"^data.labels={share}: must be above 0 and at most 1$"):
+            load(Data("digits", labels=share))
+
+
 def test_statistics_are_those_of_the_training_split(make: Callable) -> None:
     make()
     data = load(Data("tiny"))
