@@ -1,0 +1,62 @@
+"""All layouts, an explicit list of modules, and which of them a file has."""
+
+from collections.abc import Iterable
+
+from flax import linen as nn
+
+from zoo.errors import UserError, unknown
+from zoo.weights import bert, gpt, resnet, vit
+from zoo.weights.files import SHORT, Opened, listed
+from zoo.weights.layout import Layout
+
+LAYOUTS: list[Layout] = [layout for module in (resnet, vit, bert, gpt) for layout in module.LAYOUTS]
+OWN = "zoo"
+"""The layout of this project: each array by its path, "params/stem/conv/kernel"."""
+
+
+def of_module(module: type[nn.Module]) -> list[Layout]:
+    """The layouts of one architecture, the likeliest first, without `zoo`."""
+    return [layout for layout in LAYOUTS if layout.module is module]
+
+
+def names_of(module: type[nn.Module]) -> list[str]:
+    return [*(layout.name for layout in of_module(module)), OWN]
+
+
+def own(module: type[nn.Module]) -> Layout:
+    """The layout `zoo` of any architecture; its rules are the identity, made where the arrays are known."""
+    return Layout(OWN, module, rules=lambda config: [], known_by=())
+
+
+def named(module: type[nn.Module], name: str) -> Layout:
+    """The layout called `name`. UserError offers those that the architecture has."""
+    if name == OWN:
+        return own(module)
+    for layout in of_module(module):
+        if layout.name == name:
+            return layout
+    raise unknown(f"layout of {module.__name__}", name, names_of(module))
+
+
+def detect(module: type[nn.Module], opened: Opened) -> Layout:
+    """The layout that the names in a file show. UserError where it is none that the architecture has."""
+    names = list(opened.tensors)
+    if any(name.startswith("params/") for name in names):
+        return own(module)
+    for layout in of_module(module):
+        if layout.knows(names):
+            return layout
+    others = sorted({f"{each.module.__name__} ({each.name})" for each in LAYOUTS if each.knows(names)})
+    looks = f"; they look like those of {' or '.join(others)}" if others else ""
+    raise UserError(
+        f"{opened.name}: these are not weights of {module.__name__} in a layout known here "
+        f"({', '.join(names_of(module))}){looks}; its arrays are {listed(first(names))}"
+    )
+
+
+def first(names: Iterable[str]) -> list[str]:
+    """Names in an order to show: sorted, or that nothing is there."""
+    return sorted(names) or ["none"]
+
+
+__all__ = ["LAYOUTS", "OWN", "SHORT", "detect", "first", "named", "names_of", "of_module", "own"]
