@@ -85,7 +85,7 @@ def _head(shapes: Shapes) -> Found:
     return {"head": "pooler"}
 
 
-def _describe(config: Config) -> dict[str, Any]:
+def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
     content = {
         "architectures": [ARCHITECTURE[config.head]],
         "model_type": "bert",

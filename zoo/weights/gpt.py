@@ -51,7 +51,7 @@ def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
     return found
 
 
-def _describe(config: Config) -> dict[str, Any]:
+def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
     content = {
         "vocab_size": config.vocab,
         "n_positions": config.context,

@@ -43,7 +43,7 @@ class Layout:
     first: tuple[str, int] | None = None  # the array that reads the image, and its axis of channels
     positions: tuple[str, int] | None = None  # the position table, and its axis of tokens
     preprocessing: Preprocessing | None = None
-    describe: Callable[[Any], dict[str, Any]] | None = None  # config.json that Hugging Face's library wants beside it
+    describe: Callable[[Any, Shapes], dict[str, Any]] | None = None  # of a Config and their shapes: config.json
     extension: str = ".safetensors"
 
     def canonical(self, name: str) -> str:

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from flax import linen as nn
 
 from zoo.errors import UserError, unknown
-from zoo.weights import bert, gpt, resnet, vit
+from zoo.weights import alexnet, bert, dcgan, dqn, gpt, lenet, resnet, vit
 from zoo.weights.files import SHORT, Opened, listed
 from zoo.weights.layout import Layout
 
-LAYOUTS: list[Layout] = [layout for module in (resnet, vit, bert, gpt) for layout in module.LAYOUTS]
+LAYOUTS: list[Layout] = [
+    layout for module in (alexnet, lenet, dqn, dcgan, resnet, vit, bert, gpt) for layout in module.LAYOUTS
+]
 OWN = "zoo"
 """The layout of this project: each array by its path, "params/stem/conv/kernel"."""
 

@@ -56,7 +56,14 @@ CONV_TRANSPOSE = Transform(
     lambda ours: [ours[::-1, ::-1].transpose(2, 3, 0, 1)],
 )
 """torch.nn.ConvTranspose2d (C, F, kh, kw), scatters its kernel; ours (kh, kw, C, F) slides: turned around."""
-LEADING_ONE = Transform(lambda parts: parts[0][None], lambda ours: [ours[0]])
+
+
+def reordered(axis: int, order: Sequence[int], then: Transform = SAME) -> Transform:
+    """Places along one axis of theirs in another order, then `then`."""
+    back = np.argsort(order)
+    return Transform(
+        lambda parts: then.read([parts[0].take(order, axis)]), lambda ours: [then.write(ours)[0].take(back, axis)]
+    )
 
 
 def patches(patch: int) -> Transform:
@@ -120,11 +127,11 @@ def layer_norm(ours: str, theirs: str, bias: bool = True) -> list[Rule]:
     return [*rules, rule(f"{ours}/bias", f"{theirs}.bias", SAME)] if bias else rules
 
 
-def batch_norm(ours: str, theirs: str) -> list[Rule]:
+def batch_norm(ours: str, theirs: str, transform: Transform = SAME) -> list[Rule]:
     """Scale, bias and statistics of a BatchNorm; `ours` without the collection."""
     return [
-        rule(f"params/{ours}/scale", f"{theirs}.weight", SAME),
-        rule(f"params/{ours}/bias", f"{theirs}.bias", SAME),
-        rule(f"batch_stats/{ours}/mean", f"{theirs}.running_mean", SAME),
-        rule(f"batch_stats/{ours}/var", f"{theirs}.running_var", SAME),
+        rule(f"params/{ours}/scale", f"{theirs}.weight", transform),
+        rule(f"params/{ours}/bias", f"{theirs}.bias", transform),
+        rule(f"batch_stats/{ours}/mean", f"{theirs}.running_mean", transform),
+        rule(f"batch_stats/{ours}/var", f"{theirs}.running_var", transform),
     ]

@@ -22,6 +22,8 @@ from zoo.weights.load import card_of, demand_fields
 from zoo.weights.preprocessing import Preprocessing
 from zoo.weights.rules import SAME, rule
 
+COUNTED = ".running_mean"
+
 
 def convert_arrays(model: nn.Module, variables: Mapping[str, Any], layout: str = "zoo") -> dict[str, np.ndarray]:
     """The arrays of `model` named and shaped as `layout` has them, as views of ours wherever that is possible.
@@ -43,6 +45,8 @@ def convert_arrays(model: nn.Module, variables: Mapping[str, Any], layout: str =
         parts = each.transform.write(np.asarray(flat[each.ours]))
         arrays |= dict(zip(each.theirs, parts, strict=True))
         arrays |= dict.fromkeys(each.copies, parts[0])
+    for name in [name for name in arrays if name.endswith(COUNTED)]:  # of a torch.nn.BatchNorm, which counts batches
+        arrays[name.removesuffix(COUNTED) + ".num_batches_tracked"] = np.zeros((), np.int64)
     return arrays
 
 
@@ -86,7 +90,7 @@ def _save_folder(
     metadata = _about(model, name, table.name, given, labels)
     _whole(folder / "model.safetensors", lambda part: _write_safetensors(part, arrays, metadata))
     if table.describe is not None:
-        content = table.describe(model.cfg)
+        content = table.describe(model.cfg, {name: array.shape for name, array in arrays.items()})
         if labels:
             content |= {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
         _whole(folder / "config.json", lambda part: part.write_text(json.dumps(content, indent=2) + "\n"))
@@ -113,7 +117,7 @@ def _about(
 
 def _write_safetensors(part: Path, arrays: Mapping[str, np.ndarray], metadata: dict[str, str]) -> None:
     # The library writes what lies in memory, so views that are transposed must be laid out anew.
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part, metadata=metadata)
+    save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, part, metadata=metadata)
 
 
 def _write_npz(part: Path, arrays: Mapping[str, np.ndarray]) -> None:

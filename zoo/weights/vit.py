@@ -3,6 +3,7 @@ it out. They differ in what names do not show: Hugging Face's norms have epsilon
 is JAX's default, the tanh form, the others' is exact.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -172,9 +173,12 @@ def _refuses(config: Config) -> str:
     return "it reads the class token, not the mean" if config.pool != "token" else ""
 
 
-def _describe(config: Config) -> dict[str, Any]:
+def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
+    side = math.isqrt(shapes[HUGGING_FACE_NAMES["positions"]][1] - 1) * config.patch
     return {
         "architectures": ["ViTForImageClassification"],
+        "image_size": side,
+        "num_channels": shapes[f"{HUGGING_FACE_NAMES['embed']}.weight"][1],
         "model_type": "vit",
         "hidden_size": config.width,
         "num_hidden_layers": config.depth,
