@@ -79,7 +79,7 @@ def load_weights(
     source: a safetensors file, an npz, the index of a file in shards, a folder as Hugging Face lays it, a run of this
         project, a hub name ("hf://owner/name@revision"), or several of these by name ({"netG": ..., "netD": ...}).
     layout: whose names the arrays have, or "auto", which sees it in them. `zoo.weights.layouts.names_of` lists them.
-    options: `head="new"` leaves the head out and begins one as the model does (from `seed`), for other classes;
+    options: `new_head=True` leaves the head out and begins one as the model does (from `seed`), for other classes;
         `size` (pixels) resamples the positions of a ViT; `channels` sums or repeats the first kernel; `dtype` (float32;
         None keeps the file's).
 

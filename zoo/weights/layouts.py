@@ -1,9 +1,11 @@
 """All layouts, an explicit list of modules, and which of them a file has."""
 
+import dataclasses
 from collections.abc import Iterable
 
 from flax import linen as nn
 
+from zoo import CARDS
 from zoo.errors import UserError, unknown
 from zoo.weights import alexnet, bert, dcgan, dqn, gpt, lenet, resnet, vit
 from zoo.weights.files import SHORT, Opened, listed
@@ -27,7 +29,18 @@ def names_of(module: type[nn.Module]) -> list[str]:
 
 def own(module: type[nn.Module]) -> Layout:
     """The layout `zoo` of any architecture; its rules are the identity, made where the arrays are known."""
-    return Layout(OWN, module, rules=lambda config: [], known_by=())
+    layout = Layout(OWN, module, rules=lambda config: [], known_by=())
+    published = next((each for each in of_module(module) if each.first), None)
+    if published is None:
+        return layout
+    rules = published.rules(next(card.config for card in CARDS.values() if card.module is module))
+
+    def here(array: tuple[str, int] | None, axis: int) -> tuple[str, int] | None:
+        return array and next((rule.ours, axis) for rule in rules if array[0] in rule.theirs)
+
+    return dataclasses.replace(
+        layout, head=published.head, first=here(published.first, 2), positions=here(published.positions, 1)
+    )
 
 
 def named(module: type[nn.Module], name: str) -> Layout:

@@ -51,14 +51,14 @@ def load_weights(
     source: Source,
     *,
     layout: str = "auto",
-    head: str = "keep",
+    new_head: bool = False,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
     dtype: Any = jnp.float32,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Variables for `model.apply` from a published checkpoint; see `zoo.load_weights`."""
-    loaded = _load(model, source, layout, head, size, channels, dtype, seed, given=None)
+    loaded = _load(model, source, layout, new_head, size, channels, dtype, seed, given=None)
     return loaded.variables
 
 
@@ -67,7 +67,7 @@ def load_model(
     source: Source,
     *,
     layout: str = "auto",
-    head: str = "keep",
+    new_head: bool = False,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
     dtype: Any = jnp.float32,
@@ -75,14 +75,14 @@ def load_model(
     **fields: Any,
 ) -> Loaded:
     """The model called `name`, made to fit the checkpoint, with its variables; see `zoo.load_model`."""
-    return _load(name, source, layout, head, size, channels, dtype, seed, given=fields)
+    return _load(name, source, layout, new_head, size, channels, dtype, seed, given=fields)
 
 
 def _load(
     model: nn.Module | str,
     source: Source,
     layout_name: str,
-    head: str,
+    new_head: bool,
     size: int | tuple[int, int] | None,
     channels: int | None,
     dtype: Any,
@@ -90,8 +90,6 @@ def _load(
     given: Mapping[str, Any] | None,
 ) -> Loaded:
     """`given`: fields for a model made to fit; None where the model must be taken as it is."""
-    if head not in ("keep", "new"):
-        raise UserError(f"head must be 'keep' or 'new', not {head!r}")
     opened = open_source(source)
     card = zoo.card(model) if isinstance(model, str) else card_of(model)
     module = card.make() if isinstance(model, str) else model
@@ -109,15 +107,19 @@ def _load(
         fields = {**layout.usual(shapes), **seen, **given}
         module = card.make(**fields)
         seen = found_fields(layout, shapes, opened, kept, module.cfg)
-    ignored = ("classes",) if head == "new" else ()
+    ignored = ("classes",) if new_head else ()
     demand_fields(opened.name, layout, seen, module.cfg, card, ignored)
     if reason := layout.refuses(module.cfg):
         raise UserError(f"{card.name} has no layout {layout.name}: {reason}")
 
-    expected = expected_shapes(module, inputs_for(card, module.cfg, layout, shapes))
+    inputs = inputs_for(card, module.cfg, layout, shapes, kept)
+    expected = expected_shapes(module, inputs)
+    if layout.name == layouts.OWN and "x" in inputs and not kept.get("preprocessing"):
+        # Which images a model of ours was made for is not written down, and the first layer after them depends on it.
+        expected = {path: shapes[path] if len(shapes.get(path, ())) == len(s) else s for path, s in expected.items()}
     rules = rules_for(layout, module.cfg, expected)
-    new = [each for each in rules if head == "new" and f"{each.ours}/".startswith(f"{layout.head}/")]
-    if head == "new" and not new:
+    new = [each for each in rules if new_head and f"{each.ours}/".startswith(f"{layout.head}/")]
+    if new_head and not new:
         raise UserError(f"{card.name} has no head of its own that could be new")
     passed_over = compare(opened.name, layout, tensors, [r for r in rules if r not in new], new, expected)
 
@@ -125,7 +127,7 @@ def _load(
     if channels is not None or size is not None:
         adapt.to_input(arrays, module, layout, rules, channels, size)
     if new:
-        arrays |= adapt.fresh(module, inputs_for(card, module.cfg, layout, shapes), [r.ours for r in new], seed, dtype)
+        arrays |= adapt.fresh(module, inputs, [r.ours for r in new], seed, dtype)
     if layout_name == "auto":
         _say(f"{opened.name}: layout {layout.name}, {len(tensors)} arrays")
     return Loaded(
@@ -134,8 +136,8 @@ def _load(
         card.name,
         layout.name,
         opened.name,
-        _preprocessing(layout, opened, kept, inputs_for(card, module.cfg, layout, shapes), size),
-        _labels(opened, kept) if head == "keep" else None,
+        _preprocessing(layout, opened, kept, inputs, size),
+        _labels(opened, kept) if not new_head else None,
         tuple(passed_over),
         opened.folder,
     )
@@ -210,8 +212,17 @@ def _equal(ours: Any, theirs: Any) -> bool:
     return ours == theirs
 
 
-def inputs_for(card: Any, config: Any, layout: Layout, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Inputs as `Card.inputs` has them, with the channels and the image size that the arrays show."""
+def inputs_for(
+    card: Any,
+    config: Any,
+    layout: Layout,
+    shapes: Mapping[str, tuple[int, ...]],
+    kept: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Inputs as `Card.inputs` has them, with the channels and the image size that the arrays or the metadata show."""
+    known = preprocessing.from_json((kept or {}).get("preprocessing"))
+    if isinstance(known, preprocessing.Images):
+        return {"x": ((*known.size, len(known.mean)), jnp.float32)}
     inputs = {}
     for name, (shape, dtype) in card.inputs.items():
         if name == "z":

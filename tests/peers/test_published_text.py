@@ -1,0 +1,239 @@
+"""Text networks of Hugging Face: in, out, and equal to rounding. Needs the extra `peers`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from published import BOUND, error, errors, ours, randomized, run  # noqa: E402
+from safetensors.numpy import load_file, save_file  # noqa: E402
+
+import zoo  # noqa: E402
+from zoo.weights import layouts  # noqa: E402
+from zoo.weights.load import expected_shapes, inputs_for, rules_for  # noqa: E402
+
+transformers.logging.set_verbosity_error()
+transformers.utils.logging.disable_progress_bar()
+
+SMALL = {"width": 32, "depth": 2, "heads": 2}
+TOKENS = np.random.default_rng(0).integers(1, 50, size=(2, 12))
+MASK = np.arange(12)[None] < np.array([[12], [7]])
+SEGMENTS = np.tile(np.arange(12) > 5, (2, 1)).astype(np.int32)
+BERT_HEADS = {
+    "BertModel": "pooler",
+    "BertForPreTraining": "pretrain",
+    "BertForMaskedLM": "masked",
+    "BertForSequenceClassification": "classify",
+    "BertForTokenClassification": "token",
+}
+
+
+def bert(kind: str, faint: tuple[str, ...] = (), **fields: Any) -> Any:
+    config = transformers.BertConfig(
+        **{
+            "vocab_size": 50,
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 128,
+            "max_position_embeddings": 16,
+            "num_labels": 3,
+            **fields,
+        }
+    )
+    return randomized(getattr(transformers, kind)(config), faint=faint)
+
+
+def gpt2(**fields: Any) -> Any:
+    config = transformers.GPT2Config(
+        **{
+            "vocab_size": 50,
+            "n_embd": 32,
+            "n_layer": 2,
+            "n_head": 2,
+            "n_positions": 16,
+            "bos_token_id": 0,
+            "eos_token_id": 0,
+            **fields,
+        }
+    )
+    return randomized(transformers.GPT2LMHeadModel(config), faint=("*wte*", "*wpe*", "*c_proj*"))
+
+
+def bert_outputs(model: Any) -> list[np.ndarray]:
+    with torch.no_grad():
+        found = model.double()(
+            torch.tensor(TOKENS), attention_mask=torch.tensor(MASK).long(), token_type_ids=torch.tensor(SEGMENTS).long()
+        )
+    return [part.numpy() for part in found.to_tuple()]
+
+
+def our_bert_outputs(loaded: Any, mask: np.ndarray | None = MASK) -> list[Any]:
+    found = loaded.model.apply(loaded.variables, TOKENS, mask, SEGMENTS, train=False)
+    return list(found) if isinstance(found, tuple) else [found]
+
+
+def reloaded(kind: type, folder: Path) -> Any:
+    model, said = kind.from_pretrained(folder, output_loading_info=True)
+    assert not any(said[what] for what in ("missing_keys", "unexpected_keys", "mismatched_keys")), said
+    return model.eval()
+
+
+@pytest.mark.parametrize("kind", BERT_HEADS)
+def test_bert_goes_in_and_out(kind: str, tmp_path: Path) -> None:
+    """With padding and two segments; the model is chosen by what the file holds."""
+    theirs = bert(kind)
+    theirs.save_pretrained(tmp_path / "in")
+    loaded = zoo.load_model("bert_mini", tmp_path / "in", **SMALL)
+    assert (loaded.model.cfg.head, loaded.layout, loaded.passed_over) == (BERT_HEADS[kind], "huggingface", ())
+    found = [error(a, b) for a, b in zip(our_bert_outputs(loaded), bert_outputs(theirs), strict=True)]
+    print(kind, found)
+    assert max(found) <= BOUND
+    folder = zoo.save_weights(tmp_path / "out", loaded.model, loaded.variables, layout="huggingface")
+    again = reloaded(type(theirs), folder)
+    assert again.state_dict().keys() == theirs.state_dict().keys()
+    again.load_state_dict({name: torch.tensor(a) for name, a in load_file(folder / "model.safetensors").items()})
+    found = [error(a, b) for a, b in zip(bert_outputs(again), bert_outputs(theirs), strict=True)]
+    assert max(found) <= BOUND
+
+
+def test_bert_of_an_old_file(tmp_path: Path) -> None:
+    """gamma and beta, position_ids, and the heads of pre-training that a pooler has no use for."""
+    theirs = bert("BertForPreTraining")
+    theirs.save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    arrays = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): array
+        for name, array in load_file(file).items()
+    }
+    save_file({**arrays, "bert.embeddings.position_ids": np.arange(16)[None]}, file)
+    loaded = zoo.load_model("bert_mini", file, **SMALL)
+    found = [error(a, b) for a, b in zip(our_bert_outputs(loaded), bert_outputs(theirs), strict=True)]
+    assert max(found) <= BOUND
+    pooler = zoo.create("bert_mini", vocab=50, context=16, **SMALL)
+    hidden, _ = pooler.apply(zoo.load_weights(pooler, file), TOKENS, MASK, SEGMENTS, train=False)
+    with torch.no_grad():
+        states = theirs.bert(torch.tensor(TOKENS), torch.tensor(MASK).long(), torch.tensor(SEGMENTS).long())
+    assert error(hidden, states.last_hidden_state.numpy()) <= BOUND
+
+
+def test_answers_to_questions_are_two_classes_of_tokens(tmp_path: Path) -> None:
+    theirs = randomized(transformers.BertForQuestionAnswering(bert("BertModel").config))
+    theirs.config.num_labels = 2
+    theirs = randomized(transformers.BertForQuestionAnswering(theirs.config))
+    theirs.save_pretrained(tmp_path)
+    loaded = zoo.load_model("bert_mini", tmp_path, **SMALL)
+    assert error(our_bert_outputs(loaded)[0], np.stack(bert_outputs(theirs), -1)) <= BOUND
+
+
+@pytest.mark.parametrize("fields", [{}, {"activation_function": "gelu", "layer_norm_epsilon": 1e-6}])
+def test_gpt2_goes_in_and_out(fields: dict[str, Any], tmp_path: Path) -> None:
+    theirs = gpt2(**fields)
+    theirs.save_pretrained(tmp_path / "in")
+    loaded = zoo.load_model("gpt2", tmp_path / "in", **SMALL)
+    expected = run(
+        theirs, torch.tensor(TOKENS), inside={"norm": "transformer.ln_f", "block0/mlp": "transformer.h.0.mlp"}
+    )
+    found = errors(ours(loaded, TOKENS), expected)
+    print("gpt2", found)
+    assert max(found.values()) <= BOUND
+    folder = zoo.save_weights(tmp_path / "out", loaded.model, loaded.variables, layout="huggingface")
+    again = reloaded(type(theirs), folder)
+    again.load_state_dict({name: torch.tensor(a) for name, a in load_file(folder / "model.safetensors").items()})
+    assert error(run(again, torch.tensor(TOKENS))["output"], expected["output"]) <= BOUND
+
+
+def test_gpt2_without_its_head_and_with_its_buffers(tmp_path: Path) -> None:
+    """As the files of the hub are: no "transformer." before the names, and causal masks among the weights."""
+    theirs = gpt2()
+    arrays = {f"h.{i}.attn.bias": np.tri(16, dtype=np.float32)[None, None] for i in range(2)}
+    for name, array in theirs.transformer.state_dict().items():
+        arrays[name] = array.numpy()
+    save_file(arrays, tmp_path / "model.safetensors")
+    loaded = zoo.load_model("gpt2", tmp_path, **SMALL)
+    assert error(ours(loaded, TOKENS)["output"], run(theirs, torch.tensor(TOKENS))["output"]) <= BOUND
+
+
+def test_gpt1_goes_in_and_out(tmp_path: Path) -> None:
+    config = transformers.OpenAIGPTConfig(vocab_size=50, n_embd=32, n_layer=2, n_head=2, n_positions=16)
+    theirs = randomized(transformers.OpenAIGPTLMHeadModel(config))
+    theirs.save_pretrained(tmp_path / "in")
+    loaded = zoo.load_model("gpt1", tmp_path / "in", **SMALL)
+    expected = run(theirs, torch.tensor(TOKENS))["output"]
+    found = error(ours(loaded, TOKENS)["output"], expected)
+    print("gpt1", found)
+    assert found <= BOUND
+    folder = zoo.save_weights(tmp_path / "out", loaded.model, loaded.variables, layout="huggingface")
+    assert error(run(reloaded(type(theirs), folder), torch.tensor(TOKENS))["output"], expected) <= BOUND
+
+
+BERT_SIZES = {
+    "bert_tiny": (128, 2, 2), "bert_mini": (256, 4, 4), "bert_small": (512, 4, 8), "bert_medium": (512, 8, 8),
+    "bert_base": (768, 12, 12), "bert_large": (1024, 24, 16),
+}  # fmt: skip
+GPT_SIZES = {
+    "gpt2": (768, 12, 12),
+    "gpt2_medium": (1024, 24, 16),
+    "gpt2_large": (1280, 36, 20),
+    "gpt2_xl": (1600, 48, 25),
+}
+
+
+@pytest.mark.parametrize("name", [*BERT_SIZES, *GPT_SIZES])
+def test_full_size_has_the_names_and_shapes_of_its_library(name: str) -> None:
+    """Without memory for either: the tables against the published architecture."""
+    with torch.device("meta"):
+        if name in BERT_SIZES:
+            width, depth, heads = BERT_SIZES[name]
+            sizes = {"hidden_size": width, "num_hidden_layers": depth, "num_attention_heads": heads}
+            config = transformers.BertConfig(**sizes, intermediate_size=4 * width)
+            model, fields = transformers.BertForPreTraining(config), {"head": "pretrain"}
+        else:
+            width, depth, heads = GPT_SIZES[name]
+            model = transformers.GPT2LMHeadModel(transformers.GPT2Config(n_embd=width, n_layer=depth, n_head=heads))
+            fields = {}
+    theirs = {key: tuple(array.shape) for key, array in model.state_dict().items()}
+    card, model = zoo.card(name), zoo.create(name, **fields)
+    layout = layouts.named(card.module, "huggingface")
+    shapes = expected_shapes(model, inputs_for(card, model.cfg, layout, theirs))
+    found = {}
+    for rule in rules_for(layout, model.cfg, shapes):
+        shape = rule.shapes(shapes[rule.ours])
+        found |= dict(zip(rule.theirs, shape, strict=True)) | dict.fromkeys(rule.copies, shape[0])
+    assert found == theirs
+
+
+def changed(loaded: Any, **fields: Any) -> Any:
+    return dataclasses.replace(loaded, model=loaded.model.clone(cfg=dataclasses.replace(loaded.model.cfg, **fields)))
+
+
+MISTAKES = {
+    "BERT: epsilon 1e-5 for 1e-12": ("bert", {"norm_epsilon": 1e-5}),
+    "BERT: tanh for exact GELU": ("bert", {"gelu": "tanh"}),
+    "BERT: dropped mask": ("bert", {}),
+    "GPT-2: epsilon 1e-6 for 1e-5": ("gpt2", {"norm_epsilon": 1e-6}),
+    "GPT-2: exact for tanh GELU": ("gpt2", {"gelu": "exact"}),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_seen(mistake: str, tmp_path: Path) -> None:
+    kind, fields = MISTAKES[mistake]
+    if kind == "bert":
+        theirs = bert("BertForSequenceClassification", faint=("*embeddings*",))
+        theirs.save_pretrained(tmp_path)
+        wrong = changed(zoo.load_model("bert_mini", tmp_path, **SMALL), **fields)
+        mask = None if "mask" in mistake else MASK
+        found = error(our_bert_outputs(wrong, mask)[0], bert_outputs(theirs)[0])
+    else:
+        theirs = gpt2()
+        theirs.save_pretrained(tmp_path)
+        wrong = changed(zoo.load_model("gpt2", tmp_path, **SMALL), **fields)
+        found = error(ours(wrong, TOKENS)["output"], run(theirs, torch.tensor(TOKENS))["output"])
+    print(f"{mistake}: {found:.1e}")
+    assert found > 3 * BOUND
