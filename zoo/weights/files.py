@@ -183,8 +183,8 @@ def _refuse_pickle(path: Path) -> None:
     start = _start(path)
     if path.suffix in (".msgpack", ".h5"):
         raise UserError(f"{path}: {path.suffix} is not read here; save the weights as safetensors or npz")
-    protocol = start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5") and any(start[4:8])
-    if path.suffix in PICKLES or start.startswith(b"PK") or protocol:  # a header's length has zeros there
+    protocol = start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5") and start[8:9] != b"{"
+    if path.suffix in PICKLES or start.startswith(b"PK") or protocol:  # a safetensors header may begin with 0x80 too
         target = path.with_suffix(".safetensors").name
         raise UserError(
             f"{path} is a pickle, which can run any program when it is opened, so it is not read here; "

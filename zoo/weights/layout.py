@@ -51,7 +51,12 @@ class Layout:
 
     def knows(self, names: Iterable[str]) -> bool:
         """Whether a file with arrays of these names has this layout."""
-        return set(self.known_by) <= {self.canonical(name) for name in names}
+        return self.share(names) == 1.0
+
+    def share(self, names: Iterable[str]) -> float:
+        """Of the names that tell this layout from others, how many are there."""
+        there = {self.canonical(name) for name in names}
+        return sum(name in there for name in self.known_by) / max(len(self.known_by), 1)
 
     def passes_over(self, name: str) -> bool:
         return _any(name, self.other_heads)

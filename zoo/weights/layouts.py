@@ -58,9 +58,9 @@ def detect(module: type[nn.Module], opened: Opened) -> Layout:
     names = list(opened.tensors)
     if any(name.startswith("params/") for name in names):
         return own(module)
-    for layout in of_module(module):
-        if layout.knows(names):
-            return layout
+    likeliest = max(of_module(module), key=lambda layout: layout.share(names), default=None)
+    if likeliest is not None and likeliest.share(names) > 0.5:  # of a file that lacks some, the rest will be named
+        return likeliest
     others = sorted({f"{each.module.__name__} ({each.name})" for each in LAYOUTS if each.knows(names)})
     looks = f"; they look like those of {' or '.join(others)}" if others else ""
     raise UserError(

@@ -102,12 +102,13 @@ def _load(
 
     seen = found_fields(layout, shapes, opened, kept, module.cfg)
     if given is not None:
-        module = card.make(**{**layout.usual(shapes), **given})
+        usual = {**layout.usual(shapes), **saved_fields(kept, module.cfg)}
+        module = card.make(**{**usual, **given})
         seen = found_fields(layout, shapes, opened, kept, module.cfg)
-        fields = {**layout.usual(shapes), **seen, **given}
+        fields = {**usual, **seen, **given}
         module = card.make(**fields)
         seen = found_fields(layout, shapes, opened, kept, module.cfg)
-    ignored = ("classes",) if new_head else ()
+    ignored = ("classes", "actions", "head") if new_head else ()
     demand_fields(opened.name, layout, seen, module.cfg, card, ignored)
     if reason := layout.refuses(module.cfg):
         raise UserError(f"{card.name} has no layout {layout.name}: {reason}")
@@ -184,13 +185,18 @@ def _metadata(opened: Opened) -> Mapping[str, Any]:
 def found_fields(
     layout: Layout, shapes: Mapping[str, tuple[int, ...]], opened: Opened, kept: Mapping[str, Any], config: Any
 ) -> Found:
-    """Fields of the Config that the layout, the shapes, config.json or the file's metadata fix."""
-    known = {field.name for field in dataclasses.fields(config)}
+    """Fields of the Config that the layout, the shapes, config.json or the metadata of a file of ours fix."""
     found = {**layout.facts(config), **layout.infer(shapes, opened.config, config)}
-    if kept.get("family") == type(config).__module__.rpartition(".")[2]:
-        saved = {name: tuple(v) if isinstance(v, list) else v for name, v in kept.get("fields", {}).items()}
-        found |= {name: value for name, value in saved.items() if name in known and name not in IN_TRAINING}
-    return found
+    return found | (saved_fields(kept, config) if layout.name == layouts.OWN else {})
+
+
+def saved_fields(kept: Mapping[str, Any], config: Any) -> Found:
+    """Fields of the Config that `save_weights` wrote down, those that matter after training."""
+    if kept.get("family") != type(config).__module__.rpartition(".")[2]:
+        return {}
+    known = {field.name for field in dataclasses.fields(config)} - set(IN_TRAINING)
+    saved = {name: tuple(v) if isinstance(v, list) else v for name, v in kept.get("fields", {}).items()}
+    return {name: value for name, value in saved.items() if name in known}
 
 
 def demand_fields(source: str, layout: Layout, seen: Found, config: Any, card: Any, ignored: tuple[str, ...]) -> None:
@@ -209,6 +215,8 @@ def demand_fields(source: str, layout: Layout, seen: Found, config: Any, card: A
 def _equal(ours: Any, theirs: Any) -> bool:
     if isinstance(ours, float) and isinstance(theirs, float):
         return math.isclose(ours, theirs, rel_tol=1e-6)
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        return dict(ours) == dict(theirs)
     return ours == theirs
 
 

@@ -112,7 +112,7 @@ def _about(
         "preprocessing": preprocessing.to_json(given),
         "labels": list(labels) if labels else None,
     }
-    return {"format": "pt", "zoo": json.dumps(about)}
+    return {"format": "pt", "zoo": json.dumps(about, default=dict)}
 
 
 def _write_safetensors(part: Path, arrays: Mapping[str, np.ndarray], metadata: dict[str, str]) -> None:

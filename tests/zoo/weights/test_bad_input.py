@@ -255,7 +255,7 @@ def test_saving_keeps_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="these variables are not those of the model"):
         zoo.save_weights(path, MODEL, {"params": {}}, layout=LAYOUT)
     assert path.read_text() == "mine"
-    with pytest.raises(UserError, match="weights are written to .safetensors or .npz, or to a folder"):
+    with pytest.raises(UserError, match=r"weights are written to \.safetensors or .npz, or to a folder"):
         zoo.save_weights(tmp_path / "w.pth", MODEL, VARIABLES)
     with pytest.raises(UserError, match="cannot write"):
         zoo.save_weights(tmp_path / "no" / "such" / "w.npz", MODEL, VARIABLES)
