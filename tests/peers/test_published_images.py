@@ -21,7 +21,7 @@ from torch import nn  # noqa: E402
 
 import zoo  # noqa: E402
 from zoo.weights import layouts  # noqa: E402
-from zoo.weights.load import expected_shapes, inputs_for, rules_for  # noqa: E402
+from zoo.weights.fit import expected_shapes, inputs_for, rules_for  # noqa: E402
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file  # noqa: E402
 
 import zoo  # noqa: E402
 from zoo.weights import layouts  # noqa: E402
-from zoo.weights.load import expected_shapes, inputs_for, rules_for  # noqa: E402
+from zoo.weights.fit import expected_shapes, inputs_for, rules_for  # noqa: E402
 
 transformers.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()

@@ -1,15 +1,17 @@
 """All layouts, an explicit list of modules, and which of them a file has."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from flax import linen as nn
 
 from zoo import CARDS
+from zoo.bert import Config as BertConfig
 from zoo.errors import UserError, unknown
 from zoo.weights import alexnet, bert, dcgan, dqn, gpt, lenet, resnet, vit
 from zoo.weights.files import SHORT, Opened, listed
-from zoo.weights.layout import Layout
+from zoo.weights.layout import Found, Layout, Shapes
 
 LAYOUTS: list[Layout] = [
     layout for module in (alexnet, lenet, dqn, dcgan, resnet, vit, bert, gpt) for layout in module.LAYOUTS
@@ -27,9 +29,38 @@ def names_of(module: type[nn.Module]) -> list[str]:
     return [*(layout.name for layout in of_module(module)), OWN]
 
 
+FIELDS = {
+    "classes": (("params/head/kernel", -1),),
+    "actions": (("params/head/out/kernel", -1),),
+    "context": (("params/positions/embedding", 0),),
+    "vocab": tuple((f"params/{name}/embedding", 0) for name in ("tokens", "embed", "target_embed", "decoder/embed")),
+    "source_vocab": (("params/source_embed/embedding", 0), ("params/encoder/embed/embedding", 0)),
+}
+"""Where the shapes of our own arrays show what the data gave a model."""
+
+
+def _infer(shapes: Shapes, content: Mapping[str, Any], config: Any) -> Found:
+    found = {}
+    for field, places in FIELDS.items():
+        sizes = [shapes[path][axis] for path, axis in places if path in shapes]
+        if sizes and hasattr(config, field):
+            found[field] = sizes[0]
+    if isinstance(config, BertConfig):
+        found["head"] = _bert_head({path.split("/")[1] for path in shapes if "/" in path})
+    return found
+
+
+def _bert_head(parts: set[str]) -> str:
+    if "masked" in parts:
+        return "pretrain" if "next" in parts else "masked"
+    if "head" in parts:
+        return "classify" if "pooler" in parts else "token"
+    return "pooler"
+
+
 def own(module: type[nn.Module]) -> Layout:
     """The layout `zoo` of any architecture; its rules are the identity, made where the arrays are known."""
-    layout = Layout(OWN, module, rules=lambda config: [], known_by=())
+    layout = Layout(OWN, module, rules=lambda config: [], known_by=(), infer=_infer)
     published = next((each for each in of_module(module) if each.first), None)
     if published is None:
         return layout

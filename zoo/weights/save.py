@@ -17,8 +17,8 @@ from safetensors.numpy import save_file
 from zoo.errors import UserError
 from zoo.weights import layouts, preprocessing
 from zoo.weights.files import listed
+from zoo.weights.fit import card_of, demand_fields
 from zoo.weights.layout import Layout
-from zoo.weights.load import card_of, demand_fields
 from zoo.weights.preprocessing import Preprocessing
 from zoo.weights.rules import SAME, rule
 

@@ -7,7 +7,7 @@ from flax.traverse_util import unflatten_dict
 
 import zoo
 from zoo.weights import layouts
-from zoo.weights.load import expected_shapes, inputs_for
+from zoo.weights.fit import expected_shapes, inputs_for
 
 VIT = {"patch": 4, "width": 16, "depth": 2, "heads": 2, "classes": 5}
 BERT = {"width": 16, "depth": 2, "heads": 2, "vocab": 11, "context": 8}
@@ -44,7 +44,7 @@ NETWORKS: dict[str, tuple[str, str, dict[str, Any]]] = {  # card, layout, fields
 
 def variables_of(model: Any, seed: int = 0) -> dict[str, Any]:
     """Random float32 arrays of the shapes that `model.init` gives at its card's input."""
-    card = zoo.weights.load.card_of(model)
+    card = zoo.weights.fit.card_of(model)
     shapes = expected_shapes(model, inputs_for(card, model.cfg, layouts.own(type(model)), {}))
     draw = np.random.default_rng(seed)
     return unflatten_dict({path: draw.normal(size=s).astype(np.float32) for path, s in shapes.items()}, sep="/")
