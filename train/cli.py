@@ -18,6 +18,9 @@ zoo: the executable history of deep learning
   zoo sample RUN            continue a text with a trained language model
   zoo translate RUN TEXT    translate with a trained encoder-decoder
   zoo fill RUN TEXT         guess what stands at each [MASK] of a text
+  zoo export RUN OUT        weights for another library, or the model as StableHLO
+  zoo convert IN OUT        published weights from one layout to another
+  zoo predict IMAGE|TEXT    what weights (--weights FILE) say of an image or a text
   zoo timeline              train the line of image classifiers on digits and write the page
   zoo bench [MODEL ...]     milliseconds a step, compile time, memory
   zoo data                  which data sets are there and how to get others
@@ -113,6 +116,24 @@ def _fill(args: Sequence[str]) -> None:
     text_commands.fill_command(args)
 
 
+def _export(args: Sequence[str]) -> None:
+    from train import export
+
+    export.export_command(args)
+
+
+def _convert(args: Sequence[str]) -> None:
+    from train import export
+
+    export.convert_command(args)
+
+
+def _predict(args: Sequence[str]) -> None:
+    from train import predict
+
+    predict.predict_command(args)
+
+
 def _timeline(args: Sequence[str]) -> None:
     from train import commands
 
@@ -134,6 +155,9 @@ COMMANDS = {
     "sample": _sample,
     "translate": _translate,
     "fill": _fill,
+    "export": _export,
+    "convert": _convert,
+    "predict": _predict,
     "timeline": _timeline,
     "bench": _bench,
     "data": _data,

@@ -10,7 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from published import BOUND, error, errors, ours, randomized, run  # noqa: E402
+import reference_text as reference  # noqa: E402
+from published import BOUND, error, errors, ours, randomized, run, saved  # noqa: E402
 from safetensors.numpy import load_file, save_file  # noqa: E402
 
 import zoo  # noqa: E402
@@ -236,4 +237,125 @@ def test_a_mistake_is_seen(mistake: str, tmp_path: Path) -> None:
         wrong = changed(zoo.load_model("gpt2", tmp_path, **SMALL), **fields)
         found = error(ours(wrong, TOKENS)["output"], run(theirs, torch.tensor(TOKENS))["output"])
     print(f"{mistake}: {found:.1e}")
+    assert found > 3 * BOUND
+
+
+def marian(**fields: Any) -> Any:
+    """As the OPUS translators are configured."""
+    sizes = {
+        f"{side}_{name}": value
+        for side in ("encoder", "decoder")
+        for name, value in (("layers", 2), ("attention_heads", 2), ("ffn_dim", 64))
+    }
+    special = {"pad_token_id": 49, "eos_token_id": 0, "decoder_start_token_id": 49, "forced_eos_token_id": 0}
+    config = transformers.MarianConfig(
+        **{
+            "vocab_size": 50,
+            "d_model": 32,
+            **sizes,
+            "max_position_embeddings": 16,
+            "activation_function": "swish",
+            "scale_embedding": True,
+            **special,
+            **fields,
+        }
+    )
+    model = randomized(transformers.MarianMTModel(config))
+    model.final_logits_bias.data.copy_(torch.linspace(-1, 1, 50)[None])
+    for side in (model.model.encoder, model.model.decoder):
+        side.embed_positions.weight.data.copy_(side.embed_positions.create_weight())
+    return model
+
+
+def marian_outputs(model: Any) -> dict[str, np.ndarray]:
+    target = torch.tensor(TARGET)
+    found = run(
+        model,
+        torch.tensor(TOKENS),
+        attention_mask=torch.tensor(MASK).long(),
+        decoder_input_ids=target,
+        inside={"encoder1": "model.encoder.layers.1", "decoder1": "model.decoder.layers.1"},
+    )
+    return found
+
+
+TARGET = np.random.default_rng(1).integers(1, 49, size=(2, 9))
+MARIAN = {"width": 32, "depth": 2, "heads": 2, "hidden": 64}
+
+
+@pytest.mark.parametrize("act", ["swish", "relu"])
+def test_marian_goes_in_and_out(act: str, tmp_path: Path) -> None:
+    theirs = marian(activation_function=act)
+    theirs.save_pretrained(tmp_path / "in")
+    loaded = zoo.load_model("transformer_mini", tmp_path / "in", **MARIAN)
+    expected = marian_outputs(theirs)
+    found = errors(ours(loaded, TOKENS, MASK, TARGET), expected)
+    print("marian", act, found)
+    assert max(found.values()) <= BOUND
+    folder = zoo.save_weights(tmp_path / "out", loaded.model, loaded.variables, layout="huggingface")
+    again = reloaded(type(theirs), folder)
+    assert error(marian_outputs(again)["output"], expected["output"]) <= BOUND
+
+
+def test_marian_of_another_network_is_refused(tmp_path: Path) -> None:
+    marian(scale_embedding=False).save_pretrained(tmp_path)
+    with pytest.raises(zoo.UserError, match="scale_embedding is False: embeddings are not scaled"):
+        zoo.load_model("transformer_mini", tmp_path, **MARIAN)
+
+
+def test_lstm_goes_in_and_out(tmp_path: Path) -> None:
+    theirs = randomized(reference.RNNModel(50, 16, 2))
+    loaded = zoo.load_model("lstm_char", saved(theirs, tmp_path / "w.safetensors"), width=16)
+    assert loaded.layout == "pytorch"
+    expected = run(theirs, torch.tensor(TOKENS))["output"]
+    found = error(ours(loaded, TOKENS)["output"], expected)
+    print("lstm", found)
+    assert found <= BOUND
+    path = zoo.save_weights(tmp_path / "out.safetensors", loaded.model, loaded.variables, layout="pytorch")
+    again = reference.RNNModel(50, 16, 2)
+    again.load_state_dict({name: torch.tensor(a) for name, a in load_file(path).items()}, strict=True)
+    assert error(run(again, torch.tensor(TOKENS))["output"], expected) <= BOUND
+
+
+def test_seq2seq_goes_in_and_out(tmp_path: Path) -> None:
+    sizes = (50, 60, 12, 16, 2)
+    theirs = randomized(reference.Seq2Seq(*sizes))
+    loaded = zoo.load_model("seq2seq_mini", saved(theirs, tmp_path / "w.safetensors"), embed=12, width=16)
+    inputs = (torch.tensor(TOKENS), torch.tensor(TARGET))
+    expected = run(theirs, *inputs)["output"]
+    found = error(ours(loaded, TOKENS, np.ones_like(MASK), TARGET)["output"], expected)
+    print("seq2seq", found)
+    assert found <= BOUND
+    path = zoo.save_weights(tmp_path / "out.safetensors", loaded.model, loaded.variables, layout="pytorch")
+    again = reference.Seq2Seq(*sizes)
+    again.load_state_dict({name: torch.tensor(a) for name, a in load_file(path).items()}, strict=True)
+    assert error(run(again, *inputs)["output"], expected) <= BOUND
+
+
+@pytest.mark.parametrize(
+    ("mistake", "fields"),
+    [
+        ("Marian: interleaved positions", {"positions": "interleaved"}),
+        ("Marian: ReLU for swish", {"activation": "relu"}),
+        ("Marian: dropped mask", {}),
+    ],
+)
+def test_a_mistake_in_marian_is_seen(mistake: str, fields: dict[str, Any], tmp_path: Path) -> None:
+    theirs = marian()
+    theirs.save_pretrained(tmp_path)
+    loaded = changed(zoo.load_model("transformer_mini", tmp_path, **MARIAN), **fields)
+    mask = np.ones_like(MASK) if "mask" in mistake else MASK
+    found = error(ours(loaded, TOKENS, mask, TARGET)["output"], marian_outputs(theirs)["output"])
+    print(f"{mistake}: {found:.1e}")
+    assert found > 3 * BOUND
+
+
+def test_gates_in_another_order_are_seen(tmp_path: Path) -> None:
+    theirs = randomized(reference.RNNModel(50, 16, 2))
+    loaded = zoo.load_model("lstm_char", saved(theirs, tmp_path / "w.safetensors"), width=16)
+    layer = loaded.variables["params"]["layers"]["layer0"]
+    i, f, o, g = np.split(np.asarray(layer["recurrent"]), 4, axis=1)
+    layer["recurrent"] = np.concatenate([i, f, g, o], axis=1)
+    found = error(ours(loaded, TOKENS)["output"], run(theirs, torch.tensor(TOKENS))["output"])
+    print(f"LSTM: gates in torch's order: {found:.1e}")
     assert found > 3 * BOUND

@@ -101,12 +101,17 @@ def _families(opened: Opened) -> set[type[nn.Module]]:
     return {layout.module for layout in layouts.LAYOUTS if layout.knows(opened.tensors)}
 
 
-def card_of(module: nn.Module) -> Any:
-    """A card of the module's architecture: of the same Config where there is one, else the first."""
+def card_of(module: nn.Module) -> Card:
+    """The card that a module is nearest to: of its architecture, with most fields the same."""
     cards = [card for card in zoo.CARDS.values() if card.module is type(module)]
     if not cards:
         raise UserError(f"{type(module).__name__} is no model of this project")
-    return next((card for card in cards if card.config == module.cfg), cards[0])
+    fields = [field.name for field in dataclasses.fields(module.cfg)]
+
+    def alike(card: Card) -> int:
+        return sum(getattr(card.config, name, None) == getattr(module.cfg, name) for name in fields)
+
+    return max(cards, key=alike)
 
 
 def metadata(opened: Opened) -> Mapping[str, Any]:

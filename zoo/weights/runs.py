@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,9 @@ def _arrays(checkpoints: Path) -> dict[str, Any]:
         raise UserError(f"{checkpoints} holds no finished checkpoint")
     best = max(steps, key=lambda path: (_score(path), int(path.name)))
     state = (best / "state").absolute()
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # whatever matters becomes one line
     try:
         handler = ocp.PyTreeCheckpointHandler()
         saved = ocp.Checkpointer(handler).metadata(state)
@@ -63,6 +67,8 @@ def _arrays(checkpoints: Path) -> dict[str, Any]:
     except Exception as error:  # whatever a damaged folder gives
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise UserError(f"checkpoint {best} is damaged ({reason})") from None
+    finally:
+        log.setLevel(level)
     return {f"{collection}/{path}": array for (collection, path), array in whole.items()}
 
 

@@ -68,10 +68,10 @@ def save_weights(
     if path.suffix not in (".safetensors", ".npz"):
         raise UserError(f"{path}: weights are written to .safetensors or .npz, or to a folder (a name without ending)")
     if path.suffix == ".npz":
-        _whole(path, lambda part: _write_npz(part, arrays))
+        write_whole(path, lambda part: _write_npz(part, arrays))
     else:
         metadata = _about(model, card.name, layout, inputs, labels)
-        _whole(path, lambda part: _write_safetensors(part, arrays, metadata))
+        write_whole(path, lambda part: _write_safetensors(part, arrays, metadata))
     return path
 
 
@@ -88,15 +88,15 @@ def _save_folder(
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     metadata = _about(model, name, table.name, given, labels)
-    _whole(folder / "model.safetensors", lambda part: _write_safetensors(part, arrays, metadata))
+    write_whole(folder / "model.safetensors", lambda part: _write_safetensors(part, arrays, metadata))
     if table.describe is not None:
         content = table.describe(model.cfg, {name: array.shape for name, array in arrays.items()})
         if labels:
             content |= {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
-        _whole(folder / "config.json", lambda part: part.write_text(json.dumps(content, indent=2) + "\n"))
+        write_whole(folder / "config.json", lambda part: part.write_text(json.dumps(content, indent=2) + "\n"))
         if isinstance(given, preprocessing.Images):
             text = json.dumps(preprocessing.to_hugging_face(given), indent=2) + "\n"
-            _whole(folder / "preprocessor_config.json", lambda part: part.write_text(text))
+            write_whole(folder / "preprocessor_config.json", lambda part: part.write_text(text))
     return folder
 
 
@@ -125,7 +125,7 @@ def _write_npz(part: Path, arrays: Mapping[str, np.ndarray]) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def _whole(path: Path, write: Callable[[Path], Any]) -> None:
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Write a file whole or not at all."""
     part = path.with_name(path.name + ".part")
     with _writing(path):

@@ -12,6 +12,8 @@ from zoo.weights.fit import expected_shapes, inputs_for
 VIT = {"patch": 4, "width": 16, "depth": 2, "heads": 2, "classes": 5}
 BERT = {"width": 16, "depth": 2, "heads": 2, "vocab": 11, "context": 8}
 GPT = {"width": 16, "depth": 2, "heads": 2, "vocab": 11, "context": 8}
+MARIAN = {"vocab": 11, "width": 16, "depth": 2, "heads": 2, "hidden": 24, "norm_epsilon": 1e-5, "activation": "swish",
+          "positions": "halves", "logits_bias": True}  # fmt: skip
 RESNET = {"depths": (1, 2), "widths": (4, 8), "classes": 5}
 DEEP = {**RESNET, "stride_in_3x3": True}
 CIFAR = {"depths": (2, 1, 1), "widths": (4, 8, 16), "classes": 5}
@@ -39,6 +41,9 @@ NETWORKS: dict[str, tuple[str, str, dict[str, Any]]] = {  # card, layout, fields
        for head in ("pooler", "pretrain", "masked", "classify", "token")},
     "gpt2": ("gpt2", "huggingface", GPT),
     "gpt1": ("gpt1", "huggingface", GPT),
+    "transformer": ("transformer_mini", "huggingface", MARIAN),
+    "lstm": ("lstm_char", "pytorch", {"width": 8, "vocab": 11}),
+    "seq2seq": ("seq2seq_mini", "pytorch", {"source_vocab": 9, "vocab": 11, "embed": 6, "width": 8}),
 }  # fmt: skip
 
 
