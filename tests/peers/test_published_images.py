@@ -307,7 +307,7 @@ def test_full_size_has_the_names_and_shapes_of_its_library(name: str) -> None:
     shapes = expected_shapes(model, inputs_for(card, model.cfg, layout, theirs))
     found = {}
     for rule in rules_for(layout, model.cfg, shapes):
-        found |= dict(zip(rule.theirs, rule.shapes(shapes[rule.ours]), strict=True))
+        found |= dict(zip(rule.theirs, rule.shapes(shapes), strict=True))
     assert found == {key: shape for key, shape in theirs.items() if not layout.is_buffer(key)}
 
 

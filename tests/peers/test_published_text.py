@@ -13,6 +13,7 @@ transformers = pytest.importorskip("transformers")
 import reference_text as reference  # noqa: E402
 from published import BOUND, error, errors, ours, randomized, run, saved  # noqa: E402
 from safetensors.numpy import load_file, save_file  # noqa: E402
+from torch_recurrent import AttentionSeq2Seq  # noqa: E402
 
 import zoo  # noqa: E402
 from zoo.weights import layouts  # noqa: E402
@@ -204,7 +205,7 @@ def test_full_size_has_the_names_and_shapes_of_its_library(name: str) -> None:
     shapes = expected_shapes(model, inputs_for(card, model.cfg, layout, theirs))
     found = {}
     for rule in rules_for(layout, model.cfg, shapes):
-        shape = rule.shapes(shapes[rule.ours])
+        shape = rule.shapes(shapes)
         found |= dict(zip(rule.theirs, shape, strict=True)) | dict.fromkeys(rule.copies, shape[0])
     assert found == theirs
 
@@ -330,6 +331,23 @@ def test_seq2seq_goes_in_and_out(tmp_path: Path) -> None:
     again = reference.Seq2Seq(*sizes)
     again.load_state_dict({name: torch.tensor(a) for name, a in load_file(path).items()}, strict=True)
     assert error(run(again, *inputs)["output"], expected) <= BOUND
+
+
+def test_gru_goes_in_and_out(tmp_path: Path) -> None:
+    """Bahdanau's network over nn.GRU in both directions and nn.GRUCell."""
+    sizes = {"source_vocab": 50, "vocab": 60, "embed": 12, "width": 16, "align": 10, "maxout": 8}
+    theirs = randomized(AttentionSeq2Seq(**sizes, dropout=0.0))
+    fields = {name: size for name, size in sizes.items() if "vocab" not in name}
+    loaded = zoo.load_model("seq2seq_attention_mini", saved(theirs, tmp_path / "w.safetensors"), **fields)
+    inputs = (torch.tensor(TOKENS), torch.ones(MASK.shape, dtype=bool), torch.tensor(TARGET))
+    expected = run(theirs, *inputs)["output"]
+    found = error(ours(loaded, TOKENS, np.ones_like(MASK), TARGET)["output"], expected)
+    print("gru", found)
+    assert found <= BOUND
+    path = zoo.save_weights(tmp_path / "out.safetensors", loaded.model, loaded.variables, layout="pytorch")
+    again = AttentionSeq2Seq(**sizes, dropout=0.0)
+    again.load_state_dict({name: torch.tensor(a) for name, a in load_file(path).items()}, strict=True)
+    assert error(run(again.eval(), *inputs)["output"], expected) <= BOUND
 
 
 @pytest.mark.parametrize(

@@ -96,4 +96,4 @@ def at_size(images: Images, size: Size) -> Images:
 def _path(array: tuple[str, int] | None, rules: Sequence[Rule], what: str, module: nn.Module) -> str:
     if array is None:
         raise UserError(f"{type(module).__name__} cannot be fitted to another {what}")
-    return next(rule.ours for rule in rules if array[0] in rule.theirs)
+    return next(rule.ours[0] for rule in rules if array[0] in rule.theirs)

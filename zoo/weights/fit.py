@@ -70,7 +70,7 @@ def fit(
         # Which images a model of ours was made for is not written down, and the first layer after them depends on it.
         expected = {path: shapes[path] if len(shapes.get(path, ())) == len(s) else s for path, s in expected.items()}
     rules = rules_for(layout, module.cfg, expected)
-    new = [each for each in rules if new_head and f"{each.ours}/".startswith(f"{layout.head}/")]
+    new = [each for each in rules if new_head and f"{each.ours[0]}/".startswith(f"{layout.head}/")]
     if new_head and not new:
         raise UserError(f"{card.name} has no head of its own that could be new")
     rules = [each for each in rules if each not in new]
@@ -205,7 +205,7 @@ def rules_for(layout: Layout, config: Any, expected: Mapping[str, tuple[int, ...
     if layout.name == layouts.OWN:
         return [rule(path, path, SAME) for path in expected]
     rules = layout.rules(config)
-    ours = [each.ours for each in rules]
+    ours = [path for each in rules for path in each.ours]
     if sorted(ours) != sorted(expected):
         raise RuntimeError(f"layout {layout.name}: {set(ours) ^ set(expected) or 'an array twice'}")
     return rules
@@ -222,7 +222,7 @@ def compare(
     """Raise UserError that names every missing, misshapen or unexpected array; returns those passed over."""
     missing, misshapen, used = [], [], set()
     for each in rules:
-        for theirs, shape in zip(each.theirs, each.shapes(expected[each.ours]), strict=True):
+        for theirs, shape in zip(each.theirs, each.shapes(expected), strict=True):
             name = layout.canonical(theirs)
             copies = {layout.canonical(copy) for copy in each.copies} & tensors.keys()
             used |= {name, *copies}

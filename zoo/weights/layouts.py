@@ -69,7 +69,7 @@ def own(module: type[nn.Module]) -> Layout:
     rules = published.rules(next(card.config for card in CARDS.values() if card.module is module))
 
     def here(array: tuple[str, int] | None, axis: int) -> tuple[str, int] | None:
-        return array and next((rule.ours, axis) for rule in rules if array[0] in rule.theirs)
+        return array and next((rule.ours[0], axis) for rule in rules if array[0] in rule.theirs)
 
     return dataclasses.replace(
         layout, head=published.head, first=here(published.first, 2), positions=here(published.positions, 1)

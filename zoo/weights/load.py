@@ -93,7 +93,9 @@ def _load(
     if channels is not None or size is not None:
         adapt.to_input(arrays, fitted.module, layout, rules, channels, size)
     if fitted.new:
-        arrays |= adapt.fresh(fitted.module, fitted.inputs, [each.ours for each in fitted.new], seed, dtype)
+        arrays |= adapt.fresh(
+            fitted.module, fitted.inputs, [path for each in fitted.new for path in each.ours], seed, dtype
+        )
     if layout_name == "auto":
         _say(f"{opened.name}: layout {layout.name}, {len(fitted.tensors)} arrays")
     return Loaded(
@@ -148,8 +150,7 @@ def _read(
             # The least and the largest show NaN and infinity without a mask as large as the array.
             if part.size and not (np.isfinite(part.min()) and np.isfinite(part.max())):
                 broken.append(name)
-        array = each.transform.read(parts)
-        arrays[each.ours] = jnp.array(array, dtype=dtype or array.dtype)
+        arrays |= {path: jnp.array(a, dtype=dtype or a.dtype) for path, a in each.read(parts).items()}
     if broken:
         warnings.warn(f"{source}: NaN or infinity in {listed(broken)}", stacklevel=5)
     return arrays

@@ -7,7 +7,7 @@ it is the shape that `write` gives.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,22 +22,41 @@ class Transform(NamedTuple):
     write: Callable[[np.ndarray], Arrays]
 
 
+class Split(NamedTuple):
+    """A `Transform` for several arrays of ours that are parts of the same ones of theirs."""
+
+    read: Callable[[Arrays], Arrays]
+    write: Callable[[Arrays], Arrays]
+
+
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """One array of ours, by its path "params/stem/conv/kernel", and those that it is made of."""
+    """An array of ours, by its path "params/stem/conv/kernel", and those that it is made of."""
 
-    ours: str
+    ours: tuple[str, ...]  # one path, or with a Split several
     theirs: tuple[str, ...]
-    transform: Transform
+    transform: Transform | Split
     copies: tuple[str, ...] = ()  # names under which a file may hold the first of `theirs` once more (tied weights)
 
-    def shapes(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """Of `theirs`, where ours has `shape`. Nothing is allocated."""
-        return [part.shape for part in self.transform.write(np.broadcast_to(np.float32(0), shape))]
+    def read(self, parts: Arrays) -> dict[str, np.ndarray]:
+        """Ours, by path, from theirs."""
+        made = self.transform.read(parts)
+        return dict(zip(self.ours, made if isinstance(self.transform, Split) else [made], strict=True))
+
+    def write(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
+        """Theirs from ours by path."""
+        ours = [arrays[path] for path in self.ours]
+        return self.transform.write(ours if isinstance(self.transform, Split) else ours[0])
+
+    def shapes(self, ours: Mapping[str, tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """Of `theirs`, from those of ours by path. Arrays that are one number repeated take no memory."""
+        return [
+            part.shape for part in self.write({path: np.broadcast_to(np.float32(0), ours[path]) for path in self.ours})
+        ]
 
 
 def rule(ours: str, theirs: str | Sequence[str], transform: Transform, copies: Sequence[str] = ()) -> Rule:
-    return Rule(ours, (theirs,) if isinstance(theirs, str) else tuple(theirs), transform, tuple(copies))
+    return Rule((ours,), (theirs,) if isinstance(theirs, str) else tuple(theirs), transform, tuple(copies))
 
 
 def transposed(*axes: int) -> Transform:
@@ -56,6 +75,8 @@ CONV_TRANSPOSE = Transform(
     lambda ours: [ours[::-1, ::-1].transpose(2, 3, 0, 1)],
 )
 """torch.nn.ConvTranspose2d (C, F, kh, kw), scatters its kernel; ours (kh, kw, C, F) slides: turned around."""
+ONE_ROW = Transform(lambda parts: parts[0][0], lambda ours: [ours[None]])
+"""(1, N) -> (N,)."""
 
 
 def reordered(axis: int, order: Sequence[int], then: Transform = SAME) -> Transform:

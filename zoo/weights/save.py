@@ -37,12 +37,12 @@ def convert_arrays(model: nn.Module, variables: Mapping[str, Any], layout: str =
     demand_fields(f"the {layout} network", table, table.facts(model.cfg), model.cfg, card, ())
     flat = flatten_dict(variables, sep="/")
     rules = [rule(path, path, SAME) for path in flat] if layout == layouts.OWN else table.rules(model.cfg)
-    wanted = {each.ours for each in rules}
+    wanted = {path for each in rules for path in each.ours}
     if wrong := sorted(wanted ^ flat.keys()):
         raise UserError(f"these variables are not those of the model: {listed(wrong)}")
     arrays = {}
     for each in rules:
-        parts = each.transform.write(np.asarray(flat[each.ours]))
+        parts = each.write({path: np.asarray(flat[path]) for path in each.ours})
         arrays |= dict(zip(each.theirs, parts, strict=True))
         arrays |= dict.fromkeys(each.copies, parts[0])
     for name in [name for name in arrays if name.endswith(COUNTED)]:  # of a torch.nn.BatchNorm, which counts batches

@@ -10,10 +10,9 @@ from zoo.errors import UserError
 from zoo.transformer import Config, Transformer
 from zoo.weights.layout import Found, Layout, Shapes, rows
 from zoo.weights.preprocessing import Text
-from zoo.weights.rules import LINEAR, SAME, Rule, Transform, joined, layer_norm, linear, rule
+from zoo.weights.rules import LINEAR, ONE_ROW, SAME, Rule, joined, layer_norm, linear, rule
 
 ACTIVATIONS = {"swish": "swish", "silu": "swish", "relu": "relu", "gelu": "gelu"}
-ONE_ROW = Transform(lambda parts: parts[0][0], lambda ours: [ours[None]])
 
 
 def rules(config: Config) -> list[Rule]:

@@ -14,6 +14,7 @@ BERT = {"width": 16, "depth": 2, "heads": 2, "vocab": 11, "context": 8}
 GPT = {"width": 16, "depth": 2, "heads": 2, "vocab": 11, "context": 8}
 MARIAN = {"vocab": 11, "width": 16, "depth": 2, "heads": 2, "hidden": 24, "norm_epsilon": 1e-5, "activation": "swish",
           "positions": "halves", "logits_bias": True}  # fmt: skip
+ATTENTION = {"source_vocab": 9, "vocab": 11, "embed": 6, "width": 8, "align": 5, "maxout": 4, "reset_after": True}
 RESNET = {"depths": (1, 2), "widths": (4, 8), "classes": 5}
 DEEP = {**RESNET, "stride_in_3x3": True}
 CIFAR = {"depths": (2, 1, 1), "widths": (4, 8, 16), "classes": 5}
@@ -42,6 +43,7 @@ NETWORKS: dict[str, tuple[str, str, dict[str, Any]]] = {  # card, layout, fields
     "gpt2": ("gpt2", "huggingface", GPT),
     "gpt1": ("gpt1", "huggingface", GPT),
     "transformer": ("transformer_mini", "huggingface", MARIAN),
+    "seq2seq_attention": ("seq2seq_attention_mini", "pytorch", ATTENTION),
     "lstm": ("lstm_char", "pytorch", {"width": 8, "vocab": 11}),
     "seq2seq": ("seq2seq_mini", "pytorch", {"source_vocab": 9, "vocab": 11, "embed": 6, "width": 8}),
 }  # fmt: skip
