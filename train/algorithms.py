@@ -181,7 +181,8 @@ OPTIMIZERS = (
         "v ← μ v + (1 - μ) g\nX₀ = M / |M|, M = μ v / (1 - μᵗ⁺¹) + (1 - μ) g / (1 - μᵗ)\n"
         "Xᵢ₊₁ = a Xᵢ + (b XᵢXᵢᵀ + c (XᵢXᵢᵀ)²) Xᵢ, five times\nθ ← θ - η √max(1, outputs / inputs) X₅",
         "The authors' momentum is a sum, without the corrections for bias. What is no kernel learns by Adam, with "
-        "Nesterov's momentum, at the same rate; the authors leave the last layer to it too. With λ = optim.weight_decay, η λ θ comes off as well.",
+        "Nesterov's momentum, at the same rate; the authors leave the last layer to it too. With optim.weight_decay λ "
+        "the step has η λ θ in it as well.",
         momentum=0.95,
     ),
 )  # fmt: skip

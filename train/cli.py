@@ -23,6 +23,9 @@ zoo: the executable history of deep learning
   zoo fill RUN TEXT         guess what stands at each [MASK] of a text
   zoo judge RUN             measure the images that a trained generator makes
   zoo play RUN              let a trained agent play; its returns and a film
+  zoo export RUN OUT        weights for another library, or the model as StableHLO
+  zoo convert IN OUT        published weights from one layout to another
+  zoo predict IMAGE|TEXT    what weights (--weights FILE) say of an image or a text
   zoo timeline              train the line of image classifiers on digits and write the page
   zoo bench [MODEL ...]     milliseconds a step, compile time, memory
   zoo data                  which data sets are there and how to get others
@@ -144,6 +147,24 @@ def _play(args: Sequence[str]) -> None:
     play_command.play_command(args)
 
 
+def _export(args: Sequence[str]) -> None:
+    from train import export
+
+    export.export_command(args)
+
+
+def _convert(args: Sequence[str]) -> None:
+    from train import export
+
+    export.convert_command(args)
+
+
+def _predict(args: Sequence[str]) -> None:
+    from train import predict
+
+    predict.predict_command(args)
+
+
 def _timeline(args: Sequence[str]) -> None:
     from train import commands
 
@@ -169,6 +190,9 @@ COMMANDS = {
     "fill": _fill,
     "judge": _judge,
     "play": _play,
+    "export": _export,
+    "convert": _convert,
+    "predict": _predict,
     "timeline": _timeline,
     "bench": _bench,
     "data": _data,

@@ -77,8 +77,9 @@ def mean_squared_error(predictions: Array, targets: Array) -> Array:
 def hinge(logits: Array, labels: Array) -> Array:
     """Σ_k (1 - labels_k) · max(0, 1 - (own - logits_k)), own = Σ_k labels_k · logits_k.
 
-    logits, labels: (B, classes); labels are probabilities. For a label that is certain this is the multi-class hinge
-    loss of Weston and Watkins 1999 ("Support vector machines for multi-class pattern recognition", ESANN) with a margin of 1.
+    logits, labels: (B, classes); labels are probabilities. For a label that is certain this is the hinge loss for
+    several classes of Weston and Watkins 1999 (Support vector machines for multi-class pattern recognition, ESANN),
+    its margin 1.
     """
     logits, labels = logits.astype(jnp.float32), labels.astype(jnp.float32)
     own = jnp.sum(labels * logits, axis=-1, keepdims=True)

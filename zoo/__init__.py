@@ -12,9 +12,31 @@ from zoo.errors import UserError
 
 if TYPE_CHECKING:
     from zoo.cards import Card
-    from zoo.library import CARDS, card, create, features, list_models, param_count
+    from zoo.library import (
+        CARDS,
+        card,
+        create,
+        features,
+        list_models,
+        load_model,
+        load_weights,
+        param_count,
+        save_weights,
+    )
 
-__all__ = ["CARDS", "Card", "UserError", "card", "create", "features", "list_models", "param_count"]
+__all__ = [
+    "CARDS",
+    "Card",
+    "UserError",
+    "card",
+    "create",
+    "features",
+    "list_models",
+    "load_model",
+    "load_weights",
+    "param_count",
+    "save_weights",
+]
 
 
 def __getattr__(name: str) -> Any:

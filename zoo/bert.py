@@ -16,14 +16,12 @@ from zoo import layers
 from zoo.attention import MultiHeadAttention
 from zoo.cards import Card, Paper, text
 from zoo.errors import UserError
-from zoo.fields import check, demand
+from zoo.fields import GELU, Gelu, check, demand
 
 INIT = nn.initializers.truncated_normal(0.02)
 Dense = partial(layers.Dense, kernel_init=INIT)
 Embed = partial(nn.Embed, embedding_init=INIT)
-Norm = partial(nn.LayerNorm, epsilon=1e-12)
 SEGMENTS = 2  # sentence A, sentence B
-gelu = partial(nn.gelu, approximate=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +31,7 @@ class Config:
     `head` says what the model returns:
     "pooler": hidden states (B, T, D) and the pooled first token (B, D).
     "pretrain": logits of masked tokens (B, M, V) and of "sentence B follows sentence A" (B, 2).
+    "masked": logits of masked tokens (B, M, V) alone.
     "classify": logits of the text (B, classes). "token": logits of each token (B, T, classes).
     """
 
@@ -41,22 +40,30 @@ class Config:
     heads: int
     vocab: int = 30_522
     context: int = 512  # most tokens of a text: each place has a trained vector
-    head: Literal["pooler", "pretrain", "classify", "token"] = "pooler"
+    head: Literal["pooler", "pretrain", "masked", "classify", "token"] = "pooler"
     classes: int = 2
     dropout: float = 0.1
+    norm_epsilon: float = 1e-12  # of every LayerNorm
+    gelu: Gelu = "exact"  # or its "tanh" form
 
     def __post_init__(self) -> None:
         check(self)
         demand(self.width % self.heads == 0, "bert", "heads", f"a divisor of width {self.width}", self.heads)
 
 
+def norm(cfg: Config, name: str) -> nn.LayerNorm:
+    return nn.LayerNorm(epsilon=cfg.norm_epsilon, name=name)
+
+
 class MLP(nn.Module):
-    """x (B, T, D) -> (B, T, D) through 4 D units with the exact GELU."""
+    """x (B, T, D) -> (B, T, D) through 4 D units."""
+
+    gelu: Gelu
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         width = x.shape[-1]
-        return Dense(width, name="down")(gelu(Dense(4 * width, name="up")(x)))
+        return Dense(width, name="down")(GELU[self.gelu](Dense(4 * width, name="up")(x)))
 
 
 class Block(nn.Module):
@@ -71,16 +78,18 @@ class Block(nn.Module):
         attention = MultiHeadAttention(
             cfg.width, cfg.heads, dropout=cfg.dropout, in_init=INIT, out_init=INIT, name="attention"
         )
-        x = Norm(name="attention_norm")(x + drop(attention(x, mask=mask, train=train)))
-        return Norm(name="mlp_norm")(x + drop(MLP(name="mlp")(x)))
+        x = norm(cfg, "attention_norm")(x + drop(attention(x, mask=mask, train=train)))
+        return norm(cfg, "mlp_norm")(x + drop(MLP(cfg.gelu, name="mlp")(x)))
 
 
 class MaskedHead(nn.Module):
     """Logits of the tokens behind the masks: x (B, M, D), the embedding table (V, D) -> (B, M, V)."""
 
+    cfg: Config
+
     @nn.compact
     def __call__(self, x: Array, table: Array) -> Array:
-        x = Norm(name="norm")(gelu(Dense(x.shape[-1], name="transform")(x)))
+        x = norm(self.cfg, "norm")(GELU[self.cfg.gelu](Dense(x.shape[-1], name="transform")(x)))
         return layers.TiedHead(bias=True, name="logits")(x, table)
 
 
@@ -88,7 +97,8 @@ class BERT(nn.Module):
     """tokens (B, T) -> what `cfg.head` says. Dropout needs the rng "dropout". UserError where T exceeds `context`.
 
     mask (B, T) bool is True on real tokens (default: all are), segments (B, T) are 0 in sentence A and 1 in B
-    (default: all A), positions (B, M) int32 are the places whose tokens "pretrain" predicts (default: all T).
+    (default: all A), positions (B, M) int32 are the places whose tokens "pretrain" and "masked" predict (default:
+    all T).
     Attention weights are sown, "block0/attention/weights" (B, heads, T, T).
     """
 
@@ -112,14 +122,15 @@ class BERT(nn.Module):
             x = Block(cfg, name=f"block{i}")(x, mask=mask, train=train)
         if cfg.head == "token":
             return Dense(cfg.classes, name="head")(drop(x))
+        shown = x if positions is None else jnp.take_along_axis(x, positions[..., None], axis=1)  # (B, M, D)
+        if cfg.head == "masked":
+            return MaskedHead(cfg, name="masked")(shown, table.embedding)
         pooled = jnp.tanh(Dense(cfg.width, name="pooler")(x[:, 0]))
         if cfg.head == "classify":
             return Dense(cfg.classes, name="head")(drop(pooled))
         if cfg.head == "pooler":
             return x, pooled
-        if positions is not None:
-            x = jnp.take_along_axis(x, positions[..., None], axis=1)  # (B, M, D)
-        return MaskedHead(name="masked")(x, table.embedding), Dense(2, name="next")(pooled)
+        return MaskedHead(cfg, name="masked")(shown, table.embedding), Dense(2, name="next")(pooled)
 
     def embed(self, tokens: Array, segments: Array | None, table: nn.Module) -> Array:
         """Figure 2: tokens (B, T) -> (B, T, D), the sum of what, where and in which sentence, normed."""
@@ -128,7 +139,7 @@ class BERT(nn.Module):
             raise UserError(f"bert: {length} tokens do not fit its context of {cfg.context}")
         segments = jnp.zeros_like(tokens) if segments is None else segments
         x = table(tokens) + Embed(cfg.context, cfg.width, name="positions")(jnp.arange(length)[None])
-        return Norm(name="norm")(x + Embed(SEGMENTS, cfg.width, name="segments")(segments))
+        return norm(cfg, "norm")(x + Embed(SEGMENTS, cfg.width, name="segments")(segments))
 
 
 PAPER = Paper(

@@ -22,6 +22,11 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": nn.tanh,
     "scaled_tanh": lambda x: 1.7159 * nn.tanh(2 / 3 * x),  # LeCun et al. 1998, appendix A
 }
+Gelu = Literal["exact", "tanh"]
+GELU: dict[Gelu, Callable[[Array], Array]] = {
+    "exact": ACTIVATIONS["gelu"],
+    "tanh": functools.partial(nn.gelu, approximate=True),  # Hendrycks and Gimpel 2016 (arXiv:1606.08415), section 2
+}
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "swish", "sigmoid", "tanh", "scaled_tanh"]
 
 

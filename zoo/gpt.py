@@ -5,7 +5,6 @@ before each sublayer and at the end. One table embeds the tokens and gives the l
 """
 
 import dataclasses
-from functools import partial
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -15,11 +14,10 @@ from jax import Array
 from zoo.attention import KeysValues, MultiHeadAttention
 from zoo.cards import Card, Paper, text
 from zoo.errors import UserError
-from zoo.fields import check, demand
+from zoo.fields import GELU, Gelu, check, demand
 from zoo.layers import Dense, TiedHead
 
-INIT = nn.initializers.normal(0.02)
-Norm = partial(nn.LayerNorm, epsilon=1e-5)  # of the authors' code, as INIT
+INIT = nn.initializers.normal(0.02)  # of the authors' code, as the epsilon of the norms
 Cache = dict[str, Any]
 
 
@@ -35,22 +33,29 @@ class Config:
     norm: Literal["pre", "post"] = "pre"  # LayerNorm before each sublayer (2019), or after each sum (2018)
     bias: bool = True  # of all products and norms
     dropout: float = 0.1
+    norm_epsilon: float = 1e-5  # of every LayerNorm
+    gelu: Gelu = "tanh"  # the form of GELU; "exact" is nanoGPT's
 
     def __post_init__(self) -> None:
         check(self)
         demand(self.width % self.heads == 0, "gpt", "heads", f"a divisor of width {self.width}", self.heads)
 
 
+def norm(cfg: Config) -> nn.LayerNorm:
+    return nn.LayerNorm(epsilon=cfg.norm_epsilon, use_bias=cfg.bias)
+
+
 class MLP(nn.Module):
-    """x (B, T, D) -> (B, T, D) through 4 D units with the tanh form of GELU."""
+    """x (B, T, D) -> (B, T, D) through 4 D units."""
 
     bias: bool
+    gelu: Gelu
     out_init: nn.initializers.Initializer
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         width = x.shape[-1]
-        y = nn.gelu(Dense(4 * width, use_bias=self.bias, kernel_init=INIT, name="up")(x), approximate=True)
+        y = GELU[self.gelu](Dense(4 * width, use_bias=self.bias, kernel_init=INIT, name="up")(x))
         return Dense(width, use_bias=self.bias, kernel_init=self.out_init, name="down")(y)
 
 
@@ -66,9 +71,9 @@ class Block(nn.Module):
         self.attention = MultiHeadAttention(
             cfg.width, cfg.heads, causal=True, bias=cfg.bias, dropout=cfg.dropout, in_init=INIT, out_init=out_init
         )
-        self.mlp = MLP(cfg.bias, out_init)
+        self.mlp = MLP(cfg.bias, cfg.gelu, out_init)
         self.dropout = nn.Dropout(cfg.dropout)
-        self.attention_norm, self.mlp_norm = Norm(use_bias=cfg.bias), Norm(use_bias=cfg.bias)
+        self.attention_norm, self.mlp_norm = norm(cfg), norm(cfg)
 
     def __call__(self, x: Array, *, train: bool) -> Array:
         return self.finish(x, self.attention(self.read(x, self.attention_norm), train=train), train=train)
@@ -109,7 +114,7 @@ class GPT(nn.Module):
         self.dropout = nn.Dropout(cfg.dropout)
         self.blocks = [Block(cfg, name=f"block{i}") for i in range(cfg.depth)]
         if cfg.norm == "pre":
-            self.norm = Norm(use_bias=cfg.bias)
+            self.norm = norm(cfg)
         self.head = TiedHead()
 
     def __call__(self, tokens: Array, *, train: bool) -> Array:

@@ -71,6 +71,50 @@ def param_count(name: str, **fields: Any) -> int:
     return measure.param_count(create(name, **fields), card(name).inputs)
 
 
+def load_weights(
+    model_or_name: nn.Module | str, source: Any, *, layout: str = "auto", **options: Any
+) -> dict[str, Any]:
+    """Variables for `zoo.create(...).apply` from published weights: every array fits, or nothing is loaded.
+
+    source: a safetensors file, an npz, the index of a file in shards, a folder as Hugging Face lays it, a run of this
+        project, a hub name ("hf://owner/name@revision"), or several of these by name ({"netG": ..., "netD": ...}).
+    layout: whose names the arrays have, or "auto", which sees it in them. `zoo.weights.layouts.names_of` lists them.
+    options: `new_head=True` leaves the head out and begins one as the model does (from `seed`), for other classes;
+        `size` (pixels) resamples the positions of a ViT; `channels` sums or repeats the first kernel; `dtype` (float32;
+        None keeps the file's).
+
+    Raises UserError, one line, where arrays are missing, misshapen or left over, where the weights are of another
+    network than the model (it says which field to set), and for every kind of damaged file. NaN is a warning.
+    """
+    from zoo import weights
+
+    return weights.load_weights(model_or_name, source, layout=layout, **options)
+
+
+def load_model(name: str, source: Any, *, layout: str = "auto", **options: Any) -> Any:
+    """The model called `name` made to fit published weights, with them: `.model`, `.variables`, `.preprocessing`.
+
+    Epsilons, the form of GELU, strides, classes and vocabulary come from the layout and the file; `options` are those
+    of `load_weights` and fields of the model's Config. The result also has `.layout`, `.labels`, `.passed_over`.
+    """
+    from zoo import weights
+
+    return weights.load_model(name, source, layout=layout, **options)
+
+
+def save_weights(
+    path: Any, model: nn.Module, variables: Mapping[str, Any], *, layout: str = "zoo", **about: Any
+) -> Any:
+    """Write weights to .safetensors, .npz or a folder, in a layout that another library reads; returns the path.
+
+    about: `inputs` (what images or texts go through first) and `labels` (names of the classes) travel in the file.
+    UserError where the network of that library is another one than `model`.
+    """
+    from zoo import weights
+
+    return weights.save_weights(path, model, variables, layout=layout, **about)
+
+
 def features(model: nn.Module, variables: Mapping[str, Any], *inputs: Array) -> tuple[Any, dict[str, Any]]:
     """The output of `model` and what every submodule made of its input, by path: {"s0b1/conv1": (B, H, W, C), ...}.
 

@@ -77,11 +77,21 @@ def lstm_cell(c: Array, gates: Array) -> LSTMState:
 def gru_step(kernels: tuple[Array, Array], h: Array, gates: Array) -> tuple[Array, Array]:
     """One step with kernels (H, 2H) and (H, H), and the inputs' share of the gates (B, 3H): reset, update, candidate.
 
-    The candidate reads reset * h, as the paper has it; cuDNN, PyTorch and Flax reset after the product instead.
+    The candidate reads reset * h, as the paper has it; `gru_step_after` resets after the product instead.
     """
     cut = 2 * h.shape[1]
     r, z = jnp.split(nn.sigmoid(gates[:, :cut] + h @ kernels[0]), 2, axis=1)
     new = nn.tanh(gates[:, cut:] + (r * h) @ kernels[1])
+    h = (1 - z) * h + z * new
+    return h, h
+
+
+def gru_step_after(kernel: Array, bias: Array, h: Array, gates: Array) -> tuple[Array, Array]:
+    """`gru_step` as cuDNN, PyTorch and Keras have it: kernel (H, 3H) and bias (3H,) first, then the reset."""
+    width = h.shape[1]
+    read = h @ kernel + bias[None]
+    r, z = jnp.split(nn.sigmoid(gates[:, : 2 * width] + read[:, : 2 * width]), 2, axis=1)
+    new = nn.tanh(gates[:, 2 * width :] + r * read[:, 2 * width :])
     h = (1 - z) * h + z * new
     return h, h
 
@@ -110,21 +120,27 @@ class LSTM(nn.Module):
 class GRU(nn.Module):
     """x (B, T, D) -> (outputs (B, T, units), final state (B, units)), from `state` or from zero.
 
-    Parameters: `input` (D, 3 * units) with bias, `recurrent` (units, 3 * units), orthogonal at first.
+    Parameters: `input` (D, 3 * units) with bias, `recurrent` (units, 3 * units), orthogonal at first; with
+    `reset_after` also `recurrent_bias` (3 * units,).
     """
 
     units: int
     initializer: Initializer  # of the input's kernel; the bias starts at 0
     reverse: bool = False
+    reset_after: bool = False
 
     @nn.compact
     def __call__(self, x: Array, state: Array | None = None, mask: Array | None = None) -> tuple[Array, Array]:
         gates = Dense(3 * self.units, kernel_init=self.initializer, name="input")(x)  # (B, T, 3 * units)
         kernel = self.param("recurrent", orthogonal, (self.units, 3 * self.units)).astype(gates.dtype)
-        kernels = jnp.split(kernel, [2 * self.units], axis=1)
+        if self.reset_after:
+            bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (3 * self.units,)).astype(gates.dtype)
+            step = partial(gru_step_after, kernel, bias)
+        else:
+            step = partial(gru_step, jnp.split(kernel, [2 * self.units], axis=1))
         if state is None:
             state = jnp.zeros((x.shape[0], self.units), gates.dtype)
-        return over_time(partial(gru_step, kernels), state, gates, mask, self.reverse)
+        return over_time(step, state, gates, mask, self.reverse)
 
 
 class LSTMStack(nn.Module):

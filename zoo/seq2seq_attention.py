@@ -6,6 +6,7 @@ Departs: see the cards.
 """
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from jax import Array
 from zoo.cards import Card, Paper, text_pair
 from zoo.fields import check
 from zoo.layers import Dense
-from zoo.recurrent import GRU, gru_step, orthogonal, over_time
+from zoo.recurrent import GRU, gru_step, gru_step_after, orthogonal, over_time
 
 Cache = dict[str, Array]  # state s (B, width), annotations h (B, S, 2 * width), keys U_a h (B, S, align), mask (B, S)
 NORMAL = nn.initializers.normal(0.01)  # appendix B.1: all but what is named there
@@ -33,6 +34,7 @@ class Config:
     align: int = 1000  # n': hidden units of the alignment
     maxout: int = 500  # l: maxout units before the output
     dropout: float = 0.0
+    reset_after: bool = False  # the GRU of PyTorch: its reset acts after the product, and that has a bias
 
     def __post_init__(self) -> None:
         check(self)
@@ -48,8 +50,10 @@ class Encoder(nn.Module):
         cfg = self.cfg
         x = nn.Embed(cfg.source_vocab, cfg.embed, embedding_init=NORMAL, name="embed")(source)
         x = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")(x)
-        forward, _ = GRU(cfg.width, NORMAL, name="forward")(x, mask=mask)
-        backward, first = GRU(cfg.width, NORMAL, reverse=True, name="backward")(x, mask=mask)
+        forward, _ = GRU(cfg.width, NORMAL, reset_after=cfg.reset_after, name="forward")(x, mask=mask)
+        backward, first = GRU(cfg.width, NORMAL, reverse=True, reset_after=cfg.reset_after, name="backward")(
+            x, mask=mask
+        )
         annotations = jnp.concatenate([forward, backward], axis=-1)  # (B, S, 2 * width)
         keys = Dense(cfg.align, kernel_init=FAINT, name="keys")(annotations)
         state = nn.tanh(nn.Dense(cfg.width, kernel_init=NORMAL, name="initial")(first))
@@ -71,7 +75,11 @@ class Decoder(nn.Module):
         e = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")(e)  # (B, n, embed)
         gates = Dense(3 * width, kernel_init=NORMAL, name="input")(e)  # (B, n, 3 * width)
         recurrent = self.param("recurrent", orthogonal, (width, 3 * width)).astype(gates.dtype)
-        kernels = jnp.split(recurrent, [2 * width], axis=1)
+        if cfg.reset_after:
+            bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (3 * width,)).astype(gates.dtype)
+            advance = partial(gru_step_after, recurrent, bias)
+        else:
+            advance = partial(gru_step, jnp.split(recurrent, [2 * width], axis=1))
         from_context = self.param("context", NORMAL, (2 * width, 3 * width)).astype(gates.dtype)
         query = self.param("query", FAINT, (width, cfg.align)).astype(gates.dtype)
         score = self.param("score", nn.initializers.zeros_init(), (cfg.align,)).astype(gates.dtype)
@@ -79,7 +87,7 @@ class Decoder(nn.Module):
         def step(s: Array, gates: Array) -> tuple[Array, tuple[Array, Array, Array]]:
             weights = align(s @ query, cache["keys"], score, cache["mask"])
             c = jnp.einsum("bs,bsd->bd", weights, cache["annotations"])
-            new, _ = gru_step(kernels, s, gates + c @ from_context)
+            new, _ = advance(s, gates + c @ from_context)
             return new, (s, c, weights)
 
         (s, c, weights), state = over_time(step, cache["state"], gates)

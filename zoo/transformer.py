@@ -15,10 +15,9 @@ from jax import Array, lax
 
 from zoo.attention import KeysValues, MultiHeadAttention
 from zoo.cards import Card, Paper, text_pair
-from zoo.fields import check, demand
+from zoo.fields import ACTIVATIONS, Activation, check, demand
 from zoo.layers import Dense, TiedHead
 
-NORM_EPSILON = 1e-6  # of the authors' code
 Cache = dict[str, Any]
 
 
@@ -33,6 +32,10 @@ class Config:
     hidden: int  # units inside a feed-forward sublayer
     norm: Literal["post", "pre"] = "post"  # LayerNorm after each sum (the paper), or before each sublayer
     dropout: float = 0.1
+    norm_epsilon: float = 1e-6  # of every LayerNorm, as in the authors' code
+    activation: Activation = "relu"  # inside a feed-forward sublayer
+    positions: Literal["interleaved", "halves"] = "interleaved"  # sines and cosines in turn, or all sines first
+    logits_bias: bool = False
 
     def __post_init__(self) -> None:
         check(self)
@@ -41,14 +44,15 @@ class Config:
 
 
 class FeedForward(nn.Module):
-    """Section 3.3: x (B, T, D) -> (B, T, D) through `hidden` rectified units, each token by itself."""
+    """Section 3.3: x (B, T, D) -> (B, T, D) through `hidden` units, each token by itself."""
 
     hidden: int
+    activation: Activation
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         init = nn.initializers.xavier_uniform()
-        y = nn.relu(Dense(self.hidden, kernel_init=init, name="up")(x))
+        y = ACTIVATIONS[self.activation](Dense(self.hidden, kernel_init=init, name="up")(x))
         return Dense(x.shape[-1], kernel_init=init, name="down")(y)
 
 
@@ -61,9 +65,9 @@ class Block(nn.Module):
     def setup(self) -> None:
         cfg = self.cfg
         self.attention = MultiHeadAttention(cfg.width, cfg.heads, causal=self.causal)
-        self.mlp = FeedForward(cfg.hidden)
+        self.mlp = FeedForward(cfg.hidden, cfg.activation)
         self.dropout = nn.Dropout(cfg.dropout)
-        self.attention_norm, self.mlp_norm = (nn.LayerNorm(epsilon=NORM_EPSILON) for _ in range(2))
+        self.attention_norm, self.mlp_norm = (nn.LayerNorm(epsilon=cfg.norm_epsilon) for _ in range(2))
 
     def read(self, x: Array, norm: nn.Module) -> Array:
         """What a sublayer reads of the stream."""
@@ -93,7 +97,7 @@ class DecoderBlock(Block):
     def setup(self) -> None:
         super().setup()
         self.cross = MultiHeadAttention(self.cfg.width, self.cfg.heads, cross=True)
-        self.cross_norm = nn.LayerNorm(epsilon=NORM_EPSILON)
+        self.cross_norm = nn.LayerNorm(epsilon=self.cfg.norm_epsilon)
 
     def __call__(self, x: Array, memory: Array, *, mask: Array, train: bool) -> Array:
         y = self.attention(self.read(x, self.attention_norm), train=train)
@@ -135,12 +139,12 @@ class Transformer(nn.Module):
         self.encoder = [EncoderBlock(cfg, name=f"encoder{i}") for i in range(cfg.depth)]
         self.decoder = [DecoderBlock(cfg, name=f"decoder{i}") for i in range(cfg.depth)]
         if cfg.norm == "pre":  # the streams themselves are never normed before their ends
-            self.encoder_norm, self.decoder_norm = (nn.LayerNorm(epsilon=NORM_EPSILON) for _ in range(2))
-        self.head = TiedHead()
+            self.encoder_norm, self.decoder_norm = (nn.LayerNorm(epsilon=cfg.norm_epsilon) for _ in range(2))
+        self.head = TiedHead(cfg.logits_bias)
 
     def __call__(self, source: Array, source_mask: Array, target: Array, *, train: bool) -> Array:
         memory = self.encode(source, source_mask, train=train)
-        x = self.embed(target, sinusoids(target.shape[1], self.cfg.width), train=train)
+        x = self.embed(target, self.table(target.shape[1]), train=train)
         for block in self.decoder:
             x = block(x, memory, mask=source_mask, train=train)
         return self.logits(x)
@@ -150,9 +154,13 @@ class Transformer(nn.Module):
         x = self.tokens(tokens) * math.sqrt(self.cfg.width)
         return self.dropout(x + positions[None].astype(x.dtype), deterministic=not train)
 
+    def table(self, length: int) -> Array:
+        """The positions (length, D)."""
+        return sinusoids(length, self.cfg.width, self.cfg.positions == "halves")
+
     def encode(self, source: Array, source_mask: Array, *, train: bool) -> Array:
         """What the decoder reads of the source, (B, S, D)."""
-        x = self.embed(source, sinusoids(source.shape[1], self.cfg.width), train=train)
+        x = self.embed(source, self.table(source.shape[1]), train=train)
         for block in self.encoder:
             x = block(x, mask=source_mask, train=train)
         return self.encoder_norm(x) if self.cfg.norm == "pre" else x
@@ -173,8 +181,7 @@ class Transformer(nn.Module):
         """Logits (B, n, V) of the next n >= 1 target tokens (B, n), and the cache after them; evaluation mode."""
         position, mask = cache["position"], cache["mask"]
         room = cache["blocks"][0]["target"][0].shape[1]
-        table = sinusoids(room, self.cfg.width)
-        x = self.embed(tokens, lax.dynamic_slice_in_dim(table, position, tokens.shape[1]), train=False)
+        x = self.embed(tokens, lax.dynamic_slice_in_dim(self.table(room), position, tokens.shape[1]), train=False)
         blocks = []
         for block, kept in zip(self.decoder, cache["blocks"], strict=True):
             x, kept = block.decode(x, kept, position, mask=mask)
@@ -182,10 +189,15 @@ class Transformer(nn.Module):
         return self.logits(x), {"position": position + tokens.shape[1], "mask": mask, "blocks": blocks}
 
 
-def sinusoids(length: int, width: int) -> Array:
-    """Section 3.5: (length, width) float32, sin(position / 10000^(2i / width)) at 2i and its cosine at 2i + 1."""
+def sinusoids(length: int, width: int, halves: bool = False) -> Array:
+    """Section 3.5: (length, width) float32, sin(position / 10000^(2i / width)) at 2i and its cosine at 2i + 1.
+
+    halves: the same columns, all sines first, as in Marian.
+    """
     angle = np.arange(length)[:, None] / 10_000 ** (np.arange(0, width, 2) / width)
-    return jnp.asarray(np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(length, width), jnp.float32)
+    waves = [np.sin(angle), np.cos(angle)]
+    table = np.concatenate(waves, axis=-1) if halves else np.stack(waves, axis=-1).reshape(length, width)
+    return jnp.asarray(table, jnp.float32)
 
 
 PAPER = Paper(

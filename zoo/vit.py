@@ -19,7 +19,7 @@ from zoo import layers
 from zoo.attention import MultiHeadAttention
 from zoo.cards import Card, Paper, image
 from zoo.errors import UserError
-from zoo.fields import check, demand, demand_images
+from zoo.fields import GELU, Gelu, check, demand, demand_images
 
 ZEROS = nn.initializers.zeros_init()
 
@@ -37,6 +37,8 @@ class Config:
     positions: Literal["learned", "sine"] = "learned"  # a trained table, or fixed sines and cosines of row and column
     dropout: float = 0.0
     drop_path: float = 0.0  # stochastic depth: rate of the last block, rising linearly from 0 at the first
+    norm_epsilon: float = 1e-6  # of every LayerNorm: 1e-6 of the authors' code, others have 1e-12
+    gelu: Gelu = "exact"  # or its "tanh" form
     classes: int = 1000
 
     def __post_init__(self) -> None:
@@ -47,15 +49,16 @@ class Config:
 
 
 class MLP(nn.Module):
-    """x (B, T, D) -> (B, T, D) through `hidden` units with the exact GELU."""
+    """x (B, T, D) -> (B, T, D) through `hidden` units."""
 
     hidden: int
     dropout: float
+    gelu: Gelu
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
         init = {"kernel_init": nn.initializers.xavier_uniform(), "bias_init": nn.initializers.normal(1e-6)}
-        y = nn.gelu(layers.Dense(self.hidden, **init, name="up")(x), approximate=False)
+        y = GELU[self.gelu](layers.Dense(self.hidden, **init, name="up")(x))
         y = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(y)
         return layers.Dense(x.shape[-1], **init, name="down")(y)
 
@@ -72,11 +75,11 @@ class Block(nn.Module):
             y = nn.Dropout(self.cfg.dropout, deterministic=not train, name=f"{name}_dropout")(y)
             return layers.DropPath(self.drop_path, name=f"{name}_path")(y, train=train)
 
-        y = nn.LayerNorm(epsilon=1e-6, name="norm1")(x)
+        y = nn.LayerNorm(epsilon=self.cfg.norm_epsilon, name="norm1")(x)
         y = MultiHeadAttention(self.cfg.width, self.cfg.heads, name="attention")(y, train=train)
         x = x + residual(y, "attention")
-        y = nn.LayerNorm(epsilon=1e-6, name="norm2")(x)
-        y = MLP(self.cfg.width * self.cfg.mlp_ratio, self.cfg.dropout, name="mlp")(y, train=train)
+        y = nn.LayerNorm(epsilon=self.cfg.norm_epsilon, name="norm2")(x)
+        y = MLP(self.cfg.width * self.cfg.mlp_ratio, self.cfg.dropout, self.cfg.gelu, name="mlp")(y, train=train)
         return x + residual(y, "mlp")
 
 
@@ -100,7 +103,7 @@ class ViT(nn.Module):
         for i in range(cfg.depth):
             rate = cfg.drop_path * i / max(cfg.depth - 1, 1)
             x = Block(cfg, rate, name=f"block{i}")(x, train=train)
-        x = nn.LayerNorm(epsilon=1e-6, name="norm")(x)
+        x = nn.LayerNorm(epsilon=cfg.norm_epsilon, name="norm")(x)
         return x[:, 0] if cfg.pool == "token" else x.mean(1)
 
     def embed(self, x: Array) -> Array:

@@ -1,0 +1,124 @@
+"""BERT as Hugging Face lays it out: BertModel, and with the heads of pre-training, masked tokens, classes of texts or
+of tokens. Old files call scale and bias of a LayerNorm gamma and beta.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from zoo.bert import BERT, Config
+from zoo.weights.layout import Found, Layout, Shapes, gelu_of, rows
+from zoo.weights.preprocessing import Text
+from zoo.weights.rules import LINEAR, SAME, Rule, joined, layer_norm, linear, rule
+
+ARCHITECTURE = {
+    "pooler": "BertModel",
+    "pretrain": "BertForPreTraining",
+    "masked": "BertForMaskedLM",
+    "classify": "BertForSequenceClassification",
+    "token": "BertForTokenClassification",
+}
+TABLE = "embeddings.word_embeddings.weight"
+
+
+def rules(config: Config) -> list[Rule]:
+    """bert.embeddings, bert.encoder.layer.0, ..., and cls.* or classifier; BertModel alone has no "bert." before it."""
+    lead = "" if config.head == "pooler" else "bert."
+    guesses = config.head in ("pretrain", "masked")
+    embeddings = f"{lead}embeddings"
+    found = [
+        rule("params/tokens/embedding", lead + TABLE, SAME, ["cls.predictions.decoder.weight"] if guesses else []),
+        rule("params/positions/embedding", f"{embeddings}.position_embeddings.weight", SAME),
+        rule("params/segments/embedding", f"{embeddings}.token_type_embeddings.weight", SAME),
+        *layer_norm("params/norm", f"{embeddings}.LayerNorm"),
+    ]
+    for i in range(config.depth):
+        ours, theirs = f"params/block{i}", f"{lead}encoder.layer.{i}"
+        three = [f"{theirs}.attention.self.{name}" for name in ("query", "key", "value")]
+        found += [
+            rule(f"{ours}/attention/qkv/kernel", [f"{name}.weight" for name in three], joined(LINEAR, 3)),
+            rule(f"{ours}/attention/qkv/bias", [f"{name}.bias" for name in three], joined(SAME, 3)),
+            *linear(f"{ours}/attention/out", f"{theirs}.attention.output.dense"),
+            *layer_norm(f"{ours}/attention_norm", f"{theirs}.attention.output.LayerNorm"),
+            *linear(f"{ours}/mlp/up", f"{theirs}.intermediate.dense"),
+            *linear(f"{ours}/mlp/down", f"{theirs}.output.dense"),
+            *layer_norm(f"{ours}/mlp_norm", f"{theirs}.output.LayerNorm"),
+        ]
+    if config.head in ("pooler", "pretrain", "classify"):
+        found += linear("params/pooler", f"{lead}pooler.dense")
+    if config.head in ("classify", "token"):
+        found += linear("params/head", "classifier")
+    if guesses:
+        found += linear("params/masked/transform", "cls.predictions.transform.dense")
+        found += layer_norm("params/masked/norm", "cls.predictions.transform.LayerNorm")
+        bias = ["cls.predictions.decoder.bias"]
+        found.append(rule("params/masked/logits/bias", "cls.predictions.bias", SAME, bias))
+    if config.head == "pretrain":
+        found += linear("params/next", "cls.seq_relationship")
+    return found
+
+
+def _name(name: str) -> str:
+    name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name))
+    name = name.replace("qa_outputs.", "classifier.")  # a start and an end: two classes of each token
+    return f"bert.{name}" if name.startswith(("embeddings.", "encoder.", "pooler.")) else name
+
+
+def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
+    found = rows(vocab=f"bert.{TABLE}", context="bert.embeddings.position_embeddings.weight")(shapes)
+    if config.head in ("classify", "token"):
+        found |= rows(classes="classifier.weight")(shapes)
+    if content.get("model_type") == "bert":
+        found |= {"heads": content["num_attention_heads"]} if "num_attention_heads" in content else {}
+        found["norm_epsilon"] = float(content.get("layer_norm_eps", 1e-12))
+        found["gelu"] = gelu_of(content.get("hidden_act", "gelu"))
+    return found
+
+
+def _head(shapes: Shapes) -> Found:
+    """The model that takes all of a file: which heads are there, and whether a pooler is."""
+    pooler = "bert.pooler.dense.weight" in shapes
+    if "classifier.weight" in shapes:
+        return {"head": "classify" if pooler else "token"}
+    if "cls.predictions.bias" in shapes:
+        return {"head": "pretrain" if "cls.seq_relationship.weight" in shapes and pooler else "masked"}
+    return {"head": "pooler"}
+
+
+def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
+    content = {
+        "architectures": [ARCHITECTURE[config.head]],
+        "model_type": "bert",
+        "vocab_size": config.vocab,
+        "hidden_size": config.width,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.heads,
+        "intermediate_size": 4 * config.width,
+        "hidden_act": "gelu" if config.gelu == "exact" else "gelu_new",
+        "hidden_dropout_prob": config.dropout,
+        "attention_probs_dropout_prob": config.dropout,
+        "max_position_embeddings": config.context,
+        "type_vocab_size": 2,
+        "layer_norm_eps": config.norm_epsilon,
+    }
+    if config.head in ("classify", "token"):
+        labels = [f"LABEL_{i}" for i in range(config.classes)]
+        content |= {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
+    return content
+
+
+LAYOUTS = [
+    Layout(
+        "huggingface",
+        BERT,
+        rules,
+        known_by=(f"bert.{TABLE}", "bert.embeddings.token_type_embeddings.weight", "bert.embeddings.LayerNorm.weight"),
+        infer=_infer,
+        usual=_head,
+        rename=_name,
+        not_weights=("bert.embeddings.position_ids",),
+        other_heads=("cls.*", "classifier.*", "bert.pooler.*"),
+        preprocessing=Text(lower=True),
+        describe=_describe,
+    )
+]

@@ -1,0 +1,234 @@
+"""Opens what others saved: a safetensors file, one in shards with its index, an npz, or a Hugging Face folder.
+
+Nothing is read until it is asked for, and one array at a time, so memory holds the arrays that were made of a file and
+not the file beside them. No pickle is ever opened. Whatever is wrong with a file is one line that names it.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from zoo.errors import UserError
+
+PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle", ".msgpack", ".h5")
+INDEX = "model.safetensors.index.json"
+CONVERT = (
+    'python -c "import sys, torch; from safetensors.torch import save_file; '
+    "d = torch.load(sys.argv[1], weights_only=True, map_location='cpu'); d = d.get('state_dict', d); "
+    'save_file({k: v.clone().contiguous() for k, v in d.items()}, sys.argv[2])" '
+)
+SHORT = 10
+"""Names that a message lists before it says how many more there are."""
+
+
+class Tensor(NamedTuple):
+    """One array in a file: its shape, and how to read it."""
+
+    shape: tuple[int, ...]
+    read: Callable[[], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A source of weights: arrays by name, and what came with them."""
+
+    name: str  # for messages
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of a safetensors file
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # config.json of a folder
+    preprocessor: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # preprocessor_config.json of a folder
+    folder: Path | None = None
+
+
+def listed(names: list[str]) -> str:
+    """The first ten names, and how many more: "a, b and 3 more"."""
+    more = f" and {len(names) - SHORT} more" if len(names) > SHORT else ""
+    return ", ".join(names[:SHORT]) + more
+
+
+def open_path(path: str | os.PathLike[str]) -> Opened:
+    """What is at `path`, a file or a folder. UserError, one line, where it cannot be weights."""
+    path = Path(path).expanduser()
+    if path.is_dir():
+        return _open_folder(path)
+    if not path.exists():
+        raise UserError(f"no file or folder at {path}")
+    if path.suffix == ".npz":
+        return Opened(str(path), _open_npz(path))
+    if path.name.endswith(".safetensors.index.json"):
+        return dataclasses.replace(_open_index(path), **_beside(path.parent))
+    _refuse_pickle(path)
+    tensors, metadata = open_safetensors(path)
+    return Opened(str(path), tensors, metadata, **_beside(path.parent))
+
+
+def merged(parts: Mapping[str, Opened]) -> Opened:
+    """Several sources as one, the names in each led by its key: "netG" -> "netG.main.0.weight"."""
+    tensors = {f"{lead}.{name}": tensor for lead, part in parts.items() for name, tensor in part.tensors.items()}
+    return Opened(" + ".join(part.name for part in parts.values()), tensors)
+
+
+def open_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """(arrays, metadata) of one safetensors file, its header checked, no array read."""
+    start = _start(path)
+    if (not_it := _foreign(start)) is not None:
+        raise UserError(f"{path} is no safetensors file: it is {not_it}")
+    with _reading(path):
+        # Positioned reads, not a mapping of the whole file: its pages would count as this process's memory.
+        file = safe_open(path, framework="numpy", backend="pread")
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+    def reader(name: str) -> Callable[[], np.ndarray]:
+        def read() -> np.ndarray:
+            with _reading(path):
+                return file.get_tensor(name)
+
+        return read
+
+    return {name: Tensor(shape, reader(name)) for name, shape in shapes.items()}, dict(file.metadata() or {})
+
+
+def _open_npz(path: Path) -> dict[str, Tensor]:
+    """Arrays of an npz, their headers read. An array of Python objects would be a pickle, and is refused."""
+    tensors = {}
+    with _reading(path):
+        archive = zipfile.ZipFile(path)
+        for entry in archive.namelist():
+            with archive.open(entry) as file:
+                version = np.lib.format.read_magic(file)
+                head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = head(file)
+            if dtype.hasobject:
+                raise UserError(f"{path}: {entry} holds Python objects, which only a pickle can; it is not opened")
+            tensors[entry.removesuffix(".npy")] = Tensor(shape, _npz_reader(path, archive, entry))
+    return tensors
+
+
+def _npz_reader(path: Path, archive: zipfile.ZipFile, entry: str) -> Callable[[], np.ndarray]:
+    def read() -> np.ndarray:
+        with _reading(path), archive.open(entry) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+
+    return read
+
+
+def _open_folder(folder: Path) -> Opened:
+    """model.safetensors, else the shards of its index, else the only safetensors or npz file that is there."""
+    around = _beside(folder)
+    if (folder / "model.safetensors").is_file():
+        tensors, metadata = open_safetensors(folder / "model.safetensors")
+        return Opened(str(folder), tensors, metadata, **around)
+    if (folder / INDEX).is_file():
+        return dataclasses.replace(_open_index(folder / INDEX), **around)
+    found = sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".npz"))
+    if len(found) == 1:
+        return dataclasses.replace(open_path(found[0]), **around)
+    if found:
+        shards = [path.name for path in found if "-of-" in path.name]
+        hint = f"the shards need their index, {INDEX}" if shards else "name one of them"
+        raise UserError(f"{folder} has {len(found)} files of weights ({listed([p.name for p in found])}): {hint}")
+    pickles = sorted(path for path in folder.iterdir() if path.suffix in PICKLES)
+    if pickles:
+        _refuse_pickle(pickles[0])
+    raise UserError(f"{folder} is a folder without weights: no model.safetensors, {INDEX}, .safetensors or .npz in it")
+
+
+def _open_index(index: Path) -> Opened:
+    """The shards that an index names. UserError where one is missing, or an array is not where the index says."""
+    content = read_json(index)
+    places = content.get("weight_map") if isinstance(content, Mapping) else None
+    if not isinstance(places, Mapping) or not all(isinstance(name, str) for name in places.values()):
+        raise UserError(f"{index} is no index of shards: it has no weight_map")
+    names = sorted(set(places.values()))
+    if outside := [name for name in names if Path(name).name != name]:
+        raise UserError(f"{index} names files outside of its folder: {listed(outside)}")
+    if gone := [name for name in names if not (index.parent / name).is_file()]:
+        raise UserError(f"{index.parent}: {len(gone)} of {len(names)} shards are missing: {listed(gone)}")
+    shards = {name: open_safetensors(index.parent / name) for name in names}
+    if lost := [key for key, name in places.items() if key not in shards[name][0]]:
+        raise UserError(f"{index}: {len(lost)} arrays are not in the shards it names for them: {listed(lost)}")
+    tensors = {key: shards[name][0][key] for key, name in places.items()}
+    return Opened(str(index.parent), tensors, shards[names[0]][1])
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. UserError where it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is no JSON file: {error}") from None
+
+
+def _beside(folder: Path) -> dict[str, Any]:
+    """What Hugging Face lays beside weights."""
+    found: dict[str, Any] = {"folder": folder}
+    for field, name in (("config", "config.json"), ("preprocessor", "preprocessor_config.json")):
+        if (folder / name).is_file() and isinstance(content := read_json(folder / name), dict):
+            found[field] = content
+    return found
+
+
+def _refuse_pickle(path: Path) -> None:
+    start = _start(path)
+    if path.suffix in (".msgpack", ".h5"):
+        raise UserError(f"{path}: {path.suffix} is not read here; save the weights as safetensors or npz")
+    protocol = start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5") and start[8:9] != b"{"
+    if path.suffix in PICKLES or start.startswith(b"PK") or protocol:  # a safetensors header may begin with 0x80 too
+        target = path.with_suffix(".safetensors").name
+        raise UserError(
+            f"{path} is a pickle, which can run any program when it is opened, so it is not read here; "
+            f"where PyTorch is installed, make a safetensors file of it: {CONVERT}{path} {target}"
+        )
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(512)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _foreign(start: bytes) -> str | None:
+    """What a file is by its first bytes, where that is something people save by accident."""
+    head = start.lstrip()[:64].lower()
+    if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        return "a web page, probably the error of a failed download"
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer: fetch the file itself with `git lfs pull`"
+    if head.startswith(b"{"):
+        return "JSON text"
+    if not start:
+        return "empty"
+    return None
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What the libraries say of a damaged file, as one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except SafetensorError as error:
+        raise UserError(f"{path} is damaged or no safetensors file: {_first_line(error)}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, SyntaxError, KeyError) as error:
+        raise UserError(f"{path} is damaged: {_first_line(error)}") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or _first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    line = (str(error).splitlines() or [type(error).__name__])[0][:160]
+    return line.removeprefix("Error while deserializing header: ")

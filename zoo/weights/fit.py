@@ -1,0 +1,245 @@
+"""Does a model fit a source of weights? Which layout it has, which fields it fixes, and every array that is wrong."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.traverse_util import flatten_dict
+
+import zoo
+from zoo.cards import Card
+from zoo.errors import UserError
+from zoo.weights import layouts, preprocessing
+from zoo.weights.files import Opened, Tensor, listed
+from zoo.weights.layout import Found, Layout
+from zoo.weights.rules import SAME, Rule, rule
+
+IN_TRAINING = ("dropout", "drop_path", "spread", "zero_init_last_scale")
+"""Fields that change nothing once a model is trained, so weights have no say in them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """A model and a source that fit each other; nothing is read yet."""
+
+    card: Card
+    module: nn.Module
+    layout: Layout
+    tensors: Mapping[str, Tensor]  # by the names that the layout gives them
+    kept: Mapping[str, Any]  # what `save_weights` wrote about them
+    inputs: Mapping[str, Any]  # as Card.inputs, of the shape that the arrays are for
+    rules: list[Rule]  # of what is read
+    new: list[Rule]  # of the head, where it begins anew
+    passed_over: tuple[str, ...]
+
+
+def fit(
+    model: nn.Module | str, opened: Opened, layout_name: str, new_head: bool, given: Mapping[str, Any] | None
+) -> Fitted:
+    """`given`: fields for a model that is made to fit; None where it must be taken as it is.
+
+    UserError, one line, where they do not fit: the field to set, or the arrays that are missing, misshapen, left over.
+    """
+    card = zoo.card(model) if isinstance(model, str) else card_of(model)
+    module = card.make() if isinstance(model, str) else model
+    layout = layouts.detect(type(module), opened) if layout_name == "auto" else layouts.named(type(module), layout_name)
+    tensors = {layout.canonical(name): tensor for name, tensor in opened.tensors.items()}
+    if not tensors:
+        raise UserError(f"{opened.name} holds no arrays")
+    kept, shapes = metadata(opened), {name: tensor.shape for name, tensor in tensors.items()}
+
+    if given is not None:
+        usual = {**layout.usual(shapes), **saved_fields(kept, module.cfg)}
+        module = card.make(**{**usual, **given})
+        seen = found_fields(layout, shapes, opened, kept, module.cfg)
+        module = card.make(**{**usual, **seen, **given})
+    seen = found_fields(layout, shapes, opened, kept, module.cfg)
+    ignored = ("classes", "actions", "head") if new_head else ()
+    demand_fields(opened.name, layout, seen, module.cfg, card, ignored)
+    if reason := layout.refuses(module.cfg):
+        raise UserError(f"{card.name} has no layout {layout.name}: {reason}")
+
+    inputs = inputs_for(card, module.cfg, layout, shapes, kept)
+    expected = expected_shapes(module, inputs)
+    if layout.name == layouts.OWN and "x" in inputs and not kept.get("preprocessing"):
+        # Which images a model of ours was made for is not written down, and the first layer after them depends on it.
+        expected = {path: shapes[path] if len(shapes.get(path, ())) == len(s) else s for path, s in expected.items()}
+    rules = rules_for(layout, module.cfg, expected)
+    new = [each for each in rules if new_head and f"{each.ours[0]}/".startswith(f"{layout.head}/")]
+    if new_head and not new:
+        raise UserError(f"{card.name} has no head of its own that could be new")
+    rules = [each for each in rules if each not in new]
+    passed_over = compare(opened.name, layout, tensors, rules, new, expected)
+    return Fitted(card, module, layout, tensors, kept, inputs, rules, new, tuple(passed_over))
+
+
+def identify(opened: Opened) -> str:
+    """The card whose model fits a source. UserError where none does, or the source is of no layout known here."""
+    if name := metadata(opened).get("name"):
+        return str(name)
+    families = _families(opened)
+    if not families:
+        names = listed(layouts.first(opened.tensors))
+        raise UserError(f"{opened.name}: weights of no layout known here; its arrays are {names}")
+    for name, card in zoo.CARDS.items():
+        if card.module in families:
+            try:
+                fit(name, opened, "auto", False, {})
+                return name
+            except UserError:
+                continue
+    models = sorted({family.__name__ for family in families})
+    raise UserError(f"{opened.name}: of {' or '.join(models)}, but of no size that has a name here; say which --model")
+
+
+def _families(opened: Opened) -> set[type[nn.Module]]:
+    return {layout.module for layout in layouts.LAYOUTS if layout.knows(opened.tensors)}
+
+
+def card_of(module: nn.Module) -> Card:
+    """The card that a module is nearest to: of its architecture, with most fields the same."""
+    cards = [card for card in zoo.CARDS.values() if card.module is type(module)]
+    if not cards:
+        raise UserError(f"{type(module).__name__} is no model of this project")
+    fields = [field.name for field in dataclasses.fields(module.cfg)]
+
+    def alike(card: Card) -> int:
+        return sum(getattr(card.config, name, None) == getattr(module.cfg, name) for name in fields)
+
+    return max(cards, key=alike)
+
+
+def metadata(opened: Opened) -> Mapping[str, Any]:
+    """What `save_weights` wrote about the weights, or nothing."""
+    try:
+        kept = json.loads(opened.metadata.get("zoo", "{}"))
+    except ValueError:
+        kept = None
+    if not isinstance(kept, dict):
+        raise UserError(f"{opened.name}: its metadata `zoo` is no JSON object")
+    return kept
+
+
+def found_fields(
+    layout: Layout, shapes: Mapping[str, tuple[int, ...]], opened: Opened, kept: Mapping[str, Any], config: Any
+) -> Found:
+    """Fields of the Config that the layout, the shapes, config.json or the metadata of a file of ours fix."""
+    found = {**layout.facts(config), **layout.infer(shapes, opened.config, config)}
+    return found | (saved_fields(kept, config) if layout.name == layouts.OWN else {})
+
+
+def saved_fields(kept: Mapping[str, Any], config: Any) -> Found:
+    """Fields of the Config that `save_weights` wrote down, those that matter after training."""
+    if kept.get("family") != type(config).__module__.rpartition(".")[2]:
+        return {}
+    known = {field.name for field in dataclasses.fields(config)} - set(IN_TRAINING)
+    saved = {name: tuple(v) if isinstance(v, list) else v for name, v in kept.get("fields", {}).items()}
+    return {name: value for name, value in saved.items() if name in known}
+
+
+def demand_fields(source: str, layout: Layout, seen: Found, config: Any, card: Any, ignored: tuple[str, ...]) -> None:
+    """Raise UserError where the model is another network than the weights are of, naming what to set."""
+    wrong = {
+        field: value
+        for field, value in seen.items()
+        if field not in ignored and not _equal(getattr(config, field), value)
+    }
+    if wrong:
+        has = ", ".join(f"{field}={value!r} (here {getattr(config, field)!r})" for field, value in wrong.items())
+        call = ", ".join([repr(card.name), *(f"{field}={value!r}" for field, value in wrong.items())])
+        raise UserError(f"{source}, layout {layout.name}, has {has}: make the model with zoo.create({call})")
+
+
+def _equal(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, float) and isinstance(theirs, float):
+        return math.isclose(ours, theirs, rel_tol=1e-6)
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        return dict(ours) == dict(theirs)
+    return ours == theirs
+
+
+def inputs_for(
+    card: Any,
+    config: Any,
+    layout: Layout,
+    shapes: Mapping[str, tuple[int, ...]],
+    kept: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Inputs as `Card.inputs` has them, with the channels and the image size that the arrays or the metadata show."""
+    known = preprocessing.from_json((kept or {}).get("preprocessing"))
+    if isinstance(known, preprocessing.Images):
+        return {"x": ((*known.size, len(known.mean)), jnp.float32)}
+    inputs = {}
+    for name, (shape, dtype) in card.inputs.items():
+        if name == "z":
+            shape = (config.latent,)
+        elif len(shape) == 1 and not jnp.issubdtype(dtype, jnp.floating):
+            shape = (1,)  # a text of any length gives the same arrays
+        elif layout.first and layout.first[0] in shapes:
+            theirs, axis = shapes[layout.first[0]], layout.first[1]
+            shape = (*shape[:-1], theirs[axis]) if len(theirs) > axis else shape
+        if layout.positions and layout.positions[0] in shapes and len(shape) == 3:
+            theirs, axis = shapes[layout.positions[0]], layout.positions[1]
+            patches = (theirs[axis] if len(theirs) > axis else 0) - (config.pool == "token")
+            side = math.isqrt(max(patches, 1)) * config.patch
+            shape = (side, side, shape[-1])
+        inputs[name] = (shape, dtype)
+    return inputs
+
+
+def expected_shapes(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The arrays that the model has, by path: "params/stem/conv/kernel" -> shape. Allocates nothing."""
+    example = {name: jax.ShapeDtypeStruct((1, *shape), dtype) for name, (shape, dtype) in inputs.items()}
+    key = jax.eval_shape(jax.random.key, 0)
+    tree = jax.eval_shape(lambda key, x: module.init(key, **x, train=False), key, example)
+    return {path: leaf.shape for path, leaf in flatten_dict(tree, sep="/").items()}
+
+
+def rules_for(layout: Layout, config: Any, expected: Mapping[str, tuple[int, ...]]) -> list[Rule]:
+    """The layout's table for one Config; a table that misses or invents an array is a mistake of ours."""
+    if layout.name == layouts.OWN:
+        return [rule(path, path, SAME) for path in expected]
+    rules = layout.rules(config)
+    ours = [path for each in rules for path in each.ours]
+    if sorted(ours) != sorted(expected):
+        raise RuntimeError(f"layout {layout.name}: {set(ours) ^ set(expected) or 'an array twice'}")
+    return rules
+
+
+def compare(
+    source: str,
+    layout: Layout,
+    tensors: Mapping[str, Any],
+    rules: list[Rule],
+    new: list[Rule],
+    expected: Mapping[str, tuple[int, ...]],
+) -> list[str]:
+    """Raise UserError that names every missing, misshapen or unexpected array; returns those passed over."""
+    missing, misshapen, used = [], [], set()
+    for each in rules:
+        for theirs, shape in zip(each.theirs, each.shapes(expected), strict=True):
+            name = layout.canonical(theirs)
+            copies = {layout.canonical(copy) for copy in each.copies} & tensors.keys()
+            used |= {name, *copies}
+            for there in {name, *copies} & tensors.keys():
+                if tensors[there].shape != shape:
+                    misshapen.append(f"{there} is {tensors[there].shape}, not {shape}")
+            if name not in tensors and not copies:
+                missing.append(theirs)
+    rest = tensors.keys() - used
+    replaced = {layout.canonical(name) for each in new for name in (*each.theirs, *each.copies)}
+    over = sorted(name for name in rest if name in replaced or layout.passes_over(name) or (new and layout.drops(name)))
+    unexpected = sorted(name for name in rest - set(over) if not layout.is_buffer(name))
+    problems = [
+        f"{len(names)} {kind}: {listed(names)}"
+        for kind, names in (("missing", missing), ("misshapen", misshapen), ("unexpected", unexpected))
+        if names
+    ]
+    if problems:
+        raise UserError(f"{source} does not fit (layout {layout.name}); nothing is loaded. {'; '.join(problems)}")
+    return over

@@ -1,0 +1,95 @@
+"""GPT-2 and GPT as Hugging Face lays them out: kernels are (inputs, outputs) there too, and the head is the table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from zoo.errors import UserError
+from zoo.gpt import GPT, Config
+from zoo.weights.layout import Found, Layout, Shapes, gelu_of, rows
+from zoo.weights.preprocessing import Text
+from zoo.weights.rules import SAME, Rule, layer_norm, linear, rule
+
+
+def rules(config: Config) -> list[Rule]:
+    """transformer.wte, transformer.wpe (tokens_embed, positions_embed), transformer.h.0, ..., transformer.ln_f."""
+    first = config.norm == "post"
+    tokens, positions = ("tokens_embed", "positions_embed") if first else ("wte", "wpe")
+    found = [
+        rule("params/tokens/embedding", f"transformer.{tokens}.weight", SAME, ["lm_head.weight"]),
+        rule("params/positions/embedding", f"transformer.{positions}.weight", SAME),
+    ]
+    for i in range(config.depth):
+        ours, theirs = f"params/block{i}", f"transformer.h.{i}"
+        found += [
+            *layer_norm(f"{ours}/attention_norm", f"{theirs}.ln_1"),
+            *linear(f"{ours}/attention/qkv", f"{theirs}.attn.c_attn", SAME),
+            *linear(f"{ours}/attention/out", f"{theirs}.attn.c_proj", SAME),
+            *layer_norm(f"{ours}/mlp_norm", f"{theirs}.ln_2"),
+            *linear(f"{ours}/mlp/up", f"{theirs}.mlp.c_fc", SAME),
+            *linear(f"{ours}/mlp/down", f"{theirs}.mlp.c_proj", SAME),
+        ]
+    return found if first else found + layer_norm("params/norm", "transformer.ln_f")
+
+
+def _name(name: str) -> str:
+    """The model without its head has no "transformer." before it; the first GPT calls its tables otherwise."""
+    if name.startswith(("h.", "wte.", "wpe.", "ln_f.", "tokens_embed.", "positions_embed.")):
+        name = f"transformer.{name}"
+    return name.replace(".tokens_embed.", ".wte.").replace(".positions_embed.", ".wpe.")
+
+
+def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
+    found = rows(vocab="transformer.wte.weight", context="transformer.wpe.weight")(shapes)
+    found["norm"] = "pre" if "transformer.ln_f.weight" in shapes else "post"
+    if content.get("model_type") in ("gpt2", "openai-gpt"):
+        if content.get("scale_attn_by_inverse_layer_idx"):
+            raise UserError("config.json: scale_attn_by_inverse_layer_idx divides scores by the layer; gpt does not")
+        found |= {"heads": content["n_head"]} if "n_head" in content else {}
+        found["norm_epsilon"] = float(content.get("layer_norm_epsilon", 1e-5))
+        # What the first GPT's file calls "gelu" is the tanh form.
+        found["gelu"] = gelu_of(content.get("activation_function", "gelu_new"))
+    return found
+
+
+def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
+    content = {
+        "vocab_size": config.vocab,
+        "n_positions": config.context,
+        "n_embd": config.width,
+        "n_layer": config.depth,
+        "n_head": config.heads,
+        "layer_norm_epsilon": config.norm_epsilon,
+        "embd_pdrop": config.dropout,
+        "attn_pdrop": config.dropout,
+        "resid_pdrop": config.dropout,
+        "tie_word_embeddings": True,
+    }
+    if config.norm == "post":
+        return {"architectures": ["OpenAIGPTLMHeadModel"], "model_type": "openai-gpt", "afn": "gelu", **content}
+    act = "gelu_new" if config.gelu == "tanh" else "gelu"
+    end = {"bos_token_id": config.vocab - 1, "eos_token_id": config.vocab - 1}
+    return {
+        "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "activation_function": act, **content, **end
+    }  # fmt: skip
+
+
+def _refuses(config: Config) -> str:
+    if config.norm == "post" and config.gelu != "tanh":
+        return "the first GPT has the tanh form of GELU"
+    return "" if config.bias else "its products and norms have biases"
+
+
+LAYOUTS = [
+    Layout(
+        "huggingface",
+        GPT,
+        rules,
+        known_by=("transformer.wte.weight", "transformer.wpe.weight", "transformer.h.0.attn.c_attn.weight"),
+        infer=_infer,
+        rename=_name,
+        not_weights=("*.attn.bias", "*.attn.masked_bias"),
+        refuses=_refuses,
+        preprocessing=Text(),
+        describe=_describe,
+    )
+]

@@ -1,0 +1,110 @@
+"""All layouts, an explicit list of modules, and which of them a file has."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flax import linen as nn
+
+from zoo import CARDS
+from zoo.bert import Config as BertConfig
+from zoo.errors import UserError, unknown
+from zoo.weights import alexnet, bert, dcgan, dqn, gpt, lenet, recurrent, resnet, transformer, vit
+from zoo.weights.files import SHORT, Opened, listed
+from zoo.weights.layout import Found, Layout, Shapes
+
+LAYOUTS: list[Layout] = [
+    layout
+    for module in (alexnet, lenet, dqn, dcgan, resnet, vit, bert, gpt, transformer, recurrent)
+    for layout in module.LAYOUTS
+]
+OWN = "zoo"
+"""The layout of this project: each array by its path, "params/stem/conv/kernel"."""
+
+
+def of_module(module: type[nn.Module]) -> list[Layout]:
+    """The layouts of one architecture, the likeliest first, without `zoo`."""
+    return [layout for layout in LAYOUTS if layout.module is module]
+
+
+def names_of(module: type[nn.Module]) -> list[str]:
+    return [*(layout.name for layout in of_module(module)), OWN]
+
+
+FIELDS = {
+    "classes": (("params/head/kernel", -1),),
+    "actions": (("params/head/out/kernel", -1),),
+    "context": (("params/positions/embedding", 0),),
+    "vocab": tuple((f"params/{name}/embedding", 0) for name in ("tokens", "embed", "target_embed", "decoder/embed")),
+    "source_vocab": (("params/source_embed/embedding", 0), ("params/encoder/embed/embedding", 0)),
+}
+"""Where the shapes of our own arrays show what the data gave a model."""
+
+
+def _infer(shapes: Shapes, content: Mapping[str, Any], config: Any) -> Found:
+    found = {}
+    for field, places in FIELDS.items():
+        sizes = [shapes[path][axis] for path, axis in places if path in shapes]
+        if sizes and hasattr(config, field):
+            found[field] = sizes[0]
+    if isinstance(config, BertConfig):
+        found["head"] = _bert_head({path.split("/")[1] for path in shapes if "/" in path})
+    return found
+
+
+def _bert_head(parts: set[str]) -> str:
+    if "masked" in parts:
+        return "pretrain" if "next" in parts else "masked"
+    if "head" in parts:
+        return "classify" if "pooler" in parts else "token"
+    return "pooler"
+
+
+def own(module: type[nn.Module]) -> Layout:
+    """The layout `zoo` of any architecture; its rules are the identity, made where the arrays are known."""
+    layout = Layout(OWN, module, rules=lambda config: [], known_by=(), infer=_infer)
+    published = next((each for each in of_module(module) if each.first), None)
+    if published is None:
+        return layout
+    rules = published.rules(next(card.config for card in CARDS.values() if card.module is module))
+
+    def here(array: tuple[str, int] | None, axis: int) -> tuple[str, int] | None:
+        return array and next((rule.ours[0], axis) for rule in rules if array[0] in rule.theirs)
+
+    return dataclasses.replace(
+        layout, head=published.head, first=here(published.first, 2), positions=here(published.positions, 1)
+    )
+
+
+def named(module: type[nn.Module], name: str) -> Layout:
+    """The layout called `name`. UserError offers those that the architecture has."""
+    if name == OWN:
+        return own(module)
+    for layout in of_module(module):
+        if layout.name == name:
+            return layout
+    raise unknown(f"layout of {module.__name__}", name, names_of(module))
+
+
+def detect(module: type[nn.Module], opened: Opened) -> Layout:
+    """The layout that the names in a file show. UserError where it is none that the architecture has."""
+    names = list(opened.tensors)
+    if any(name.startswith("params/") for name in names):
+        return own(module)
+    likeliest = max(of_module(module), key=lambda layout: layout.share(names), default=None)
+    if likeliest is not None and likeliest.share(names) > 0.5:  # of a file that lacks some, the rest will be named
+        return likeliest
+    others = sorted({f"{each.module.__name__} ({each.name})" for each in LAYOUTS if each.knows(names)})
+    looks = f"; they look like those of {' or '.join(others)}" if others else ""
+    raise UserError(
+        f"{opened.name}: these are not weights of {module.__name__} in a layout known here "
+        f"({', '.join(names_of(module))}){looks}; its arrays are {listed(first(names))}"
+    )
+
+
+def first(names: Iterable[str]) -> list[str]:
+    """Names in an order to show: sorted, or that nothing is there."""
+    return sorted(names) or ["none"]
+
+
+__all__ = ["LAYOUTS", "OWN", "SHORT", "detect", "first", "named", "names_of", "of_module", "own"]

@@ -1,0 +1,194 @@
+"""Weights into a model: which layout, does all of it fit, and then one array after the other."""
+
+import dataclasses
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from flax.traverse_util import unflatten_dict
+
+from zoo.errors import UserError
+from zoo.weights import adapt, preprocessing
+from zoo.weights.files import Opened, listed, merged, open_path
+from zoo.weights.fit import Fitted, fit
+from zoo.weights.layout import Layout
+from zoo.weights.preprocessing import Preprocessing
+from zoo.weights.rules import Rule
+
+Source = str | os.PathLike[str] | Mapping[str, Any]
+LOG = logging.getLogger("zoo.weights")
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """A model with its weights, and what came with them."""
+
+    model: nn.Module
+    variables: dict[str, Any]
+    name: str  # of the card
+    layout: str
+    source: str  # where from; of a hub with the revision
+    preprocessing: Preprocessing | None  # what a picture or text goes through first, where that is known
+    labels: tuple[str, ...] | None  # names of the classes, where the source has them
+    passed_over: tuple[str, ...]  # arrays of heads that this model does not have
+    folder: Path | None  # where a vocabulary may lie
+
+
+def load_weights(
+    model: nn.Module | str,
+    source: Source,
+    *,
+    layout: str = "auto",
+    new_head: bool = False,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    dtype: Any = jnp.float32,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Variables for `model.apply` from a published checkpoint; see `zoo.load_weights`."""
+    loaded = _load(model, source, layout, new_head, size, channels, dtype, seed, given=None)
+    return loaded.variables
+
+
+def load_model(
+    name: str,
+    source: Source,
+    *,
+    layout: str = "auto",
+    new_head: bool = False,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    dtype: Any = jnp.float32,
+    seed: int = 0,
+    **fields: Any,
+) -> Loaded:
+    """The model called `name`, made to fit the checkpoint, with its variables; see `zoo.load_model`."""
+    return _load(name, source, layout, new_head, size, channels, dtype, seed, given=fields)
+
+
+def _load(
+    model: nn.Module | str,
+    source: Source,
+    layout_name: str,
+    new_head: bool,
+    size: int | tuple[int, int] | None,
+    channels: int | None,
+    dtype: Any,
+    seed: int,
+    given: Mapping[str, Any] | None,
+) -> Loaded:
+    """`given`: fields for a model made to fit; None where the model must be taken as it is."""
+    opened = open_source(source)
+    fitted = fit(model, opened, layout_name, new_head, given)
+    layout, rules = fitted.layout, fitted.rules
+    arrays = _read(opened.name, layout, rules, fitted.tensors, dtype)
+    if channels is not None or size is not None:
+        adapt.to_input(arrays, fitted.module, layout, rules, channels, size)
+    if fitted.new:
+        arrays |= adapt.fresh(
+            fitted.module, fitted.inputs, [path for each in fitted.new for path in each.ours], seed, dtype
+        )
+    if layout_name == "auto":
+        _say(f"{opened.name}: layout {layout.name}, {len(fitted.tensors)} arrays")
+    return Loaded(
+        fitted.module,
+        unflatten_dict(arrays, sep="/"),
+        fitted.card.name,
+        layout.name,
+        opened.name,
+        _preprocessing(fitted, opened, size),
+        None if new_head else _labels(opened, fitted.kept),
+        fitted.passed_over,
+        opened.folder,
+    )
+
+
+def open_source(source: Source) -> Opened:
+    """A file, a folder, a run of this project, a hub name, or several of them by name."""
+    if isinstance(source, Mapping):
+        return merged({name: open_source(part) for name, part in source.items()})
+    text = os.fspath(source)
+    if text.startswith("hf://"):
+        from zoo.weights import hub
+
+        folder, name = hub.download(text)
+        return dataclasses.replace(open_path(folder), name=name)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        from zoo.weights import runs
+
+        if (run := runs.find(path)) is not None:
+            return runs.open_run(run)
+    return open_path(path)
+
+
+def _read(
+    source: str, layout: Layout, rules: list[Rule], tensors: Mapping[str, Any], dtype: Any
+) -> dict[str, jax.Array]:
+    """Every array of ours, by path. Theirs live one rule long."""
+    arrays, broken = {}, []
+    for each in rules:
+        names = [layout.canonical(name) for name in each.theirs]
+        copies = [name for copy in each.copies if (name := layout.canonical(copy)) in tensors]
+        if names[0] not in tensors:
+            names, copies = copies[:1], copies[1:]
+        parts = [tensors[name].read() for name in names]
+        for copy in copies:
+            if not np.array_equal(tensors[copy].read(), parts[0], equal_nan=parts[0].dtype.kind == "f"):
+                raise UserError(f"{source}: {copy} is not {names[0]}, but this model has one array for both")
+        for name, part in zip(names, parts, strict=True):
+            if not (np.issubdtype(part.dtype, np.floating) or jnp.issubdtype(part.dtype, jnp.floating)):
+                raise UserError(f"{source}: {name} holds {part.dtype}, not floating-point numbers")
+            # The least and the largest show NaN and infinity without a mask as large as the array.
+            if part.size and not (np.isfinite(part.min()) and np.isfinite(part.max())):
+                broken.append(name)
+        arrays |= {path: jnp.array(a, dtype=dtype or a.dtype) for path, a in each.read(parts).items()}
+    if broken:
+        warnings.warn(f"{source}: NaN or infinity in {listed(broken)}", stacklevel=5)
+    return arrays
+
+
+def _preprocessing(fitted: Fitted, opened: Opened, size: int | tuple[int, int] | None) -> Preprocessing | None:
+    """What came with the weights, else what the layout's library usually does, at the size that positions show."""
+    usual, kept = fitted.layout.preprocessing, fitted.kept
+    if isinstance(usual, preprocessing.Images) and fitted.layout.positions:
+        usual = adapt.at_size(usual, fitted.inputs["x"][0][:2])
+    if kept.get("preprocessing"):
+        usual = preprocessing.from_json(kept["preprocessing"])
+    elif isinstance(usual, preprocessing.Images) and opened.preprocessor:
+        usual = preprocessing.from_hugging_face(opened.preprocessor, usual)
+    elif isinstance(usual, preprocessing.Images) and isinstance(opened.config.get("pretrained_cfg"), Mapping):
+        usual = preprocessing.from_timm(opened.config["pretrained_cfg"], usual)
+    elif (
+        isinstance(usual, preprocessing.Text) and opened.folder and (opened.folder / "tokenizer_config.json").is_file()
+    ):
+        from zoo.weights.files import read_json
+
+        content = read_json(opened.folder / "tokenizer_config.json")
+        usual = preprocessing.Text(lower=bool(content.get("do_lower_case", usual.lower)))
+    if size is not None and isinstance(usual, preprocessing.Images):
+        usual = adapt.at_size(usual, size)
+    return usual
+
+
+def _labels(opened: Opened, kept: Mapping[str, Any]) -> tuple[str, ...] | None:
+    names = opened.config.get("id2label")
+    if isinstance(names, Mapping) and all(str(key).isdigit() for key in names):
+        return tuple(str(names[key]) for key in sorted(names, key=int))
+    if names := kept.get("labels") or opened.config.get("label_names"):
+        return tuple(map(str, names))
+    return None
+
+
+def _say(line: str) -> None:
+    LOG.info(line)
+    if sys.stderr.isatty():
+        print(f"zoo: {line}", file=sys.stderr)

@@ -1,0 +1,186 @@
+"""ResNet as torchvision, timm, Hugging Face and the usual CIFAR code lay it out.
+
+torchvision and timm: the same names; bottlenecks stride on their 3x3 convolution ("v1.5"). `torchvision-v1`: these
+names with the paper's stride on the first 1x1, as conversions from Caffe have it. `pytorch-cifar`: for small images, as
+in github.com/akamaster/pytorch_resnet_cifar10 (section 4.2) and github.com/kuangliu/pytorch-cifar.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from zoo.resnet import Config, ResNet
+from zoo.weights.layout import Found, Layout, Shapes, rows
+from zoo.weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, TORCHVISION, Images
+from zoo.weights.rules import CONV, LINEAR, Rule, Transform, batch_norm, linear, reordered
+
+BUFFERS = ("*.num_batches_tracked",)
+
+
+def torch_rules(config: Config, projection: str = "downsample", head: str = "fc") -> list[Rule]:
+    """conv1, bn1, layer1.0.conv1, layer1.0.bn1, ..., layer2.0.downsample.0, ..., fc."""
+    rules = [*_conv("stem/conv", "conv1"), *batch_norm("stem/norm", "bn1")]
+    for ours, stage, block, convolutions, projects in _blocks(config):
+        theirs = f"layer{stage + 1}.{block}"
+        for i in range(1, convolutions + 1):
+            rules += _conv(f"{ours}/conv{i}", f"{theirs}.conv{i}") + batch_norm(f"{ours}/norm{i}", f"{theirs}.bn{i}")
+        if projects:
+            rules += _conv(f"{ours}/shortcut_conv", f"{theirs}.{projection}.0")
+            rules += batch_norm(f"{ours}/shortcut_norm", f"{theirs}.{projection}.1")
+    return rules + linear("params/head", head)
+
+
+def cifar_rules(config: Config) -> list[Rule]:
+    """The same with layer2.0.shortcut.0 and linear.
+
+    Where a shortcut adds channels of zeros this code puts half of them before the old channels, the zoo all behind
+    them: the channels of a stage are numbered otherwise. Reordered in all that writes or reads them, nothing else
+    changes.
+    """
+    rules = torch_rules(config, "shortcut", "linear")
+    if config.shortcut == "B":
+        return rules
+    order, orders = list(range(config.widths[0])), {}
+    for stage, width in enumerate(config.widths):
+        before = (width - len(order)) // 2
+        kept = [before + place for place in order]
+        order = kept + [place for place in range(width) if place not in set(kept)]
+        orders[stage] = order
+    changed: dict[str, Transform] = {"linear.weight": reordered(1, orders[len(orders) - 1], LINEAR)}
+    for _, stage, block, _, _ in _blocks(config):
+        theirs, reads = f"layer{stage + 1}.{block}", orders[stage if block else max(stage - 1, 0)]
+        changed[f"{theirs}.conv1.weight"] = reordered(1, reads, CONV)
+        changed[f"{theirs}.conv2.weight"] = reordered(0, orders[stage], CONV)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            changed[f"{theirs}.bn2.{part}"] = reordered(0, orders[stage])
+    return [dataclasses.replace(each, transform=changed.get(each.theirs[0], each.transform)) for each in rules]
+
+
+def hugging_face_rules(config: Config) -> list[Rule]:
+    """resnet.embedder.embedder.convolution, resnet.encoder.stages.0.layers.0.layer.0.convolution, ..., classifier.1."""
+    embedder = "resnet.embedder.embedder"
+    rules = [*_conv("stem/conv", f"{embedder}.convolution"), *batch_norm("stem/norm", f"{embedder}.normalization")]
+    for ours, stage, block, convolutions, projects in _blocks(config):
+        theirs = f"resnet.encoder.stages.{stage}.layers.{block}"
+        for i in range(convolutions):
+            rules += _conv(f"{ours}/conv{i + 1}", f"{theirs}.layer.{i}.convolution")
+            rules += batch_norm(f"{ours}/norm{i + 1}", f"{theirs}.layer.{i}.normalization")
+        if projects:
+            rules += _conv(f"{ours}/shortcut_conv", f"{theirs}.shortcut.convolution")
+            rules += batch_norm(f"{ours}/shortcut_norm", f"{theirs}.shortcut.normalization")
+    return rules + linear("params/head", "classifier.1")
+
+
+def _conv(ours: str, theirs: str) -> list[Rule]:
+    return linear(f"params/{ours}", theirs, CONV, bias=False)
+
+
+def _blocks(config: Config) -> list[tuple[str, int, int, int, bool]]:
+    """(our path, stage, block, convolutions, whether its shortcut is projected) of every block."""
+    found, before = [], config.widths[0]
+    for stage, (depth, width) in enumerate(zip(config.depths, config.widths, strict=True)):
+        after = 4 * width if config.bottleneck else width
+        for block in range(depth):
+            changes = before != after or (stage > 0 and block == 0)
+            projects = changes and config.shortcut == "B"
+            found.append((f"s{stage}b{block}", stage, block, 3 if config.bottleneck else 2, projects))
+            before = after
+    return found
+
+
+def _infer(head: str, shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
+    found = rows(classes=f"{head}.weight")(shapes)
+    found["shortcut"] = "B" if any("downsample" in name or "shortcut" in name for name in shapes) else "A"
+    if config.bottleneck and content.get("model_type") == "resnet":
+        found["stride_in_3x3"] = not content.get("downsample_in_bottleneck", False)
+    return found
+
+
+def _usual(shapes: Shapes) -> Found:
+    deep = any(".layer.2." in name for name in shapes)
+    return {"stride_in_3x3": True} if deep else {}
+
+
+def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
+    return {
+        "architectures": ["ResNetForImageClassification"],
+        "model_type": "resnet",
+        "num_channels": shapes["resnet.embedder.embedder.convolution.weight"][1],
+        "embedding_size": config.widths[0],
+        "hidden_sizes": [4 * width if config.bottleneck else width for width in config.widths],
+        "depths": list(config.depths),
+        "layer_type": "bottleneck" if config.bottleneck else "basic",
+        "downsample_in_bottleneck": config.bottleneck and not config.stride_in_3x3,
+        "id2label": {i: f"LABEL_{i}" for i in range(config.classes)},
+        "label2id": {f"LABEL_{i}": i for i in range(config.classes)},
+    }
+
+
+def _strides(in_3x3: bool) -> Callable[[Config], Found]:
+    return lambda config: {"stride_in_3x3": in_3x3} if config.bottleneck else {}
+
+
+def _only_usual(config: Config) -> str:
+    return "a plain net has no shortcuts" if config.shortcut == "none" else ""
+
+
+def _cifar_refuses(config: Config) -> str:
+    if config.shortcut == "A" and config.bottleneck:
+        return "its bottlenecks project their shortcuts"
+    return "its stem does not pool" if config.stem_pool else _only_usual(config)
+
+
+def _torch_refuses(config: Config) -> str:
+    return "its shortcuts are projected" if config.shortcut == "A" else _only_usual(config)
+
+
+def _hugging_face_refuses(config: Config) -> str:
+    stem = (config.stem_kernel, config.stem_stride, config.stem_pool)
+    return "its stem is a 7x7 convolution and a pooling" if stem != (7, 2, True) else _torch_refuses(config)
+
+
+def _prefixed(name: str) -> str:
+    return f"resnet.{name}" if name.startswith(("embedder.", "encoder.")) else name
+
+
+_torch = Layout(
+    "torchvision",
+    ResNet,
+    torch_rules,
+    known_by=("conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "fc.weight"),
+    facts=_strides(in_3x3=True),
+    infer=functools.partial(_infer, "fc"),
+    not_weights=BUFFERS,
+    refuses=_torch_refuses,
+    first=("conv1.weight", 1),
+    preprocessing=TORCHVISION,
+)
+LAYOUTS = [
+    _torch,
+    dataclasses.replace(_torch, name="timm", preprocessing=dataclasses.replace(TORCHVISION, interpolation="bicubic")),
+    dataclasses.replace(_torch, name="torchvision-v1", facts=_strides(in_3x3=False)),
+    dataclasses.replace(
+        _torch,
+        name="pytorch-cifar",
+        rules=cifar_rules,
+        known_by=("conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "linear.weight"),
+        infer=functools.partial(_infer, "linear"),
+        refuses=_cifar_refuses,
+        preprocessing=Images((32, 32), mean=IMAGENET_MEAN, std=IMAGENET_STD),
+    ),
+    Layout(
+        "huggingface",
+        ResNet,
+        hugging_face_rules,
+        known_by=("resnet.embedder.embedder.convolution.weight", "classifier.1.weight"),
+        usual=_usual,
+        infer=functools.partial(_infer, "classifier.1"),
+        rename=_prefixed,
+        not_weights=BUFFERS,
+        refuses=_hugging_face_refuses,
+        first=("resnet.embedder.embedder.convolution.weight", 1),
+        preprocessing=dataclasses.replace(TORCHVISION, interpolation="bicubic"),
+        describe=_describe,
+    ),
+]

@@ -1,0 +1,254 @@
+"""ViT as torchvision, timm, Hugging Face and Google's own JAX code (github.com/google-research/vision_transformer) lay
+it out. They differ in what names do not show: Hugging Face's norms have epsilon 1e-12, the others 1e-6; Google's GELU
+is JAX's default, the tanh form, the others' is exact.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from zoo.vit import Config, ViT
+from zoo.weights.layout import Found, Layout, Shapes, gelu_of
+from zoo.weights.preprocessing import GOOGLE, TORCHVISION
+from zoo.weights.rules import (
+    LINEAR,
+    SAME,
+    Rule,
+    flatten_first,
+    flatten_last,
+    joined,
+    layer_norm,
+    linear,
+    patches,
+    rule,
+)
+
+
+def _torch_rules(config: Config, names: Mapping[str, str]) -> list[Rule]:
+    """A table from the names of the parts; "{}" stands for a block's number."""
+    rules = [
+        rule("params/token", names["token"], SAME),
+        rule("params/positions", names["positions"], SAME),
+        *linear("params/embed", names["embed"], patches(config.patch)),
+        *layer_norm("params/norm", names["norm"]),
+        *linear("params/head", names["head"]),
+    ]
+    for i in range(config.depth):
+        ours, part = f"params/block{i}", {key: name.format(i) for key, name in names.items()}
+        rules += layer_norm(f"{ours}/norm1", part["norm1"]) + layer_norm(f"{ours}/norm2", part["norm2"])
+        rules += linear(f"{ours}/attention/out", part["out"])
+        rules += linear(f"{ours}/mlp/up", part["up"]) + linear(f"{ours}/mlp/down", part["down"])
+        rules += _qkv(f"{ours}/attention/qkv", part)
+    return rules
+
+
+def _qkv(ours: str, part: Mapping[str, str]) -> list[Rule]:
+    """Queries, keys and values in one array, or each in its own."""
+    if "qkv" in part:
+        return [
+            rule(f"{ours}/kernel", part["qkv"] + part["weight"], LINEAR),
+            rule(f"{ours}/bias", part["qkv"] + part["bias"], SAME),
+        ]
+    three = [part[key] for key in ("query", "key", "value")]
+    return [
+        rule(f"{ours}/kernel", [f"{name}.weight" for name in three], joined(LINEAR, 3)),
+        rule(f"{ours}/bias", [f"{name}.bias" for name in three], joined(SAME, 3)),
+    ]
+
+
+TORCHVISION_NAMES = {
+    "token": "class_token",
+    "positions": "encoder.pos_embedding",
+    "embed": "conv_proj",
+    "norm": "encoder.ln",
+    "head": "heads.head",
+    "norm1": "encoder.layers.encoder_layer_{}.ln_1",
+    "norm2": "encoder.layers.encoder_layer_{}.ln_2",
+    "qkv": "encoder.layers.encoder_layer_{}.self_attention.in_proj",
+    "weight": "_weight",
+    "bias": "_bias",
+    "out": "encoder.layers.encoder_layer_{}.self_attention.out_proj",
+    "up": "encoder.layers.encoder_layer_{}.mlp.0",
+    "down": "encoder.layers.encoder_layer_{}.mlp.3",
+}
+TIMM_NAMES = {
+    "token": "cls_token",
+    "positions": "pos_embed",
+    "embed": "patch_embed.proj",
+    "norm": "norm",
+    "head": "head",
+    "norm1": "blocks.{}.norm1",
+    "norm2": "blocks.{}.norm2",
+    "qkv": "blocks.{}.attn.qkv",
+    "weight": ".weight",
+    "bias": ".bias",
+    "out": "blocks.{}.attn.proj",
+    "up": "blocks.{}.mlp.fc1",
+    "down": "blocks.{}.mlp.fc2",
+}
+HUGGING_FACE_NAMES = {
+    "token": "vit.embeddings.cls_token",
+    "positions": "vit.embeddings.position_embeddings",
+    "embed": "vit.embeddings.patch_embeddings.projection",
+    "norm": "vit.layernorm",
+    "head": "classifier",
+    "norm1": "vit.encoder.layer.{}.layernorm_before",
+    "norm2": "vit.encoder.layer.{}.layernorm_after",
+    "query": "vit.encoder.layer.{}.attention.attention.query",
+    "key": "vit.encoder.layer.{}.attention.attention.key",
+    "value": "vit.encoder.layer.{}.attention.attention.value",
+    "out": "vit.encoder.layer.{}.attention.output.dense",
+    "up": "vit.encoder.layer.{}.intermediate.dense",
+    "down": "vit.encoder.layer.{}.output.dense",
+}
+
+
+def google_rules(config: Config) -> list[Rule]:
+    """embedding, cls, Transformer/posembed_input, Transformer/encoderblock_0/MultiHeadDotProductAttention_1, ..."""
+    p, width, heads = config.patch, config.width, config.heads
+    size = width // heads
+    rules = [
+        rule("params/token", "cls", SAME),
+        rule("params/positions", "Transformer/posembed_input/pos_embedding", SAME),
+        rule("params/embed/kernel", "embedding/kernel", flatten_first(p, p, -1)),
+        rule("params/embed/bias", "embedding/bias", SAME),
+        *_flax("params/norm", "Transformer/encoder_norm", "scale"),
+        *_flax("params/head", "head", "kernel"),
+    ]
+    for i in range(config.depth):
+        ours, theirs = f"params/block{i}", f"Transformer/encoderblock_{i}"
+        attention = f"{theirs}/MultiHeadDotProductAttention_1"
+        three = [f"{attention}/{name}" for name in ("query", "key", "value")]
+        rules += [
+            *_flax(f"{ours}/norm1", f"{theirs}/LayerNorm_0", "scale"),
+            *_flax(f"{ours}/norm2", f"{theirs}/LayerNorm_2", "scale"),
+            rule(f"{ours}/attention/qkv/kernel", [f"{n}/kernel" for n in three], joined(flatten_last(heads, size), 3)),
+            rule(f"{ours}/attention/qkv/bias", [f"{n}/bias" for n in three], joined(flatten_last(heads, size), 3)),
+            rule(f"{ours}/attention/out/kernel", f"{attention}/out/kernel", flatten_first(heads, size)),
+            rule(f"{ours}/attention/out/bias", f"{attention}/out/bias", SAME),
+            *_flax(f"{ours}/mlp/up", f"{theirs}/MlpBlock_3/Dense_0", "kernel"),
+            *_flax(f"{ours}/mlp/down", f"{theirs}/MlpBlock_3/Dense_1", "kernel"),
+        ]
+    return rules
+
+
+def _flax(ours: str, theirs: str, weight: str) -> list[Rule]:
+    return [rule(f"{ours}/{part}", f"{theirs}/{part}", SAME) for part in (weight, "bias")]
+
+
+def _infer(embed: str, axis: int, head: str) -> Callable[[Shapes, Mapping[str, Any], Config], Found]:
+    """patch, classes, and of Hugging Face's config.json what changes the network."""
+
+    def infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
+        found: Found = {}
+        if len(shapes.get(embed, ())) == 4:
+            found["patch"] = shapes[embed][axis]
+        if head in shapes:
+            found["classes"] = shapes[head][0 if axis else -1]
+        if content.get("model_type") == "vit":
+            found |= {"heads": content["num_attention_heads"]} if "num_attention_heads" in content else {}
+            found["norm_epsilon"] = float(content.get("layer_norm_eps", 1e-12))
+            found["gelu"] = gelu_of(content.get("hidden_act", "gelu"))
+        return found
+
+    return infer
+
+
+def _hugging_face_name(name: str) -> str:
+    return f"vit.{name}" if name.startswith(("embeddings.", "encoder.layer.", "layernorm.", "pooler.")) else name
+
+
+def _torchvision_name(name: str) -> str:
+    """Before torchvision 0.13 the layers of an MLP had names."""
+    return name.replace(".mlp.linear_1.", ".mlp.0.").replace(".mlp.linear_2.", ".mlp.3.")
+
+
+def _google_name(name: str) -> str:
+    return name.removeprefix("opt/target/").removeprefix("params/")
+
+
+def _refuses(config: Config) -> str:
+    if config.positions != "learned":
+        return "its positions are learned"
+    return "it reads the class token, not the mean" if config.pool != "token" else ""
+
+
+def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
+    side = math.isqrt(shapes[HUGGING_FACE_NAMES["positions"]][1] - 1) * config.patch
+    return {
+        "architectures": ["ViTForImageClassification"],
+        "image_size": side,
+        "num_channels": shapes[f"{HUGGING_FACE_NAMES['embed']}.weight"][1],
+        "model_type": "vit",
+        "hidden_size": config.width,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.width * config.mlp_ratio,
+        "hidden_act": "gelu" if config.gelu == "exact" else "gelu_pytorch_tanh",
+        "layer_norm_eps": config.norm_epsilon,
+        "patch_size": config.patch,
+        "hidden_dropout_prob": config.dropout,
+        "attention_probs_dropout_prob": 0.0,
+        "id2label": {i: f"LABEL_{i}" for i in range(config.classes)},
+        "label2id": {f"LABEL_{i}": i for i in range(config.classes)},
+    }
+
+
+EXACT = {"norm_epsilon": 1e-6, "gelu": "exact"}
+LAYOUTS = [
+    Layout(
+        "torchvision",
+        ViT,
+        lambda config: _torch_rules(config, TORCHVISION_NAMES),
+        known_by=("class_token", "conv_proj.weight", "encoder.pos_embedding"),
+        facts=lambda config: EXACT,
+        infer=_infer("conv_proj.weight", 2, "heads.head.weight"),
+        rename=_torchvision_name,
+        refuses=_refuses,
+        first=("conv_proj.weight", 1),
+        positions=("encoder.pos_embedding", 1),
+        preprocessing=TORCHVISION,
+    ),
+    Layout(
+        "timm",
+        ViT,
+        lambda config: _torch_rules(config, TIMM_NAMES),
+        known_by=("patch_embed.proj.weight", "pos_embed", "blocks.0.attn.qkv.weight"),
+        facts=lambda config: EXACT,
+        infer=_infer("patch_embed.proj.weight", 2, "head.weight"),
+        refuses=_refuses,
+        first=("patch_embed.proj.weight", 1),
+        positions=("pos_embed", 1),
+        preprocessing=GOOGLE,
+    ),
+    Layout(
+        "huggingface",
+        ViT,
+        lambda config: _torch_rules(config, HUGGING_FACE_NAMES),
+        known_by=("vit.embeddings.cls_token", "vit.embeddings.patch_embeddings.projection.weight"),
+        usual=lambda shapes: {"norm_epsilon": 1e-12, "gelu": "exact"},
+        infer=_infer("vit.embeddings.patch_embeddings.projection.weight", 2, "classifier.weight"),
+        rename=_hugging_face_name,
+        other_heads=("vit.pooler.*",),
+        refuses=_refuses,
+        first=("vit.embeddings.patch_embeddings.projection.weight", 1),
+        positions=("vit.embeddings.position_embeddings", 1),
+        preprocessing=GOOGLE,
+        describe=_describe,
+    ),
+    Layout(
+        "google-vit",
+        ViT,
+        google_rules,
+        known_by=("cls", "embedding/kernel", "Transformer/encoder_norm/scale"),
+        facts=lambda config: {"norm_epsilon": 1e-6, "gelu": "tanh"},
+        infer=_infer("embedding/kernel", 0, "head/kernel"),
+        rename=_google_name,
+        refuses=_refuses,
+        new_head_drops=("pre_logits/*",),
+        first=("embedding/kernel", 2),
+        positions=("Transformer/posembed_input/pos_embedding", 1),
+        preprocessing=GOOGLE,
+        extension=".npz",
+    ),
+]
