@@ -22,8 +22,8 @@ from train.config import Data, Experiment, Optim
 ROOT = Path(__file__).parents[2]
 BAD_INPUT = [
     ("tran digits_mlp", "unknown command 'tran': did you mean train or translate"),
-    ("show resnet51", "unknown model 'resnet51': did you mean resnet56 or resnet50"),
-    ("show", "usage: zoo show MODEL"),
+    ("show resnet51", "unknown model or algorithm 'resnet51': did you mean resnet56 or resnet50"),
+    ("show", "usage: zoo show NAME"),
     ("list zzz", "unknown model 'zzz': there are"),
     ("list --jsn", "usage: zoo list [PATTERN] [--json]"),
     ("configs zzz*", "unknown config 'zzz*'"),
@@ -57,7 +57,7 @@ BAD_INPUT = [
     ("train digits_mlp --data.batch 0", "data.batch must be at least 1, not 0"),
     ("train digits_mlp --data.image-size -2", "data.image_size must be at least 1, not -2"),
     ("train digits_mlp --data.validation 1.5", "data.validation must be at least 0 and below 1, not 1.5"),
-    ("train digits_mlp --data.augment blur", "unknown data.augment 'blur': choose from "),
+    ("train digits_mlp --data.augment wobble", "unknown data.augment 'wobble': choose from "),
     ("train digits_mlp --data.augment cutout_-3", "cutout needs a whole number of pixels above 0"),
     ("train digits_mlp --data.augment pad_crop_99", "must be smaller than the image"),
     ("train digits_mlp --optim.nam adam", "Unrecognized options: --optim.nam, adam: did you mean --optim.name"),
