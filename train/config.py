@@ -37,7 +37,8 @@ class Data:
     cutmix_1 (alpha); and two that change the size, for which evaluation takes the centre: crop_224 (a random square
     of so many pixels) and resized_crop_224 (a random box of 8 to 100 % of the area, resized to that square)."""
     normalize: bool = True
-    """Subtract the training set's mean and divide by its standard deviation, channel by channel."""
+    """Subtract the training set's mean and divide by its standard deviation, channel by channel. Of no effect where a
+    pair learns to make images: their pixels are brought to the model's own range."""
     validation: float = 0.1
     """Share of the training split that is held out for validation (0 to below 1; 0: report test only)."""
     split_seed: int = 0
