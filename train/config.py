@@ -51,7 +51,8 @@ class Data:
     centre: crop_224 (a random square of so many pixels) and resized_crop_224 (a random box of 8 to 100 % of the area,
     resized to that square)."""
     normalize: bool = True
-    """Subtract the training set's mean and divide by its standard deviation, channel by channel."""
+    """Subtract the training set's mean and divide by its standard deviation, channel by channel. Of no effect where a
+    pair learns to make images: their pixels are brought to the model's own range."""
     labels: float = 1.0
     """Share of the training examples that are used, as if only those had labels (above 0 to 1), drawn by `split_seed`
     from each class alike. Validation and test, mean and deviation stay those of the whole set."""

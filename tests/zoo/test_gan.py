@@ -223,3 +223,15 @@ def test_an_input_that_does_not_fit_is_one_line(
 def test_classes_may_be_none_but_not_less(value: object, shown: str) -> None:
     with pytest.raises(zoo.UserError, match=f"^gan: classes must be a positive integer or 0, not {shown}$"):
         zoo.create("gan", classes=value)
+
+
+def test_with_layer_norm_the_discriminator_judges_each_image_by_itself() -> None:
+    model, variables, _, _ = made("dcgan_28", norm="layer")
+    assert set(variables["batch_stats"]) == {"generator"}
+    x = jax.random.uniform(KEY, (4, 8, 8, 1), minval=-1)
+    discriminate = apply(model, "discriminate", train=True)
+    together, alone = discriminate(variables, x)[0], discriminate(variables, x[:1])[0]
+    np.testing.assert_allclose(together[:1], alone, rtol=1e-4, atol=1e-6)
+    model, variables, _, _ = made("dcgan_28")
+    discriminate = apply(model, "discriminate", train=True)
+    assert not np.allclose(discriminate(variables, x)[0][:1], discriminate(variables, x[:1])[0], rtol=1e-2)

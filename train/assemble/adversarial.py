@@ -1,7 +1,9 @@
 """Adversarial pairs on images: two optimizers, figures that compare made images with real ones, pictures."""
 
 import dataclasses
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -72,7 +74,7 @@ def assemble(experiment: Experiment) -> Parts:
         build,
         *_sizes(made, model),
         feed=lambda mesh, reader: _feed(experiment, dataset, mesh, reader),
-        evaluator=lambda split, mesh: _evaluator(experiment, dataset, made, model, split, mesh),
+        evaluator=_evaluators(experiment, dataset, made, model),
         best="-pixel_frechet",
         notes={"pixel_frechet": NOTE},
     )
@@ -183,33 +185,39 @@ def _resident(split: Split, batch: int, mesh: Mesh | None) -> Resident:
     return Resident(devices.place(split.arrays(), mesh), batch, devices.batch_sharding(mesh))
 
 
-def _evaluator(
-    experiment: Experiment, dataset: Dataset, task: Task, model: Any, name: str, mesh: Mesh | None
-) -> Evaluator | None:
-    """Losses and accuracies over a split, and the distance of made images from it in pixels."""
-    split = getattr(dataset, name)
-    if not len(split):
-        return None
-    if streams(split, experiment.data):
-        measure = evaluation.streamed(task, split, mesh)
-    else:
-        measure = evaluation.resident(task, _resident(split, evaluation.batch_size(len(split), mesh), mesh))
+def _evaluators(
+    experiment: Experiment, dataset: Dataset, task: Task, model: Any
+) -> Callable[[str, Mesh | None], Evaluator | None]:
+    """Of losses and accuracies over a split, and of the distance of made images from it in pixels."""
     operations = parse(experiment.data.augment)
 
     def seen(images: np.ndarray) -> np.ndarray:
         return for_evaluation(operations, images).astype(np.float32) / 255
 
-    pixels = frechet.Pixels(seen(some(dataset.train, frechet.SAMPLE)["x"]))
-    compared = some(split, COMPARED)
-    real = frechet.fitted(pixels(seen(compared["x"])))
-    labels = np.resize(compared["y"], COMPARED) if model.cfg.classes else None
+    @functools.cache
+    def pixels() -> frechet.Pixels:
+        return frechet.Pixels(seen(some(dataset.train, frechet.SAMPLE)["x"]))
 
-    def evaluate(state: State) -> dict[str, float]:
-        means = measure(state)
-        count = means.pop("count")
-        z = samples.latents(model, experiment.seed, COMPARED)
-        made = samples.make(model, samples.variables(state), z, labels)
-        means["pixel_frechet"] = frechet.frechet_distance(real, frechet.fitted(pixels(made)))
-        return means | {"count": count}
+    def evaluator(name: str, mesh: Mesh | None) -> Evaluator | None:
+        split = getattr(dataset, name)
+        if not len(split):
+            return None
+        if streams(split, experiment.data):
+            measure = evaluation.streamed(task, split, mesh)
+        else:
+            measure = evaluation.resident(task, _resident(split, evaluation.batch_size(len(split), mesh), mesh))
+        compared = some(split, COMPARED)
+        real = frechet.fitted(pixels()(seen(compared["x"])))
+        labels = np.resize(compared["y"], COMPARED) if model.cfg.classes else None
 
-    return evaluate
+        def evaluate(state: State) -> dict[str, float]:
+            means = measure(state)
+            count = means.pop("count")
+            z = samples.latents(model, experiment.seed, COMPARED)
+            made = samples.make(model, samples.variables(state), z, labels)
+            means["pixel_frechet"] = frechet.frechet_distance(real, frechet.fitted(pixels()(made)))
+            return means | {"count": count}
+
+        return evaluate
+
+    return evaluator

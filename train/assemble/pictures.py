@@ -18,7 +18,7 @@ SIDE = 8  # rows and columns of a grid
 WATCHED = SIDE * SIDE  # latents whose images are drawn at each evaluation
 MOMENTS = 12  # rows of the picture of how they grew, at most
 PATHS = 8  # walks between latents
-SOURCE = 10_000  # training images among which the nearest are looked for, at most
+SOURCE, ROOM = 10_000, 50_000_000  # training images among which the nearest are looked for at most, and their pixels
 FRESH, WALKS = 1, 2  # added to the seed: draws that are not the watched ones
 
 
@@ -70,7 +70,7 @@ class Pictures:
 
     def _nearest(self, images: np.ndarray) -> np.ndarray:
         """Made images above the training images whose pixels are nearest: whether the generator learned by heart."""
-        known = for_evaluation(self.operations, some(self.split, SOURCE)["x"])
+        known = for_evaluation(self.operations, some(self.split, min(SOURCE, ROOM // images[0].size))["x"])
         flat = known.reshape(len(known), -1).astype(np.float32)
         distances = [np.square(flat - image.reshape(1, -1).astype(np.float32)).sum(1) for image in images]
         nearest = known[[int(each.argmin()) for each in distances]]
