@@ -1,7 +1,8 @@
 """SimCLR (Chen et al. 2020) on digits: features without a single label, in a minute or two.
 
 Recipe: shifts for crops, as an image has 8 pixels on a side, and dark squares on them; no flips, which change digits.
-Run:     zoo train digits_simclr, then zoo probe runs/digits_simclr
+Run:     zoo train digits_simclr
+         zoo probe runs/digits_simclr
 Expect:  not yet run
 """
 
