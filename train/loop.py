@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import flax
@@ -72,7 +71,7 @@ class Loop:
         else:
             state = devices.settle(jax.jit(self.parts.task.init, out_shardings=self.sharding)(self.key))
             if self.experiment.init_from:
-                state = transfer.start_from(state, Path(self.experiment.init_from))
+                state = transfer.start_from(state, self.experiment)
         step = int(state.step)
         self.seconds_before = self.run.rewind(step) if resume else 0.0
         self.feed = self.parts.feed(self.mesh, reader)

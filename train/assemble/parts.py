@@ -18,6 +18,7 @@ from train.core import State, Task
 from train.data.feed import Feed
 from train.data.text import tokenize
 from train.evaluation import Evaluator
+from train.transfer import is_published
 from zoo.errors import UserError
 from zoo.measure import count_flops
 
@@ -103,7 +104,9 @@ def _check_lengths(experiment: Experiment) -> None:
 
 
 def starting_run(experiment: Experiment) -> Path | None:
-    """The folder of the run that `init_from` names."""
+    """The folder of the run that `init_from` names; None without one, or where it names published weights."""
+    if experiment.init_from and is_published(experiment.init_from):
+        return None
     try:
         return train.run.load(experiment.init_from).path if experiment.init_from else None
     except UserError as error:
