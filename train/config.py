@@ -284,7 +284,8 @@ class Experiment:
     """How data, model, loss and algorithm are joined."""
     init_from: str | None = None
     """Folder of a run whose parameters and batch statistics to start from, wherever name and shape agree (those of a
-    SimCLR run's encoder stand for the same network's alone); its tokenizer is taken too."""
+    SimCLR run's encoder stand for the same network's alone); its tokenizer is taken too. Or published weights: a
+    safetensors or npz file, a folder, or hf://owner/name (with `--data.tokenizer` for text)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the forward and backward pass; parameters and updates stay float32."""
     shard: Literal["data", "fsdp"] = "data"

@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import flax
@@ -79,8 +78,7 @@ class Loop:
         else:
             state = devices.settle(jax.jit(self.team.init, out_shardings=self.sharding)(self.key))
             if self.experiment.init_from:
-                path = Path(self.experiment.init_from)
-                taken = [transfer.start_from(one, path) for one in self.team.each(state)]
+                taken = [transfer.start_from(one, self.experiment) for one in self.team.each(state)]
                 state, self.remark = self.team.join([one for one, _ in taken]), taken[0][1]
         step = int(state.step.max())
         self.seconds_before = self.run.rewind(step) if resume else 0.0

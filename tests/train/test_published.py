@@ -227,3 +227,22 @@ def test_images_without_a_preparation(
     model = zoo.create("lenet5")
     file = zoo.save_weights(tmp_path / "w.safetensors", model, drawn(model))
     assert "does not say how images are prepared" in refused(capsys, "predict", digit[0], "--weights", file)
+
+
+def test_fine_tuning_from_published_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Grey images and other classes: what depends on them begins anew, the rest comes along, a frozen part stays."""
+    model = zoo.create("resnet20", classes=7, shortcut="B", depths=(1, 1), widths=(4, 8))
+    variables = drawn(model)
+    file = zoo.save_weights(tmp_path / "w.safetensors", model, variables, layout="torchvision")
+    args = "train digits_resnet20 --steps 2 --eval-every-steps 2 --data.batch 8 --optim.warmup-steps 0"
+    args = f"{args} --model.depths 1 1 --model.widths 4 8 --optim.freeze s0* --init-from {file}".split()
+    args += ["--workdir", str(tmp_path / "runs")]
+    assert "is of another network than this config's model: add --model.shortcut B" in refused(capsys, *args)
+    said(capsys, *args, "--model.shortcut", "B")
+    found = zoo.load_model("resnet20", tmp_path / "runs" / "digits_resnet20").variables
+    jax.tree.map(np.testing.assert_array_equal, found["params"]["s0b0"], variables["params"]["s0b0"])
+    began, ended = variables["params"]["s1b0"]["conv2"]["kernel"], found["params"]["s1b0"]["conv2"]["kernel"]
+    assert 0 < np.abs(ended - began).max() < 0.1
+    assert found["params"]["head"]["kernel"].shape == (8, 10)
+    mean = variables["batch_stats"]["s0b0"]["norm2"]["mean"]  # two steps move it by less than a fifth of the way
+    assert np.corrcoef(found["batch_stats"]["s0b0"]["norm2"]["mean"], mean)[0, 1] > 0.5

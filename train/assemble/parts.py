@@ -18,6 +18,7 @@ from train.core import State, Task
 from train.data.feed import Feed
 from train.data.text import tokenize
 from train.evaluation import Evaluator
+from train.transfer import is_published
 from zoo.errors import UserError
 from zoo.measure import count_flops
 
@@ -129,8 +130,8 @@ def _check_lengths(experiment: Experiment) -> None:
 
 
 def starting_run(experiment: Experiment) -> Path | None:
-    """The folder of the run that `init_from` names."""
-    if not experiment.init_from:
+    """The folder of the run that `init_from` names; None without one, or where it names published weights."""
+    if not experiment.init_from or is_published(experiment.init_from):
         return None
     try:
         run = train.run.load(experiment.init_from)

@@ -144,11 +144,8 @@ def saved_fields(kept: Mapping[str, Any], config: Any) -> Found:
 
 def demand_fields(source: str, layout: Layout, seen: Found, config: Any, card: Any, ignored: tuple[str, ...]) -> None:
     """Raise UserError where the model is another network than the weights are of, naming what to set."""
-    wrong = {
-        field: value
-        for field, value in seen.items()
-        if field not in ignored and not _equal(getattr(config, field), value)
-    }
+    order = [field.name for field in dataclasses.fields(config) if field.name in seen and field.name not in ignored]
+    wrong = {field: seen[field] for field in order if not _equal(getattr(config, field), seen[field])}
     if wrong:
         has = ", ".join(f"{field}={value!r} (here {getattr(config, field)!r})" for field, value in wrong.items())
         call = ", ".join([repr(card.name), *(f"{field}={value!r}" for field, value in wrong.items())])

@@ -168,7 +168,7 @@ def test_what_names_do_not_show_is_asked_of_the_model(tmp_path: Path) -> None:
     exact = model.clone(cfg=zoo.vit.Config(**{**network("vit-google")[2], "gelu": "exact", "norm_epsilon": 1e-12}))
     message = refused(path, model=exact)
     assert "layout google-vit, has norm_epsilon=1e-06 (here 1e-12), gelu='tanh' (here 'exact')" in message
-    assert message.endswith("zoo.create('vit_mini_patch2', norm_epsilon=1e-06, gelu='tanh')")
+    assert message.endswith("zoo.create('vit_mini_patch4', norm_epsilon=1e-06, gelu='tanh')")
     with pytest.raises(UserError, match="the google-vit network, layout google-vit, has norm_epsilon=1e-06"):
         zoo.save_weights(tmp_path / "x.npz", exact, variables, layout="google-vit")
 
