@@ -1,7 +1,8 @@
 """GRUs with attention write English dates, times and numbers in Korean; --picture draws what they look at.
 
 Run:     zoo train dates_seq2seq_attention
-Expect:  not run yet
+Expect:  100.00 % of the test targets exactly right (one seed, 7.5 minutes); two cores of a shared x86-64 machine,
+         jax 0.10.2, 2026-11-24
 """
 
 from train.config import Experiment, Model, Optim, Text, Translate

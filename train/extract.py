@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
@@ -24,9 +24,9 @@ from zoo.errors import UserError
 class ExtractOptions:
     """Take one replica out of a run of several: a new run folder, as if it had been trained alone."""
 
-    run: tyro.conf.Positional[str]
+    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
     """Folder of the run of several replicas."""
-    number: tyro.conf.Positional[int]
+    number: Annotated[tyro.conf.Positional[int], tyro.conf.arg(metavar="NUMBER")]
     """Which of them, from 0: all seeds under the first setting of the sweep, then under the next."""
     workdir: Path | None = None
     """The new run is WORKDIR/<config>/<time>; by default beside the run that it comes from."""
