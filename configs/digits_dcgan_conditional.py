@@ -2,7 +2,10 @@
 
 Run:     zoo train digits_dcgan_conditional
          zoo sample runs/digits_dcgan_conditional --label 3
-Expect:  not run yet
+Expect:  97.8 % of made images have the label told, by digits_lenet5; in its features Fréchet distance 0.617
+         (0.575 between training and test images), precision 0.914, recall 0.869; Parzen log-likelihood
+         31.4 ± 0.7 nats (σ = 0.129); 199 s while others computed, one seed, cpu, 2 cores, shared, jax 0.10.2,
+         2026-11-24
 """
 
 from train.config import Adversarial, Data, Experiment, Model, Optim

@@ -2,7 +2,9 @@
 
 Run:     zoo train mnist_dcgan
          zoo judge runs/mnist_dcgan
-Expect:  not run yet
+Expect:  all 10 classes, entropy 2.218 of 2.303 nats; Fréchet distance 21.56 (0.298 between training and test
+         images), precision 0.461, recall 0.915 in the features of mnist_lenet5; Parzen log-likelihood
+         80.9 ± 1.5 nats (σ = 0.215); 3 epochs, one seed, cpu, 2 cores, shared, jax 0.10.2, 2026-11-24
 """
 
 from train.config import Adversarial, Data, Experiment, Model, Optim

@@ -8,7 +8,7 @@ from PIL import Image
 
 from zoo.errors import UserError
 
-GAP, PAPER = 2, 255  # pixels between images, and their shade
+GAP, PAPER = 2, 128  # pixels between images, and their shade, unlike that of ink and of its ground
 SHORTEST = 56  # pixels of an image's side in the picture at least: smaller ones are enlarged by whole factors
 
 

@@ -136,7 +136,9 @@ def _seen(run: Run, split: Split, count: int) -> np.ndarray:
 
 
 def _print(console: Console, run: Run, report: dict[str, Any], file: Path) -> None:
-    table = Table(title=f"{run.path}, step {report['step']:,}, {report['samples']:,} images made")
+    heading = f"{run.path}, step {report['step']:,}, {report['samples']:,} images made"
+    console.print(heading, soft_wrap=True, highlight=False)
+    table = Table()
     table.add_column("measure")
     for head in ("made", "training images"):
         table.add_column(head, justify="right")
