@@ -1,9 +1,10 @@
-"""SimCLR (Chen et al. 2020) on digits: features without a single label, in a minute or two.
+"""SimCLR (Chen et al. 2020) on digits: features without a single label.
 
 Recipe: shifts for crops, as an image has 8 pixels on a side, and dark squares on them; no flips, which change digits.
 Run:     zoo train digits_simclr
          zoo probe runs/digits_simclr
-Expect:  not yet run
+Expect:  not yet run to its end; 94.99 % test accuracy of nearest neighbours after 100 steps (--steps 100), one seed;
+         a shared 2-core x86-64 machine, jax 0.10.2, 2026-11-24
 """
 
 from train.config import Contrast, Data, Experiment, Model, Optim

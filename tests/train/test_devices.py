@@ -152,6 +152,31 @@ def test_a_run_of_eight_devices_can_be_measured_on_one(eight: Path, capsys) -> N
     assert f"{losses(eight / 'mlp_fsdp')[-1]:.4f}" in capsys.readouterr().out
 
 
+def test_nt_xent_has_the_others_of_all_devices() -> None:
+    """A batch cut in two: value and gradient are those of the whole, and not of two halves on their own."""
+    script = """
+import jax, numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from train import devices
+from train.losses import nt_xent
+
+first, second = jax.random.normal(jax.random.key(0), (2, 8, 4))
+cut = NamedSharding(devices.make_mesh(8), PartitionSpec(devices.AXIS))
+
+def loss(a, b):
+    return nt_xent(a, b, 0.2)[0].mean()
+
+both = jax.jit(jax.value_and_grad(loss, (0, 1)))
+whole, together = both(first, second), both(*(jax.device_put(z, cut) for z in (first, second)))
+assert len(together[1][0].sharding.device_set) == 2
+jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), whole, together)
+halves = [loss(first[i : i + 4], second[i : i + 4]) for i in (0, 4)]
+assert abs(np.mean(halves) - whole[0]) > 0.1
+"""
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
+
+
 @pytest.mark.parametrize("placement", ["device", pytest.param("stream", marks=pytest.mark.slow)])
 def test_two_processes_have_the_losses_of_one(placement: str, tmp_path, capsys) -> None:
     command = ["train", *COMMAND, f"--data.placement={placement}", "--data.workers=0"]
