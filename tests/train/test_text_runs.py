@@ -213,4 +213,4 @@ def test_what_cannot_be_is_one_line(task: str, changes: dict, message: str, expe
 def test_a_run_of_which_nothing_fits_cannot_start_another(runs: dict[str, Run]) -> None:
     other = State(np.int32(0), {"net": {"conv": {"kernel": jax.numpy.zeros((3, 3))}}}, {}, {})
     with pytest.raises(UserError, match=r"^init_from: no parameter of .* [(]bert_tiny[)] fits this model$"):
-        start_from(other, runs["masked"].path)
+        start_from(other, dataclasses.replace(runs["masked"].experiment, init_from=str(runs["masked"].path)))
