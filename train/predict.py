@@ -91,7 +91,7 @@ def read_text(loaded: Loaded, text: str, top: int) -> list[tuple[float, str]]:
     if head == "pooler":
         raise UserError(f"{loaded.source} has no head to predict with: only the hidden states of BERT")
     if "tokens" not in zoo.card(loaded.name).inputs:
-        raise UserError(f"{loaded.name} translates: use zoo translate RUN TEXT")
+        raise UserError(f"{loaded.name} translates, which zoo translate does for runs of this project")
     start = special(tokenizer, "[BOS]")
     ids = ids[-getattr(loaded.model.cfg, "context", len(ids)) :] or [start]
     return _likeliest(_apply(loaded, ids)[-1], top, lambda i: repr(tokenizer.decode([i])))

@@ -1,6 +1,7 @@
 """Weights from the Hugging Face hub, by the name hf://owner/name or hf://owner/name@revision. Needs the extra `hub`."""
 
 import re
+import sys
 from pathlib import Path
 
 from zoo.errors import UserError
@@ -22,9 +23,12 @@ def download(name: str) -> tuple[Path, str]:
     try:
         import huggingface_hub
         from huggingface_hub import errors
+        from huggingface_hub.utils import disable_progress_bars
     except ImportError:
         raise UserError(f"{name} needs the library huggingface_hub: pip install 'zoo-timeline[hub]'") from None
     repository, revision = match[1], match[2] or "main"
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     try:
         folder = huggingface_hub.snapshot_download(
             repository, revision=revision, allow_patterns=WANTED, ignore_patterns=ELSEWHERE

@@ -130,7 +130,10 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     part = path.with_name(path.name + ".part")
     with _writing(path):
         try:
+            part.touch()
+            mode = part.stat().st_mode  # as every new file of the user; safetensors would leave its owner alone with it
             write(part)
+            part.chmod(mode)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
