@@ -1,7 +1,7 @@
 """DQN (Mnih et al. 2015) on Acrobot-v1, with the settings of CleanRL's widely used agent.
 
 Run:     zoo train acrobot_dqn
-Expect:  to be measured
+Expect:  not run yet
 """
 
 from train.config import Experiment, Model, Optim, QLearning, World

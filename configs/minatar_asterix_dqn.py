@@ -1,7 +1,7 @@
 """DQN on MinAtar's Asterix, recipe of Young and Tian 2019 (arXiv:1903.03176), near that of Mnih et al. 2015.
 
 Run:     zoo train minatar_asterix_dqn
-Expect:  to be measured
+Expect:  not run yet
 """
 
 from train.config import Experiment, Model, Optim, QLearning, World

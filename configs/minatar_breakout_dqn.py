@@ -1,7 +1,9 @@
 """DQN on MinAtar's Breakout, recipe of Young and Tian 2019 (arXiv:1903.03176), near that of Mnih et al. 2015.
 
 Run:     zoo train minatar_breakout_dqn
-Expect:  to be measured
+Expect:  not yet run to its end; after 2.03 M of its 5 M frames (81 minutes beside much other work) a mean return of 6.2
+         in training and 6.4 to 10.8 (mean 8.7) in the last ten validations of 100 episodes, one seed; Young and Tian's
+         curve ends near 10; a shared 2-core x86-64 machine, jax 0.10.2, 2026-11-24
 """
 
 from train.config import Experiment, Model, Optim, QLearning, World

@@ -109,6 +109,9 @@ def replicate(
     return jax.vmap(one)(replicas) if how == "vmap" else jax.lax.map(one, replicas)
 
 
+run_replicas = jax.jit(replicate, static_argnames=("build", "n", "how"), donate_argnames="states")
+
+
 @partial(jax.jit, static_argnames="task")
 def run_evaluate(task: Task, state: State, data: Source, planned: Any) -> Metrics:
     """Sums of `task.evaluate` over all planned batches (leaves (n, ...)), in one program."""

@@ -22,7 +22,7 @@ from torch import nn
 from train import configs, devices
 from train.assemble import assemble
 from train.assemble.agent import Nothing
-from train.core import replicate, run_chunk
+from train.core import run_chunk, run_replicas
 
 START, END, FALL = 1.0, 0.05, 250_000  # the chance of a random action, and the steps in which it falls
 REPLAY, BATCH, EVERY, TARGET_EVERY, DISCOUNT, RATE = 10_000, 128, 10, 500, 0.99, 2.5e-4
@@ -118,7 +118,7 @@ def ours(seeds: int, chunk: int) -> Callable[[], int]:
         states, keys = jax.tree.map(lambda leaf: leaf[0], states), keys[0]
         program = run_chunk.lower(task, states, Nothing(), keys, chunk).compile()
     else:
-        program = replicate.lower(task, states, Nothing(), keys, chunk, "vmap").compile()
+        program = run_replicas.lower(lambda _: task, {}, states, Nothing(), keys, chunk, "vmap").compile()
     box = [states]
 
     def run() -> int:
@@ -128,14 +128,14 @@ def ours(seeds: int, chunk: int) -> Callable[[], int]:
     return run
 
 
-def rounds_of(programs: dict[str, Callable[[], int]], rounds: int) -> dict[str, list[float]]:
-    """Steps a second of each program, in turns; a first round warms up and is not counted."""
-    speeds: dict[str, list[float]] = {name: [] for name in programs}
+def rounds_of(programs: dict[str, Callable[[], int]], rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Steps (a second, a second of a core) of each program, in turns; a first round warms up and is not counted."""
+    speeds: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
     for _ in range(rounds + 1):
         for name, run in programs.items():
-            start = time.perf_counter()
+            start, worked = time.perf_counter(), time.process_time()
             steps = run()
-            speeds[name].append(steps / (time.perf_counter() - start))
+            speeds[name].append((steps / (time.perf_counter() - start), steps / (time.process_time() - worked)))
     return {name: each[1:] for name, each in speeds.items()}
 
 
@@ -156,10 +156,12 @@ def main() -> None:
         return options.steps
 
     speeds = rounds_of({"PyTorch": one_round, "1 seed": ours(1, 2_000), "10 seeds": ours(10, 400)}, options.rounds)
-    print(f"{devices.describe()}, CartPole-v1, environment steps a second, median of {options.rounds} rounds")
-    for name, each in speeds.items():
-        ratio = statistics.median(a / b for a, b in zip(each, speeds["PyTorch"], strict=True))
-        print(f"{name:>9} {statistics.median(each):>10,.0f}   {ratio:5.1f} x PyTorch")
+    print(f"{devices.describe()}, CartPole-v1, environment steps, median of {options.rounds} rounds")
+    for number, unit in enumerate(("second", "second of a core")):
+        for name, pairs in speeds.items():
+            each, peers = ([pair[number] for pair in row] for row in (pairs, speeds["PyTorch"]))
+            ratio = statistics.median(a / b for a, b in zip(each, peers, strict=True))
+            print(f"{name:>9} {statistics.median(each):>10,.0f} a {unit}: {ratio:.1f} x PyTorch")
 
 
 if __name__ == "__main__":

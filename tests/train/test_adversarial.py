@@ -14,7 +14,7 @@ import zoo
 from train import losses, samples
 from train.assemble.adversarial import make_optimizers
 from train.config import Adversarial, Data, Experiment, Model, Optim
-from train.core import State, Task, replicate, run_chunk
+from train.core import State, Task, run_chunk, run_replicas
 from train.data.device import Resident
 from train.optimizers import make_optimizer
 from train.tasks.adversarial import Game, adversarial, generator_weights
@@ -257,7 +257,7 @@ def test_seeds_side_by_side_play_as_they_do_alone() -> None:
     keys, data = jax.random.split(KEY, 2), Resident(batch_of(), 4)
     states = jax.jit(jax.vmap(made.init))(keys)
     alone, _ = run_chunk(task, jax.tree.map(lambda leaf: leaf[1], states), data, keys[1], 2)
-    together, metrics = replicate(task, states, data, keys, 2, "vmap")
+    together, metrics = run_replicas(lambda _: task, {}, states, data, keys, 2, "vmap")
     assert metrics["gen_loss"].shape == (2, 2)
     for one, other in zip(jax.tree.leaves(together.params), jax.tree.leaves(alone.params), strict=True):
         np.testing.assert_allclose(one[1], other, rtol=1e-3, atol=1e-5)

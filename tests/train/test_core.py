@@ -7,7 +7,7 @@ import optax
 import pytest
 from flax import linen as nn
 
-from train.core import State, replicate, run_chunk, run_evaluate
+from train.core import State, run_chunk, run_evaluate, run_replicas
 from train.data.device import Resident, Stacked, padded
 from train.tasks.classify import classify
 from train.tasks.inputs import images
@@ -65,8 +65,7 @@ def test_a_replica_equals_the_same_seed_alone(how: str) -> None:
     # Plain descent: Adam divides by gradients near zero, which makes rounding visible.
     task = classify(Net(), optax.sgd(1e-2), images(SHAPE, ("shift_1",)), classes=3)
     states = jax.jit(jax.vmap(task.init))(keys)
-    together = jax.jit(replicate, static_argnames=("build", "n", "how"))
-    states, metrics = together(lambda _: task, {}, states, DATA, keys, 7, how)
+    states, metrics = run_replicas(lambda _: task, {}, states, DATA, keys, 7, how)
     assert metrics["loss"].shape == (3, 7)
     alone, _ = run_chunk(task, jax.jit(task.init)(keys[1]), DATA, keys[1], 7)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=2e-4, atol=2e-5), states.params, alone.params)

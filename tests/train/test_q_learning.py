@@ -19,7 +19,7 @@ from train.assemble import assemble, parts
 from train.assemble.agent import Nothing
 from train.checkpoints import Checkpoints
 from train.config import Experiment, Model, Optim, QLearning, World
-from train.core import State, replicate, run_chunk
+from train.core import State, run_chunk, run_replicas
 from train.interrupt import Stopped
 from train.loop import fit
 from train.tasks import replay
@@ -227,7 +227,8 @@ def test_seeds_side_by_side_are_those_seeds_alone(changes: dict) -> None:
     changes = {"optim": {"name": "sgd", "lr": 1e-3}} | changes  # Adam makes rounding visible
     made = assemble(override(EXPERIMENT, changes))
     keys = jax.random.split(KEY, 3)
-    states, metrics = replicate(made.task, jax.jit(jax.vmap(made.task.init))(keys), Nothing(), keys, 10, "vmap")
+    states = jax.jit(jax.vmap(made.task.init))(keys)
+    states, metrics = run_replicas(lambda _: made.task, {}, states, Nothing(), keys, 10, "vmap")
     alone, own = run_chunk(made.task, jax.jit(made.task.init)(keys[1]), Nothing(), keys[1], 10)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=1e-3, atol=1e-4), states.params, alone.params)
     np.testing.assert_allclose(metrics["loss"][1], own["loss"], rtol=1e-3)
