@@ -244,7 +244,9 @@ def _factor(rate: str) -> tuple[str, float]:
 
 def _kernels(params: Any) -> Any:
     """True for each leaf that decays: linen calls the weight of a dense or convolutional layer `kernel`."""
-    return jax.tree_util.tree_map_with_path(lambda path, _: getattr(path[-1], "key", None) == "kernel", params)
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: bool(path) and getattr(path[-1], "key", None) == "kernel", params
+    )
 
 
 def _as_matrices(params: Any) -> Any:

@@ -116,9 +116,9 @@ on_eight = pytest.mark.slow
 @pytest.fixture(scope="module")
 def eight(tmp_path_factory) -> Path:
     workdir = tmp_path_factory.mktemp("eight")
-    script = "import sys; from tests.train.test_devices import *; on_eight_devices(Path(sys.argv[1]))"
+    script = "import sys; from test_devices import *; on_eight_devices(Path(sys.argv[1]))"
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    subprocess.run([sys.executable, "-c", script, workdir], cwd=ROOT, env=environment, check=True)
+    subprocess.run([sys.executable, "-c", script, workdir], cwd=Path(__file__).parent, env=environment, check=True)
     return workdir
 
 

@@ -78,8 +78,8 @@ def test_size_and_work_of_a_pair_are_those_on_its_card() -> None:
 
 
 def test_a_killed_run_resumes_to_the_same_bits(whole: Run, parts, tmp_path: Path) -> None:
-    program = "import sys; from tests.train.test_image_runs import train_slowly; train_slowly(sys.argv[1])"
-    process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], cwd=Path(__file__).parents[2])
+    program = "import sys; from test_image_runs import train_slowly; train_slowly(sys.argv[1])"
+    process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], cwd=Path(__file__).parent)
     end = time.monotonic() + 240
     while not (found := list(tmp_path.glob("killed/*/checkpoints/10"))):
         assert process.poll() is None, "the run ended before it wrote a checkpoint"

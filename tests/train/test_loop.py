@@ -115,9 +115,9 @@ def test_a_killed_run_resumes_to_the_same_bits(whole: Run, parts, tmp_path) -> N
     command = [
         sys.executable,
         "-c",
-        "import sys; from tests.train.test_loop import train_slowly; train_slowly(sys.argv[1])",
+        "import sys; from test_loop import train_slowly; train_slowly(sys.argv[1])",
     ]
-    process = subprocess.Popen([*command, str(tmp_path)], cwd=Path(__file__).parents[2])
+    process = subprocess.Popen([*command, str(tmp_path)], cwd=Path(__file__).parent)
     run = wait_for(lambda: next((p.parents[1] for p in tmp_path.glob("killed/*/checkpoints/20")), None), process)
     process.kill()
     process.wait()

@@ -304,7 +304,7 @@ BAD_INPUT = [
     ("--model.actions 3", "model.actions is 3, but CartPole-v1 needs 2"),
     ("--model.name mlp", "mlp cannot value the actions of an agent; models that can: dqn_2013"),
     ("--model.name dqn_nature", "dqn takes images"),
-    ("--optim.decay 2", "optim.decay must be from 0 to below 1, not 2.0"),
+    ("--optim.decay 0.5", "optim.decay means nothing to the rule 'adam'"),
 ]
 
 
