@@ -3,8 +3,9 @@
 Recipe: shifts for crops, as an image has 8 pixels on a side, and dark squares on them; no flips, which change digits.
 Run:     zoo train digits_simclr
          zoo probe runs/digits_simclr
-Expect:  not yet run to its end; 94.99 % test accuracy of nearest neighbours after 100 steps (--steps 100), one seed;
-         a shared 2-core x86-64 machine, jax 0.10.2, 2026-11-24
+Expect:  97.77 % test accuracy of a linear classifier on the frozen features of the best checkpoint, 96.10 % of nearest
+         neighbours; 89 s, one seed; a 2-core x86-64 machine, jax 0.10.2, 2026-11-24. (A linear classifier on the
+         pixels themselves has 97.21 %: digits are too easy to show what SimCLR is for; mnist_simclr is not.)
 """
 
 from train.config import Contrast, Data, Experiment, Model, Optim

@@ -26,20 +26,22 @@ def comparison(rows: Sequence[Mapping[str, Any]], counts: str, heading: str | No
     deviation, and below it the 95 % interval of the mean.
     """
     fields, names = list(rows[0]["setting"]), [name for name in rows[0]["test"] if name != "count"]
-    several = ["seeds"] * any(len(row["seeds"]) > 1 for row in rows)
-    caption = "* best on validation" if len(rows) > 1 else None
-    table = Table(title=heading, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in (*fields, *several, "split", counts, *names):
+    seeds = len(rows[0]["seeds"])
+    said = [f"{seeds} seeds: mean ± standard deviation, 95 % interval of the mean"] * (seeds > 1)
+    said += ["* best on validation"] * (len(rows) > 1)
+    counted = [counts] * (not fields)  # a sweep's table is wide enough without
+    table = Table(title=heading, caption="; ".join(said) or None, box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in (*fields, "split", *counted, *names):
         table.add_column(title(head.rpartition(".")[2]), no_wrap=True)
     for row in rows:
         mark = " *" * (len(rows) > 1 and row["best"])
-        first = [f"{value:g}{mark}" for value in row["setting"].values()] + [str(len(row["seeds"]))] * len(several)
+        first = [f"{value:g}{mark}" for value in row["setting"].values()]
         table.add_section()
         for split in ("validation", "test"):
             if means := row[split]:
                 spread = row.get(f"{split}_spread", {})
                 cells = [_cell(name, means[name], spread.get(name)) if name in means else "" for name in names]
-                table.add_row(*first, split, f"{means['count']:,}", *cells)
+                table.add_row(*first, split, *[f"{means['count']:,}" for _ in counted], *cells)
                 first = [""] * len(first)
     return table
 
