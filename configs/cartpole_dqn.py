@@ -1,8 +1,8 @@
 """DQN (Mnih et al. 2015) on CartPole-v1, with the settings of CleanRL's widely used agent.
 
-Run:     zoo train cartpole_dqn --seeds 10
+Run:     zoo train cartpole_dqn
 Expect:  mean return 492.2 of 500 (standard deviation 21.4) in 100 fresh episodes each; nine of ten seeds at 475
-         (solved) or above, one at 431.5; ten seeds at once, 177 s beside other work. 55,700 environment steps a second
+         (solved) or above, one at 431.5; --seeds 10 at once, 177 s beside other work. 55,700 environment steps a second
          with one seed and 56,200 with ten, 6.9 and 7.2 times a PyTorch and gymnasium agent (tests/peers/torch_dqn.py;
          8.4 and 8.5 times one in a vector environment); a 2-core x86-64 machine, jax 0.10.2, 2026-11-24
 """
