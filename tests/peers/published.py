@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
-# The published wheel of torchvision is built for CUDA and finds no operators beside the CPU build of PyTorch. Its models
+# Published torchvision wheels are built for CUDA and find no operators beside the CPU build of PyTorch. Its models
 # need none; it only has to find their names.
 OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
 with contextlib.suppress(RuntimeError):
