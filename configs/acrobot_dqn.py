@@ -1,7 +1,8 @@
 """DQN (Mnih et al. 2015) on Acrobot-v1, with the settings of CleanRL's widely used agent.
 
 Run:     zoo train acrobot_dqn
-Expect:  not run yet
+Expect:  mean return -89.5, five of five seeds solved (above -100), 93 s at once beside other work; CleanRL has -88.9;
+         a shared 2-core x86-64 machine, jax 0.10.2, 2026-11-24
 """
 
 from train.config import Experiment, Model, Optim, QLearning, World

@@ -1,7 +1,8 @@
 """DQN (Mnih et al. 2015) on MountainCar-v0, with the settings of CleanRL's widely used agent.
 
 Run:     zoo train mountaincar_dqn
-Expect:  not run yet
+Expect:  mean return -200 on each of five seeds: the flag is never reached within these steps; CleanRL has -188.9;
+         a shared 2-core x86-64 machine, jax 0.10.2, 2026-11-24
 """
 
 from train.config import Experiment, Model, Optim, QLearning, World
