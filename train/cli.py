@@ -26,7 +26,8 @@ zoo: the executable history of deep learning
   zoo export RUN OUT        weights for another library, or the model as StableHLO
   zoo convert IN OUT        published weights from one layout to another
   zoo predict IMAGE|TEXT    what weights (--weights FILE) say of an image or a text
-  zoo timeline              train the line of image classifiers on digits and write the page
+  zoo timeline [RUN ...]    train the line of image classifiers on digits and write the page of all landmarks
+  zoo exhibit RUN           keep what a run came to for that page: figures, curves, pictures, texts
   zoo bench [MODEL ...]     milliseconds a step, compile time, memory
   zoo data                  which data sets are there and how to get others
   zoo data prepare NAME     download and prepare a TFDS set, without TensorFlow where possible
@@ -166,9 +167,15 @@ def _predict(args: Sequence[str]) -> None:
 
 
 def _timeline(args: Sequence[str]) -> None:
-    from train import commands
+    from train.history import command
 
-    commands.timeline_command(args)
+    command.timeline_command(args)
+
+
+def _exhibit(args: Sequence[str]) -> None:
+    from train.history import exhibit_command
+
+    exhibit_command.exhibit_command(args)
 
 
 def _bench(args: Sequence[str]) -> None:
@@ -194,6 +201,7 @@ COMMANDS = {
     "convert": _convert,
     "predict": _predict,
     "timeline": _timeline,
+    "exhibit": _exhibit,
     "bench": _bench,
     "data": _data,
 }

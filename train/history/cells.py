@@ -16,8 +16,8 @@ DIGITS = 4
 
 
 def metric_title(name: str) -> str:
-    """ "knn_accuracy" -> "Knn accuracy"; else as in the terminal's tables."""
-    title = report.title(name)
+    """ "fake_accuracy" -> "Fake accuracy"; else as in the terminal's tables."""
+    title = report.title(name).replace("frechet", "Fréchet").replace("knn", "k-NN")
     return title[:1].upper() + title[1:]
 
 
@@ -55,33 +55,38 @@ def size_rows(room: Room) -> list[tuple[str, ...]]:
     return rows
 
 
-def exhibit_facts(exhibit: Exhibit, t: Words) -> list[tuple[str, str]]:
-    """What came out of a run and what it took, each with its name."""
-    facts = []
+def exhibit_facts(exhibit: Exhibit, t: Words) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What came out of a run and what it took: (heading, [(what, figure)])."""
+    test = []
     for name, value in exhibit.test.items():
         said, spread = figure(name, value), exhibit.spread.get(name)
         if spread:
             low, high, deviation = (figure(name, spread.get(key)) for key in ("low", "high", "deviation"))
             over = t("over_seeds", n=exhibit.seeds, deviation=deviation)
             said = f"{said} ({over}; {t('interval', low=low, high=high)})"
-        facts.append((f"{t('test_result')}: {metric_title(name)}", said))
+        test.append((metric_title(name), said))
+    later = []
     for name, found in exhibit.more.items():
         error = f" ± {plain(found['error'])}" if found.get("error") else ""
         value = figure(name, found.get("value")) if name.endswith(report.SHARES) else plain(found.get("value"))
-        facts.append((f"{t('later_measured')}: {metric_title(name)}", f"{value}{error}"))
+        later.append((metric_title(name), f"{value}{error}"))
+    return [(t("test_result"), test), (t("later_measured"), later), (t("how"), _how(exhibit, t))]
+
+
+def _how(exhibit: Exhibit, t: Words) -> list[tuple[str, str]]:
     budget = ""
     if exhibit.steps and exhibit.examples:
         budget = t("budget_line", steps=f"{exhibit.steps:,}", examples=f"{exhibit.examples:,}")
     seconds, compiling = whole_seconds(exhibit.seconds), whole_seconds(exhibit.compile_seconds)
     took = t("took_time", seconds=seconds, compiling=compiling) if exhibit.compile_seconds else ""
-    seeds = f"{exhibit.seed} to {exhibit.seed + exhibit.seeds - 1}" if exhibit.seeds > 1 else str(exhibit.seed)
+    several = exhibit.seeds > 1 and exhibit.seed is not None
+    seeds = f"{exhibit.seed}–{exhibit.seed + exhibit.seeds - 1}" if several else str(exhibit.seed)
     return [
-        *facts,
         (t("how_long"), (took or t("took_time_only", seconds=seconds)) if exhibit.seconds else ""),
         (t("budget"), budget),
         (t("parameters"), f"{exhibit.params:,}" if exhibit.params else ""),
         (t("recipe"), exhibit.recipe),
-        (t("seeds" if exhibit.seeds > 1 else "seed"), seeds if exhibit.seed is not None else ""),
+        (t("seeds" if several else "seed"), seeds if exhibit.seed is not None else ""),
         (t("software"), ", ".join(f"{name} {version}" for name, version in exhibit.versions.items())),
     ]
 

@@ -12,7 +12,7 @@ function lines(div, traces, x, y, more = {}) {
   const layout = {
     width: div.clientWidth, height: div.clientHeight, margin: { t: 14, r: 16, b: 48, l: 58 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: style("--sans"), size: 13, color: style("--ink") }, hovermode: "closest", dragmode: false,
-    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 13 } },
+    legend: { traceorder: "normal", orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 13 } },
     hoverlabel: { bgcolor: style("--panel"), bordercolor: style("--line"), font: { color: style("--ink") }, align: "left" },
     xaxis: grid(x, more.xaxis), yaxis: grid(y, more.yaxis), showlegend: traces.filter((trace) => trace.showlegend !== false).length > 1, ...more.layout,
   };

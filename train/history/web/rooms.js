@@ -71,4 +71,6 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = said; }, 1500);
 });
 
+// A browser that comes to a page by an address of a room puts focus on the dialog itself once all is loaded.
+addEventListener("load", () => document.querySelector("dialog[open] h2")?.focus({ preventScroll: true }));
 addEventListener("hashchange", () => openRoom(location.hash.slice(1)));
