@@ -99,7 +99,7 @@ class World:
     """Which environment, and how many of it are lived in side by side."""
 
     name: str
-    """`CartPole-v1`, `Acrobot-v1`, `MountainCar-v0`, `minatar/breakout`; a wrong name lists near ones."""
+    """`CartPole-v1`, `Acrobot-v1`, `MountainCar-v0`, `minatar/breakout`, `atari/pong`; near names are offered."""
     batch: int = 32
     """Transitions per update, drawn from the replay memory."""
     environments: int = 1
@@ -107,7 +107,8 @@ class World:
     time_limit: int | None = None
     """Steps after which an episode is cut off; None takes the environment's own."""
     sticky: float | None = None
-    """Chance that an action is ignored and the last one repeated; None takes the environment's own (minatar: 0.1)."""
+    """Chance that an action is ignored and the last one repeated; None takes the environment's own (minatar: 0.1,
+    atari: 0.25)."""
 
 
 @dataclasses.dataclass(frozen=True)
