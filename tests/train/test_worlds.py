@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from jax import Array
 
-from train import films, play, worlds
+from train import configs, films, play, worlds
+from train.arguments import override
+from train.assemble import assemble
 from train.config import World
 from train.worlds import living
 from train.worlds.environment import Environment, limited
@@ -199,3 +201,10 @@ def test_an_episode_of_emulators_is_played_recorded_and_drawn(pong: Environment)
 def test_an_atari_game_that_does_not_exist_is_one_line(pong: Environment) -> None:
     with pytest.raises(UserError, match=r"^unknown environment 'atari/pongg': did you mean atari/pong"):
         worlds.make(World("atari/pongg"))
+
+
+def test_emulators_train_one_replica_at_a_time(pong: Environment) -> None:
+    experiment = override(configs.load("atari_pong_dqn"), configs.load("atari_pong_dqn").smoke)
+    for several in ({"seeds": 2}, {"sweep": ("optim.lr=1e-4,1e-3",)}):
+        with pytest.raises(UserError, match=r"^atari/pong trains one replica \(seeds 1, no sweep\)"):
+            assemble(override(experiment, several))
