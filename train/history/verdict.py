@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from train.history.claim import Claim, Difference, Effect, budget
+from train.history.claim import Claim, Difference, Effect, Metric, budget
 from train.spread import difference_interval, mean_interval, student
 
 Verdict = Literal["holds", "does not hold", "undecided"]
@@ -123,7 +123,7 @@ def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **
             "setting": setting,
             "metric": {"name": metric.name, "unit": metric.unit, "better": metric.better},
             "budget": budget(claim),
-            "arms": [_arm(arm_name, arm.says, arms[arm_name]) for arm_name, arm in claim.arms.items()],
+            "arms": [_arm(arm_name, arm.says, arms[arm_name], metric) for arm_name, arm in claim.arms.items()],
             "effects": effects,
             "verdict": verdict,
             "reason": "" if verdict == "holds" else claim.reason,
@@ -133,9 +133,11 @@ def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **
     )
 
 
-def _arm(name: str, says: str, arm: Values) -> dict[str, Any]:
+def _arm(name: str, says: str, arm: Values, metric: Metric) -> dict[str, Any]:
     finite = list(arm.finite().values())
     deviation, low, high = student(finite) if len(finite) > 1 else (None, None, None)
+    if low is not None and metric.unit == "share" and min(finite) >= 0:
+        low, high = max(low, 0.0), min(high, 1.0)
     return {
         "name": name,
         "says": says,
@@ -157,16 +159,16 @@ def _plot(claim: Claim, arms: Mapping[str, Values]) -> dict[str, Any]:
         case "curve":
             series = [_line(name, arms[name].curve) for name in shown if arms[name].curve is not None]
         case "points":
-            series = [_points(name, at, arms) for name, at in plot.at.items()]
+            series = [_points(name, at, arms, metric) for name, at in plot.at.items()]
         case _:
-            series = [_points(name, {name: i}, arms) for i, name in enumerate(shown)]
+            series = [_points(name, {name: i}, arms, metric) for i, name in enumerate(shown)]
     y = plot.y or {"curve": plot.of}.get(plot.kind, metric.name)
     head = {"kind": plot.kind, "x": plot.x or {"curve": "step"}.get(plot.kind, ""), "y": y}
     return head | {"log_x": plot.log_x, "log_y": plot.log_y, "series": series}
 
 
-def _points(name: str, at: Mapping[str, float], arms: Mapping[str, Values]) -> dict[str, Any]:
-    cells = [_arm(arm, "", arms[arm]) for arm in at]
+def _points(name: str, at: Mapping[str, float], arms: Mapping[str, Values], metric: Metric) -> dict[str, Any]:
+    cells = [_arm(arm, "", arms[arm], metric) for arm in at]
     return {"arm": name, "x": list(at.values())} | {
         key: [cell[key] for cell in cells] for key in ("mean", "low", "high")
     }
