@@ -26,6 +26,7 @@ zoo: the executable history of deep learning
   zoo export RUN OUT        weights for another library, or the model as StableHLO
   zoo convert IN OUT        published weights from one layout to another
   zoo predict IMAGE|TEXT    what weights (--weights FILE) say of an image or a text
+  zoo claim NAME            run what a paper claims, with error bars and a verdict (zoo claim --list, --all)
   zoo timeline              train the line of image classifiers on digits and write the page
   zoo bench [MODEL ...]     milliseconds a step, compile time, memory
   zoo data                  which data sets are there and how to get others
@@ -171,6 +172,12 @@ def _timeline(args: Sequence[str]) -> None:
     commands.timeline_command(args)
 
 
+def _claim(args: Sequence[str]) -> None:
+    from train import claim_command
+
+    claim_command.claim_command(args)
+
+
 def _bench(args: Sequence[str]) -> None:
     from train import bench
 
@@ -193,6 +200,7 @@ COMMANDS = {
     "export": _export,
     "convert": _convert,
     "predict": _predict,
+    "claim": _claim,
     "timeline": _timeline,
     "bench": _bench,
     "data": _data,

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from scipy import stats
 
 from train.config import Experiment, World
 from train.core import Metrics, Source, State, Task, chunk, replicate
+from train.spread import student
 from train.sweep import Setting, settings, with_setting
 
 
@@ -197,9 +197,7 @@ def spread(results: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]
     for name, values in _finite(results).items():
         if name == "count" or values.size < 2:
             continue
-        deviation, average = float(values.std(ddof=1)), float(values.mean())
-        half = float(stats.t.ppf(0.975, values.size - 1)) * deviation / values.size**0.5
-        found[name] = {"deviation": deviation, "low": average - half, "high": average + half}
+        found[name] = dict(zip(("deviation", "low", "high"), student(values), strict=True))
     return found
 
 
