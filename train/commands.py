@@ -104,10 +104,20 @@ def _train(run: Run, *, parts=None, resume: bool = False) -> None:
         soft_wrap=True,
         highlight=False,
     )
+    _say_stops(console, run.name, summary)
     for number, replica in enumerate(summary.get("replicas", [])):
         if "diverged_at_step" in replica:
             what = f"replica {number} (seed {replica['seed']}) diverged at step {replica['diverged_at_step']}"
             console.print(f"{run.name}: {what}", soft_wrap=True, highlight=False)
+
+
+def _say_stops(console: Console, name: str, summary: dict) -> None:
+    """Where early stopping ended the run, or each of its replicas."""
+    for number, one in enumerate(summary.get("replicas", [summary])):
+        if "best_step" in one:
+            who = f"replica {number} (seed {one['seed']}) " * ("replicas" in summary)
+            stopped = f"{who}stopped at step {one['stopped_at_step']:,}; its State is that of step {one['best_step']:,}"
+            console.print(f"{name}: {stopped}, the best on validation", soft_wrap=True, highlight=False)
 
 
 @dataclasses.dataclass(frozen=True)

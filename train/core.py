@@ -93,19 +93,28 @@ def replicate(
     keys: Array,
     n: int,
     how: Literal["vmap", "map"],
+    active: Array | None = None,
 ) -> tuple[State, Metrics]:
     """`chunk` for many replicas in one program: settings, states and keys with a leading replica axis, data shared.
 
     `build` makes the Task of one replica from its setting: numbers such as the learning rate may differ between them.
     "vmap" advances all replicas together, "map" one after the other (same bits as alone, and no
     grouped convolutions, which are slow on CPU). Metrics have leaves (replicas, n).
+    active: (replicas,) bool; the others stay as they are, their metrics 0. None: all are.
     """
 
-    def one(replica: tuple[Any, State, Array]) -> tuple[State, Metrics]:
-        setting, state, key = replica
-        return chunk(build(setting), state, data, key, n)
+    def one(replica: tuple[Any, State, Array, Array | None]) -> tuple[State, Metrics]:
+        setting, state, key, learns = replica
 
-    replicas = (settings, states, keys)
+        def advance(state: State) -> tuple[State, Metrics]:
+            return chunk(build(setting), state, data, key, n)
+
+        if learns is None:
+            return advance(state)
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(advance, state)[1])
+        return jax.lax.cond(learns, advance, lambda state: (state, nothing), state)
+
+    replicas = (settings, states, keys, active)
     return jax.vmap(one)(replicas) if how == "vmap" else jax.lax.map(one, replicas)
 
 

@@ -31,8 +31,10 @@ class Team(Protocol):
     def init(self, key: Array) -> State:
         """A fresh State."""
 
-    def chunk(self, state: State, data: Source, key: Array, n: int) -> tuple[State, Metrics]:
-        """`train.core.chunk` for all of them."""
+    def chunk(
+        self, state: State, data: Source, key: Array, n: int, active: Array | None = None
+    ) -> tuple[State, Metrics]:
+        """`train.core.chunk` for all of them, or those of several that are `active` (members,)."""
 
     def each(self, state: State) -> list[State]:
         """The State of every member alone."""
@@ -58,7 +60,10 @@ class Single:
     def init(self, key: Array) -> State:
         return self.task.init(key)
 
-    def chunk(self, state: State, data: Source, key: Array, n: int) -> tuple[State, Metrics]:
+    def chunk(
+        self, state: State, data: Source, key: Array, n: int, active: Array | None = None
+    ) -> tuple[State, Metrics]:
+        del active  # where the only member stops, the run ends
         return chunk(self.task, state, data, key, n)
 
     def each(self, state: State) -> list[State]:
@@ -96,8 +101,10 @@ class Replicas:
     def init(self, key: Array) -> State:
         return jax.vmap(lambda setting, key: self.build(setting).init(key))(self.settings, key)
 
-    def chunk(self, state: State, data: Source, key: Array, n: int) -> tuple[State, Metrics]:
-        return replicate(self.build, self.settings, state, data, key, n, self.how)
+    def chunk(
+        self, state: State, data: Source, key: Array, n: int, active: Array | None = None
+    ) -> tuple[State, Metrics]:
+        return replicate(self.build, self.settings, state, data, key, n, self.how, active)
 
     def each(self, state: State) -> list[State]:
         return [jax.tree.map(lambda leaf, i=i: leaf[i], state) for i in range(len(self.members))]

@@ -79,12 +79,22 @@ def sizes(task: Task, model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Stat
 
 
 COUNTS = (
-    *("steps", "seeds", "eval_every_steps", "data.batch", "data.vocab", "data.image_size", "data.environments"),
+    *(
+        "steps",
+        "seeds",
+        "eval_every_steps",
+        "patience",
+        "data.batch",
+        "data.vocab",
+        "data.image_size",
+        "data.environments",
+    ),
     *("data.time_limit", "task.train_every", "task.target_every", "task.replay", "task.replay_start"),
     *("task.epsilon_steps", "task.eval_episodes", "task.critic_steps"),
 )
 SHARES = ("data.validation", "task.label_smoothing", "task.share")
 SEEDS = ("seed", "data.split_seed", "data.workers")
+NO_VALIDATION = "patience needs a validation split to judge by, and here is none (data.validation is its share)"
 
 
 def check(experiment: Experiment) -> None:
@@ -113,6 +123,8 @@ def check(experiment: Experiment) -> None:
     for field, value in _present(experiment, ("task.temperature",)):
         if not 0 < value < float("inf"):
             raise UserError(f"{field} must be a number above 0, not {value}")
+    if experiment.patience and (task == "adversarial" or getattr(data, "validation", None) == 0):
+        raise UserError(NO_VALIDATION)
     optimizers.validate(experiment.optim, experiment.steps)
     zoo.create(experiment.model.name, **experiment.model.fields)
 
