@@ -14,9 +14,8 @@ from train import devices
 from train.arguments import parse
 from train.checkpoints import Checkpoints
 from train.commands import restore_team
-from train.replicas import Member, members
+from train.replicas import Member, alone, members
 from train.run import Run
-from train.sweep import with_setting
 from zoo.errors import UserError
 
 
@@ -27,7 +26,8 @@ class ExtractOptions:
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
     """Folder of the run of several replicas."""
     number: Annotated[tyro.conf.Positional[int], tyro.conf.arg(metavar="NUMBER")]
-    """Which of them, from 0: all seeds under the first setting of the sweep, then under the next."""
+    """Which of them, from 0: all seeds under the first setting of the sweep, then under the next; all folds of
+    each."""
     workdir: Path | None = None
     """The new run is WORKDIR/<config>/<time>; by default beside the run that it comes from."""
 
@@ -48,7 +48,8 @@ def extract_command(args: Sequence[str]) -> None:
 
 def _said(member: Member) -> str:
     setting = "".join(f", {field}={value:g}" for field, value in member.setting.items())
-    return f"seed {member.seed}{setting}"
+    fold = "" if member.fold is None else f", fold {member.fold}"
+    return f"seed {member.seed}{setting}{fold}"
 
 
 def extract(run: Run, number: int, workdir: Path) -> Run:
@@ -58,7 +59,7 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
         raise UserError(f"{run.path} stops its replicas early and is not finished: zoo train --resume {run.path}")
     parts, team, state = restore_team(run)
     member = team.members[number]
-    experiment = dataclasses.replace(with_setting(run.experiment, member.setting), seed=member.seed, seeds=1)
+    experiment = alone(run.experiment, member)
     new = train.run.create(run.name, experiment, workdir, parts.tokenizer)
     own = summary["replicas"][number] if summary else {}
     step = own.get("stopped_at_step", int(state.step.max()))

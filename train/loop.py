@@ -52,7 +52,7 @@ class Loop:
         self.mesh = devices.make_mesh(experiment.data.batch)
         self.team = replicas.make_team(experiment, parts.task, parts.build)
         if self.mesh and len(self.team.members) > 1:
-            raise UserError(f"replicas (seeds, sweep) train on one device, and here are {self.mesh.size}")
+            raise UserError(f"replicas (seeds, sweep, folds) train on one device, and here are {self.mesh.size}")
         self.stopping = Stopping(experiment.patience, self.team, parts.score)
         self.key = self.team.key
         self.abstract = jax.eval_shape(self.team.init, self.key)
@@ -100,8 +100,8 @@ class Loop:
 
     def evaluator(self, split: str) -> Callable[[State], list[dict[str, float]]] | None:
         """Means over a split for each replica; None where the split is empty."""
-        measure = self.parts.evaluator(split, self.mesh)
-        return measure and (lambda state: [measure(one) for one in self.team.each(state)])
+        measures = self.parts.measures(split, self.mesh, [member.fold for member in self.team.members])
+        return measures and (lambda state: [f(one) for f, one in zip(measures, self.team.each(state), strict=True)])
 
     def advance(self, state: State, step: int, stop: int) -> tuple[State, list[dict[str, float]]]:
         """The State at step `stop`, and each replica's means over the steps until there.
