@@ -31,6 +31,7 @@ class Task(NamedTuple):
     init: Callable[[Array], State]  # key -> State
     step: Callable[[State, Any, Array], tuple[State, Metrics]]  # State, batch, key -> State, {name: scalar}
     evaluate: Callable[[State, Any], Metrics]  # State, batch with mask -> {name: sum, "count": n}
+    predict: Callable[[State, Any], Array] | None = None  # of a classifier: State, batch -> logits (B, classes)
 
 
 class Source(Protocol):
