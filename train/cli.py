@@ -17,6 +17,7 @@ zoo: the executable history of deep learning
   zoo train --resume RUN    go on with a run that stopped
   zoo eval RUN              measure a trained run on validation and test
   zoo extract RUN NUMBER    take one replica out of a run of several (zoo train CONFIG --seeds 8)
+  zoo ensemble RUN RUN ...  average the probabilities of classifiers, or of the replicas of one run
   zoo probe RUN             what the features of a trained network are worth: linear classifier, nearest neighbours
   zoo sample RUN            continue a text with a trained language model, or make images with a trained generator
   zoo translate RUN TEXT    translate with a trained encoder-decoder
@@ -112,6 +113,12 @@ def _extract(args: Sequence[str]) -> None:
     extract.extract_command(args)
 
 
+def _ensemble(args: Sequence[str]) -> None:
+    from train import ensemble_command
+
+    ensemble_command.ensemble_command(args)
+
+
 def _probe(args: Sequence[str]) -> None:
     from train import probe
 
@@ -191,6 +198,7 @@ COMMANDS = {
     "train": _train,
     "eval": _eval,
     "extract": _extract,
+    "ensemble": _ensemble,
     "probe": _probe,
     "sample": _sample,
     "translate": _translate,

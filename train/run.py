@@ -134,7 +134,7 @@ def load(path: str | os.PathLike[str]) -> Run:
 
 def demand_single(run: Run) -> None:
     """Raise UserError for a run of several replicas, saying how to take one out."""
-    if run.experiment.seeds > 1 or run.experiment.sweep:
+    if run.experiment.seeds > 1 or run.experiment.sweep or run.experiment.folds:
         raise UserError(f"{run.path} holds several replicas: take one out with zoo extract {run.path} NUMBER")
 
 
