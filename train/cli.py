@@ -17,6 +17,8 @@ zoo: the executable history of deep learning
   zoo train --resume RUN    go on with a run that stopped
   zoo eval RUN              measure a trained run on validation and test
   zoo extract RUN NUMBER    take one replica out of a run of several (zoo train CONFIG --seeds 8)
+  zoo search CONFIG         let the machine choose: zoo search digits_mlp --space optim.lr=log:1e-4..1e-1
+  zoo search --resume DIR   go on with a search, or share it from another process
   zoo probe RUN             what the features of a trained network are worth: linear classifier, nearest neighbours
   zoo sample RUN            continue a text with a trained language model, or make images with a trained generator
   zoo translate RUN TEXT    translate with a trained encoder-decoder
@@ -111,6 +113,17 @@ def _extract(args: Sequence[str]) -> None:
     extract.extract_command(args)
 
 
+def _search(args: Sequence[str]) -> None:
+    try:
+        from train.search import command
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise UserError("zoo search needs Optuna: pip install 'zoo-timeline[search]'") from None
+
+    command.search_command(args)
+
+
 def _probe(args: Sequence[str]) -> None:
     from train import probe
 
@@ -184,6 +197,7 @@ COMMANDS = {
     "train": _train,
     "eval": _eval,
     "extract": _extract,
+    "search": _search,
     "probe": _probe,
     "sample": _sample,
     "translate": _translate,
