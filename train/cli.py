@@ -19,6 +19,7 @@ zoo: the executable history of deep learning
   zoo extract RUN NUMBER    take one replica out of a run of several (zoo train CONFIG --seeds 8)
   zoo search CONFIG         let the machine choose: zoo search digits_mlp --space optim.lr=log:1e-4..1e-1
   zoo search --resume DIR   go on with a search, or share it from another process
+  zoo compress RUN          a trained network with fewer numbers: truncated SVD of its matrices, and what it costs
   zoo probe RUN             what the features of a trained network are worth: linear classifier, nearest neighbours
   zoo sample RUN            continue a text with a trained language model, or make images with a trained generator
   zoo translate RUN TEXT    translate with a trained encoder-decoder
@@ -124,6 +125,12 @@ def _search(args: Sequence[str]) -> None:
     command.search_command(args)
 
 
+def _compress(args: Sequence[str]) -> None:
+    from train.compress import command
+
+    command.compress_command(args)
+
+
 def _probe(args: Sequence[str]) -> None:
     from train import probe
 
@@ -198,6 +205,7 @@ COMMANDS = {
     "eval": _eval,
     "extract": _extract,
     "search": _search,
+    "compress": _compress,
     "probe": _probe,
     "sample": _sample,
     "translate": _translate,

@@ -84,8 +84,10 @@ def fields(folder: Folder, study: optuna.Study) -> Any:
     grid = list(page.subplots(rows, columns, squeeze=False).flat)
     if shares:
         _bars(grid[0], shares)
+    early = [trial for trial in study.get_trials(deepcopy=False) if trial.state == TrialState.PRUNED]
+    early = [trial for trial in early if _score(folder, trial) is not None]
     for axes, space in zip(grid[bool(shares) :], spaces, strict=False):
-        _slice(axes, folder, space, done)
+        _slice(axes, folder, space, done, early)
     for axes in grid[panels:]:
         axes.set_visible(False)
     _heading(page, folder)
@@ -104,28 +106,39 @@ def _bars(axes: Any, shares: dict[str, float]) -> None:
     axes.set_title("Importance", loc="left", size=10, color=SOFT, pad=10)
 
 
-def _slice(axes: Any, folder: Folder, space: Space, done: list[FrozenTrial]) -> None:
-    values = [trial.params[space.name] for trial in done]
+def _slice(axes: Any, folder: Folder, space: Space, done: list[FrozenTrial], early: list[FrozenTrial]) -> None:
+    """The score against the value of one field: trials trained to their end, and crosses where others were given up."""
     if space.kind == "choices":
         axes.set_xticks(range(len(space.choices)), space.choices)
-        values = [space.choices.index(value) for value in values]
         axes.set_xlim(-0.5, len(space.choices) - 0.5)
     elif space.log:
-        axes.set_xscale("log")
+        _decades(axes, space)
     _dress(axes, folder.metric)
-    axes.plot(values, [value_of(folder, trial.value) for trial in done], "o", color=BLUE, markersize=5.5, alpha=0.75)
-    axes.plot(values[0], value_of(folder, done[0].value), "o", color=BRICK, markersize=8)
-    axes.annotate(
-        "best",
-        (values[0], value_of(folder, done[0].value)),
-        (0, 8),
-        textcoords="offset points",
-        ha="center",
-        color=BRICK,
-        size=9,
-    )
+    best, scores = (_place(space, done[0]), value_of(folder, done[0].value)), [value_of(folder, t.value) for t in done]
+    early_scores = [_score(folder, trial) for trial in early]
+    axes.plot([_place(space, t) for t in early], early_scores, "x", color=SLATE, markersize=5, alpha=0.6)
+    axes.plot([_place(space, trial) for trial in done], scores, "o", color=BLUE, markersize=5.5, alpha=0.75)
+    axes.plot(*best, "o", color=BRICK, markersize=8)
+    axes.annotate("best", best, (0, 8), textcoords="offset points", ha="center", color=BRICK, size=9)
     axes.margins(y=0.12)
     axes.set_xlabel(space.name, color=SOFT, labelpad=6, parse_math=False)
+
+
+def _place(space: Space, trial: FrozenTrial) -> float:
+    value = trial.params[space.name]
+    return space.choices.index(value) if space.kind == "choices" else value
+
+
+def _decades(axes: Any, space: Space) -> None:
+    """A logarithmic axis over the whole space, few numbers on it, written as people type them."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    wide = math.log10(space.high / space.low) >= 2
+    axes.set_xscale("log")
+    axes.set_xlim(space.low / 1.2, space.high * 1.2)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _score(folder: Folder, trial: FrozenTrial) -> float | None:
