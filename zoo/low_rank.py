@@ -2,7 +2,8 @@
 
 A dense kernel W (in, out), or that of a 1x1 convolution, is U S V; kept are the r largest singular values, so that
 W ~ u v with u (in, r), v (r, out), the nearest matrix of rank r there is (Eckart and Young 1936,
-doi:10.1007/BF02288367). Networks are made smaller and faster so by Denton et al. 2014 (arXiv:1404.0736), section 3.
+doi:10.1007/BF02288367). A convolution with a larger window is the matrix from all that its window sees to its features:
+it becomes one of r features and a 1x1. Denton et al. 2014 (arXiv:1404.0736) made trained networks faster so.
 
     layers = low_rank.find(model, x, train=False)                       # what can be factorized; computes nothing
     small = low_rank.truncate(low_rank.decompose(variables["params"], layers), energy=0.9)
@@ -53,6 +54,7 @@ class Spectrum(NamedTuple):
     u: np.ndarray
     s: np.ndarray
     v: np.ndarray
+    inputs: tuple[int, ...]  # the axes of the kernel that are "in": (in,) of a dense layer, (kh, kw, in) of a window
 
     @property
     def size(self) -> int:
@@ -78,13 +80,16 @@ class Truncated:
     ranks: dict[str, int]  # "encoder/block0/up" -> r; layers that would not have become smaller are not here
 
 
-def find(model: nn.Module, *args: Any, **kwargs: Any) -> Call:
-    """The layers of `model` that can be factorized, when it is called with these arguments. Computes nothing."""
+def find(model: nn.Module, *args: Any, windows: bool = False, **kwargs: Any) -> Call:
+    """The layers of `model` that can be factorized, when it is called with these arguments. Computes nothing.
+
+    windows: convolutions with a window larger than 1x1 too.
+    """
     key = jax.random.key(0)
-    return find_in(lambda: model.init({"params": key, "dropout": key}, *args, **kwargs))
+    return find_in(lambda: model.init({"params": key, "dropout": key}, *args, **kwargs), windows=windows)
 
 
-def find_in(call: Callable[[], Any]) -> Call:
+def find_in(call: Callable[[], Any], *, windows: bool = False) -> Call:
     """As `find`, of the one model that `call` calls."""
     layers: dict[Path_, None] = {}
     how: list[tuple[tuple, dict[str, Any]]] = []
@@ -92,7 +97,7 @@ def find_in(call: Callable[[], Any]) -> Call:
     def note(next_call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
         if not how:
             how.append(jax.tree.map(_shape, (args, kwargs)))
-        if _is_matrix(context.module) and context.method_name == "__call__":
+        if _is_matrix(context.module, windows) and context.method_name == "__call__":
             layers[context.module.path] = None
         return next_call(*args, **kwargs)
 
@@ -106,8 +111,8 @@ def decompose(params: Mapping[str, Any], layers: Sequence[Path_]) -> dict[Path_,
     found = {}
     for path in layers:
         kernel = np.asarray(_at(params, path)["kernel"], np.float64)
-        u, s, v = np.linalg.svd(kernel.reshape(kernel.shape[-2:]), full_matrices=False)
-        found[path] = Spectrum(u, s, v)
+        u, s, v = np.linalg.svd(kernel.reshape(-1, kernel.shape[-1]), full_matrices=False)
+        found[path] = Spectrum(u, s, v, kernel.shape[:-1])
     return found
 
 
@@ -134,7 +139,7 @@ def truncate(
             continue
         dtype = flat.pop((*path, "kernel")).dtype
         root = np.sqrt(spectrum.s[:r])  # half of it on each side: both factors are of one scale
-        flat[*path, "u"] = np.asarray(spectrum.u[:, :r] * root, dtype)
+        flat[*path, "u"] = np.asarray(spectrum.u[:, :r] * root, dtype).reshape(*spectrum.inputs, r)
         flat[*path, "v"] = np.asarray(root[:, None] * spectrum.v[:r], dtype)
         ranks["/".join(path)] = r
     return Truncated(unflatten_dict(flat), ranks)
@@ -179,15 +184,15 @@ def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     return zoo.create(name, **fields), variables
 
 
-def _is_matrix(module: nn.Module) -> bool:
+def _is_matrix(module: nn.Module, windows: bool) -> bool:
     if isinstance(module, nn.Dense):
         return True
-    return isinstance(module, Conv) and pair(module.kernel) == (1, 1) and module.groups == 1
+    return isinstance(module, Conv) and module.groups == 1 and (windows or pair(module.kernel) == (1, 1))
 
 
 def _read_factors(next_call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
     layer = context.module
-    if context.method_name != "__call__" or not _is_matrix(layer) or not layer.has_variable("params", "u"):
+    if context.method_name != "__call__" or not _is_matrix(layer, True) or not layer.has_variable("params", "u"):
         return next_call(*args, **kwargs)
     (x,) = args
     u, v = (layer.get_variable("params", name) for name in ("u", "v"))
@@ -202,7 +207,7 @@ def _first(layer: nn.Module, x: Array, u: Array) -> Array:
     if isinstance(layer, nn.Dense):
         return one_product(x, u)
     stride = pair(layer.stride)
-    return plain_convolution(x, u[None, None], stride, pads(layer.padding, x.shape[1:3], (1, 1), stride))
+    return plain_convolution(x, u, stride, pads(layer.padding, x.shape[1:3], u.shape[:2], stride))
 
 
 def _at(tree: Mapping[str, Any], path: Path_) -> Any:

@@ -38,6 +38,8 @@ class CompressOptions:
     """Share of each kernel's squared singular values that is kept, above 0 to 1; 0.9 without --rank."""
     rank: int | None = None
     """Instead of an energy: the rank of every kernel."""
+    windows: bool = False
+    """Also convolutions with windows larger than 1x1: each becomes one of fewer features and a 1x1."""
     checkpoint: Literal["last", "best"] = "last"
     """`last`: the end of the run; `best`: the highest score on validation."""
     out: Path | None = None
@@ -54,7 +56,7 @@ def compress_command(args: Sequence[str]) -> None:
         raise UserError(f"--out: {options.out} is no folder")
     devices.prepare_backend()
     parts, state = restore(run, options.checkpoint)
-    network = take_apart(run, parts, state)
+    network = take_apart(run, parts, state, options.windows)
     validate = parts.evaluator("validation", None)
     if validate is None:
         raise UserError(f"{run.path} held out no validation split (data.validation=0), and the curve is drawn on it")
@@ -62,7 +64,8 @@ def compress_command(args: Sequence[str]) -> None:
     points = _trace(console, network, levels(network, energy, options.rank), validate)
     chosen = next(p for p in points[1:] if (p.energy, p.rank) == (energy, options.rank))
     test = _tested(parts, network, chosen)
-    written = _write(options.out or run.path, run, parts, network, points, chosen, test)
+    target = (options.out or run.path) / _stem(chosen, options.windows)
+    written = _write(target, run, parts, network, points, chosen, test)
     console.print(_table(run, parts, points, chosen))
     for line in _lines(parts, chosen, points[0], test):
         console.print(line, soft_wrap=True, highlight=False)
@@ -83,14 +86,15 @@ def _energy(options: CompressOptions) -> float | None:
     return energy
 
 
-def take_apart(run: Run, parts: Parts, state: State) -> Network:
+def take_apart(run: Run, parts: Parts, state: State, windows: bool = False) -> Network:
     """The network of a run with the singular values of its kernels. UserError where it has none that can be cut."""
     if set(state.params) != {"net"}:
         raise UserError(f"{run.path}: zoo compress works on one network, and this run has {', '.join(state.params)}")
-    call = low_rank.find_in(lambda: parts.task.init(jax.random.key(0)))
+    call = low_rank.find_in(lambda: parts.task.init(jax.random.key(0)), windows=windows)
     spectra = low_rank.decompose(weights(state), call.layers)
     if not any(spectrum.saves(1) for spectrum in spectra.values()):
-        raise UserError(f"{run.path}: {run.experiment.model.name} has no dense kernel or 1x1 convolution to factorize")
+        what = "dense kernel or convolution" if windows else "dense kernel or 1x1 convolution"
+        raise UserError(f"{run.path}: {run.experiment.model.name} has no {what} that factors would make smaller")
     return Network(parts.model, state, call, spectra)
 
 
@@ -106,7 +110,7 @@ def _trace(console: Console, network: Network, hows: list[dict[str, Any]], valid
 def _tested(parts: Parts, network: Network, chosen: Point) -> dict[str, dict[str, float]]:
     """{"full", "chosen"} -> means over the test split, touched here, once."""
     evaluate = parts.evaluator("test", None)
-    cut = network.cut(rank=chosen.rank) if chosen.energy is None else network.cut(energy=chosen.energy)
+    cut = network.cut(**_how(chosen))
     with low_rank.run_factors():
         return {
             "full": evaluate(network.with_params(network.params)),
@@ -114,25 +118,33 @@ def _tested(parts: Parts, network: Network, chosen: Point) -> dict[str, dict[str
         }
 
 
+def _stem(chosen: Point, windows: bool) -> str:
+    """The name of what is written, without its ending."""
+    return "compressed_" + "".join(f"{name}{value:g}" for name, value in _how(chosen).items()) + "_windows" * windows
+
+
+def _how(point: Point) -> dict[str, Any]:
+    return {"rank": point.rank} if point.energy is None else {"energy": point.energy}
+
+
 def _write(
-    folder: Path, run: Run, parts: Parts, network: Network, points: list[Point], chosen: Point, test: dict[str, Any]
+    target: Path, run: Run, parts: Parts, network: Network, points: list[Point], chosen: Point, test: dict[str, Any]
 ) -> list[Path]:
     """Factors, table and picture, each whole or not at all."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    how = {"rank": chosen.rank} if chosen.energy is None else {"energy": chosen.energy}
-    stem = "compressed_" + "".join(f"{name}{value:g}" for name, value in how.items())
+    folder = target.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make {folder}: {error.strerror}") from None
-    factors, table, image = (folder / f"{stem}.{kind}" for kind in ("safetensors", "json", "png"))
-    variables = {"params": network.cut(**how).params, **network.state.vars["net"]}
+    factors, table, image = (folder / f"{target.name}.{kind}" for kind in ("safetensors", "json", "png"))
+    variables = {"params": network.cut(**_how(chosen)).params, **network.state.vars["net"]}
     low_rank.save(factors, parts.model, variables)
     content = {
         "run": str(run.path),
         "step": int(network.state.step),
-        **how,
+        **_how(chosen),
         "full": dataclasses.asdict(points[0]) | {"test": test["full"]},
         "chosen": dataclasses.asdict(chosen) | {"test": test["chosen"]},
         "curve": [dataclasses.asdict(point) for point in points[1:]],

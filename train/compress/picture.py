@@ -82,7 +82,7 @@ def _spectra(axes: Any, network: Network, chosen: Point) -> None:
     largest = sorted(network.spectra.items(), key=lambda item: -item[1].size)[:MOST]
     for color, (path, spectrum) in zip(LIGHT, largest, strict=False):
         name = "/".join(path)
-        held = np.cumsum(spectrum.s**2) / np.sum(spectrum.s**2)
+        held = np.cumsum(spectrum.s**2) / max(np.sum(spectrum.s**2), np.finfo(float).tiny)
         ranks = np.arange(1, len(held) + 1)
         size = f"{len(spectrum.u)} × {spectrum.v.shape[1]}"
         cut = chosen.ranks.get(name)
