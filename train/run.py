@@ -93,13 +93,15 @@ class Run:
             write_text(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
 
 
-def create(name: str, experiment: Experiment, workdir: Path = RUNS, tokenizer: Any = None) -> Run:
-    """A new folder `workdir/name/<time>` with config.json, and tokenizer.json if there is one, in it."""
+def create(
+    name: str, experiment: Experiment, workdir: Path = RUNS, tokenizer: Any = None, folder: Path | None = None
+) -> Run:
+    """A new folder `workdir/name/<time>`, or `folder`, with config.json, and tokenizer.json if there is one, in it."""
     time = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
     for attempt in range(1000):
-        path = workdir / name / (f"{time}_{attempt}" if attempt else time)
+        path = folder or workdir / name / (f"{time}_{attempt}" if attempt else time)
         try:
-            path.mkdir(parents=True)
+            path.mkdir(parents=True, exist_ok=folder is not None)
         except FileExistsError:
             if not (workdir / name).is_dir():
                 raise UserError(f"cannot make {path}: {workdir / name} is a file") from None
