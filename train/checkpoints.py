@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, reduce
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +32,11 @@ class Checkpoints:
         with _writing(f"{folder} cannot be opened"):
             self._manager = ocp.CheckpointManager(
                 folder.absolute(),
-                item_handlers={"state": ocp.StandardCheckpointHandler(), "extra": ocp.JsonCheckpointHandler()},
+                item_handlers={
+                    "state": ocp.StandardCheckpointHandler(),
+                    "kept": ocp.StandardCheckpointHandler(),
+                    "extra": ocp.JsonCheckpointHandler(),
+                },
                 options=ocp.CheckpointManagerOptions(
                     preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(1), best]),
                     best_fn=score,  # without it the scores are not written, and a resumed run removes nothing
@@ -41,17 +45,33 @@ class Checkpoints:
                 ),
             )
 
-    def save(self, state: State, step: int, score: float, reader: Any = None, tokenizer: str | None = None) -> None:
+    def save(
+        self,
+        state: State,
+        step: int,
+        score: float,
+        reader: Any = None,
+        tokenizer: str | None = None,
+        stopping: Sequence[Mapping[str, Any]] = (),
+        kept: State | None = None,
+    ) -> None:
         """Begin to write; returns once the arrays are copied.
 
-        reader: the data iterator's state (JSON); tokenizer: the fingerprint of the one whose tokens the model knows.
+        reader: the data iterator's state (JSON); tokenizer: the fingerprint of the one whose tokens the model knows;
+        stopping, kept: how far early stopping has come (JSON), and the best State that it keeps beside this one.
 
         Raises UserError where the last `save` did not reach the disk, or this one cannot begin.
         """
         self.wait()
         self._last = step
         extra = {"score": score, "reader": reader, "tokenizer": tokenizer, "checksum": int(checksum(state))}
-        args = ocp.args.Composite(state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra))
+        items = {"state": ocp.args.StandardSave(state)}
+        if stopping:
+            extra["stopping"] = list(stopping)
+        if kept is not None:
+            extra["checksum_kept"] = int(checksum(kept))
+            items["kept"] = ocp.args.StandardSave(kept)
+        args = ocp.args.Composite(**items, extra=ocp.args.JsonSave(extra))
         with self._saving():
             self._manager.save(step, args=args, metrics={"score": score})
 
@@ -83,6 +103,17 @@ class Checkpoints:
             if int(checksum(state)) != extra["checksum"]:
                 raise ValueError("its arrays are not those that were saved")
         return state, extra
+
+    def restore_kept(self, abstract: State) -> State | None:
+        """The best State that the last checkpoint keeps beside its own; None where it keeps none."""
+        step, extra = self._find("last")
+        if "checksum_kept" not in extra:
+            return None
+        with self._reading(step):
+            kept = self._manager.restore(step, args=ocp.args.Composite(kept=ocp.args.StandardRestore(abstract))).kept
+            if int(checksum(kept)) != extra["checksum_kept"]:
+                raise ValueError("the arrays of its best State are not those that were saved")
+        return kept
 
     def networks(self) -> dict[str, Array]:
         """Parameters and variables of the best checkpoint, whatever model they are of, by their path in the State:

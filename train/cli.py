@@ -1,5 +1,6 @@
 """The command `zoo`. Each subcommand imports what it needs when it is called, so that help and lists come at once."""
 
+import importlib
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,10 @@ zoo: the executable history of deep learning
   zoo train --resume RUN    go on with a run that stopped
   zoo eval RUN              measure a trained run on validation and test
   zoo extract RUN NUMBER    take one replica out of a run of several (zoo train CONFIG --seeds 8)
+  zoo ensemble RUN RUN ...  average the probabilities of classifiers, or of the replicas of one run
+  zoo search CONFIG         let the machine choose: zoo search digits_mlp --space optim.lr=log:1e-4..1e-1
+  zoo search --resume DIR   go on with a search, or share it from another process
+  zoo compress RUN          a trained network with fewer numbers: truncated SVD of its matrices, and what it costs
   zoo probe RUN             what the features of a trained network are worth: linear classifier, nearest neighbours
   zoo sample RUN            continue a text with a trained language model, or make images with a trained generator
   zoo translate RUN TEXT    translate with a trained encoder-decoder
@@ -26,6 +31,7 @@ zoo: the executable history of deep learning
   zoo export RUN OUT        weights for another library, or the model as StableHLO
   zoo convert IN OUT        published weights from one layout to another
   zoo predict IMAGE|TEXT    what weights (--weights FILE) say of an image or a text
+  zoo claim NAME            run what a paper claims, with error bars and a verdict (zoo claim --list, --all)
   zoo timeline [RUN ...]    train the line of image classifiers on digits and write the page of all landmarks
   zoo exhibit RUN           keep what a run came to for that page: figures, curves, pictures, texts
   zoo bench [MODEL ...]     milliseconds a step, compile time, memory
@@ -94,117 +100,49 @@ def _data(args: Sequence[str]) -> None:
         raise UserError(HELP["data"])
 
 
-def _train(args: Sequence[str]) -> None:
-    from train import commands
-
-    commands.train_command(args)
-
-
-def _eval(args: Sequence[str]) -> None:
-    from train import commands
-
-    commands.eval_command(args)
-
-
-def _extract(args: Sequence[str]) -> None:
-    from train import extract
-
-    extract.extract_command(args)
-
-
-def _probe(args: Sequence[str]) -> None:
-    from train import probe
-
-    probe.probe_command(args)
-
-
-def _sample(args: Sequence[str]) -> None:
-    from train import sampling
-
-    sampling.sample_command(args)
-
-
-def _translate(args: Sequence[str]) -> None:
-    from train import text_commands
-
-    text_commands.translate_command(args)
-
-
-def _fill(args: Sequence[str]) -> None:
-    from train import text_commands
-
-    text_commands.fill_command(args)
-
-
-def _judge(args: Sequence[str]) -> None:
-    from train.judge import command
-
-    command.judge_command(args)
-
-
-def _play(args: Sequence[str]) -> None:
-    from train import play_command
-
-    play_command.play_command(args)
-
-
-def _export(args: Sequence[str]) -> None:
-    from train import export
-
-    export.export_command(args)
-
-
-def _convert(args: Sequence[str]) -> None:
-    from train import export
-
-    export.convert_command(args)
-
-
-def _predict(args: Sequence[str]) -> None:
-    from train import predict
-
-    predict.predict_command(args)
-
-
-def _timeline(args: Sequence[str]) -> None:
-    from train.history import command
-
-    command.timeline_command(args)
-
-
-def _exhibit(args: Sequence[str]) -> None:
-    from train.history import exhibit_command
-
-    exhibit_command.exhibit_command(args)
-
-
-def _bench(args: Sequence[str]) -> None:
-    from train import bench
-
-    bench.main(args)
-
-
 COMMANDS = {
     "list": _list,
     "show": _show,
     "configs": _configs,
-    "train": _train,
-    "eval": _eval,
-    "extract": _extract,
-    "probe": _probe,
-    "sample": _sample,
-    "translate": _translate,
-    "fill": _fill,
-    "judge": _judge,
-    "play": _play,
-    "export": _export,
-    "convert": _convert,
-    "predict": _predict,
-    "timeline": _timeline,
-    "exhibit": _exhibit,
-    "bench": _bench,
+    "train": "train.commands:train_command",
+    "eval": "train.commands:eval_command",
+    "extract": "train.extract:extract_command",
+    "ensemble": "train.ensemble_command:ensemble_command",
+    "search": "train.search.command:search_command",
+    "compress": "train.compress.command:compress_command",
+    "probe": "train.probe:probe_command",
+    "sample": "train.sampling:sample_command",
+    "translate": "train.text_commands:translate_command",
+    "fill": "train.text_commands:fill_command",
+    "judge": "train.judge.command:judge_command",
+    "play": "train.play_command:play_command",
+    "export": "train.export:export_command",
+    "convert": "train.export:convert_command",
+    "predict": "train.predict:predict_command",
+    "claim": "train.claim_command:claim_command",
+    "timeline": "train.history.command:timeline_command",
+    "exhibit": "train.history.exhibit_command:exhibit_command",
+    "bench": "train.bench:main",
     "data": _data,
 }
+"""Name -> the function that takes its arguments, or the module and function to import when it is called."""
+
+EXTRAS = {"optuna": "search"}
+"""Library -> the extra that brings it, of those that a command needs as a whole."""
+
+
+def _call(name: str, args: Sequence[str]) -> None:
+    function = COMMANDS[name]
+    if isinstance(function, str):
+        module, _, attribute = function.partition(":")
+        try:
+            function = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if error.name not in EXTRAS:
+                raise
+            extra = EXTRAS[error.name]
+            raise UserError(f"zoo {name} needs {error.name}: pip install 'zoo-timeline[{extra}]'") from None
+    function(args)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -223,7 +161,7 @@ def run(argv: Sequence[str]) -> int:
         if argv[0] in HELP and argv[1:] in (["-h"], ["--help"]):
             print(HELP[argv[0]])
             return 0
-        COMMANDS[argv[0]](argv[1:])
+        _call(argv[0], argv[1:])
     except UserError as error:
         return _say(error, 2)
     except Stopped as error:

@@ -18,7 +18,7 @@ from train.config import Experiment
 from train.core import State
 from train.loop import fit
 from train.replicas import Team
-from train.report import comparison, figure, title
+from train.report import comparison, each_fold, figure, title
 from train.run import RUNS, Run
 from zoo.errors import UserError
 
@@ -94,17 +94,29 @@ def _train(run: Run, *, parts=None, resume: bool = False) -> None:
     metrics = ", ".join(f"{title(name)} {figure(name, value)}" for name, value in test.items() if name != "count")
     if "settings" in summary:
         console.print(comparison(summary["settings"], parts.counts))
-        metrics = f"{metrics}, mean over seeds of the best setting"
+        if run.experiment.folds:
+            console.print(each_fold(summary["replicas"]))
+        metrics = f"{metrics}, mean over {'folds' if run.experiment.folds else 'seeds'} of the best setting"
     console.print(
         f"{run.name}: test {metrics} ({test['count']:,} {parts.counts}) after {summary['steps']:,} steps, "
         f"{summary['seconds']:.0f} s, in {run.path}",
         soft_wrap=True,
         highlight=False,
     )
+    _say_stops(console, run.name, summary)
     for number, replica in enumerate(summary.get("replicas", [])):
         if "diverged_at_step" in replica:
             what = f"replica {number} (seed {replica['seed']}) diverged at step {replica['diverged_at_step']}"
             console.print(f"{run.name}: {what}", soft_wrap=True, highlight=False)
+
+
+def _say_stops(console: Console, name: str, summary: dict) -> None:
+    """Where early stopping ended the run, or each of its replicas."""
+    for number, one in enumerate(summary.get("replicas", [summary])):
+        if "best_step" in one:
+            who = f"replica {number} (seed {one['seed']}) " * ("replicas" in summary)
+            stopped = f"{who}stopped at step {one['stopped_at_step']:,}; its State is that of step {one['best_step']:,}"
+            console.print(f"{name}: {stopped}, the best on validation", soft_wrap=True, highlight=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,11 +135,14 @@ def eval_command(args: Sequence[str]) -> None:
     parts, team, state = restore_team(run, options.checkpoint)
     results: dict[str, list[dict[str, float]]] = {"validation": []}
     for split in ("validation", "test"):
-        if evaluate := parts.evaluator(split, devices.make_mesh(run.experiment.data.batch)):
-            results[split] = [evaluate(one) for one in team.each(state)]
+        mesh, held_out = devices.make_mesh(run.experiment.data.batch), [member.fold for member in team.members]
+        if measures := parts.measures(split, mesh, held_out):
+            results[split] = [measure(one) for measure, one in zip(measures, team.each(state), strict=True)]
     found = replicas.summarize(team.members, **results, diverged={}, score=parts.score)
     rows = found.get("settings") or [found | {"setting": {}, "seeds": [run.experiment.seed]}]
     Console().print(comparison(rows, parts.counts, heading=f"{run.path}, step {int(state.step.max()):,}"))
+    if run.experiment.folds:
+        Console().print(each_fold(found["replicas"]))
     for name, note in parts.notes.items():
         Console().print(f"{title(name)}: {note}", soft_wrap=True, highlight=False)
 

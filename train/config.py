@@ -60,6 +60,8 @@ class Data:
     """Share of the training split that is held out for validation (0 to below 1; 0: report test only)."""
     split_seed: int = 0
     """Seed of that cut; not the run's seed, so that runs with several seeds validate on the same examples."""
+    fold: tuple[int, int] | None = None
+    """K N: validation is part K (from 0) of the N folds that `--folds N` trains, instead of the share `validation`."""
     placement: Literal["auto", "device", "stream"] = "auto"
     """`device`: the whole set lives there; `stream`: read while training; `auto`: by size."""
     workers: int = 2
@@ -99,7 +101,7 @@ class World:
     """Which environment, and how many of it are lived in side by side."""
 
     name: str
-    """`CartPole-v1`, `Acrobot-v1`, `MountainCar-v0`, `minatar/breakout`; a wrong name lists near ones."""
+    """`CartPole-v1`, `Acrobot-v1`, `MountainCar-v0`, `minatar/breakout`, `atari/pong`; near names are offered."""
     batch: int = 32
     """Transitions per update, drawn from the replay memory."""
     environments: int = 1
@@ -107,7 +109,8 @@ class World:
     time_limit: int | None = None
     """Steps after which an episode is cut off; None takes the environment's own."""
     sticky: float | None = None
-    """Chance that an action is ignored and the last one repeated; None takes the environment's own (minatar: 0.1)."""
+    """Chance that an action is ignored and the last one repeated; None takes the environment's own (minatar: 0.1,
+    atari: 0.25)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,6 +280,10 @@ class Experiment:
     """Updates of the parameters (batches drawn)."""
     eval_every_steps: int = 100
     """Validation and checkpoint at every multiple of this."""
+    patience: int | None = None
+    """Early stopping: the run ends when so many evaluations in a row were no better on validation than the best one,
+    and what it leaves, is tested and is used by all commands is the State of that best one. Each of several replicas
+    for itself. None: the run goes to its last step and leaves that."""
     task: tyro.conf.AvoidSubcommands[Classify | Language | Translate | Masked | Contrast | Adversarial | QLearning] = (
         Classify()
     )
@@ -296,5 +303,8 @@ class Experiment:
     sweep: tuple[str, ...] = ()
     """FIELD=VALUE,VALUE,… such as optim.lr=1e-4,1e-3: replicas with each of the values, times `seeds`; of several
     fields, with every combination. What differs must be a number that changes no shapes."""
+    folds: int | None = None
+    """k-fold cross-validation of an image classifier: the training split is cut in so many parts, stratified, by
+    `data.split_seed`, and of as many replicas each validates on another part and trains on the rest."""
     smoke: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
     """Overrides, nested like this schema, with which the tests run this config in seconds."""

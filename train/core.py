@@ -31,6 +31,7 @@ class Task(NamedTuple):
     init: Callable[[Array], State]  # key -> State
     step: Callable[[State, Any, Array], tuple[State, Metrics]]  # State, batch, key -> State, {name: scalar}
     evaluate: Callable[[State, Any], Metrics]  # State, batch with mask -> {name: sum, "count": n}
+    predict: Callable[[State, Any], Array] | None = None  # of a classifier: State, batch -> logits (B, classes)
 
 
 class Source(Protocol):
@@ -85,27 +86,47 @@ def chunk(task: Task, state: State, data: Source, key: Array, n: int) -> tuple[S
 run_chunk = jax.jit(chunk, static_argnames=("task", "n"), donate_argnames="state")
 
 
+@struct.dataclass
+class PerReplica:
+    """A Source of which every replica has its own version: `shared` with the fields `own`, whose leaves have a leading
+    replica axis, in place of its."""
+
+    shared: Any
+    own: dict[str, Any]
+
+
 def replicate(
     build: Callable[[Any], Task],
     settings: Any,
     states: State,
-    data: Source,
+    data: Source | PerReplica,
     keys: Array,
     n: int,
     how: Literal["vmap", "map"],
+    active: Array | None = None,
 ) -> tuple[State, Metrics]:
-    """`chunk` for many replicas in one program: settings, states and keys with a leading replica axis, data shared.
+    """`chunk` for many replicas in one program: settings, states and keys with a leading replica axis, data shared
+    unless it is PerReplica.
 
     `build` makes the Task of one replica from its setting: numbers such as the learning rate may differ between them.
     "vmap" advances all replicas together, "map" one after the other (same bits as alone, and no
     grouped convolutions, which are slow on CPU). Metrics have leaves (replicas, n).
+    active: (replicas,) bool; the others stay as they are, their metrics 0. None: all are.
     """
 
-    def one(replica: tuple[Any, State, Array]) -> tuple[State, Metrics]:
-        setting, state, key = replica
-        return chunk(build(setting), state, data, key, n)
+    def one(replica: tuple[Any, State, Array, Array | None, Any]) -> tuple[State, Metrics]:
+        setting, state, key, learns, own = replica
+        source = data if own is None else data.shared.replace(**own)
 
-    replicas = (settings, states, keys)
+        def advance(state: State) -> tuple[State, Metrics]:
+            return chunk(build(setting), state, source, key, n)
+
+        if learns is None:
+            return advance(state)
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(advance, state)[1])
+        return jax.lax.cond(learns, advance, lambda state: (state, nothing), state)
+
+    replicas = (settings, states, keys, active, data.own if isinstance(data, PerReplica) else None)
     return jax.vmap(one)(replicas) if how == "vmap" else jax.lax.map(one, replicas)
 
 

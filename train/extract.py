@@ -14,9 +14,8 @@ from train import devices
 from train.arguments import parse
 from train.checkpoints import Checkpoints
 from train.commands import restore_team
-from train.replicas import Member, members
+from train.replicas import Member, alone, members
 from train.run import Run
-from train.sweep import with_setting
 from zoo.errors import UserError
 
 
@@ -27,7 +26,8 @@ class ExtractOptions:
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
     """Folder of the run of several replicas."""
     number: Annotated[tyro.conf.Positional[int], tyro.conf.arg(metavar="NUMBER")]
-    """Which of them, from 0: all seeds under the first setting of the sweep, then under the next."""
+    """Which of them, from 0: all seeds under the first setting of the sweep, then under the next; all folds of
+    each."""
     workdir: Path | None = None
     """The new run is WORKDIR/<config>/<time>; by default beside the run that it comes from."""
 
@@ -48,27 +48,39 @@ def extract_command(args: Sequence[str]) -> None:
 
 def _said(member: Member) -> str:
     setting = "".join(f", {field}={value:g}" for field, value in member.setting.items())
-    return f"seed {member.seed}{setting}"
+    fold = "" if member.fold is None else f", fold {member.fold}"
+    return f"seed {member.seed}{setting}{fold}"
 
 
 def extract(run: Run, number: int, workdir: Path) -> Run:
     """A new run in `workdir` with what replica `number` of `run` came to: its last checkpoint, metrics and summary."""
+    summary = train.run.read_summary(run.path)
+    if run.experiment.patience and not summary:
+        raise UserError(f"{run.path} stops its replicas early and is not finished: zoo train --resume {run.path}")
     parts, team, state = restore_team(run)
     member = team.members[number]
-    experiment = dataclasses.replace(with_setting(run.experiment, member.setting), seed=member.seed, seeds=1)
+    experiment = alone(run.experiment, member)
     new = train.run.create(run.name, experiment, workdir, parts.tokenizer)
-    step = int(state.step.max())
+    own = summary["replicas"][number] if summary else {}
+    step = own.get("stopped_at_step", int(state.step.max()))
     lines = [_of_one(line, number) for line in train.run.read_metrics(run.path)]
+    lines = [
+        line | {"step": min(line["step"], step)} for line in lines if line["step"] <= step or line["split"] == "test"
+    ]
     (new.path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    validation = [line for line in lines if line["split"] == "validation" and line["step"] == step]
+    validation = own.get("validation") or next(
+        (line for line in lines if line["split"] == "validation" and line["step"] == step), None
+    )
     with closing(Checkpoints(new.checkpoints)) as checkpoints:
-        score = parts.score(validation[0]) if validation else 0.0
+        score = parts.score(validation) if validation else 0.0
         checkpoints.save(team.each(state)[number], step, score, tokenizer=parts.fingerprint)
-    if summary := train.run.read_summary(run.path):
-        own = summary.pop("replicas")[number]
-        del summary["settings"]
+    if summary:
+        for name in ("replicas", "settings"):
+            del summary[name]
         results = {split: own.get(split, {}) for split in ("validation", "test")}
-        new.summarize(summary | results | {"seed": member.seed})
+        stops = {name: own[name] for name in ("best_step", "stopped_at_step") if name in own}
+        done = {"steps": step, "examples": step * experiment.data.batch}
+        new.summarize(summary | results | stops | done | {"seed": member.seed})
     return new
 
 

@@ -24,6 +24,9 @@ def draw(name: str, observation: np.ndarray) -> Image.Image:
     """SIZE x SIZE pixels of what the observation of environment `name` shows."""
     if name.startswith("minatar/"):
         return _grid(observation)
+    if name.startswith("atari/"):
+        newest = Image.fromarray(np.asarray(observation)[..., -1])
+        return newest.resize((SIZE, SIZE), Image.Resampling.NEAREST).convert("RGB")
     canvas = Image.new("RGB", (SIZE * SCALE, SIZE * SCALE), PAPER)
     DRAWERS[name.partition("-")[0]](_Pen(canvas), observation)
     return canvas.resize((SIZE, SIZE), Image.Resampling.LANCZOS)

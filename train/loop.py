@@ -13,11 +13,13 @@ from rich.console import Console
 
 from train import devices, replicas, transfer
 from train.assemble import Parts
+from train.assemble.parts import NO_VALIDATION
 from train.checkpoints import Checkpoints
 from train.core import State
 from train.interrupt import Stopped, Watch
 from train.progress import Bar
 from train.run import Run
+from train.stopping import Stopping
 from zoo.errors import UserError
 
 # A chunk should take about a second: long enough to hide the host, short enough to see and to stop.
@@ -50,7 +52,8 @@ class Loop:
         self.mesh = devices.make_mesh(experiment.data.batch)
         self.team = replicas.make_team(experiment, parts.task, parts.build)
         if self.mesh and len(self.team.members) > 1:
-            raise UserError(f"replicas (seeds, sweep) train on one device, and here are {self.mesh.size}")
+            raise UserError(f"replicas (seeds, sweep, folds) train on one device, and here are {self.mesh.size}")
+        self.stopping = Stopping(experiment.patience, self.team, parts.score)
         self.key = self.team.key
         self.abstract = jax.eval_shape(self.team.init, self.key)
         self.sharding = devices.state_sharding(self.abstract, self.mesh, experiment.shard)
@@ -70,22 +73,26 @@ class Loop:
 
         A run that stopped before its first checkpoint resumes from its first step.
         """
-        reader = None
+        reader, step = None, 0
         if resume and self.checkpoints.steps():
             abstract = devices.placed(self.abstract, self.mesh, self.experiment.shard)
             state, extra = self.checkpoints.restore(abstract, tokenizer=self.parts.fingerprint)
-            reader = extra["reader"]
+            reader, step = extra["reader"], self.checkpoints.steps()[-1]
+            if "stopping" in extra:
+                kept = self.checkpoints.restore_kept(abstract)
+                self.stopping.recall(extra["stopping"], state if kept is None else kept)
         else:
             state = devices.settle(jax.jit(self.team.init, out_shardings=self.sharding)(self.key))
             if self.experiment.init_from:
                 taken = [transfer.start_from(one, self.experiment) for one in self.team.each(state)]
                 state, self.remark = self.team.join([one for one, _ in taken]), taken[0][1]
-        step = int(state.step.max())
         self.seconds_before = self.run.rewind(step) if resume else 0.0
         self.feed = self.parts.feed(self.mesh, reader)
         if self.feed.most and len(self.team.members) > 1:
             raise UserError("a set that is read while training has one order for all replicas (seeds, sweep)")
         self.validate = self.evaluator("validation")
+        if self.experiment.patience and not self.validate:
+            raise UserError(NO_VALIDATION)
         flops = int(self.parts.passes * self.parts.flops * self.experiment.data.batch * len(self.team.members))
         longest = self.parts.longest_chunk or LONGEST_CHUNK
         self.chunk = chunk_steps(flops, self.experiment.eval_every_steps, min(self.feed.most or longest, longest))
@@ -93,15 +100,15 @@ class Loop:
 
     def evaluator(self, split: str) -> Callable[[State], list[dict[str, float]]] | None:
         """Means over a split for each replica; None where the split is empty."""
-        measure = self.parts.evaluator(split, self.mesh)
-        return measure and (lambda state: [measure(one) for one in self.team.each(state)])
+        measures = self.parts.measures(split, self.mesh, [member.fold for member in self.team.members])
+        return measures and (lambda state: [f(one) for f, one in zip(measures, self.team.each(state), strict=True)])
 
     def advance(self, state: State, step: int, stop: int) -> tuple[State, list[dict[str, float]]]:
         """The State at step `stop`, and each replica's means over the steps until there.
 
         Raises Stopped where no replica has a finite loss any more.
         """
-        n = stop - step
+        n, active = stop - step, self.stopping.active
         data = self.feed.take(n)
         if n not in self.programs:
             started = time.perf_counter()
@@ -111,15 +118,18 @@ class Loop:
                 donate_argnames="state",
                 out_shardings=None if self.sharding is None else (self.sharding, None),
             )
-            self.programs[n] = program.lower(state, data, self.key, n).compile()
+            self.programs[n] = program.lower(state, data, self.key, n, active).compile()
             self.compile_seconds += time.perf_counter() - started
-        state, metrics = self.programs[n](state, data, self.key)
+        state, metrics = self.programs[n](state, data, self.key, active)
         if stop < self.experiment.steps:
             after = next_stop(stop, self.experiment.steps, self.experiment.eval_every_steps, self.chunk)
             self.feed.read_ahead(after - stop)
         devices.settle((state, metrics))
         found = self.team.split(jax.tree.map(np.asarray, metrics))
+        found = [each if active is None or active[member] else {} for member, each in enumerate(found)]
         for member, each in enumerate(found):
+            if not each:  # it has stopped
+                continue
             finite = np.all([np.isfinite(values) for name, values in each.items() if name.endswith("loss")], axis=0)
             if not finite.all():
                 self.diverged.setdefault(member, step + int(np.argmin(finite)))
@@ -142,22 +152,28 @@ class Loop:
         return -replicas.mean(means).get("loss", -step)
 
     def save(self, state: State, step: int, score: float) -> None:
-        self.checkpoints.save(state, step, score, self.feed.state, self.parts.fingerprint)
+        stopping = self.stopping
+        kept = None if stopping.best is state else stopping.best
+        record = stopping.record()
+        self.checkpoints.save(state, step, score, self.feed.state, self.parts.fingerprint, record, kept)
 
-    def summary(self, validation: list[dict[str, float]], test: list[dict[str, float]]) -> dict[str, Any]:
-        """What the run came to."""
+    def summary(self, step: int, validation: list[dict[str, float]], test: list[dict[str, float]]) -> dict[str, Any]:
+        """What the run came to at `step`, its last."""
         experiment, parts = self.experiment, self.parts
+        found = replicas.summarize(self.team.members, validation, test, self.diverged, parts.score)
+        for own, facts in zip(found.get("replicas", [found]), self.stopping.facts(), strict=False):
+            own |= facts
         return {
             "name": self.run.name,
             "model": experiment.model.name,
             "task": experiment.task.name,
             "dataset": experiment.data.name,
-            "steps": experiment.steps,
-            "examples": experiment.steps * experiment.data.batch,
+            "steps": step,
+            "examples": step * experiment.data.batch,
             "seed": experiment.seed,
             "params": parts.params,
             "flops": parts.flops,
-            **replicas.summarize(self.team.members, validation, test, self.diverged, parts.score),
+            **found,
             **({"notes": dict(parts.notes)} if parts.notes else {}),
             "seconds": round(self.seconds, 2),
             "compile_seconds": round(self.compile_seconds, 2),
@@ -183,7 +199,8 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
             console.print(f"{run.name}: {loop.remark}", soft_wrap=True, highlight=False)
         bar = stack.enter_context(Bar(console, run.name, step, experiment.steps))
         validation: list[dict[str, float]] = []
-        while step < experiment.steps:
+        finished = step == experiment.steps or loop.stopping.over
+        while not finished:
             stop = next_stop(step, experiment.steps, experiment.eval_every_steps, loop.chunk)
             started, compiled = time.perf_counter(), loop.compile_seconds
             state, means = loop.advance(state, step, stop)
@@ -192,14 +209,16 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
             _report(loop, bar, step, "train", means, speed)
             at_evaluation = step % experiment.eval_every_steps == 0 or step == experiment.steps
             if at_evaluation and loop.validate:
-                validation = loop.validate(state)
+                validation = loop.stopping.look(state, step, loop.validate(state))
                 _report(loop, bar, step, "validation", validation, speed)
+            if finished := step == experiment.steps or loop.stopping.over:
+                state, validation = loop.stopping.end(state, step, validation)
             if at_evaluation and parts.watch and run.writes:
                 parts.watch(loop.team.each(state)[0], run.samples, step)
             received = devices.largest(loop.watch.received or 0)
             if at_evaluation or received:
                 loop.save(state, step, loop.score(step, validation, means))
-            if received and step < experiment.steps:
+            if received and not finished:
                 checkpoints.wait()
                 how = f"zoo train --resume {run.path}"
                 raise Stopped(f"stopped at step {step}; go on with: {how}", 128 + received)
@@ -207,8 +226,8 @@ def fit(run: Run, parts: Parts, console: Console, *, resume: bool = False) -> di
         if loop.validate and not validation:  # resumed after its last step
             validation = loop.validate(state)
         test = loop.evaluator("test")(state)  # touched here, once
-        _report(loop, bar, step, "test", test, speed=0)
-        summary = loop.summary(validation, test)
+        _report(loop, bar, step, "test", _with_best_step(loop, test), speed=0)
+        summary = loop.summary(step, validation, test)
         if parts.show and run.writes:
             parts.show(loop.team.each(state)[0], run.samples)
         run.summarize(summary)
@@ -226,6 +245,15 @@ def _report(loop: Loop, bar: Bar, step: int, split: str, results: list[dict[str,
     each = {name: [result.get(name) for result in results] for name in metrics} if len(results) > 1 else {}
     loop.run.log(step, split, loop.seconds, each, **metrics)
     bar.update(step, speed, {f"{split} {name}": value for name, value in metrics.items()})
+
+
+def _with_best_step(loop: Loop, results: list[dict[str, float]]) -> list[dict[str, float]]:
+    """`results` of every member, with the step that its State is of where early stopping chose it."""
+    best = loop.stopping.facts() or [{}] * len(results)
+    return [
+        found | {name: value for name, value in one.items() if name == "best_step"}
+        for found, one in zip(results, best, strict=True)
+    ]
 
 
 def _scalars(metrics: Mapping[str, float]) -> dict[str, float]:

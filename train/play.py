@@ -46,17 +46,19 @@ def play(env: Environment, values: QValues, params: Any, keys: Array, epsilon: f
 def record(env: Environment, values: QValues, params: Any, key: Array, epsilon: float) -> Film:
     """The episode that `play` has for this key, seen."""
 
+    players = living.players(env, 1)
+
     @jax.jit
     def piece(params: Any, now: living.Living, alive: Array) -> Any:
         def step(carry: Any, _: None) -> Any:
             now, alive = carry
             seen = (now.observations[0], now.returns[0], alive[0])
-            now, done = living.one_step(env, lambda x: values(params, x), now, key[None], epsilon, alive)
+            now, done = players.step(lambda x: values(params, x), now, key[None], epsilon, alive)
             return (now, alive & ~done), seen
 
         return jax.lax.scan(step, (now, alive), length=PIECE)
 
-    now, alive = jax.jit(living.first, static_argnums=0)(env, key[None]), np.ones(1, bool)
+    now, alive = jax.jit(players.begin)(key[None]), np.ones(1, bool)
     pieces = []
     while alive[0] and len(pieces) * PIECE < LONGEST:
         (now, alive), seen = piece(params, now, alive)

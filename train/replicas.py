@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from scipy import stats
 
 from train.config import Experiment, World
 from train.core import Metrics, Source, State, Task, chunk, replicate
+from train.spread import student
 from train.sweep import Setting, settings, with_setting
 
 
@@ -20,6 +20,7 @@ class Member(NamedTuple):
 
     seed: int
     setting: Setting
+    fold: int | None = None  # the one that it validates on
 
 
 class Team(Protocol):
@@ -31,8 +32,10 @@ class Team(Protocol):
     def init(self, key: Array) -> State:
         """A fresh State."""
 
-    def chunk(self, state: State, data: Source, key: Array, n: int) -> tuple[State, Metrics]:
-        """`train.core.chunk` for all of them."""
+    def chunk(
+        self, state: State, data: Source, key: Array, n: int, active: Array | None = None
+    ) -> tuple[State, Metrics]:
+        """`train.core.chunk` for all of them, or those of several that are `active` (members,)."""
 
     def each(self, state: State) -> list[State]:
         """The State of every member alone."""
@@ -58,7 +61,10 @@ class Single:
     def init(self, key: Array) -> State:
         return self.task.init(key)
 
-    def chunk(self, state: State, data: Source, key: Array, n: int) -> tuple[State, Metrics]:
+    def chunk(
+        self, state: State, data: Source, key: Array, n: int, active: Array | None = None
+    ) -> tuple[State, Metrics]:
+        del active  # where the only member stops, the run ends
         return chunk(self.task, state, data, key, n)
 
     def each(self, state: State) -> list[State]:
@@ -96,8 +102,10 @@ class Replicas:
     def init(self, key: Array) -> State:
         return jax.vmap(lambda setting, key: self.build(setting).init(key))(self.settings, key)
 
-    def chunk(self, state: State, data: Source, key: Array, n: int) -> tuple[State, Metrics]:
-        return replicate(self.build, self.settings, state, data, key, n, self.how)
+    def chunk(
+        self, state: State, data: Source, key: Array, n: int, active: Array | None = None
+    ) -> tuple[State, Metrics]:
+        return replicate(self.build, self.settings, state, data, key, n, self.how, active)
 
     def each(self, state: State) -> list[State]:
         return [jax.tree.map(lambda leaf, i=i: leaf[i], state) for i in range(len(self.members))]
@@ -110,9 +118,19 @@ class Replicas:
 
 
 def members(experiment: Experiment) -> tuple[Member, ...]:
-    """The replicas of a run: all its seeds under the first setting, then under the next."""
+    """The replicas of a run: all its seeds under the first setting, then under the next; all folds of each."""
     seeds = range(experiment.seed, experiment.seed + experiment.seeds)
-    return tuple(Member(seed, setting) for setting in settings(experiment) for seed in seeds)
+    folds = range(experiment.folds) if experiment.folds else (None,)
+    return tuple(Member(seed, setting, fold) for setting in settings(experiment) for seed in seeds for fold in folds)
+
+
+def alone(experiment: Experiment, member: Member) -> Experiment:
+    """The run of one replica by itself."""
+    changed = dataclasses.replace(with_setting(experiment, member.setting), seed=member.seed, seeds=1, folds=None)
+    if member.fold is None:
+        return changed
+    data = dataclasses.replace(experiment.data, fold=(member.fold, experiment.folds))
+    return dataclasses.replace(changed, data=data)
 
 
 def make_team(experiment: Experiment, task: Task, build: Callable[[Experiment], Task]) -> Team:
@@ -149,8 +167,8 @@ def summarize(
     """What a run came to, for its summary: "validation" and "test" of its one member, or with several members
 
     "validation", "test": means over the seeds of the best setting, the one with the highest `score` on validation;
-    "settings": for each setting its fields, the same means, their spread, and whether it is the "best";
-    "replicas": for each member its seed, setting and results, and the step at which it diverged, if it did.
+    "settings": for each setting its fields, seeds and folds, the same means, their spread, whether it is the "best";
+    "replicas": for each member its seed, setting, fold and results, and the step at which it diverged, if it did.
 
     validation: one for each member, or empty where nothing is held out: the best setting is then the first.
     """
@@ -160,6 +178,8 @@ def summarize(
     for setting in unique(members):
         own = [i for i, member in enumerate(members) if member.setting == setting]
         row: dict[str, Any] = {"setting": setting, "seeds": [members[i].seed for i in own]}
+        if members[0].fold is not None:
+            row["folds"] = [members[i].fold for i in own]
         for split, results in (("validation", validation), ("test", test)):
             mine = [results[i] for i in own] if results else []
             row |= {split: mean(mine), f"{split}_spread": spread(mine)}
@@ -169,6 +189,7 @@ def summarize(
     )
     each = [
         {"seed": member.seed, "setting": member.setting, "test": dict(test[i])}
+        | ({} if member.fold is None else {"fold": member.fold})
         | ({"validation": dict(validation[i])} if validation else {})
         | ({"diverged_at_step": diverged[i]} if i in diverged else {})
         for i, member in enumerate(members)
@@ -179,7 +200,7 @@ def summarize(
 
 def unique(members: Sequence[Member]) -> list[Setting]:
     """The settings of the members, each once, in their order."""
-    return [setting for i, (_, setting) in enumerate(members) if setting not in [m.setting for m in members[:i]]]
+    return [one.setting for i, one in enumerate(members) if one.setting not in [m.setting for m in members[:i]]]
 
 
 def mean(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -197,9 +218,7 @@ def spread(results: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]
     for name, values in _finite(results).items():
         if name == "count" or values.size < 2:
             continue
-        deviation, average = float(values.std(ddof=1)), float(values.mean())
-        half = float(stats.t.ppf(0.975, values.size - 1)) * deviation / values.size**0.5
-        found[name] = {"deviation": deviation, "low": average - half, "high": average + half}
+        found[name] = dict(zip(("deviation", "low", "high"), student(values), strict=True))
     return found
 
 

@@ -83,23 +83,25 @@ class Run:
         kept = [line for line in read_metrics(self.path) if line["step"] <= step]
         if self.writes:
             self._metrics.close()
-            _write(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+            write_text(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
             self._metrics = open(self.path / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         return kept[-1]["seconds"] if kept else 0.0
 
     def summarize(self, summary: dict[str, Any]) -> None:
         """Write summary.json: the run is finished."""
         if self.writes:
-            _write(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+            write_text(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
 
 
-def create(name: str, experiment: Experiment, workdir: Path = RUNS, tokenizer: Any = None) -> Run:
-    """A new folder `workdir/name/<time>` with config.json, and tokenizer.json if there is one, in it."""
+def create(
+    name: str, experiment: Experiment, workdir: Path = RUNS, tokenizer: Any = None, folder: Path | None = None
+) -> Run:
+    """A new folder `workdir/name/<time>`, or `folder`, with config.json, and tokenizer.json if there is one, in it."""
     time = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
     for attempt in range(1000):
-        path = workdir / name / (f"{time}_{attempt}" if attempt else time)
+        path = folder or workdir / name / (f"{time}_{attempt}" if attempt else time)
         try:
-            path.mkdir(parents=True)
+            path.mkdir(parents=True, exist_ok=folder is not None)
         except FileExistsError:
             if not (workdir / name).is_dir():
                 raise UserError(f"cannot make {path}: {workdir / name} is a file") from None
@@ -107,8 +109,8 @@ def create(name: str, experiment: Experiment, workdir: Path = RUNS, tokenizer: A
         except OSError as error:
             raise UserError(f"cannot make {path}: {error.strerror}") from None
         if tokenizer is not None:
-            _write(path / TOKENIZER, tokenizer.to_str(pretty=True) + "\n")
-        _write(path / "config.json", json.dumps(dataclasses.asdict(experiment), indent=2) + "\n")
+            write_text(path / TOKENIZER, tokenizer.to_str(pretty=True) + "\n")
+        write_text(path / "config.json", json.dumps(dataclasses.asdict(experiment), indent=2) + "\n")
         return Run(path, experiment)
     raise UserError(f"{workdir / name} already has 1000 runs of this second")
 
@@ -134,7 +136,7 @@ def load(path: str | os.PathLike[str]) -> Run:
 
 def demand_single(run: Run) -> None:
     """Raise UserError for a run of several replicas, saying how to take one out."""
-    if run.experiment.seeds > 1 or run.experiment.sweep:
+    if run.experiment.seeds > 1 or run.experiment.sweep or run.experiment.folds:
         raise UserError(f"{run.path} holds several replicas: take one out with zoo extract {run.path} NUMBER")
 
 
@@ -172,7 +174,7 @@ def _json_number(value: float | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Replace a file whole or not at all."""
     part = path.with_suffix(path.suffix + ".part")
     with _writing(path.parent):

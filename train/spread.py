@@ -1,11 +1,12 @@
 """A few numbers as one: mean, interquartile mean, and how far either is to be trusted (Agarwal et al. 2021,
-arXiv:2108.13264, section 4.1, who ask for this in place of the mean of a few seeds alone).
+arXiv:2108.13264, section 4.1, who ask for this in place of the mean of a few seeds alone). All intervals are of 95 %.
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 RESAMPLES = 10_000
 
@@ -36,10 +37,56 @@ def bootstrap(
     values: Sequence[float], statistic: Callable[[np.ndarray], np.ndarray] = interquartile_mean
 ) -> tuple[float, float]:
     """The 2.5 % and 97.5 % quantiles of `statistic` (along the last axis) over resamples (always the same)."""
-    values = np.asarray(values, np.float64)
-    drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.quantile(statistic(values[drawn]), (0.025, 0.975))
+    low, high = np.quantile(statistic(_resamples(values)), (0.025, 0.975))
     return float(low), float(high)
+
+
+def student(values: Sequence[float]) -> tuple[float, float, float]:
+    """Standard deviation of a sample of at least two, and Student's interval of its mean: (deviation, low, high)."""
+    values = np.asarray(values, np.float64)
+    deviation, average = float(values.std(ddof=1)), float(values.mean())
+    half = float(stats.t.ppf(0.975, values.size - 1)) * deviation / values.size**0.5
+    return deviation, average - half, average + half
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Of the mean of at least two values, such as the differences of two arms seed by seed.
+
+    The bootstrap's expanded percentiles (Hesterberg 2014, arXiv:1411.5279, section 3.3), and no narrower than
+    Student's: three values have ten different resamples, whose means reach no further than the extremes seen, so
+    that no choice of percentiles makes 95 % of them.
+    """
+    _, low, high = student(values)
+    least, most = np.quantile(_resamples(values).mean(-1), _expanded(len(values)))
+    return min(low, float(least)), max(high, float(most))
+
+
+def difference_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """Of mean(first) - mean(second), two samples of at least two that have nothing in common: as `mean_interval`, with
+    Welch's form of Student's.
+    """
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    value = float(first.mean() - second.mean())
+    parts = [sample.var(ddof=1) / sample.size for sample in (first, second)]
+    half, total = 0.0, sum(parts)
+    if total > 0:
+        freedom = total**2 / sum(p**2 / (s.size - 1) for p, s in zip(parts, (first, second), strict=True))
+        half = float(stats.t.ppf(0.975, freedom)) * total**0.5
+    drawn = _resamples(first).mean(-1) - _resamples(second, seed=1).mean(-1)
+    least, most = np.quantile(drawn, _expanded(min(first.size, second.size)))
+    return min(value - half, float(least)), max(value + half, float(most))
+
+
+def _resamples(values: Sequence[float], seed: int = 0) -> np.ndarray:
+    """(RESAMPLES, N): as many values drawn with replacement, always the same draws."""
+    values = np.asarray(values, np.float64)
+    return values[np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))]
+
+
+def _expanded(count: int) -> tuple[float, float]:
+    """The two shares whose quantiles make up for how much narrower than Student's the bootstrap is for few values."""
+    share = float(stats.norm.cdf(stats.t.ppf(0.025, count - 1) * (count / (count - 1)) ** 0.5))
+    return share, 1 - share
 
 
 def spread(values: Sequence[float]) -> Spread:

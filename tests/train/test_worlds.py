@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from jax import Array
 
-from train import films, play, worlds
+from train import configs, films, play, worlds
+from train.arguments import override
+from train.assemble import assemble
 from train.config import World
 from train.worlds import living
 from train.worlds.environment import Environment, limited
@@ -28,10 +30,11 @@ def corridor(end: int = 3, time_limit: int = 100) -> Environment:
 
 
 def walk(env: Environment, steps: int) -> list[tuple[Any, Any, Any]]:
-    alive = living.begin(env, jax.random.split(KEY, 1))
+    crowd = living.crowd(env, 1)
+    alive = crowd.begin(jax.random.split(KEY, 1))
     seen = []
     for _ in range(steps):
-        alive, *rest = living.live(env, alive, jnp.zeros(1, int), jnp.zeros((1, 4), jnp.uint32))
+        alive, *rest = crowd.live(alive, jnp.zeros(1, int), jnp.zeros((1, 4), jnp.uint32))
         seen.append((alive, *rest))
     return seen
 
@@ -135,7 +138,73 @@ def test_a_wrong_world_is_one_line(world: World, line: str) -> None:
     assert str(error.value).startswith(line)
 
 
-def test_a_game_without_its_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "extra"), [("minatar/freeway", "Pgx, the extra `minatar`"), ("atari/pong", "ale-py, the extra `atari`")]
+)
+def test_a_game_without_its_library_is_one_line(name: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"^minatar/freeway needs Pgx, the extra `minatar`: pip install"):
-        worlds.make(World("minatar/freeway"))
+    with pytest.raises(UserError, match=f"^{name} needs {extra}: pip install"):
+        worlds.make(World(name))
+
+
+@pytest.fixture
+def pong() -> Environment:
+    """Whose episodes are cut off after three steps."""
+    pytest.importorskip("ale_py")
+    pytest.importorskip("chex")
+    return worlds.make(World("atari/pong", time_limit=3))
+
+
+def test_emulators_live_inside_the_program_and_begin_anew_a_step_late(pong: Environment) -> None:
+    crowd = living.crowd(pong, 2)
+    alive = crowd.begin(jax.random.split(KEY, 2))
+    live = jax.jit(crowd.live)
+    ends, ages = [], []
+    for i in range(8):
+        before = np.asarray(alive.observations)
+        alive, seen, ended = live(alive, jnp.array([2, 3]), jax.random.bits(KEY, (2, 4), jnp.uint32) + np.uint32(i))
+        np.testing.assert_array_equal(seen.observations, before)
+        np.testing.assert_array_equal(seen.next_observations, alive.observations)
+        between = i % 4 == 3
+        if not between:  # the newest frame is last
+            np.testing.assert_array_equal(before[..., 1:], np.asarray(alive.observations)[..., :3])
+        assert seen.terminated.tolist() == [between] * 2  # time was up, and nothing terminated
+        ends.append(bool(ended.done.all()))
+        ages.append(int(alive.lengths[0]))
+    assert ends == [False, False, True, False] * 2
+    assert ages == [1, 2, 0, 0] * 2
+    assert (alive.observations.shape, alive.observations.dtype) == ((2, 84, 84, 4), np.uint8)
+
+
+def test_a_state_that_another_process_saved_begins_anew(pong: Environment) -> None:
+    crowd = living.crowd(pong, 2)
+    alive = crowd.begin(jax.random.split(KEY, 2))
+    stale = alive.replace(
+        states={"born": alive.states["born"] - 1, "over": jnp.ones(2, bool), "where": jnp.zeros((2, 8), jnp.uint8)},
+        observations=jnp.zeros_like(alive.observations),
+    )
+    after, seen, _ = jax.jit(crowd.live)(stale, jnp.array([0, 0]), jax.random.bits(KEY, (2, 4), jnp.uint32))
+    assert np.asarray(seen.observations).any()  # the beginning of an episode, not the zeros of the State
+    assert not seen.terminated.any()
+    np.testing.assert_array_equal(after.states["born"], alive.states["born"])
+
+
+def test_an_episode_of_emulators_is_played_recorded_and_drawn(pong: Environment) -> None:
+    values = lambda params, x: jnp.zeros((len(x), 6))  # noqa: E731
+    returns, lengths = play.play(pong, values, {}, play.keys("play", 0, 2), 1.0)
+    assert (returns.shape, lengths.tolist()) == ((2,), [3, 3])
+    film = play.record(pong, values, {}, play.keys("play", 0, 1)[0], 1.0)
+    assert (len(film.observations), film.ended) == (4, True)
+    assert np.ptp(np.asarray(films.draw("atari/pong", film.observations[-1]))) > 50
+
+
+def test_an_atari_game_that_does_not_exist_is_one_line(pong: Environment) -> None:
+    with pytest.raises(UserError, match=r"^unknown environment 'atari/pongg': did you mean atari/pong"):
+        worlds.make(World("atari/pongg"))
+
+
+def test_emulators_train_one_replica_at_a_time(pong: Environment) -> None:
+    experiment = override(configs.load("atari_pong_dqn"), configs.load("atari_pong_dqn").smoke)
+    for several in ({"seeds": 2}, {"sweep": ("optim.lr=1e-4,1e-3",)}):
+        with pytest.raises(UserError, match=r"^atari/pong trains one replica \(seeds 1, no sweep\)"):
+            assemble(override(experiment, several))

@@ -21,6 +21,10 @@ def assemble(experiment: Experiment, folder: Path | None = None) -> Parts:
             from train.assemble import text
 
             return text.assemble(experiment, folder)
+        case Data(), "classify" if experiment.folds:
+            from train.assemble import folds
+
+            return folds.assemble(experiment)
         case Data(), "classify":
             from train.assemble import images
 

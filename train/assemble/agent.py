@@ -40,6 +40,8 @@ def assemble(experiment: Experiment) -> Parts:
     check(experiment)
     data, how = experiment.data, experiment.task
     env = worlds.make(data)
+    if env.herd and len(replicas.members(experiment)) > 1:
+        raise UserError(f"{env.name} trains one replica (seeds 1, no sweep): its emulators are no part of a State")
     _demand_memory(experiment, env)
     model = make_model(experiment, actions=env.actions)
 

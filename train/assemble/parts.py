@@ -1,7 +1,7 @@
 """Parts: what a run is made of, whatever its way of learning, and the checks that need no data."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Parts:
     tokenizer: Tokenizer | None = None  # of text; kept in the run folder
     watch: Callable[[State, Path, int], None] | None = None  # at each evaluation: draws into a folder, the step given
     show: Callable[[State, Path], None] | None = None  # at the end: writes what the trained model makes into a folder
+    of_fold: Callable[[str, int], Evaluator] | None = None  # with folds: (split, fold) -> the evaluator of that fold
     remarks: tuple[str, ...] = ()  # what the user should know before it begins
     notes: Mapping[str, str] = dataclasses.field(default_factory=dict)  # how a metric was computed
 
@@ -50,6 +51,13 @@ class Parts:
     def fingerprint(self) -> str | None:
         """Of the tokenizer, so that a checkpoint is never read with another one."""
         return None if self.tokenizer is None else tokenize.fingerprint(self.tokenizer)
+
+    def measures(self, split: str, mesh: Mesh | None, folds: Sequence[int | None]) -> list[Evaluator] | None:
+        """The evaluator of each replica, by the folds that they hold out; None where the split is empty."""
+        if self.of_fold:
+            return [self.of_fold(split, fold) for fold in folds]
+        measure = self.evaluator(split, mesh)
+        return measure and [measure] * len(folds)
 
     def score(self, validation: Mapping[str, float]) -> float:
         """Higher is better."""
@@ -79,12 +87,22 @@ def sizes(task: Task, model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Stat
 
 
 COUNTS = (
-    *("steps", "seeds", "eval_every_steps", "data.batch", "data.vocab", "data.image_size", "data.environments"),
+    *(
+        "steps",
+        "seeds",
+        "eval_every_steps",
+        "patience",
+        "data.batch",
+        "data.vocab",
+        "data.image_size",
+        "data.environments",
+    ),
     *("data.time_limit", "task.train_every", "task.target_every", "task.replay", "task.replay_start"),
     *("task.epsilon_steps", "task.eval_episodes", "task.critic_steps"),
 )
 SHARES = ("data.validation", "task.label_smoothing", "task.share")
 SEEDS = ("seed", "data.split_seed", "data.workers")
+NO_VALIDATION = "patience needs a validation split to judge by, and here is none (data.validation is its share)"
 
 
 def check(experiment: Experiment) -> None:
@@ -113,8 +131,29 @@ def check(experiment: Experiment) -> None:
     for field, value in _present(experiment, ("task.temperature",)):
         if not 0 < value < float("inf"):
             raise UserError(f"{field} must be a number above 0, not {value}")
+    _check_folds(experiment)
+    folded = experiment.folds or getattr(data, "fold", None)
+    if experiment.patience and (task == "adversarial" or (getattr(data, "validation", None) == 0 and not folded)):
+        raise UserError(NO_VALIDATION)
     optimizers.validate(experiment.optim, experiment.steps)
     zoo.create(experiment.model.name, **experiment.model.fields)
+
+
+def _check_folds(experiment: Experiment) -> None:
+    data, fold = experiment.data, getattr(experiment.data, "fold", None)
+    if experiment.folds is not None:
+        if not isinstance(data, Data) or experiment.task.name != "classify":
+            raise UserError(
+                f"folds are for classifiers of images, not for the task {experiment.task.name!r} on {data.name}"
+            )
+        if experiment.folds < 2:
+            raise UserError(f"folds must be at least 2, not {experiment.folds}")
+        if data.placement == "stream":
+            raise UserError("folds need a set that lives on the device, not data.placement=stream")
+        if fold is not None:
+            raise UserError("folds are all of them and data.fold is one: give one of the two")
+    if fold is not None and not (fold[1] > 1 and 0 <= fold[0] < fold[1]):
+        raise UserError(f"data.fold must be K N with N at least 2 and K from 0 to N - 1, not {fold[0]} {fold[1]}")
 
 
 def _check_lengths(experiment: Experiment) -> None:

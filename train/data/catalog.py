@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from train.config import Data
-from train.data import cache, embedded, folder, images, tfds_read
+from train.data import cache, embedded, folder, folds, images, tfds_read
 from train.data.split import Arrays, Dataset, Split, Store, moments, read_all
 from zoo.errors import UserError
 
@@ -37,6 +37,8 @@ def load(data: Data) -> Dataset:
     every config). Validation: the set's own, where that is not the test split already; else `data.validation` of
     train, stratified, drawn by `data.split_seed`; none where that share is 0. Of the rest the share `data.labels` is
     the training split, drawn in the same way. Cuts of a set too large for memory are random, not stratified.
+    With `data.fold` (k, n) all of train but the test split is cut in n folds (`folds.cut`): validation is fold k, and
+    the others are the training split.
     Raises UserError with one line for everything that a user can get wrong.
     """
     if not 0 <= data.validation < 1:
@@ -47,6 +49,8 @@ def load(data: Data) -> Dataset:
         raise UserError(f"data.split_seed={data.split_seed}: must not be negative")
     if data.image_size is not None and data.image_size < 1:
         raise UserError(f"data.image_size={data.image_size}: must be at least 1 pixel")
+    if data.fold is not None:
+        return _one_fold(data, *data.fold)
     found = find(data)
     train, validation, test = _roles(found, data)
     for split, part in (("train", train), ("test", test)):
@@ -56,6 +60,14 @@ def load(data: Data) -> Dataset:
     train = _labelled(found, train, data)
     shape = train.store.shape
     return Dataset(found.name, found.version, shape, found.class_names, train, validation, test, mean, std)
+
+
+def _one_fold(data: Data, number: int, count: int) -> Dataset:
+    whole = load(dataclasses.replace(data, fold=None, validation=0.0))
+    cut = folds.cut(whole.train, count, data.split_seed, whole.name, whole.class_names)[number]
+    train, validation = (Split(whole.train.store, whole.train.indices[positions]) for positions in cut)
+    mean, std = moments(train)
+    return dataclasses.replace(whole, train=train, validation=validation, mean=mean, std=std)
 
 
 def names() -> list[str]:

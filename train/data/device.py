@@ -20,6 +20,7 @@ Batch = dict[str, Array]
 class Resident:
     """A whole set on the device. Each epoch is a new permutation; its last partial batch is left out.
 
+    With `rows` only those of the examples are there; `given` joins every batch as it is.
     With `buckets` the examples stand sorted by length: `buckets` are (examples, length), and a batch is drawn from one
     of them, its arrays cut to that length on their second axis, where they are longer.
     """
@@ -28,6 +29,8 @@ class Resident:
     batch: int = struct.field(pytree_node=False)
     sharding: NamedSharding | None = struct.field(pytree_node=False, default=None)  # of a batch's first axis
     buckets: tuple[tuple[int, int], ...] = struct.field(pytree_node=False, default=())
+    rows: Array | None = None  # (n,) int32, not together with buckets
+    given: Batch = struct.field(default_factory=dict)
 
     def plan(self, key: Array, step: Array, n: int) -> dict[str, Array]:
         """{"index": (n, batch)}: the examples of steps `step`..`step + n`, wherever those fall in their epochs."""
@@ -53,11 +56,15 @@ class Resident:
         return {"index": jnp.concatenate(rows)[order], "bucket": jnp.asarray(bucket)[order]}
 
     def _rows(self, key: Array, start: int, size: int) -> Array:
-        order = start + jax.random.permutation(key, size)
+        order = self._at(start + jax.random.permutation(key, size))
         return order[: size // self.batch * self.batch].reshape(-1, self.batch)
 
     def _sizes(self) -> list[int]:
-        return [size for size, _ in self.buckets] or [len(next(iter(self.examples.values())))]
+        there = next(iter(self.examples.values())) if self.rows is None else self.rows
+        return [size for size, _ in self.buckets] or [len(there)]
+
+    def _at(self, position: Array) -> Array:
+        return position if self.rows is None else self.rows[position]
 
     def sweep(self) -> dict[str, Array]:
         """{"index", "mask"}: (batches, batch), every example once in order; the mask is 0 on padding."""
@@ -65,7 +72,8 @@ class Resident:
         for number, size in enumerate(self._sizes()):
             index = start + jnp.arange(-(-size // self.batch) * self.batch).reshape(-1, self.batch)
             start += size
-            part = {"index": jnp.minimum(index, start - 1), "mask": (index < start).astype(jnp.float32)}
+            own = self._at(jnp.minimum(index, start - 1))
+            part = {"index": own, "mask": (index < start).astype(jnp.float32)}
             parts.append(part | ({"bucket": jnp.full(len(index), number)} if self.buckets else {}))
         return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
@@ -81,7 +89,7 @@ class Resident:
         if length is not None:
             batch = {name: leaf[:, :length] if leaf.ndim > 1 else leaf for name, leaf in batch.items()}
         rest = {name: leaf for name, leaf in planned.items() if name not in ("index", "bucket")}
-        return shard(batch | rest, self.sharding)
+        return shard(batch | rest, self.sharding) | self.given
 
 
 @struct.dataclass

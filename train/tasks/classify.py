@@ -42,8 +42,11 @@ def classify(
 
         return net.descend(state, shown, dropout_key, loss_fn)
 
+    def predict(state: State, batch: dict[str, Array]) -> Array:
+        return net.evaluate(state, inputs.evaluate(batch))
+
     def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
-        logits = net.evaluate(state, inputs.evaluate(batch))
+        logits = predict(state, batch)
         sums = {
             "loss": per_example_loss(logits, losses.one_hot(batch["y"], classes)),
             "accuracy": logits.argmax(-1) == batch["y"],
@@ -52,7 +55,7 @@ def classify(
         }
         return {name: jnp.sum(value * batch["mask"]) for name, value in sums.items()}
 
-    return Task(init, step, evaluate)
+    return Task(init, step, evaluate, predict)
 
 
 def _in_top(logits: Array, labels: Array, k: int) -> Array:

@@ -27,7 +27,7 @@ def images(
     std: np.ndarray | float = 1.0,
 ) -> Inputs:
     """Batches {"x": (B, *shape) uint8, ...}. x is brought to 0..1, augmented in training (in evaluation only cropped,
-    where training crops), then normalized with `mean` and `std`, each () or (C,)."""
+    where training crops), then normalized with `mean` and `std`, each () or (C,); a batch may bring its own."""
     operations = parse(augmentations, shape)
     mean, std = (np.reshape(moment, (1, 1, 1, -1)).astype(np.float32) for moment in (mean, std))
 
@@ -36,10 +36,15 @@ def images(
 
     def train(key: Array, batch: Batch, labels: Array) -> tuple[Batch, Array]:
         x, labels = augment(operations, key, unit(batch["x"]), labels)
-        return {"x": (x - mean) / std}, labels
+        return normalized(x, batch), labels
 
     def evaluate(batch: Batch) -> Batch:
-        return {"x": (unit(for_evaluation(operations, batch["x"])) - mean) / std}
+        return normalized(unit(for_evaluation(operations, batch["x"])), batch)
+
+    def normalized(x: Array, batch: Batch) -> Batch:
+        if "mean" not in batch:
+            return {"x": (x - mean) / std}
+        return {"x": (x - batch["mean"].reshape(1, 1, 1, -1)) / batch["std"].reshape(1, 1, 1, -1)}
 
     return Inputs(lambda: {"x": jnp.zeros((1, *output_shape(operations, shape)))}, train, evaluate)
 

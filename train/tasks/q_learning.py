@@ -57,14 +57,15 @@ def q_learning(
     loss_of = {"huber": losses.huber, "squared": losses.squared}[how.loss]
 
     values = q_values(model, precision)
+    crowd = living.crowd(env, environments)
 
     def init(key: Array) -> State:
         network_key, begin_key, fill_key = jax.random.split(key, 3)
-        alive = living.begin(env, jax.random.split(begin_key, environments))
+        alive = crowd.begin(jax.random.split(begin_key, environments))
         params = model.init(network_key, as_input(alive.observations), train=False)["params"]
 
         def one(alive: Living, noise: Array) -> tuple[Living, Transitions]:
-            alive, seen, _ = living.live(env, alive, living.below(noise[:, 0], env.actions), noise[:, 1:])
+            alive, seen, _ = crowd.live(alive, living.below(noise[:, 0], env.actions), noise[:, 1:])
             return alive, seen
 
         def fill(carry: tuple[Living, Replay], number: Array) -> tuple[tuple[Living, Replay], None]:
@@ -89,7 +90,7 @@ def q_learning(
             q = values(state.params["q"], agent.living.observations)
             epsilon = epsilon_at(how, done_before + number * environments)
             actions = living.explore(q, noise[:, :2], epsilon)
-            alive, seen, ended = living.live(env, agent.living, actions, noise[:, 2:])
+            alive, seen, ended = crowd.live(agent.living, actions, noise[:, 2:])
             agent = agent.replace(living=alive, replay=replay.write(agent.replay, seen))
             return agent, (jnp.sum(jnp.where(ended.done, ended.returns, 0)), jnp.sum(ended.done, dtype=jnp.float32))
 

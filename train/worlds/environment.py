@@ -17,16 +17,27 @@ class Step(NamedTuple):
     truncated: Array  # () bool: the time is up; the world would have gone on, and its value still counts
 
 
+class Herd(NamedTuple):
+    """N copies of a world that can only be had together, and that start anew by themselves, a step late."""
+
+    begin: Callable[[Array], tuple[Array, Any]]  # keys (N,) -> observations, states
+    step: Callable[[Array, Any, Array, Array], tuple[Any, Array, Step, Array]]
+    """noise (N,) uint32, states, observations, actions (N,) -> states, the observations that were acted on, what it led
+    to, and which copies (N,) were idle: they only showed the beginning of the next episode."""
+
+
 class Environment(NamedTuple):
-    """One world. It never starts anew by itself; whoever lives in it calls `reset`."""
+    """One world. It never starts anew by itself; whoever lives in it calls `reset`. Of emulators there is no one copy
+    to be had, only a `herd`."""
 
     name: str
-    reset: Callable[[Array], tuple[Array, Any]]  # key -> observation, state
-    step: Callable[[Array, Any, Array], tuple[Any, Step]]  # key, state, action () int32 -> state, what it led to
+    reset: Callable[[Array], tuple[Array, Any]] | None  # key -> observation, state
+    step: Callable[[Array, Any, Array], tuple[Any, Step]] | None  # key, state, action () -> state, what it led to
     observation: jax.ShapeDtypeStruct
     actions: int
     time_limit: int
     solved: float | None = None  # the mean return from which this version counts as solved
+    herd: Callable[[int], Herd] | None = None  # how many -> so many at once
 
 
 def limited(

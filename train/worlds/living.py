@@ -1,6 +1,7 @@
 """Many copies of an environment side by side: acting in them, beginning anew where an episode has ended."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
-from train.worlds.environment import Environment
+from train.worlds.environment import Environment, Herd
 
 Values = Callable[[Array], Array]
 """Observations (N, ...) -> the value of each action (N, actions)."""
@@ -42,22 +43,31 @@ class Ended(NamedTuple):
     lengths: Array  # (N,) int32
 
 
-def begin(env: Environment, keys: Array) -> Living:
-    """One fresh environment for each of `keys` (N,)."""
+class Crowd(NamedTuple):
+    """How N environments are lived in."""
+
+    begin: Callable[[Array], Living]  # keys (N,) -> fresh environments
+    live: Callable[[Living, Array, Array], tuple[Living, Transitions, Ended]]
+    """One step of each, actions (N,) int32, noise (N, 4) uint32 random bits. An episode that ends gives way to a new
+    one, of which nothing is in the transition."""
+
+
+def crowd(env: Environment, count: int) -> Crowd:
+    """`count` environments. Emulators are made anew by each call."""
+    return _herd(env.herd(count)) if env.herd else Crowd(partial(_begin, env), partial(_live, env))
+
+
+def _begin(env: Environment, keys: Array) -> Living:
     observations, states = jax.vmap(env.reset)(keys)
     return Living(states, observations, jnp.zeros(len(keys)), jnp.zeros(len(keys), jnp.int32))
 
 
-def live(env: Environment, living: Living, actions: Array, noise: Array) -> tuple[Living, Transitions, Ended]:
-    """One step of each; an episode that ends gives way to a new one, of which nothing is in the transition.
-
-    noise: (N, 4) uint32 random bits.
-    """
+def _live(env: Environment, living: Living, actions: Array, noise: Array) -> tuple[Living, Transitions, Ended]:
     step_keys, reset_keys = (as_keys(noise[:, i : i + 2]) for i in (0, 2))
     states, step = jax.vmap(env.step)(step_keys, living.states, actions)
     done = step.terminated | step.truncated
     ended = Ended(done, living.returns + step.reward, living.lengths + 1)
-    fresh = begin(env, reset_keys)
+    fresh = _begin(env, reset_keys)
     after = Living(
         choose(done, fresh.states, states),
         choose(done, fresh.observations, step.observation),
@@ -66,6 +76,26 @@ def live(env: Environment, living: Living, actions: Array, noise: Array) -> tupl
     )
     seen = Transitions(living.observations, actions, step.reward, step.observation, step.terminated)
     return after, seen, ended
+
+
+def _herd(herd: Herd) -> Crowd:
+    """The step in which a herd shows how the next episode begins becomes a transition from the end of the last one,
+    terminated and without a reward: that nothing follows an end is true, and each write stays of N transitions."""
+
+    def begin(keys: Array) -> Living:
+        observations, states = herd.begin(keys)
+        return Living(states, observations, jnp.zeros(len(keys)), jnp.zeros(len(keys), jnp.int32))
+
+    def live(living: Living, actions: Array, noise: Array) -> tuple[Living, Transitions, Ended]:
+        states, observations, step, idle = herd.step(noise[:, 0], living.states, living.observations, actions)
+        done = (step.terminated | step.truncated) & ~idle
+        rewards = jnp.where(idle, 0, step.reward)
+        ended = Ended(done, living.returns + rewards, living.lengths + ~idle)
+        returns, lengths = (jnp.where(done, 0, each) for each in (ended.returns, ended.lengths))
+        after = Living(states, step.observation, returns, lengths)
+        return after, Transitions(observations, actions, rewards, step.observation, step.terminated | idle), ended
+
+    return Crowd(begin, live)
 
 
 def as_keys(bits: Array) -> Array:
@@ -102,39 +132,48 @@ def explore(values: Array, noise: Array, epsilon: Array | float) -> Array:
     return jnp.where(unit(noise[:, 0]) < epsilon, anything, values.argmax(-1).astype(jnp.int32))
 
 
+class Players(NamedTuple):
+    """How single episodes are played, each a function of its own key alone (of emulators: of all keys together)."""
+
+    begin: Callable[[Array], Living]  # keys (N,) -> where the episodes begin
+    step: Callable[[Values, Living, Array, float, Array], tuple[Living, Array]]
+    """values, where they stand, keys (N,), epsilon, which are alive (N,) -> where they stand, which end with it."""
+
+
+def players(env: Environment, count: int) -> Players:
+    """For `count` episodes at once."""
+    together = crowd(env, count) if env.herd else None
+
+    def bits(key: Array, time: Array) -> Array:
+        return jax.random.bits(jax.random.fold_in(key, time + 1), (6 if together else 4,), jnp.uint32)
+
+    def begin(keys: Array) -> Living:
+        first = jax.vmap(lambda key: jax.random.fold_in(key, 0))(keys)
+        return together.begin(first) if together else _begin(env, first)
+
+    def step(values: Values, living: Living, keys: Array, epsilon: float, alive: Array) -> tuple[Living, Array]:
+        noise = jax.vmap(bits)(keys, living.lengths)
+        actions = explore(values(living.observations), noise[:, :2], epsilon)
+        if together:
+            after, seen, ended = together.live(living, actions, noise[:, 2:])
+            after = Living(after.states, seen.next_observations, ended.returns, ended.lengths)
+            return choose(alive, after, living), ended.done
+        states, step = jax.vmap(env.step)(as_keys(noise[:, 2:]), living.states, actions)
+        after = Living(states, step.observation, living.returns + step.reward, living.lengths + 1)
+        return choose(alive, after, living), step.terminated | step.truncated
+
+    return Players(begin, step)
+
+
 def episodes(env: Environment, values: Values, keys: Array, epsilon: float) -> tuple[Array, Array]:
-    """One whole episode for each of `keys` (N,), all at once: returns (N,) float32 and lengths (N,) int32.
-
-    An episode is a function of its own key alone.
-    """
-
-    def goes_on(carry: tuple[Living, Array]) -> Array:
-        return carry[1].any()
+    """One whole episode for each of `keys` (N,), all at once: returns (N,) float32 and lengths (N,) int32."""
+    play = players(env, len(keys))
 
     def step(carry: tuple[Living, Array]) -> tuple[Living, Array]:
         living, alive = carry
-        living, done = one_step(env, values, living, keys, epsilon, alive)
+        living, done = play.step(values, living, keys, epsilon, alive)
         return living, alive & ~done
 
-    living, _ = jax.lax.while_loop(goes_on, step, (first(env, keys), jnp.ones(len(keys), bool)))
+    first = (play.begin(keys), jnp.ones(len(keys), bool))
+    living, _ = jax.lax.while_loop(lambda carry: carry[1].any(), step, first)
     return living.returns, living.lengths
-
-
-def first(env: Environment, keys: Array) -> Living:
-    """Where the episodes of `keys` begin."""
-    return begin(env, jax.vmap(lambda key: jax.random.fold_in(key, 0))(keys))
-
-
-def one_step(
-    env: Environment, values: Values, living: Living, keys: Array, epsilon: float, alive: Array
-) -> tuple[Living, Array]:
-    """One step of the episodes of `keys` that are `alive`: where they stand then, and which have ended with it."""
-
-    def bits(key: Array, time: Array) -> Array:
-        return jax.random.bits(jax.random.fold_in(key, time + 1), (4,), jnp.uint32)
-
-    noise = jax.vmap(bits)(keys, living.lengths)
-    actions = explore(values(living.observations), noise[:, :2], epsilon)
-    states, step = jax.vmap(env.step)(as_keys(noise[:, 2:]), living.states, actions)
-    after = Living(states, step.observation, living.returns + step.reward, living.lengths + 1)
-    return choose(alive, after, living), step.terminated | step.truncated

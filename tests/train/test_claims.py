@@ -1,0 +1,404 @@
+"""Claims: the verdict follows from the numbers alone, arms resume, what diverges is said, bad names are one line."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import train.run
+from train import cli, configs
+from train.arguments import override
+from train.claim_command import parse_time
+from train.config import Data, Experiment, Model, Optim
+from train.history import claim_picture, claim_table, readings, results
+from train.history.claim import (
+    Claim,
+    Computed,
+    Difference,
+    Effect,
+    Measured,
+    Metric,
+    Outcome,
+    Plot,
+    Trained,
+    Tune,
+    metric,
+)
+from train.history.verdict import Values, judge, overall
+from train.interrupt import Stopped
+from train.trial import Trial
+from zoo.errors import UserError
+
+QUIET = Console(quiet=True)
+MLP = Experiment(
+    model=Model("mlp", {"widths": (32,)}),
+    data=Data("digits", batch=32),
+    optim=Optim("sgd", lr=0.1),
+    steps=40,
+    eval_every_steps=20,
+)
+SLOW = override(MLP, {"optim": {"lr": 1e-4}})
+VALUES = {0: 0.9, 1: 0.8, 2: 0.85}
+
+
+def claim(arms: dict, *effects: Effect, **fields) -> Claim:
+    given = {"metric": "train loss", "seeds": 3} | fields
+    return Claim(2000, "Nobody 2000, Fig. 1", "https://example.org", "It works.", arms, tuple(effects), **given)
+
+
+def pair(**fields) -> Claim:
+    """A net that learns and one that hardly does: the paper says that the first has the lower loss."""
+    arms = {"fast": Trained("rate 0.1", MLP), "slow": Trained("rate 0.0001", SLOW)}
+    return claim(arms, Effect("fast", "slow", "lower", "a rate that is not tiny learns"), **fields)
+
+
+def tried(claim: Claim, folder: Path, key: str = "") -> dict:
+    found = Trial("mine", claim, folder, QUIET, key=key).run()
+    json.dumps(found, allow_nan=False)
+    return found
+
+
+def runs(folder: Path, arm: str) -> list[Path]:
+    return sorted(path.parent for path in (folder / arm).glob("*/config.json"))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> tuple[Path, dict]:
+    folder = tmp_path_factory.mktemp("done")
+    return folder, tried(pair(plot=Plot("curve", of="train loss")), folder)
+
+
+def test_a_trained_claim_holds_and_says_on_what(done: tuple[Path, dict]) -> None:
+    folder, found = done
+    (effect,) = found["effects"]
+    assert (found["verdict"], effect["verdict"], effect["paired"]) == ("holds", "holds", True)
+    assert effect["low"] < effect["value"] < effect["high"] < 0
+    fast, slow = found["arms"]
+    assert (fast["seeds"], slow["seeds"]) == ([0, 1, 2], [0, 1, 2])
+    assert effect["value"] == pytest.approx(np.mean(fast["values"]) - np.mean(slow["values"]), rel=1e-4)
+    assert found["budget"] == "40 steps of 32 examples each"
+    assert [series["arm"] for series in found["plot"]["series"]] == ["fast", "slow"]
+    assert found["plot"]["series"][0]["x"] == [20.0, 40.0]
+    assert found["metric"] == {"name": "train loss", "unit": "nats", "better": "lower"}
+    line = [line for line in train.run.read_metrics(runs(folder, "fast")[0]) if line["split"] == "train"][-1]
+    assert fast["values"] == pytest.approx(line["replicas"]["loss"], rel=1e-4)
+
+
+def test_with_its_arms_swapped_it_does_not_hold_and_nothing_is_trained_again(done: tuple[Path, dict]) -> None:
+    folder, _ = done
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("summary.json")}
+    swapped = dataclasses.replace(pair(), effects=(Effect("slow", "fast", "lower", "the other way round"),), reason="x")
+    found = tried(swapped, folder)
+    assert (found["verdict"], found["reason"]) == ("does not hold", "x")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("summary.json")} == before
+
+
+def test_the_same_arm_twice_is_undecided(done: tuple[Path, dict]) -> None:
+    same = claim(
+        {"one": Trained("rate 0.1", MLP), "other": Trained("rate 0.1", MLP)}, Effect("one", "other", "lower", "")
+    )
+    found = tried(same, done[0])
+    assert found["effects"][0]["value"] == 0
+    assert found["verdict"] == "undecided"
+
+
+def test_noise_alone_is_undecided() -> None:
+    draws = np.random.default_rng(0).normal(size=(200, 2, 4))
+    verdicts = [
+        judge(Effect("a", "b", "higher", ""), {"a": Values((0, 1, 2, 3), a), "b": Values((0, 1, 2, 3), b)})["verdict"]
+        for a, b in (map(tuple, one) for one in draws.tolist())
+    ]
+    assert verdicts.count("undecided") >= 184  # 95 % of 200 are 190; a percentile bootstrap alone would give about 160
+
+
+@pytest.mark.parametrize(
+    ("margin", "kind", "expected", "verdict"),
+    [
+        (None, "difference", "higher", "holds"),
+        (None, "difference", "lower", "does not hold"),
+        (0.3, "difference", "higher", "does not hold"),  # higher, but not by as much
+        (None, "ratio", "higher", "holds"),
+        (1.2, "ratio", "higher", "holds"),
+        (2.0, "ratio", "higher", "does not hold"),
+    ],
+)
+def test_a_margin_is_what_the_interval_must_pass(margin, kind, expected, verdict) -> None:
+    low = Values((0, 1, 2), (0.6, 0.61, 0.62))
+    high = Values((0, 1, 2), (0.85, 0.86, 0.87))
+    effect = judge(Effect("a", "b", expected, "", kind, margin), {"a": high, "b": low})
+    assert effect["verdict"] == verdict
+    assert effect["value"] == pytest.approx(0.25 if kind == "difference" else 0.86 / 0.61, rel=0.01)
+
+
+def test_seeds_are_paired_where_both_arms_have_them() -> None:
+    """With a large spread over seeds that both arms share, only the paired interval sees the small difference."""
+    base = np.array([0.1, 0.5, 0.9, 0.3])
+    arms = {"a": Values((0, 1, 2, 3), tuple(base + 0.01)), "b": Values((0, 1, 2, 3), tuple(base))}
+    assert judge(Effect("a", "b", "higher", ""), arms)["verdict"] == "holds"
+    apart = arms | {"b": Values((4, 5, 6, 7), tuple(base))}
+    effect = judge(Effect("a", "b", "higher", ""), apart)
+    assert (effect["verdict"], effect["paired"]) == ("undecided", False)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "whole"),
+    [
+        (["holds", "holds"], "holds"),
+        (["holds", "undecided"], "undecided"),
+        (["undecided", "does not hold"], "does not hold"),
+    ],
+)
+def test_a_claim_is_as_good_as_its_effects(verdicts: list, whole: str) -> None:
+    assert overall(verdicts) == whole
+
+
+def test_one_seed_decides_nothing(tmp_path) -> None:
+    one = claim(
+        {"a": Computed("", lambda s: 1.0), "b": Computed("", lambda s: 2.0)}, Effect("a", "b", "lower", ""), seeds=1
+    )
+    effect = tried(one, tmp_path)["effects"][0]
+    assert (effect["value"], effect["low"], effect["verdict"]) == (-1, None, "undecided")
+
+
+def test_interrupted_it_goes_on_arm_by_arm(tmp_path, monkeypatch, done: tuple[Path, dict]) -> None:
+    class Asked:
+        """Stands in for the watch on signals: asks to stop in the second arm, at the first look."""
+
+        def __init__(self) -> None:
+            self.received = 15 if (tmp_path / "slow").is_dir() else None
+
+        def __enter__(self) -> "Asked":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+    with monkeypatch.context() as patch:
+        patch.setattr("train.loop.Watch", Asked)
+        with pytest.raises(Stopped, match="mine stopped in its arm slow; the same command goes on"):
+            tried(pair(), tmp_path)
+    assert (len(runs(tmp_path, "fast")), len(runs(tmp_path, "slow"))) == (1, 1)
+    stamp = (runs(tmp_path, "fast")[0] / "summary.json").stat().st_mtime_ns
+    found = tried(pair(), tmp_path)
+    assert (len(runs(tmp_path, "fast")), len(runs(tmp_path, "slow"))) == (1, 1)
+    assert (runs(tmp_path, "fast")[0] / "summary.json").stat().st_mtime_ns == stamp
+    assert [arm["values"] for arm in found["arms"]] == [arm["values"] for arm in done[1]["arms"]]
+
+
+def test_an_arm_whose_experiment_has_changed_is_trained_anew(tmp_path) -> None:
+    tried(pair(seeds=1), tmp_path)
+    changed = claim(
+        {"fast": Trained("", override(MLP, {"steps": 20})), "slow": Trained("", SLOW)},
+        Effect("fast", "slow", "lower", ""),
+        seeds=1,
+    )
+    tried(changed, tmp_path)
+    assert (len(runs(tmp_path, "fast")), len(runs(tmp_path, "slow"))) == (2, 1)
+
+
+def test_a_seed_that_diverges_has_no_value_and_an_arm_that_does_is_said_so(tmp_path) -> None:
+    wild = override(MLP, {"optim": {"lr": 1e30}})
+    both = claim({"wild": Trained("", wild), "tame": Trained("", MLP)}, Effect("wild", "tame", "higher", ""), seeds=2)
+    found = tried(both, tmp_path)
+    wild_arm, tame = found["arms"]
+    assert (wild_arm["values"], wild_arm["mean"], wild_arm["remark"]) == ([None, None], None, "every seed diverged")
+    assert None not in tame["values"]
+    assert (found["verdict"], found["effects"][0]["value"]) == ("undecided", None)
+    stamp = len(runs(tmp_path, "wild"))
+    assert tried(both, tmp_path)["arms"][0] == wild_arm
+    assert len(runs(tmp_path, "wild")) == stamp  # not tried again
+    reached = dataclasses.replace(both, metric="steps to reach train accuracy 0.1")
+    assert tried(reached, tmp_path)["arms"][0]["values"] == [40, 40]
+    printed = Console(width=120)
+    with printed.capture() as capture:
+        printed.print(claim_table.show(found))
+    assert "every seed diverged" in capture.get()
+    claim_picture.save(found, tmp_path / "claim.png")
+
+
+def test_an_arm_tunes_its_own_rate_by_what_it_learned_from(tmp_path) -> None:
+    tune = Tune(("optim.lr=1e-5,0.1,1e30",), steps=20)
+    arms = {"tuned": Trained("", SLOW, tune=tune), "slow": Trained("", SLOW)}
+    found = tried(claim(arms, Effect("tuned", "slow", "lower", ""), seeds=2), tmp_path)
+    assert found["arms"][0]["remark"] == "chosen: optim.lr 0.1"
+    assert train.run.load(tmp_path / "tuned").experiment.optim.lr == 0.1
+    with pytest.raises(UserError, match="a claim chooses nothing on the test split"):
+        Tune(("optim.lr=1,2",), steps=6, by="test accuracy")
+
+
+def test_arms_of_other_kinds_share_the_table(tmp_path) -> None:
+    def halves(run: train.run.Run) -> list[float]:
+        return [0.5] * run.experiment.seeds
+
+    arms = {
+        "trained": Trained("", MLP),
+        "again": Measured("", "trained", Metric("half", of=halves)),
+        "curve": Computed("", lambda seed: Outcome(float(seed), (1, 2), (seed, float("nan")))),
+        "gap": Difference("", "again", "curve"),
+    }
+    found = tried(claim(arms, Effect("gap", "again", "lower", ""), seeds=2, plot=Plot("curve")), tmp_path)
+    values = {arm["name"]: arm["values"] for arm in found["arms"]}
+    assert (values["again"], values["curve"], values["gap"]) == ([0.5, 0.5], [0, 1], [0.5, -0.5])
+    assert found["plot"]["series"][1]["mean"] == [0.5, None]
+
+
+def test_what_was_computed_is_kept_until_the_file_changes(tmp_path) -> None:
+    calls = []
+
+    def count(seed: int) -> float:
+        calls.append(seed)
+        return float(seed)
+
+    counted = claim({"a": Computed("", count), "b": Computed("", float)}, Effect("a", "b", "higher", ""), seeds=2)
+    tried(counted, tmp_path, "first")
+    tried(dataclasses.replace(counted, seeds=3), tmp_path, "first")
+    assert calls == [0, 1, 2]
+    tried(counted, tmp_path, "second")
+    assert calls == [0, 1, 2, 0, 1]
+
+
+def test_arms_begin_with_a_run_that_is_trained_once(tmp_path) -> None:
+    start = override(MLP, {"steps": 60})
+    arms = {"begun": Trained("", SLOW, start="base"), "scratch": Trained("", SLOW)}
+    found = tried(claim(arms, Effect("begun", "scratch", "lower", ""), seeds=2, starts={"base": start}), tmp_path)
+    begun, scratch = (arm["mean"] for arm in found["arms"])
+    assert begun < scratch - 0.3
+    assert len(runs(tmp_path, "start.base")) == 1
+
+
+def test_steps_to_reach_are_read_seed_by_seed(done: tuple[Path, dict]) -> None:
+    run = train.run.load(done[0] / "fast")
+    losses = np.array(train.run.read_metrics(run.path)[0]["replicas"]["loss"])
+    goal = float(np.sort(losses)[1]) + 1e-5
+    found = readings.read(run, metric(f"steps to reach train loss {goal:.6f}"))
+    assert sorted(set(found)) == [20, 40]
+    assert found == [20 if loss <= goal else 40 for loss in losses]
+
+
+FINE = {"a": Computed("", float), "b": Computed("", float)}
+GOOD = Effect("a", "b", "higher", "")
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda: claim(FINE), "a claim needs at least one effect"),
+        (lambda: claim(FINE, Effect("a", "c", "higher", "")), "unknown arm of an effect 'c': choose from a, b"),
+        (lambda: claim(FINE, Effect("a", "b", "above", "")), "unknown expected direction 'above'"),
+        (lambda: claim(FINE, GOOD, metric="accuracy"), "'accuracy' is no metric of a claim"),
+        (lambda: claim(FINE, GOOD, plot=Plot(arms=("x",))), "unknown arm of a plot 'x'"),
+        (lambda: claim(FINE | {"m": Measured("", "a", Metric("x"))}, GOOD), "only a trained arm can be measured"),
+        (lambda: claim(FINE | {"d": Difference("", "a", "x")}, GOOD), "unknown arm of a difference 'x'"),
+        (lambda: claim(FINE | {"t": Trained("", MLP, start="x")}, GOOD), "unknown start of an arm 'x'"),
+        (lambda: claim(FINE, GOOD, seeds=0), "seeds must be at least 1, not 0"),
+        (lambda: claim(FINE, GOOD).at(full=True), "this claim has no full setting"),
+    ],
+)
+def test_a_claim_that_cannot_be_is_one_line(make, line: str) -> None:
+    with pytest.raises(UserError) as error:
+        make()
+    assert str(error.value).startswith(line)
+
+
+def test_full_changes_every_trained_arm_and_may_replace_others() -> None:
+    small = pair(full={"steps": 24}, full_arms={"slow": Computed("", float)}, full_seeds=9)
+    full = small.at(full=True)
+    assert (full.arms["fast"].experiment.steps, type(full.arms["slow"]), full.seeds) == (24, Computed, 9)
+    assert small.at(full=True, seeds=2).seeds == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["xorr"], "unknown claim 'xorr': did you mean xor?"),
+        (["no/such.py"], "no claim file at no/such.py"),
+        (["xor", "--seeds", "0"], "--seeds must be at least 1, not 0"),
+        (["xor", "--budget", "9m"], "--budget goes with --all"),
+        (["--all", "--budget", "soon"], "--budget must be a time such as 90m, 45s or 1h30m, not 'soon'"),
+        (["xor", "--full"], "this claim has no full setting"),
+    ],
+)
+def test_a_command_that_cannot_be_is_one_line(words: list[str], line: str, capsys) -> None:
+    assert cli.run(["claim", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"zoo: {line}")
+    assert error.count("\n") == 1
+
+
+@pytest.fixture
+def three(tmp_path, monkeypatch) -> Path:
+    """A folder of claim files of which one needs data that are not here; results are recorded beside it."""
+    folder = tmp_path / "configs" / "claims"
+    folder.mkdir(parents=True)
+    head = "from train.history.claim import *\nfrom train.config import *\n"
+    tail = "effects=(Effect('a', 'b', 'lower', 'less'),), metric=Metric('x'), seeds=3"
+    for name, seconds in (("quick", 1), ("long", 500)):
+        arms = "{'a': Computed('[red]A', lambda s: 1 + s / 100), 'b': Computed('B', lambda s: 2.0)}"
+        text = f"CLAIM = Claim(1990, 'N 1990', 'https://e.org', 'It {name}.', {arms}, {tail}, seconds={seconds})\n"
+        (folder / f"{name}.py").write_text(f'"""Doc."""\n{head}{text}')
+    arms = "{x: Trained(x, Experiment(Model('mlp'), Data('no_such_set'))) for x in 'ab'}"
+    text = f"CLAIM = Claim(1980, 'N 1980', 'https://e.org', 'Absent.', {arms}, {tail}, seconds=2)\n"
+    (folder / "absent.py").write_text(head + text)
+    monkeypatch.setattr(configs, "FOLDER", tmp_path / "configs")
+    monkeypatch.setattr(results, "FILE", tmp_path / "results" / "claims.json")
+    monkeypatch.setattr(results.record, "__defaults__", (tmp_path / "results" / "claims.json",))
+    monkeypatch.setattr(results.read, "__defaults__", (tmp_path / "results" / "claims.json",))
+    return tmp_path
+
+
+def test_all_runs_the_quickest_first_within_the_budget_and_says_what_is_left(three: Path, capsys) -> None:
+    assert cli.run(["claim", "--all", "--budget", "60s", "--record", "--workdir", str(three / "runs")]) == 0
+    out = capsys.readouterr().out
+    assert "not run: long: would take about 500 s" in out
+    assert "not run: absent: " in out
+    assert list(results.read()) == ["quick"]
+    assert (three / "runs" / "claims" / "quick" / "claim.png").read_bytes()[:4] == b"\x89PNG"
+    assert not (three / "runs" / "claims" / "long").exists()
+    assert cli.run(["claim", "long", "--workdir", str(three / "runs")]) == 0
+    assert "[red]A" in capsys.readouterr().out
+    assert list(results.read()) == ["quick"]  # only what was asked to be recorded is
+    assert cli.run(["claim", "--list", "--workdir", str(three / "elsewhere")]) == 0
+    listed = {words[1]: words for words in map(str.split, capsys.readouterr().out.splitlines()) if len(words) > 3}
+    assert listed["quick"][4:6] == ["holds", "*"]
+    assert "–" in listed["long"]
+
+
+def test_results_are_merged_by_name_and_oldest_first(tmp_path) -> None:
+    file = tmp_path / "results" / "claims.json"
+    for name, year, verdict in (("b", 1990, "holds"), ("a", 1980, "holds"), ("b", 1990, "undecided")):
+        results.record({"name": name, "year": year, "verdict": verdict}, file)
+    assert [(claim["name"], claim["verdict"]) for claim in results.read(file).values()] == [
+        ("a", "holds"),
+        ("b", "undecided"),
+    ]
+    file.write_text("{")
+    with pytest.raises(UserError, match=r"claims\.json cannot be read"):
+        results.read(file)
+    with pytest.raises(UserError, match="cannot be read"):
+        results.record({"name": "c", "year": 1}, file)  # what is there is not lost
+    assert file.read_text() == "{"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90m", 5400), ("1h30m", 5400), ("45s", 45), ("0.5h", 1800)])
+def test_times_are_read(text: str, seconds: float) -> None:
+    assert parse_time(text) == seconds
+
+
+def test_the_table_for_the_readme_has_a_line_for_each_effect(done: tuple[Path, dict]) -> None:
+    _, found = done
+    found = found | {"seconds": 90.0, "effects": [e | {"says": "a | b"} for e in found["effects"]]}
+    head, rule, line = results.markdown([found]).splitlines()
+    assert head.count("|") == rule.count("|") == line.replace("\\|", "").count("|") == 7
+    assert line.startswith("| 2000 | `mine` | a \\| b: -")
+    assert line.endswith("| 3 | holds | 1.5 |")
+
+
+@pytest.mark.parametrize("kind", ["bars", "points"])
+def test_pictures_of_every_kind_stand_hostile_names(kind: str, tmp_path) -> None:
+    arms = {"$\\frac{": Computed("", lambda s: 1.0 + s), "<b>": Computed("", lambda s: float("nan"))}
+    plot = Plot(kind, x="$x_{", y="$y^{", log_y=True, at={"$s": {"$\\frac{": 1, "<b>": 2}} if kind == "points" else {})
+    found = tried(claim(arms, Effect("$\\frac{", "<b>", "lower", "$e$ {"), metric=Metric("$m"), plot=plot), tmp_path)
+    claim_picture.save(found, tmp_path / "claim.png")
+    assert (tmp_path / "claim.png").stat().st_size > 1000

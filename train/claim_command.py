@@ -1,0 +1,158 @@
+"""`zoo claim`: run a paper's claim and judge it, list all of them, or run as many as the time allows."""
+
+import dataclasses
+import json
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from train import configs, devices
+from train.arguments import parse
+from train.history import claim_picture, claim_table, results
+from train.history.claim import Claim
+from train.run import RUNS, write_text
+from train.trial import Trial
+from zoo.errors import UserError
+
+PIPE_COLUMNS = 120  # of tables that nobody watches
+UNITS = {"h": 3600, "m": 60, "s": 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class ClaimOptions:
+    """Run what a paper claims and judge it; without NAME, list the claims and their verdicts."""
+
+    name: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="NAME")] = None
+    """Of the claim, or the path of a Python file with CLAIM = Claim(...)."""
+    list: bool = False
+    """List the claims; a verdict with * is the project's own (results/claims.json), one without was found here."""
+    all: bool = False
+    """Run every claim, the quickest first; one whose data are not here is passed over and said so."""
+    budget: str | None = None
+    """With --all: start no claim that would not end within this time, such as 90m or 1h30m."""
+    full: bool = False
+    """The setting nearer to the paper, for an accelerator."""
+    seeds: int | None = None
+    """Seeds of each arm; by default the claim's own number."""
+    record: bool = False
+    """Put the result into results/claims.json of the project as well."""
+    markdown: bool = False
+    """Print the recorded results as the README's table."""
+    workdir: Path = RUNS
+    """Run folders, picture and result are made in WORKDIR/claims/<name>."""
+
+
+def claim_command(args: Sequence[str]) -> None:
+    """`zoo claim NAME`, `zoo claim --list`, `zoo claim --all`."""
+    options = parse(ClaimOptions, args, prog="zoo claim")
+    if options.seeds is not None and options.seeds < 1:
+        raise UserError(f"--seeds must be at least 1, not {options.seeds}")
+    if options.budget is not None and not options.all:
+        raise UserError("--budget goes with --all")
+    budget = None if options.budget is None else parse_time(options.budget)
+    if options.markdown:
+        print(results.markdown(list(results.read().values())), end="")
+    elif options.all:
+        _all(options, budget)
+    elif options.name is None or options.list:
+        _list(options)
+    else:
+        claim, _ = configs.load_claim(options.name)
+        claim.at(full=options.full, seeds=options.seeds)  # before the devices are touched
+        devices.prepare_backend()
+        run_claim(options.name, options, _console())
+
+
+def run_claim(name: str, options: ClaimOptions, console: Console) -> dict[str, Any]:
+    """Run one claim, print its tables, write result.json and claim.png into its folder; the result."""
+    whole, key = configs.load_claim(name)
+    claim = whole.at(full=options.full, seeds=options.seeds)
+    setting = "full" if options.full else "small"
+    name = Path(name).stem
+    folder = claim_folder(options.workdir, name, setting)
+    trial = Trial(name, claim, folder, console, key=f"{key} {setting}")
+    trial.check()
+    found = trial.run(setting)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "result.json", json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    claim_picture.save(found, folder / "claim.png")
+    if options.record:
+        results.record(found)
+    console.print(claim_table.show(found))
+    where = f"{folder / 'claim.png'}, {folder / 'result.json'}" + (f", {results.FILE}" if options.record else "")
+    console.print(f"{found['seconds']:,.0f} s; {where}", soft_wrap=True, highlight=False)
+    return found
+
+
+def claim_folder(workdir: Path, name: str, setting: str = "small") -> Path:
+    return workdir / "claims" / (name if setting == "small" else f"{name}.{setting}")
+
+
+def parse_time(text: str) -> float:
+    """ "90m", "1h30m", "45s" -> seconds; UserError for anything else."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise UserError(f"--budget must be a time such as 90m, 45s or 1h30m, not {text!r}")
+    return sum(float(number) * UNITS[unit] for number, unit in parts)
+
+
+def expected_seconds(name: str, claim: Claim, recorded: dict[str, Any], options: ClaimOptions) -> float:
+    """What a claim took here, else where it was recorded, else what its file says; with as many seeds as asked for."""
+    setting = "full" if options.full else "small"
+    known = results.own(claim_folder(options.workdir, name, setting)) or recorded.get(name)
+    if known is None or known["setting"] != setting:
+        return claim.seconds
+    seeds = max((len(arm["seeds"]) for arm in known["arms"]), default=1)
+    return known["seconds"] * claim.seeds / seeds
+
+
+def _all(options: ClaimOptions, budget: float | None) -> None:
+    if options.name is not None:
+        raise UserError(f"either a name or --all, not both: {options.name}")
+    console, recorded, began = _console(), results.read(), time.perf_counter()
+    planned, left = [], []
+    for name in configs.claim_names():
+        claim, _ = configs.load_claim(name)
+        try:
+            claim = claim.at(full=options.full, seeds=options.seeds)
+        except UserError as error:
+            left.append((name, str(error)))
+            continue
+        planned.append((expected_seconds(name, claim, recorded, options), name))
+    devices.prepare_backend()
+    found = []
+    for seconds, name in sorted(planned):
+        spent = time.perf_counter() - began
+        if budget is not None and spent + seconds > budget:
+            left.append((name, f"would take about {seconds:,.0f} s, and {max(0.0, budget - spent):,.0f} s are left"))
+            continue
+        try:
+            found.append(run_claim(name, options, console))
+        except UserError as error:  # a data set that is not here; what is wrong with one claim stops no other
+            left.append((name, str(error)))
+    rows = [(one["name"], one["year"], one["says"], one, True) for one in sorted(found, key=lambda one: one["year"])]
+    console.print(claim_table.listing(rows))
+    console.print(f"{len(found)} claims in {time.perf_counter() - began:,.0f} s", highlight=False)
+    for name, why in left:
+        console.print(f"not run: {name}: {why}", soft_wrap=True, highlight=False)
+
+
+def _list(options: ClaimOptions) -> None:
+    recorded, rows = results.read(), []
+    for name in configs.claim_names():
+        claim, _ = configs.load_claim(name)
+        here = results.own(claim_folder(options.workdir, name))
+        rows.append((name, claim.year, claim.says, here or recorded.get(name), here is not None))
+    console = _console()
+    console.print(claim_table.listing(sorted(rows, key=lambda row: row[1])))
+    console.print("zoo claim NAME runs one; * the project's own result (results/claims.json)", highlight=False)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_COLUMNS)
