@@ -42,7 +42,7 @@ function claimed(div) {
   const ways = { xaxis: plot.log_x ? { type: "log" } : {}, yaxis: plot.log_y ? { type: "log" } : plot.share ? { ticksuffix: " %" } : {} };
   const scaled = (values) => values.map((value) => (value === null || !plot.share ? value : 100 * value));
   const series = plot.series.map((one) => ({ ...one, mean: scaled(one.mean), low: scaled(one.low), high: scaled(one.high) }));
-  if (plot.kind === "bars") return lines(div, series.map(bar), plot.x, plot.y, { ...ways, layout: { barmode: "group" } });
+  if (plot.kind === "bars") return lines(div, series.map(beside), plot.x, plot.y, { ...ways, xaxis: { type: "category" } });
   const traces = series.flatMap((one, i) => (plot.kind === "curve" ? banded(one, one.arm, hue(i), false) : points(one, i)));
   lines(div, traces, plot.x, plot.y, ways);
 }
@@ -51,7 +51,8 @@ const reach = ({ mean, low, high }, color) => low.length && high.length ? {
   type: "data", symmetric: false, color, thickness: 1.5, width: 4,
   array: mean.map((m, i) => (high[i] ?? m) - m), arrayminus: mean.map((m, i) => m - (low[i] ?? m)),
 } : undefined;
-const bar = (one, i) => ({ type: "bar", x: one.x.map((x) => (typeof x === "string" ? escape(x) : x)), y: one.mean, name: escape(one.arm), marker: { color: hue(i) }, error_y: reach(one, style("--ink")) });
+/** An arm's mean and interval over its name: no bar has to begin at zero, which differences would vanish against. */
+const beside = (one, i) => ({ type: "scatter", mode: "markers", x: [escape(one.arm)], y: one.mean, name: escape(one.arm), showlegend: false, marker: { color: hue(i), size: 12 }, error_y: reach(one, hue(i)) });
 const points = (one, i) => [{ type: "scatter", mode: "markers", x: one.x, y: one.mean, name: escape(one.arm), marker: { color: hue(i), size: 9, symbol: SYMBOLS[i % SYMBOLS.length] }, error_y: reach(one, hue(i)) }];
 
 function activated(div) {
