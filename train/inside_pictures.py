@@ -1,4 +1,4 @@
-"""What an image classifier has learned to look at, as pictures: the filters of its first layer, and where it attends."""
+"""What an image classifier has learned to look at, as pictures: filters of its first layer, and where it attends."""
 
 import dataclasses
 import math

@@ -20,20 +20,21 @@ function lines(div, traces, x, y, more = {}) {
 }
 
 /** A band between `low` and `high`, and the mean in it; places without a number are gaps. */
-function banded({ x, mean, low, high }, name, color, share) {
+function banded({ x, mean, low, high }, name, color, share, band = "") {
   const scaled = (values) => values.map((value) => (value === null ? null : share ? 100 * value : value));
   const there = low.length ? x.map((_, i) => i).filter((i) => low[i] !== null && high[i] !== null) : [];
   const edge = (values) => ({ type: "scatter", mode: "lines", x: there.map((i) => x[i]), y: scaled(there.map((i) => values[i])), line: { width: 0 }, hoverinfo: "skip", showlegend: false });
-  const band = there.length > 1 ? [edge(low), { ...edge(high), fill: "tonexty", fillcolor: faint(color) }] : [];
+  const filled = { fill: "tonexty", fillcolor: faint(color), name: escape(band), showlegend: band !== "" };
+  const area = there.length > 1 ? [edge(low), { ...edge(high), ...filled }] : [];
   const line = { type: "scatter", mode: x.length > 1 ? "lines+markers" : "markers", x, y: scaled(mean), name: escape(name), line: { color, width: 2 }, marker: { color, size: 5 } };
-  return [...band, line];
+  return [...area, line];
 }
 
 function learning(div) {
   const curves = DATA.curves[Number(div.dataset.curve)];
   const name = document.querySelector(`select[data-for="${div.id}"]`).value, curve = curves[name];
   const series = { x: curve.steps, mean: curve.mean, low: curve.low, high: curve.high };
-  const traces = banded(series, curve.title, hue(0), curve.share);
+  const traces = banded(series, curve.title, hue(0), curve.share, say("band"));
   lines(div, traces, say("step"), curve.title, { yaxis: curve.share ? { ticksuffix: " %" } : {}, xaxis: { tickformat: "," } });
 }
 
