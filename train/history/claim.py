@@ -32,12 +32,15 @@ def metric(name: str) -> Metric:
     "test accuracy", "validation loss": any metric of a split, as the summary has it, after the last step;
     "train loss": the mean over the steps since the last evaluation but one, the network in training;
     "steps to reach train accuracy 0.75": the first step at which it is reached, in steps of a chunk or an evaluation;
-    a run that never does, or diverges, counts as its length: less than the truth, so no effect is made larger.
+    a run that never does, or diverges, counts as its length: less than the truth, so no effect is made larger;
+    "mean validation return": the mean over all evaluations of the run, so that how soon it is reached counts as well.
     Raises UserError for any other name.
     """
     split, _, what = name.partition(" ")
     if re.fullmatch(r"steps to reach (train|validation) \w+ -?[\d.]+", name):
         return Metric(name, "steps", "lower")
+    if found := re.fullmatch(r"mean validation (\w+)", name):
+        return dataclasses.replace(metric(f"validation {found[1]}"), name=name)
     if split not in ("train", "validation", "test") or not re.fullmatch(r"\w+", what):
         raise UserError(
             f"{name!r} is no metric of a claim: write it as 'test accuracy', 'train loss', 'validation loss' or "
