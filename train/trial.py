@@ -19,7 +19,7 @@ from train.assemble import assemble, check
 from train.commands import finished
 from train.config import Experiment
 from train.history import readings
-from train.history.claim import Claim, Computed, Difference, Measured, Metric, Outcome, Trained, Tune, metric
+from train.history.claim import Claim, Computed, Derived, Measured, Metric, Outcome, Trained, Tune, metric
 from train.history.verdict import Curve, Values, result
 from train.interrupt import Stopped
 from train.loop import fit
@@ -54,7 +54,7 @@ class Trial:
         """The claim's object for results/claims.json. Raises Stopped, saying how to go on, where it is interrupted."""
         values = {}
         for name, arm in sorted(self.claim.arms.items(), key=lambda pair: isinstance(pair[1], Measured)):
-            if not isinstance(arm, Difference):
+            if not isinstance(arm, Derived):
                 values[name] = self._arm(name, arm)
         return result(
             self.name,
