@@ -104,6 +104,7 @@ def test_the_same_arm_twice_is_undecided(done: tuple[Path, dict]) -> None:
     found = tried(same, done[0])
     assert found["effects"][0]["value"] == 0
     assert found["verdict"] == "undecided"
+    assert not (done[0] / "other").exists()  # what would be the same to the bit is trained once
 
 
 def test_noise_alone_is_undecided() -> None:
