@@ -32,7 +32,8 @@ zoo: the executable history of deep learning
   zoo convert IN OUT        published weights from one layout to another
   zoo predict IMAGE|TEXT    what weights (--weights FILE) say of an image or a text
   zoo claim NAME            run what a paper claims, with error bars and a verdict (zoo claim --list, --all)
-  zoo timeline              train the line of image classifiers on digits and write the page
+  zoo timeline [RUN ...]    train the line of image classifiers on digits and write the page of all landmarks
+  zoo exhibit RUN           keep what a run came to for that page: figures, curves, pictures, texts
   zoo bench [MODEL ...]     milliseconds a step, compile time, memory
   zoo data                  which data sets are there and how to get others
   zoo data prepare NAME     download and prepare a TFDS set, without TensorFlow where possible
@@ -119,7 +120,8 @@ COMMANDS = {
     "convert": "train.export:convert_command",
     "predict": "train.predict:predict_command",
     "claim": "train.claim_command:claim_command",
-    "timeline": "train.commands:timeline_command",
+    "timeline": "train.history.command:timeline_command",
+    "exhibit": "train.history.exhibit_command:exhibit_command",
     "bench": "train.bench:main",
     "data": _data,
 }

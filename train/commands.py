@@ -1,4 +1,4 @@
-"""The commands that train or measure: train, eval, timeline, bench."""
+"""The commands that train or measure a run: train, eval."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -21,9 +21,6 @@ from train.replicas import Team
 from train.report import comparison, each_fold, figure, title
 from train.run import RUNS, Run
 from zoo.errors import UserError
-
-LINE = ("perceptron", "mlp", "lenet5", "alexnet", "resnet20", "vit")
-"""The image classifiers of the timeline, oldest first: the configs digits_<name>."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,39 +162,6 @@ def restore_team(run: Run, checkpoint: Literal["last", "best"] = "last") -> tupl
     abstract = devices.placed(jax.eval_shape(team.init, team.key), mesh, run.experiment.shard)
     state, _ = Checkpoints(run.checkpoints, read_only=True).restore(abstract, checkpoint, parts.fingerprint)
     return parts, team, state
-
-
-@dataclasses.dataclass(frozen=True)
-class TimelineOptions:
-    """Train the line of image classifiers on digits under one budget; write the page and the picture."""
-
-    workdir: Path = RUNS
-    """Run folders are made here; the page is WORKDIR/timeline/index.html."""
-    fresh: bool = False
-    """Train all models again, also those that a finished run of the same config is there for."""
-
-
-def timeline_command(args: Sequence[str]) -> None:
-    """`zoo timeline`."""
-    from train.history import timeline
-    from train.history.page import write_page
-
-    options = parse(TimelineOptions, args, prog="zoo timeline")
-    devices.prepare_backend()
-    console = Console()
-    runs = []
-    for model in LINE:
-        name = f"digits_{model}"
-        experiment = configs.load(name)
-        run = None if options.fresh else finished(options.workdir / name, experiment)
-        if run is None:
-            parts = assemble(experiment)
-            run = train.run.create(name, experiment, options.workdir)
-            fit(run, parts, console)
-        runs.append(run.path)
-    rows = timeline.gather(runs)
-    console.print(timeline.table(rows))
-    console.print(f"page: {write_page(rows, options.workdir / 'timeline')}", soft_wrap=True)
 
 
 def finished(folder: Path, experiment: Experiment) -> Run | None:

@@ -96,8 +96,11 @@ def show(name: str) -> Group:
             f"{human(card.flops)} FLOPs for one example forward (a multiply-add counts as 2)."
         ),
     ]
+    if card.paper_params:
+        parts.append(Text(f"The paper counts {card.paper_params:,}, rounded."))
     if card.departs:
         parts.append(Text(f"Differs from the paper: {card.departs}"))
+    parts += _lineage(card)
     fields = ", ".join(f"{f.name}={getattr(card.config, f.name)!r}" for f in dataclasses.fields(card.config))
     parts.append(Text(f'Fields for zoo.create("{card.name}", …): {fields}'))
     return Group(*parts, _layers(card))
@@ -109,6 +112,18 @@ def _history(card: Card | Algorithm) -> list[RenderableType]:
         Text(f"{card.paper.authors}: {card.paper.title}. {card.paper.venue}. {card.paper.url}"),
         Text(f"\n{card.idea}\n"),
     ]
+
+
+def _lineage(card: Card) -> list[RenderableType]:
+    """What it took of older models, and which papers took something of its own."""
+    taken = [f"{what} ({parent})" for parent, what in card.parents.items()]
+    heirs: dict[Paper, str] = {}
+    for other in zoo.CARDS.values():
+        for parent, what in other.parents.items():
+            if zoo.card(parent).paper == card.paper and other.paper != card.paper:
+                heirs.setdefault(other.paper, f"{other.name} ({what})")
+    lines = [("Took", "; ".join(taken)), ("Passed on to", "; ".join(heirs.values()))]
+    return [Text(f"{head}: {said}.") for head, said in lines if said]
 
 
 def _algorithm(card: Algorithm) -> Group:

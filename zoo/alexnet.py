@@ -152,9 +152,12 @@ PAPER = Paper(
     venue="NIPS 2012",
     id="10.1145/3065386",
 )
+PARENTS = {"lenet5": "convolution, pooling, shared weights"}
 CARDS = [
     Card(
         name="alexnet",
+        parents=PARENTS,
+        paper_params=60_000_000,
         family="alexnet",
         year=2012,
         paper=PAPER,
@@ -168,6 +171,7 @@ CARDS = [
     ),
     Card(
         name="alexnet_cifar",
+        parents=PARENTS,
         family="alexnet",
         year=2012,
         paper=PAPER,
@@ -183,6 +187,7 @@ CARDS = [
     ),
     Card(
         name="alexnet_one_tower",
+        parents={"alexnet": "its layers, in one tower"},
         family="alexnet",
         year=2014,
         paper=Paper(

@@ -151,11 +151,24 @@ PAPER = Paper(
 SMALL = "Not in the paper: the size is of Turc et al. 2019 (arXiv:1908.08962)."
 
 
-def _card(name: str, width: int, depth: int, heads: int, params: int, flops: int, departs: str = SMALL) -> Card:
+def _card(
+    name: str,
+    width: int,
+    depth: int,
+    heads: int,
+    params: int,
+    flops: int,
+    departs: str = SMALL,
+    said: int | None = None,
+) -> Card:
     idea = "A Transformer learns language both ways by filling in masked words; one more layer then serves each task."
     config = Config(width, depth, heads)
     output = ((config.context, width), (width,))
-    return Card(name, "bert", 2018, PAPER, idea, BERT, config, text(config.context), output, params, flops, departs)
+    parents, inputs = (
+        {"transformer_base": "the encoder", "gpt1": "pre-training, then fine-tuning"},
+        text(config.context),
+    )
+    return Card(name, "bert", 2018, PAPER, idea, BERT, config, inputs, output, params, flops, departs, parents, said)
 
 
 CARDS = [
@@ -163,6 +176,6 @@ CARDS = [
     _card("bert_mini", 256, 4, 4, 11_170_560, 4_295_098_368),
     _card("bert_small", 512, 4, 8, 28_763_648, 15_032_909_824),
     _card("bert_medium", 512, 8, 8, 41_373_184, 30_065_295_360),
-    _card("bert_base", 768, 12, 12, 109_482_240, 96_637_943_808, ""),
-    _card("bert_large", 1024, 24, 16, 335_141_888, 335_009_546_240, ""),
+    _card("bert_base", 768, 12, 12, 109_482_240, 96_637_943_808, "", 110_000_000),
+    _card("bert_large", 1024, 24, 16, 335_141_888, 335_009_546_240, "", 340_000_000),
 ]

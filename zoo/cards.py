@@ -52,6 +52,8 @@ class Card:
     params: int
     flops: int
     departs: str = ""  # how it differs from the paper; empty if it does not
+    parents: Mapping[str, str] = dataclasses.field(default_factory=dict)  # card of an older model -> what it took of it
+    paper_params: int | None = None  # as the paper counts and rounds them, where it does
 
     def make(self, **changes: Any) -> nn.Module:
         """The module, with fields of its Config changed. A misspelt field is an error that names the nearest."""
@@ -96,6 +98,28 @@ def catalogue(modules: Iterable[ModuleType]) -> dict[str, Card]:
             raise RuntimeError(f"two models are called {card.name!r}")
         cards[card.name] = card
     return cards
+
+
+def check_parents(cards: Mapping[str, Card]) -> Mapping[str, Card]:
+    """`cards`, if the parents of each are among them, none is younger, and none is its own ancestor: RuntimeError."""
+    for card in cards.values():
+        for parent in card.parents:
+            if parent not in cards:
+                raise RuntimeError(f"{card.name} took something of {parent!r}, which is no model")
+            if cards[parent].year > card.year or card.name in ancestors(cards, parent):
+                raise RuntimeError(f"{card.name} took something of {parent}, which is younger")
+    return cards
+
+
+def ancestors(cards: Mapping[str, Card], name: str) -> set[str]:
+    """The model called `name`, those it took something of, those these took something of, and so on."""
+    found, ahead = set(), [name]
+    while ahead:
+        one = ahead.pop()
+        if one not in found and one in cards:
+            found.add(one)
+            ahead += cards[one].parents
+    return found
 
 
 def find(cards: Mapping[str, Card], name: str) -> Card:

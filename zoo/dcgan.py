@@ -118,9 +118,10 @@ PAPER = Paper(
 def _card(name: str, config: Config, params: int, flops: int, departs: str = "") -> Card:
     idea = "Strided convolutions, batch normalization and no fully connected hidden layers make GANs of images stable."
     inputs, output = {"z": ((config.latent,), jnp.float32)}, (config.shape, ())
-    return Card(name, "dcgan", 2015, PAPER, idea, DCGAN, config, inputs, output, params, flops, departs)
+    return Card(name, "dcgan", 2015, PAPER, idea, DCGAN, config, inputs, output, params, flops, departs, PARENTS)
 
 
+PARENTS = {"gan": "a generator against a discriminator", "alexnet": "deep convolutional nets, now without pooling"}
 SMALL = "Half the width and 4x4 kernels, as in PyTorch's widely used example (pytorch/examples, dcgan)"
 CARDS = [
     _card("dcgan_28", Config((128, 64), 1, base=7), 898_304, 27_759_872, f"{SMALL}, two stages for 28 x 28."),

@@ -126,12 +126,18 @@ MINATAR = Paper(
 FROM_PIXELS = "Q-learning with a convolutional network and replayed experience learns games from the screen alone."
 TARGET = "A target network that is copied only now and then steadies Q-learning enough for 49 games with one recipe."
 SMALL = "Atari games on a 10 x 10 grid need a network so small that experiments can be repeated many times."
+PARENTS = {
+    2013: {"alexnet": "convolutions of rectified units, on raw pixels"},
+    2015: {"dqn_2013": "Q-learning from replayed experience"},
+    2019: {"dqn_nature": "the agent, on a small grid"},
+}
 FRAMES = {"x": ((84, 84, 4), jnp.uint8)}
 
 
 def _card(name: str, year: int, paper: Paper, idea: str, config: Config, inputs: dict, params: int, flops: int,
           departs: str = "") -> Card:  # fmt: skip
-    return Card(name, "dqn", year, paper, idea, DQN, config, inputs, (config.actions,), params, flops, departs)
+    actions, parents = (config.actions,), PARENTS[year]
+    return Card(name, "dqn", year, paper, idea, DQN, config, inputs, actions, params, flops, departs, parents)
 
 
 VECTOR = (

@@ -135,6 +135,7 @@ def _demand_shape(x: Array, shape: tuple[int, ...], what: str) -> None:
 CARDS = [
     Card(
         name="gan",
+        parents={"mlp": "two of it, against each other"},
         family="gan",
         year=2014,
         paper=Paper(

@@ -167,7 +167,7 @@ GPT2_PAPER = Paper(
 )
 
 
-def _card(name: str, config: Config, params: int, flops: int, departs: str = "") -> Card:
+def _card(name: str, config: Config, params: int, flops: int, departs: str = "", said: int | None = None) -> Card:
     first = config.norm == "post"
     year, paper = (2018, GPT1_PAPER) if first else (2019, GPT2_PAPER)
     idea = (
@@ -176,12 +176,13 @@ def _card(name: str, config: Config, params: int, flops: int, departs: str = "")
         else "A language model that is large enough does tasks it was never trained for, asked in plain words."
     )
     inputs, output = text(config.context), (config.context, config.vocab)
-    return Card(name, "gpt", year, paper, idea, GPT, config, inputs, output, params, flops, departs)
+    parents = {"transformer_base": "the decoder, alone"} if first else {"gpt1": "the same net, its norms first"}
+    return Card(name, "gpt", year, paper, idea, GPT, config, inputs, output, params, flops, departs, parents, said)
 
 
-def _gpt2(name: str, width: int, depth: int, heads: int, params: int, flops: int) -> Card:
+def _gpt2(name: str, width: int, depth: int, heads: int, params: int, flops: int, said: int) -> Card:
     """Table 2 of the 2019 paper; its vocabulary is of 50,257 byte pairs."""
-    return _card(name, Config(50_257, 1024, width, depth, heads), params, flops)
+    return _card(name, Config(50_257, 1024, width, depth, heads), params, flops, said=said)
 
 
 def _char(name: str, context: int, width: int, depth: int, heads: int, dropout: float, params: int, flops: int) -> Card:
@@ -197,8 +198,8 @@ CARDS = [
     _card("gpt1", Config(40_478, 512, width=768, depth=12, heads=12, norm="post"), 116_534_784, 128_469_958_656),
     _char("gpt_char_mini", 64, 128, 4, 4, 0.0, 804_096, 110_116_864),
     _char("gpt_char", 256, 384, 6, 6, 0.2, 10_745_088, 6_052_577_280),
-    _gpt2("gpt2", 768, 12, 12, 124_439_808, 291_648_307_200),
-    _gpt2("gpt2_medium", 1024, 24, 16, 354_823_168, 826_951_073_792),
-    _gpt2("gpt2_large", 1280, 36, 20, 774_030_080, 1_774_570_700_800),
-    _gpt2("gpt2_xl", 1600, 48, 25, 1_557_611_200, 3_506_703_564_800),
+    _gpt2("gpt2", 768, 12, 12, 124_439_808, 291_648_307_200, 117_000_000),
+    _gpt2("gpt2_medium", 1024, 24, 16, 354_823_168, 826_951_073_792, 345_000_000),
+    _gpt2("gpt2_large", 1280, 36, 20, 774_030_080, 1_774_570_700_800, 762_000_000),
+    _gpt2("gpt2_xl", 1600, 48, 25, 1_557_611_200, 3_506_703_564_800, 1_542_000_000),
 ]

@@ -60,6 +60,8 @@ class LeNet5(nn.Module):
 CARDS = [
     Card(
         name="lenet5",
+        parents={"mlp": "back-propagation"},
+        paper_params=60_000,
         family="lenet",
         year=1998,
         paper=Paper(

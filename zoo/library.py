@@ -28,26 +28,25 @@ from zoo import (
 )
 from zoo.cards import Card
 
-CARDS: Mapping[str, Card] = cards.catalogue(
-    [
-        perceptron,
-        mlp,
-        lstm,
-        lenet,
-        alexnet,
-        dqn,
-        seq2seq,
-        seq2seq_attention,
-        gan,
-        dcgan,
-        resnet,
-        transformer,
-        bert,
-        gpt,
-        vit,
-        simclr,
-    ]
+MODULES = (
+    perceptron,
+    mlp,
+    lstm,
+    lenet,
+    alexnet,
+    dqn,
+    seq2seq,
+    seq2seq_attention,
+    gan,
+    dcgan,
+    resnet,
+    transformer,
+    bert,
+    gpt,
+    vit,
+    simclr,
 )
+CARDS: Mapping[str, Card] = cards.check_parents(cards.catalogue(MODULES))
 """Every registered model by name, oldest first."""
 
 

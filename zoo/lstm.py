@@ -77,7 +77,8 @@ ZAREMBA = (
 def _card(name: str, config: Config, length: int, params: int, flops: int, departs: str = ZAREMBA) -> Card:
     idea = "A memory cell with a self-connection of weight one, guarded by gates, carries gradients over long gaps."
     output = (length, config.vocab)
-    return Card(name, "lstm", 1997, PAPER, idea, LanguageModel, config, text(length), output, params, flops, departs)
+    parents, inputs = {"mlp": "back-propagation, now through time"}, text(length)
+    return Card(name, "lstm", 1997, PAPER, idea, LanguageModel, config, inputs, output, params, flops, departs, parents)
 
 
 CHAR = f"{DEPARTS}Not in the paper: 2 layers of 220, the size of gpt_char_mini, for characters."

@@ -44,33 +44,74 @@ def layer_table(model: nn.Module, inputs: Inputs) -> list[Layer]:
 
     Of a module called several times the output is its first; of several outputs, the first of them.
     """
+    return trace(model, inputs).layers
+
+
+class Trace(NamedTuple):
+    """A model's forward pass of one example as a program, each operation of it marked with its module."""
+
+    layers: list[Layer]
+    jaxpr: core.Jaxpr
+    inputs: tuple[str, ...]  # of each of the program's last arguments, the name; those before are the variables
+
+
+def trace(model: nn.Module, inputs: Inputs) -> Trace:
+    """Trace a model in evaluation mode. Allocates no arrays."""
     variables = _variables(model, inputs)
     seen: dict[Path, tuple[str, tuple[int, ...]]] = {}
+    asked: dict[Path, tuple[str, tuple[int, ...]]] = {}  # for something else than a call
 
     def note(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
-        path = context.module.path
+        path, kind = context.module.path, type(context.module).__name__
         if context.method_name != "__call__":
-            return call(*args, **kwargs)
+            with jax.named_scope(SCOPE + "/".join(path)):
+                output = call(*args, **kwargs)
+            asked[path] = kind, _first_shape(output) or asked.get(path, ("", ()))[1]
+            return output
         first = path not in seen
         if first:  # its row stands above those of the modules it calls
-            seen[path] = (type(context.module).__name__, ())
+            seen[path] = (kind, ())
         with jax.named_scope(SCOPE + "/".join(path)):
             output = call(*args, **kwargs)
         if first:
-            seen[path] = (type(context.module).__name__, jax.tree.leaves(output)[0].shape[1:])
+            seen[path] = (kind, _first_shape(output))
         return output
 
+    structs = _structs(inputs)
     with nn.intercept_methods(note):
-        jaxpr = jax.make_jaxpr(lambda v, x: model.apply(v, **x, train=False))(variables, _structs(inputs))
-    flops = _flops_by_scope(jaxpr.jaxpr)
+        jaxpr = jax.make_jaxpr(lambda v, x: model.apply(v, **x, train=False))(variables, structs).jaxpr
+    flops = _flops_by_scope(jaxpr)
     rows = []
-    for path, (kind, output) in seen.items():
+    for path, (kind, output) in _with_parents(seen, asked):
         params = variables.get("params", {})
         for key in path:
             params = params.get(key, {})
         inside = sum(n for scope, n in flops.items() if scope[: len(path)] == path)
         rows.append(Layer("/".join(path), kind, output, _size(params), inside))
-    return rows
+    return Trace(rows, jaxpr, tuple(sorted(structs)))  # as JAX orders the leaves of a dict
+
+
+def _with_parents(
+    seen: Mapping[Path, tuple[str, tuple[int, ...]]], asked: Mapping[Path, tuple[str, tuple[int, ...]]]
+) -> Iterator[tuple[Path, tuple[str, tuple[int, ...]]]]:
+    """The modules `seen`, each after the ones it stands in, also those of which only another method was called."""
+    given: set[Path] = set()
+    for path in seen:
+        for above in (path[:length] for length in range(len(path) + 1)):
+            if above not in given and (above in seen or above in asked):
+                given.add(above)
+                yield above, seen.get(above) or asked[above]
+
+
+def _first_shape(output: Any) -> tuple[int, ...]:
+    leaves = jax.tree.leaves(output)
+    return leaves[0].shape[1:] if leaves else ()
+
+
+def scope_of(eqn: core.JaxprEqn, outside: Path) -> Path:
+    """The path of the module that an operation of a Trace belongs to; `outside` where it says none."""
+    names = [part.name for part in eqn.source_info.name_stack.stack if part.name.startswith(SCOPE)]
+    return tuple(filter(None, names[-1].removeprefix(SCOPE).split("/"))) if names else outside
 
 
 def _structs(inputs: Inputs) -> dict[str, jax.ShapeDtypeStruct]:
@@ -90,9 +131,8 @@ def _flops_by_scope(jaxpr: core.Jaxpr, outside: Path = ()) -> dict[Path, int]:
     """Operations by the innermost scope of `layer_table` they stand in, `outside` where they stand in none."""
     total: dict[Path, int] = collections.Counter()
     for eqn in jaxpr.eqns:
-        names = [part.name for part in eqn.source_info.name_stack.stack if part.name.startswith(SCOPE)]
-        scope = tuple(filter(None, names[-1].removeprefix(SCOPE).split("/"))) if names else outside
-        inner = [_flops_by_scope(body, scope) for body in _bodies(eqn)]
+        scope = scope_of(eqn, outside)
+        inner = [_flops_by_scope(body, scope) for body in bodies(eqn)]
         if eqn.primitive.name == "cond":
             inner = [max(inner, key=lambda flops: sum(flops.values()))]
         turns = eqn.params["length"] if eqn.primitive.name == "scan" else 1
@@ -104,7 +144,7 @@ def _flops_by_scope(jaxpr: core.Jaxpr, outside: Path = ()) -> dict[Path, int]:
     return total
 
 
-def _bodies(eqn: core.JaxprEqn) -> Iterator[core.Jaxpr]:
+def bodies(eqn: core.JaxprEqn) -> Iterator[core.Jaxpr]:
     """The programs inside an operation: of jit, scan, cond, remat, custom gradients, ..."""
     for value in jax.tree.leaves(list(eqn.params.values())):
         if isinstance(value, core.ClosedJaxpr):

@@ -50,6 +50,7 @@ class MLP(nn.Module):
 CARDS = [
     Card(
         name="mlp",
+        parents={"perceptron": "weighted sums, now in layers"},
         family="mlp",
         year=1986,
         paper=Paper(

@@ -159,12 +159,18 @@ def cifar(name: str, blocks: int, params: int, flops: int, shortcut: Literal["A"
     """A net of section 4.2 for 32 x 32: three stages of `blocks` blocks, so 6 * blocks + 2 weight layers."""
     stem = {"stem_kernel": 3, "stem_stride": 1, "stem_pool": False}
     config = Config((blocks,) * 3, widths=(16, 32, 64), shortcut=shortcut, classes=10, **stem)
-    return _card(name, config, image(32, 32, 3), params, flops)
+    said = {3: 270_000, 5: 460_000, 7: 660_000, 9: 850_000, 18: 1_700_000}[blocks] if shortcut == "A" else None
+    return _card(name, config, image(32, 32, 3), params, flops, said=said)  # Table 6
 
 
-def _card(name: str, config: Config, inputs: dict, params: int, flops: int, departs: str = "") -> Card:
+def _card(
+    name: str, config: Config, inputs: dict, params: int, flops: int, departs: str = "", said: int | None = None
+) -> Card:
     idea = PLAIN if config.shortcut == "none" else RESIDUAL
-    return Card(name, "resnet", 2015, PAPER, idea, ResNet, config, inputs, (config.classes,), params, flops, departs)
+    classes, parents = (config.classes,), {"alexnet": "deep convolutional nets of rectified units"}
+    return Card(
+        name, "resnet", 2015, PAPER, idea, ResNet, config, inputs, classes, params, flops, departs, parents, said
+    )
 
 
 deep = functools.partial(imagenet, bottleneck=True)

@@ -83,10 +83,14 @@ PAPER = Paper(
 )
 
 
-def _card(name: str, config: Config, length: int, params: int, flops: int, departs: str) -> Card:
+def _card(
+    name: str, config: Config, length: int, params: int, flops: int, departs: str, paper_params: int | None = None
+) -> Card:
     idea = "One LSTM reads a sentence into a vector, another writes the translation from it; nothing else is built in."
     inputs, output = text_pair(length, length), (length, config.vocab)
-    return Card(name, "seq2seq", 2014, PAPER, idea, Seq2Seq, config, inputs, output, params, flops, departs)
+    parents = {"lstm_large": "the LSTM: one reads, one writes"}
+    return Card(name, "seq2seq", 2014, PAPER, idea, Seq2Seq, config, inputs, output, params, flops,
+                departs, parents, paper_params)  # fmt: skip
 
 
 SHARED = "The LSTM has no peepholes, and one bias for each gate (the paper names neither)."
@@ -96,5 +100,5 @@ MINI = (
 )
 CARDS = [
     _card("seq2seq_mini", Config(10_000, 10_000, 256, 512, 2, dropout=0.5), 32, 17_598_224, 797_442_048, MINI),
-    _card("seq2seq", Config(160_000, 80_000, 1000, 1000, 4), 50, 384_112_000, 14_400_000_000, SHARED),
+    _card("seq2seq", Config(160_000, 80_000, 1000, 1000, 4), 50, 384_112_000, 14_400_000_000, SHARED, 384_000_000),
 ]

@@ -137,7 +137,13 @@ PAPER = Paper(
 def _card(name: str, config: Config, length: int, params: int, flops: int, departs: str) -> Card:
     idea = "Instead of one vector for the whole sentence, every word written looks back over all of the source."
     module, inputs, output = AttentionSeq2Seq, text_pair(length, length), (length, config.vocab)
-    return Card(name, "seq2seq_attention", 2014, PAPER, idea, module, config, inputs, output, params, flops, departs)
+    parents = {
+        "seq2seq": "an encoder and a decoder (both papers after Cho et al. 2014)",
+        "lstm_large": "gates that keep a state over time",
+    }
+    return Card(
+        name, "seq2seq_attention", 2014, PAPER, idea, module, config, inputs, output, params, flops, departs, parents
+    )
 
 
 SHARED = (

@@ -92,7 +92,8 @@ PAPER = Paper(
 def _card(name: str, config: Config, size: int, params: int, flops: int, departs: str = "") -> Card:
     idea = "Two random views of an image must be nearest in a projection thrown away later; no labels, no memory bank."
     inputs, output = image(size, size, 3), config.widths[-1:]
-    return Card(name, "simclr", 2020, PAPER, idea, SimCLR, config, inputs, output, params, flops, departs)
+    parents = {"resnet50": "the encoder"}
+    return Card(name, "simclr", 2020, PAPER, idea, SimCLR, config, inputs, output, params, flops, departs, parents)
 
 
 CIFAR = {"stem_kernel": 3, "stem_stride": 1, "stem_pool": False}  # appendix B.9

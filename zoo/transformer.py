@@ -208,10 +208,12 @@ PAPER = Paper(
 )
 
 
-def _card(name: str, config: Config, params: int, flops: int, departs: str = "") -> Card:
+def _card(name: str, config: Config, params: int, flops: int, departs: str = "", said: int | None = None) -> Card:
     idea = "Attention alone relates all words of two sentences at once, so that nothing waits for the word before."
     inputs, output = text_pair(64, 64), (64, config.vocab)
-    return Card(name, "transformer", 2017, PAPER, idea, Transformer, config, inputs, output, params, flops, departs)
+    parents = {"seq2seq_attention": "attention of the decoder to the encoder", "resnet50": "residual connections"}
+    return Card(name, "transformer", 2017, PAPER, idea, Transformer, config, inputs, output, params, flops,
+                departs, parents, said)  # fmt: skip
 
 
 CARDS = [
@@ -222,11 +224,18 @@ CARDS = [
         868_745_216,
         "Not in the paper: 256 wide, 3 blocks a side, 10,000 tokens, for small sets of sentences.",
     ),
-    _card("transformer_base", Config(37_000, width=512, depth=6, heads=8, hidden=2048), 63_082_496, 8_212_971_520),
+    _card(
+        "transformer_base",
+        Config(37_000, width=512, depth=6, heads=8, hidden=2048),
+        63_082_496,
+        8_212_971_520,
+        said=65_000_000,
+    ),
     _card(
         "transformer_big",
         Config(37_000, width=1024, depth=6, heads=16, hidden=4096, dropout=0.3),
         214_245_376,
         27_700_232_192,
+        said=213_000_000,
     ),
 ]

@@ -174,10 +174,15 @@ PAPER = Paper(
 HEAD = "The head is one linear layer, as the paper has it for fine-tuning."
 
 
-def _card(name: str, config: Config, size: int, params: int, flops: int, departs: str = HEAD) -> Card:
+def _card(
+    name: str, config: Config, size: int, params: int, flops: int, departs: str = HEAD, said: int | None = None
+) -> Card:
     idea = "A plain Transformer reads an image as a sequence of patches, with almost nothing built in about pictures."
     output = (config.classes,)
-    return Card(name, "vit", 2020, PAPER, idea, ViT, config, image(size, size, 3), output, params, flops, departs)
+    parents = {"transformer_base": "the encoder's blocks", "bert_base": "the class token"}
+    return Card(
+        name, "vit", 2020, PAPER, idea, ViT, config, image(size, size, 3), output, params, flops, departs, parents, said
+    )
 
 
 def _mini(patch: int, params: int, flops: int) -> Card:
@@ -194,7 +199,7 @@ CARDS = [
     _mini(8, 1_218_186, 41_784_832),
     _card("vit_tiny_patch16", Config(16, 192, 12, 3), 224, 5_717_416, 2_507_366_400, DEIT),
     _card("vit_small_patch16", Config(16, 384, 12, 6), 224, 22_050_664, 9_197_764_608, DEIT),
-    _card("vit_base_patch16", Config(16, 768, 12, 12), 224, 86_567_656, 35_127_656_448),
-    _card("vit_large_patch16", Config(16, 1024, 24, 16), 224, 304_326_632, 123_109_425_152),
-    _card("vit_huge_patch14", Config(14, 1280, 32, 16), 224, 632_045_800, 334_590_218_240),
+    _card("vit_base_patch16", Config(16, 768, 12, 12), 224, 86_567_656, 35_127_656_448, said=86_000_000),
+    _card("vit_large_patch16", Config(16, 1024, 24, 16), 224, 304_326_632, 123_109_425_152, said=307_000_000),
+    _card("vit_huge_patch14", Config(14, 1280, 32, 16), 224, 632_045_800, 334_590_218_240, said=632_000_000),
 ]

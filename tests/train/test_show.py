@@ -69,6 +69,16 @@ def test_show_has_the_card_and_every_layer(capsys: pytest.CaptureFixture[str]) -
     assert sum(int(rows[path].replace(",", "")) for path in leaves) == 61_706
 
 
+def test_show_tells_the_lineage(capsys: pytest.CaptureFixture[str]) -> None:
+    emit(show("transformer_base"))
+    out = capsys.readouterr().out
+    assert "Took: attention of the decoder to the encoder (seq2seq_attention); residual connections (resnet50)." in out
+    assert "Passed on to: bert_tiny (the encoder); gpt1 (the decoder, alone); vit_mini_patch2" in out
+    assert "The paper counts 65,000,000, rounded." in out
+    emit(show("perceptron"))
+    assert "Took:" not in capsys.readouterr().out
+
+
 def test_show_of_an_unknown_model_offers_names() -> None:
     with pytest.raises(UserError, match="did you mean lenet5"):
         show("lenet")

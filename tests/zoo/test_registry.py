@@ -1,5 +1,6 @@
 """Every registered model is what its card says, and the public face answers clearly."""
 
+import dataclasses
 import functools
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import jax
 import pytest
 
 import zoo
-from zoo import measure
+from zoo import cards, measure
 
 # Published counts, each computed by at least one other implementation (torchvision, transformers, timm).
 PUBLISHED = {
@@ -107,6 +108,38 @@ def test_catalogue_is_in_historical_order_and_described() -> None:
     for card in zoo.CARDS.values():
         assert card.idea.endswith(".")
         assert card.paper.url.startswith("https://")
+
+
+def test_every_parent_is_a_model_that_is_not_younger() -> None:
+    for card in zoo.CARDS.values():
+        for parent, what in card.parents.items():
+            assert zoo.card(parent).year <= card.year
+            assert what
+            assert what[-1] != "."
+    assert zoo.card("transformer_base").parents.keys() == {"seq2seq_attention", "resnet50"}
+    assert cards.ancestors(zoo.CARDS, "vit_base_patch16") > {"transformer_base", "resnet50", "lenet5", "perceptron"}
+    assert [card.name for card in zoo.CARDS.values() if not card.parents] == ["perceptron"]  # all come from it
+
+
+@pytest.mark.parametrize(
+    ("parents", "line"),
+    [
+        ({"resnet18": {"alexnot": "depth"}}, "resnet18 took something of 'alexnot', which is no model"),
+        ({"alexnet": {"resnet18": "depth"}}, "alexnet took something of resnet18, which is younger"),
+        ({"gan": {"seq2seq": "x"}, "seq2seq": {"gan": "y"}}, "took something of .*, which is younger"),
+    ],
+)
+def test_a_wrong_parent_stops_the_import(parents: dict, line: str) -> None:
+    wrong = {name: dataclasses.replace(card, parents=parents.get(name, {})) for name, card in zoo.CARDS.items()}
+    with pytest.raises(RuntimeError, match=line):
+        cards.check_parents(wrong)
+
+
+def test_the_papers_own_counts_are_near() -> None:
+    counted = [card for card in zoo.CARDS.values() if card.paper_params]
+    assert len(counted) >= 15
+    for card in counted:  # GPT-2's smallest is 124 M where its paper says 117 M; all others are nearer
+        assert abs(card.params / card.paper_params - 1) < 0.065, card.name
 
 
 def test_list_models_matches_shell_patterns() -> None:

@@ -1,145 +1,191 @@
-"""The timeline page: one file that opens from disk without a network, and its picture."""
+"""The museum's page: one file that opens from disk without a network."""
 
-import dataclasses
-from collections.abc import Sequence
+import base64
+import datetime
+import functools
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 from markupsafe import Markup
 
-from train.history import look, picture
-from train.history.timeline import Row, budget, interval_note, percent, seconds
+import zoo
+from train.history import axis, cells, lineage, look, words
+from train.history.compare import Comparison, compare
+from train.history.exhibits import Exhibit, Picture
+from train.history.findings import Finding
+from train.history.rooms import Room, furnish, members, room_id
 from train.show import human
-from zoo.cards import Paper
+from zoo.cards import Card
 from zoo.errors import UserError
+from zoo.fields import ACTIVATIONS
 
-HERE = Path(__file__).parent
-
-
-@dataclasses.dataclass(frozen=True)
-class Landmark:
-    """A paper, the rows that stand for it, and its place on the time axis."""
-
-    year: int
-    paper: Paper
-    color: int
-    models: tuple[str, ...]
-    ideas: tuple[str, ...]
-    place: float  # 0 (first paper) to 100 (last)
-    gap: int  # years since the landmark before
+WEB = Path(__file__).parent / "web"
+STYLES = ("page.css", "axis.css", "room.css")
+EARLY = ("base.js", "rooms.js", "axis.js")  # before Plotly: the page answers while that is still being read
+LATE = ("plots.js", "comparison.js", "curves.js", "lineage.js")
 
 
-def write_page(rows: Sequence[Row], out_dir: Path) -> Path:
-    """Write `index.html` and `timeline.png` into `out_dir`; the path of the page.
+def write_page(
+    exhibits: Sequence[Exhibit],
+    findings: Sequence[Finding],
+    out_dir: Path,
+    *,
+    cards: Mapping[str, Card] | None = None,
+    lang: str = words.ORIGINAL,
+) -> Path:
+    """Write `out_dir`/index.html; its path.
 
-    All rows must be of one data set, since they are compared: otherwise, or without rows, UserError.
+    exhibits: of one config the first counts, so that what was run here goes before what is recorded.
+    cards: zoo's catalogue by default. lang: of the page's own sentences.
     """
-    sets = sorted({row.dataset for row in rows})
-    if not rows:
-        raise UserError("a timeline needs at least one run")
-    if len(sets) > 1:
-        raise UserError(f"a timeline compares runs on one data set, these are on {len(sets)}: {', '.join(sets)}")
+    t = words.load(lang)
+    cards = zoo.CARDS if cards is None else cards
+    chosen = list({exhibit.name: exhibit for exhibit in reversed(exhibits)}.values())[::-1]
+    page = _render(chosen, findings, cards, t)
     out_dir.mkdir(parents=True, exist_ok=True)
-    page = out_dir / "index.html"
-    page.write_text(_render(rows), encoding="utf-8")
-    picture.draw(rows).savefig(out_dir / "timeline.png")
-    return page
+    path = out_dir / "index.html"
+    part = path.with_suffix(".part")
+    try:
+        part.write_text(page, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    return path
 
 
-def landmarks(rows: Sequence[Row]) -> list[Landmark]:
-    """One for each paper, in order of `rows`; rows whose model has no card stand for no paper."""
-    papers: dict[Paper, list[tuple[Row, int]]] = {}
-    for row, (color, _) in zip(rows, look.styles(rows), strict=True):
-        if row.paper is not None:
-            papers.setdefault(row.paper, []).append((row, color))
-    years = [members[0][0].year for members in papers.values()]
-    out = []
-    for (paper, members), before in zip(papers.items(), [*years[:1], *years], strict=False):
-        first, color = members[0]
-        out.append(
-            Landmark(
-                year=first.year,
-                paper=paper,
-                color=color,
-                models=tuple(dict.fromkeys(row.model for row, _ in members)),
-                ideas=tuple(dict.fromkeys(row.idea for row, _ in members)),
-                place=100 * (first.year - years[0]) / max(1, years[-1] - years[0]),
-                gap=first.year - before,
-            )
-        )
-    return out
-
-
-def _render(rows: Sequence[Row]) -> str:
+def _render(exhibits: Sequence[Exhibit], findings: Sequence[Finding], cards: Mapping[str, Card], t: words.Words) -> str:
     from plotly.offline import get_plotlyjs  # plotly takes half a second to import
 
-    # Autoescape covers what the runs and cards say; `tojson` escapes < > & inside the script element.
-    env = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    env.policies["json.dumps_kwargs"] = {"allow_nan": False}
-    env.filters |= {"human": human, "percent": percent, "seconds": seconds}
-    places = landmarks(rows)
-    styled = list(zip(rows, look.styles(rows), strict=True))
+    rooms, comparisons = furnish(cards, exhibits, findings), compare(exhibits, cards)
+    before, after = t("before", year=axis.FIRST), t("after", year=axis.LAST)
+    env = _environment(t)
+    env.globals |= _vocabulary(rooms, exhibits, t)
     return env.get_template("page.html.j2").render(
-        rows=styled,
-        landmarks=places,
-        first_year=places[0].year if places else None,
-        last_year=places[-1].year if places else None,
-        decades=_decades(places),
-        data=[_point(row, color, variant) for row, (color, variant) in styled],
-        best=_best(rows),
-        budget=budget(rows),
-        interval_note=interval_note(rows),
-        facts=_facts(rows),
+        rooms=rooms,
+        findings=findings,
+        comparisons=comparisons,
+        notes={c.id: cells.comparison_note(c, t) for c in comparisons},
+        measured_facts={c.id: cells.comparison_facts(c, t) for c in comparisons},
+        years=axis.by_year(rooms),
+        overview=axis.overview(rooms, before, after),
+        graph=lineage.lay_out(members(rooms)),
+        first_year=axis.FIRST,
+        last_year=axis.LAST,
+        again="\n".join(["zoo timeline", *dict.fromkeys(e.command for e in exhibits if not e.recorded)]),
+        date=datetime.date.today().isoformat(),
+        data=_data(exhibits, findings, comparisons, t),
         colors=list(zip(look.LIGHT, look.DARK, strict=True)),
-        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
+        css=Markup("\n".join(map(_web, STYLES))),
+        early=[Markup(_web(name)) for name in EARLY],
+        late=[Markup(_web(name)) for name in LATE],
         plotly=Markup(get_plotlyjs()),
     )
 
 
-def _point(row: Row, color: int, variant: int) -> dict[str, Any]:
-    """What the plots need of a row."""
-    figures = ("label", "year", "params", "flops", "seconds", "accuracy", "low", "high", "curve")
-    return {"color": color, "variant": variant} | {name: getattr(row, name) for name in figures}
+def _environment(t: words.Words) -> jinja2.Environment:
+    # Autoescape covers what runs, cards and claims say; `tojson` escapes < > & inside the script element.
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(WEB), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    env.policies["json.dumps_kwargs"] = {"allow_nan": False, "ensure_ascii": False}
+    env.filters |= {"human": human, "seconds": cells.whole_seconds}
+    env.globals |= {"t": t}
+    return env
 
 
-def _decades(places: Sequence[Landmark]) -> list[tuple[int, float]]:
-    """(year, place in %) of the ticks of the time axis."""
-    if len(places) < 2 or places[-1].year == places[0].year:
-        return []
-    first, last = places[0].year, places[-1].year
-    return [(year, 100 * (year - first) / (last - first)) for year in range(-(-first // 10) * 10, last + 1, 10)]
+def _vocabulary(rooms: Sequence[Room], exhibits: Sequence[Exhibit], t: words.Words) -> dict[str, Any]:
+    """What the templates ask by name."""
+    by_id, room_of = {room.id: room for room in rooms}, cells.room_of(rooms)
+    algorithms = {room.algorithm.name: room.id for room in rooms if room.algorithm}
+    places = {id(exhibit): place for place, exhibit in enumerate(exhibits)}
+
+    def rooms_about(finding: Finding) -> list[str]:
+        named = [room_of.get(name) for name in finding.models] + [algorithms.get(name) for name in finding.algorithms]
+        return [name for name in dict.fromkeys(named) if name]
+
+    def picture_words(picture: Picture) -> str:
+        return t(f"picture_{picture.kind}") if f"picture_{picture.kind}" in t.table else picture.kind
+
+    plain = ("part_rows", "size_rows", "curve_names", "curve_rows", "constants", "use_of", "try_of", "node_lines")
+    spoken = ("exhibit_facts", "curve_heads", "effect_rows", "arm_rows", "claim_facts")
+    return {
+        **{name: getattr(cells, name) for name in (*plain, "metric_title", "figure")},
+        **{name: functools.partial(getattr(cells, name), t=t) for name in spoken},
+        "by_id": by_id,
+        "room_of": room_of,
+        "rooms_about": rooms_about,
+        "claim_room": lambda finding: room_id("claim", finding.name),
+        "index_of": lambda exhibit: places[id(exhibit)],
+        "picture_words": picture_words,
+        "data_uri": _data_uri,
+        "safe_link": _safe_link,
+        "activations": ACTIVATIONS,
+        "node_width": lineage.WIDTH,
+        "node_height": lineage.TALL,
+    }
 
 
-def _best(rows: Sequence[Row]) -> tuple[Row, list[str]] | None:
-    """The most accurate row, and the labels of those whose intervals reach into its own."""
-    measured = [row for row in rows if row.low is not None]
-    if not measured:
-        return None
-    best = max(measured, key=lambda row: row.accuracy)
-    return best, [row.label for row in measured if row is not best and row.high >= best.low]
+def _data(
+    exhibits: Sequence[Exhibit], findings: Sequence[Finding], comparisons: Sequence[Comparison], t: words.Words
+) -> dict[str, Any]:
+    """What the scripts need: numbers for the plots, and their words."""
+    return {
+        "words": t.scripts,
+        "curves": [{name: _curve(exhibit, name) for name in cells.curve_names(exhibit)} for exhibit in exhibits],
+        "claims": {finding.name: finding.plot for finding in findings if finding.plot},
+        "activations": _activations(),
+        "comparisons": [_comparison(comparison) for comparison in comparisons],
+    }
 
 
-def _facts(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """How it was measured: (what, value), each value once however many runs share it."""
+def _curve(exhibit: Exhibit, name: str) -> dict[str, Any]:
+    curve = exhibit.curves[name]
+    return {"title": cells.metric_title(name), "share": _is_share(name), **curve.__dict__}
 
-    def all_of(values: Sequence[object]) -> str:
-        return "; ".join(dict.fromkeys(str(value) for value in values if value not in (None, "")))
 
-    compiling = [row.compile_seconds for row in rows if row.compile_seconds is not None]
-    facts = [
-        ("Data", rows[0].dataset),
-        ("Test images", all_of([row.count and f"{row.count:,}" for row in rows])),
-        ("Steps", all_of([row.steps and f"{row.steps:,}" for row in rows])),
-        ("Examples seen in training", all_of([row.examples and f"{row.examples:,}" for row in rows])),
-        ("Seed", all_of([row.seed for row in rows])),
-        ("Device", all_of([row.device for row in rows])),
-        ("Date", all_of([row.date for row in rows])),
-        ("Software", all_of([", ".join(f"{k} {v}" for k, v in row.versions.items()) for row in rows])),
-        ("Compiling, all runs together", f"{seconds(sum(compiling))} s" if compiling else ""),
-        ("Optimizer and peak learning rate", "; ".join(f"{row.label}: {row.recipe}" for row in rows if row.recipe)),
-    ]
-    return [(what, value) for what, value in facts if value]
+def _is_share(name: str) -> bool:
+    return name.endswith(("accuracy", "exact_match"))
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    name = comparison.metric.name
+    metric = {"title": cells.metric_title(name), "share": _is_share(name), "better": comparison.metric.better}
+    return {"id": comparison.id, "metric": metric, "entries": [_entry(entry, name) for entry in comparison.entries]}
+
+
+def _entry(entry: Any, metric: str) -> dict[str, Any]:
+    exhibit, curve = entry.exhibit, entry.exhibit.curves.get(metric)
+    points = [[s, m] for s, m in zip(curve.steps, curve.mean, strict=True) if m is not None] if curve else []
+    own = {key: getattr(entry, key) for key in ("label", "year", "value", "low", "high", "color", "variant")}
+    cost = {key: getattr(exhibit, key) for key in ("params", "flops", "seconds", "recorded")}
+    return own | cost | {"curve": points}
+
+
+def _activations() -> dict[str, dict[str, list[float]]]:
+    """Each activation and its slope on -4..4."""
+    x = np.linspace(-4, 4, 161, dtype=np.float32)
+    found = {}
+    for name, function in ACTIVATIONS.items():
+        y = np.asarray(function(x), np.float64)
+        slope = np.gradient(y, x[1] - x[0])
+        found[name] = {
+            key: [round(float(v), 4) for v in values] for key, values in (("x", x), ("y", y), ("slope", slope))
+        }
+    return found
+
+
+def _data_uri(picture: Picture) -> str:
+    return f"data:image/{picture.suffix};base64,{base64.b64encode(picture.data).decode('ascii')}"
+
+
+def _safe_link(address: str) -> str:
+    """An address that leads to the web, and nowhere else."""
+    return address if address.startswith(("https://", "http://")) else "#"
+
+
+def _web(name: str) -> str:
+    return (WEB / name).read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from train.history.look import LIGHT, styles
@@ -13,6 +14,16 @@ MARKERS = "oDs^vP"
 TWIN_YEARS = 1.1  # models of one year stand side by side at this distance
 REACHES = (11, 24, 38, 56, 78)  # of a label from its point, in points of 1/72 inch
 SIDES = ((1, 0), (-1, 0), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8), (0, 1), (0, -1))
+
+
+def write(rows: Sequence[Row], folder: Path) -> Path:
+    """The PNG of `draw` as timeline.png in `folder`, whole or not at all; its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "timeline.png"
+    part = path.with_suffix(".part")
+    draw(rows).savefig(part, format="png")
+    part.replace(path)
+    return path
 
 
 def draw(rows: Sequence[Row]) -> Any:

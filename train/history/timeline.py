@@ -1,7 +1,6 @@
 """Rows of the timeline: each finished run next to what history says of its model; and their table."""
 
 import dataclasses
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 import zoo
+from train.history.reading import mapping, number, read_json, share, whole
 from train.run import read_metrics
 from train.show import LEAN, human
 from zoo.cards import Card, Paper
@@ -74,14 +74,14 @@ def gather(runs: Sequence[Path], cards: Mapping[str, Card] | None = None) -> lis
 
 
 def _row(run: Path, cards: Mapping[str, Card]) -> Row:
-    config, summary = _read(run / "config.json"), _read(run / "summary.json")
+    config, summary = read_json(run / "config.json"), read_json(run / "summary.json")
     if not config and not summary:
         raise UserError(f"{run}: not a run folder: neither config.json nor summary.json is there")
-    planned, data, optim = (_mapping(config, part) for part in ("model", "data", "optim"))
+    planned, data, optim = (mapping(config, part) for part in ("model", "data", "optim"))
     model = str(summary.get("model") or planned.get("name") or run.parent.name)
     card = cards.get(model)
-    test = _mapping(summary, "test")
-    accuracy, count = _share(test.get("accuracy")), _whole(test.get("count"))
+    test = mapping(summary, "test")
+    accuracy, count = share(test.get("accuracy")), whole(test.get("count"))
     low, high = wilson(accuracy, count) if accuracy is not None and count else (None, None)
     return Row(
         name=str(summary.get("name") or run.parent.name),
@@ -91,21 +91,21 @@ def _row(run: Path, cards: Mapping[str, Card]) -> Row:
         year=card.year if card else None,
         paper=card.paper if card else None,
         idea=card.idea if card else "",
-        params=_whole(summary.get("params")),
-        flops=_whole(summary.get("flops")),
-        steps=_whole(summary.get("steps")),
-        examples=_whole(summary.get("examples")),
-        seed=_whole(summary.get("seed", config.get("seed"))),
+        params=whole(summary.get("params")),
+        flops=whole(summary.get("flops")),
+        steps=whole(summary.get("steps")),
+        examples=whole(summary.get("examples")),
+        seed=whole(summary.get("seed", config.get("seed"))),
         recipe=" ".join(str(optim[key]) for key in ("name", "lr") if key in optim),
         accuracy=accuracy,
         count=count,
         low=low,
         high=high,
-        seconds=_number(summary.get("seconds")),
-        compile_seconds=_number(summary.get("compile_seconds")),
+        seconds=number(summary.get("seconds")),
+        compile_seconds=number(summary.get("compile_seconds")),
         device=str(summary.get("device") or ""),
         date=str(summary.get("date") or ""),
-        versions={str(k): str(v) for k, v in _mapping(summary, "versions").items()},
+        versions={str(k): str(v) for k, v in mapping(summary, "versions").items()},
         curve=_curve(run),
     )
 
@@ -158,47 +158,12 @@ def _plain(cell: Any) -> str:
     return "–" if cell is None else str(cell).replace("[", r"\[")
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`; {} where there is no such file."""
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: expected a JSON object, found {type(value).__name__}")
-    return value
-
-
-def _mapping(facts: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = facts.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
 def _curve(run: Path) -> tuple[tuple[int, float], ...]:
     """(step, validation accuracy) in order of steps; a later line for the same step wins."""
     points: dict[int, float] = {}
     for line in read_metrics(run):
         if isinstance(line, dict) and line.get("split") == "validation":
-            step, accuracy = _whole(line.get("step")), _share(line.get("accuracy"))
+            step, accuracy = whole(line.get("step")), share(line.get("accuracy"))
             if step is not None and accuracy is not None:
                 points[step] = accuracy
     return tuple(sorted(points.items()))
-
-
-def _number(value: Any) -> float | None:
-    """A finite, non-negative float; None for null, NaN, the words "NaN" and "Infinity", and anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
-
-
-def _whole(value: Any) -> int | None:
-    number = _number(value)
-    return None if number is None else int(number)
-
-
-def _share(value: Any) -> float | None:
-    number = _number(value)
-    return number if number is not None and number <= 1 else None

@@ -1,0 +1,85 @@
+"""`zoo timeline`: trains the line of image classifiers, gathers what else there is, writes the page."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+import train.run
+from train import configs, devices
+from train.arguments import parse
+from train.assemble import assemble
+from train.commands import finished
+from train.history import exhibits, findings, picture, recorded, timeline, words
+from train.history.page import write_page
+from train.loop import fit
+from train.run import RUNS
+
+LINE = ("perceptron", "mlp", "lenet5", "alexnet", "resnet20", "vit")
+"""The image classifiers of the timeline, oldest first: the configs digits_<name>."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TimelineOptions:
+    """Train the line of image classifiers on digits under one budget; write the page of all landmarks, and a picture.
+
+    The page shows the newest finished run of each config in WORKDIR, and of the others what came with the project.
+    """
+
+    runs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[RUN ...]")] = ()
+    """Finished runs to show besides; they go before others of their configs."""
+    workdir: Path = RUNS
+    """Run folders are made here; the page is WORKDIR/timeline/index.html."""
+    fresh: bool = False
+    """Train all models again, also those that a finished run of the same config is there for."""
+    line: bool = True
+    """Train the line of image classifiers; --no-line shows what is there."""
+    lang: str = words.ORIGINAL
+    """Language of the page's own text: en or ko."""
+    results: Path = recorded.FOLDER
+    """Where claims.json and exhibits/ are."""
+
+
+def timeline_command(args: Sequence[str]) -> None:
+    """`zoo timeline`."""
+    options = parse(TimelineOptions, args, prog="zoo timeline")
+    words.load(options.lang)  # says so at once where there is no such language
+    given = [train.run.load(path).path for path in options.runs]
+    shown = [exhibits.of_run(path) for path in given]
+    console, folder = Console(), options.workdir / "timeline"
+    if options.line:
+        devices.prepare_backend()
+        line = list(train_line(options, console))
+        rows = timeline.gather(line)
+        console.print(timeline.table(rows))
+        picture.write(rows, folder)
+        shown += [exhibits.of_run(path) for path in line]
+    shown += [exhibits.of_run(path) for path in newest(options.workdir)]
+    shown += exhibits.read_all(options.results / recorded.EXHIBITS)
+    claims = findings.read_all(options.results / recorded.CLAIMS)
+    page = write_page(shown, claims, folder, lang=options.lang)
+    console.print(f"page: {page}", soft_wrap=True, highlight=False, markup=False)
+
+
+def train_line(options: TimelineOptions, console: Console) -> Iterator[Path]:
+    """A finished run of each model of the line; those that are there are not trained again."""
+    for model in LINE:
+        name = f"digits_{model}"
+        experiment = configs.load(name)
+        run = None if options.fresh else finished(options.workdir / name, experiment)
+        if run is None:
+            parts = assemble(experiment)
+            run = train.run.create(name, experiment, options.workdir)
+            fit(run, parts, console)
+        yield run.path
+
+
+def newest(workdir: Path) -> Iterator[Path]:
+    """The newest finished run of each config in `workdir`."""
+    for folder in sorted(workdir.glob("*")):
+        done = [file.parent for file in sorted(folder.glob("*/summary.json")) if train.run.read_summary(file.parent)]
+        if done:
+            yield done[-1]

@@ -1,0 +1,63 @@
+"""Reads what runs left on disk, whatever it holds: a figure that is missing or not finite is None."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import UserError
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`; {} where there is no such file. UserError where it is none."""
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def mapping(facts: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """`facts[key]` where that is a mapping, else {}."""
+    value = facts.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def sequence(facts: Mapping[str, Any], key: str) -> list[Any]:
+    """`facts[key]` where that is a list, else []."""
+    value = facts.get(key)
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def text(facts: Mapping[str, Any], key: str) -> str:
+    """`facts[key]` as text; "" where it is missing or null."""
+    value = facts.get(key)
+    return "" if value is None else str(value)
+
+
+def finite(value: Any) -> float | None:
+    """A finite number of either sign, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def number(value: Any) -> float | None:
+    """A finite, non-negative float; None for null, NaN, the words "NaN" and "Infinity", and anything else."""
+    found = finite(value)
+    return found if found is not None and found >= 0 else None
+
+
+def whole(value: Any) -> int | None:
+    found = number(value)
+    return None if found is None else int(found)
+
+
+def share(value: Any) -> float | None:
+    found = number(value)
+    return found if found is not None and found <= 1 else None

@@ -1,0 +1,258 @@
+"""Which part of a model feeds which, read off its traced program: the tree of its modules, wired.
+
+Between two modules stands what joins them: sums become parts of their own ("+"), so that a residual connection shows as
+the wire that it is; activations, pooling and the like are written on the wires they lie on.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from flax import linen as nn
+from jax.extend import core
+
+from zoo.measure import Inputs, Layer, Path, bodies, scope_of, trace
+
+IN, OUT = -1, -2  # ends of wires that are no part: what goes into a module, and what comes out of it
+SUM = "+"
+SAYS = {
+    **{"tanh": "tanh", "logistic": "sigmoid", "erfc": "GELU", "exp": "softmax", "concatenate": "concatenate"},
+    **{"relu": "ReLU", "leaky_relu": "leaky ReLU", "elu": "ELU", "gelu": "GELU", "silu": "swish", "sigmoid": "sigmoid"},
+    **{"softmax": "softmax", "log_softmax": "log softmax"},
+}
+"""What is worth a word on a wire, by JAX's name of the primitive or the function."""
+NO_CALLS = ("while", "cond")  # what is inside of these is not opened
+CARRY = "carry"
+
+Sources = dict[int, tuple[str, ...]]  # the parts that a value comes from -> what was done to it since
+
+
+class Wire(NamedTuple):
+    """From a part to another, by their places in `Part.parts`, or IN or OUT; with what happens on the way."""
+
+    start: int
+    end: int
+    says: tuple[str, ...] = ()
+
+
+class Part(NamedTuple):
+    """A module of a model, or a sum of two others, and what is wired inside it. Dropout, idle here, is left out."""
+
+    name: str  # the last step of its path; "" for the model
+    module: str  # type name; SUM
+    output: tuple[int, ...]  # without the batch
+    params: int
+    flops: int
+    loops: bool = False  # called once for each place of a sequence, with what it made at the place before
+    parts: tuple["Part", ...] = ()
+    wires: tuple[Wire, ...] = ()
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """Equal for parts that are built alike, whatever their own names and sizes."""
+        return self.module, tuple((part.name, part.kind) for part in self.parts), self.wires
+
+
+class _Value(NamedTuple):
+    """A value of the program: a number of its own, and what it looks like."""
+
+    number: int
+    aval: Any
+
+
+class _Step(NamedTuple):
+    """One operation of the program, with the calls of functions opened up."""
+
+    scope: Path
+    name: str
+    reads: tuple[_Value, ...]
+    writes: tuple[_Value, ...]
+    within: frozenset[Path] = frozenset()  # modules called in a loop that this is or begins
+
+
+def wire(model: nn.Module, inputs: Inputs) -> Part:
+    """The model as a wired tree, shapes and figures those of one example. Allocates no arrays."""
+    traced = trace(model, inputs)
+    program = _Program()
+    values = [program.new(v.aval) for v in traced.jaxpr.invars]
+    env = dict(zip(traced.jaxpr.invars, values, strict=True))
+    steps = list(program.steps(traced.jaxpr, (), env))
+    results = [env[v] for v in traced.jaxpr.outvars if v in env]
+    given = list(zip(values[-len(traced.inputs) :], traced.inputs, strict=True))
+    children: dict[Path, list[Layer]] = {}
+    for layer in traced.layers[1:]:
+        children.setdefault(_path(layer)[:-1], []).append(layer)
+    known: dict[Any, tuple[list[str], tuple[Wire, ...]]] = {}
+
+    def build(layer: Layer) -> Part:
+        path = _path(layer)
+        inner = {part.name: part for part in map(build, children.get(path, ()))}
+        kind = layer.module, tuple((name, part.kind) for name, part in inner.items())
+        if inner and kind not in known:  # built alike, wired alike
+            known[kind] = _Reach(path, given).through(steps, results)
+        names, wires = known.get(kind, ([], ()))
+        parts = tuple(inner.get(name) or Part(SUM, SUM, (), 0, 0) for name in names)
+        loops = path in program.looped
+        return Part(path[-1] if path else "", *layer[1:], loops, parts, wires)
+
+    return build(traced.layers[0])
+
+
+def _path(layer: Layer) -> Path:
+    return tuple(filter(None, layer.path.split("/")))
+
+
+class _Program:
+    """Numbers the values of a program, and remembers which modules a loop calls."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self.looped: set[Path] = set()
+
+    def new(self, aval: Any) -> _Value:
+        return _Value(next(self._numbers), aval)
+
+    def steps(self, jaxpr: core.Jaxpr, outside: Path, env: dict[Any, _Value]) -> Iterator[_Step]:
+        """Operations in order; a loop is opened as one turn. `env` holds the values of variables, and is filled."""
+        for eqn in jaxpr.eqns:
+            scope = scope_of(eqn, outside)
+            reads = [env.get(v) if not isinstance(v, core.Literal) else None for v in eqn.invars]
+            body = self._opened(eqn)
+            if body is None:
+                written = [self.new(v.aval) for v in eqn.outvars]
+                within = frozenset(_scopes(eqn, scope))
+                yield _Step(scope, _name(eqn), tuple(filter(None, reads)), tuple(written), within)
+            else:
+                if eqn.primitive.name == "scan":
+                    within = frozenset(_scopes(eqn, scope))
+                    self.looped |= {path for path in (*within, scope) if path and len(path) >= len(scope)}
+                    first, count = eqn.params["num_consts"], eqn.params["num_carry"]
+                    reads[first : first + count] = carried = [self.new(v.aval) for v in body.invars[first:][:count]]
+                    for before, now in zip(eqn.invars[first : first + count], carried, strict=True):
+                        begun = (env[before],) if not isinstance(before, core.Literal) and before in env else ()
+                        yield _Step(scope, CARRY, begun, (now,), within)
+                inner = {v: read for v, read in zip(body.invars, reads, strict=True) if read is not None}
+                yield from self.steps(body, scope, inner)
+                written = [None if isinstance(v, core.Literal) else inner.get(v) for v in body.outvars]
+            env.update({v: value for v, value in zip(eqn.outvars, written, strict=True) if value is not None})
+
+    def _opened(self, eqn: core.JaxprEqn) -> core.Jaxpr | None:
+        """The one program that an operation calls, variable for variable, or None."""
+        inner = list(bodies(eqn))
+        if len(inner) != 1 or eqn.primitive.name in NO_CALLS or _name(eqn) in SAYS:
+            return None
+        fits = len(inner[0].invars) == len(eqn.invars) and len(inner[0].outvars) == len(eqn.outvars)
+        return inner[0] if fits else None
+
+
+def _name(eqn: core.JaxprEqn) -> str:
+    """Of the function that is called, else of the primitive; a power of 3 is of GELU's approximation."""
+    if eqn.primitive.name == "integer_pow" and eqn.params["y"] == 3:
+        return "gelu"
+    name = eqn.params.get("name")
+    return name if isinstance(name, str) and name in SAYS else eqn.primitive.name
+
+
+def _scopes(eqn: core.JaxprEqn, scope: Path) -> Iterator[Path]:
+    for body in bodies(eqn):
+        for inner in body.eqns:
+            here = scope_of(inner, scope)
+            yield from (here[:length] for length in range(len(here) + 1))
+            yield from _scopes(inner, here)
+
+
+class _Reach:
+    """Follows values through the program as seen from one module: which of its parts each comes from."""
+
+    def __init__(self, path: Path, given: Sequence[tuple[_Value, str]]) -> None:
+        self.path, self.names = path, []
+        self.sources: dict[int, Sources] = {}
+        self.made: set[int] = set()  # values made inside of this module
+        self.wires: dict[tuple[int, int], tuple[str, ...]] = {}
+        several = sum(value.aval.dtype != np.bool_ for value, _ in given) > 1
+        for value, name in given:
+            self._note(value, {IN: (name,) if several and not path else ()})
+
+    def through(self, steps: Sequence[_Step], results: Sequence[_Value]) -> tuple[list[str], tuple[Wire, ...]]:
+        """Names of the parts in the order they are met, and the wires."""
+        for step in steps:
+            self._follow(step)
+        for value in results:
+            if not self.path or value.number in self.made:
+                self._connect(self.sources.get(value.number, {}), OUT)
+        return self.names, tuple(Wire(*ends, says) for ends, says in self.wires.items())
+
+    def _follow(self, step: _Step) -> None:
+        depth = len(self.path)
+        read = [self.sources[value.number] for value in step.reads if value.number in self.sources]
+        if step.name == CARRY and self.path in step.within and depth > len(step.scope):  # from the place before
+            read = [{IN: ()}]
+        if step.scope[:depth] != self.path:
+            for value in step.reads:
+                if value.number in self.made:
+                    self._connect(self.sources.get(value.number, {}), OUT)
+            found = {IN: ()} if read else {}
+        elif parts := self._parts(step):
+            for name in parts:
+                place = self._place(name)
+                for sources in read:
+                    self._connect(sources, place)
+                read = [{place: ()}]
+            found = read[0]
+        else:
+            found = self._join(step, read)
+        for value in step.writes:
+            self._note(value, found)
+            if step.scope[:depth] == self.path:
+                self.made.add(value.number)
+
+    def _parts(self, step: _Step) -> list[str]:
+        """The parts of this module that the step belongs to, or calls where it could not be opened."""
+        depth = len(self.path)
+        if len(step.scope) > depth:
+            return [step.scope[depth]]
+        if step.name == CARRY:
+            return []
+        return sorted({path[depth] for path in step.within if len(path) > depth and path[:depth] == self.path})
+
+    def _join(self, step: _Step, read: list[Sources]) -> Sources:
+        """Where a value comes from that is made between the parts; a sum of two of them becomes a part."""
+        shapes = {value.aval.shape for value in (*step.reads, *step.writes)}
+        if step.name in ("add", "add_any") and len(read) == 2 and read[0].keys() != read[1].keys() and len(shapes) == 1:
+            self.names.append(SUM)
+            for sources in read:
+                self._connect(sources, len(self.names) - 1)
+            return {len(self.names) - 1: ()}
+        said = _pooling(step) or SAYS.get(step.name)
+        joined: Sources = {}
+        for sources in read:
+            for place, says in sources.items():
+                known = said is None or said in says[-1:] or (said == "tanh" and "GELU" in says[-1:])
+                more = says if known else (*says, said)
+                joined[place] = max(joined.get(place, ()), more, key=len)
+        return joined
+
+    def _place(self, name: str) -> int:
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name)
+
+    def _connect(self, sources: Sources, end: int) -> None:
+        for start, says in sources.items():
+            if start != end and (start, end) not in self.wires:
+                self.wires[start, end] = says
+
+    def _note(self, value: _Value, sources: Sources) -> None:
+        if sources and value.aval.dtype != np.bool_:  # masks say what may be read, and carry nothing themselves
+            self.sources[value.number] = sources
+
+
+def _pooling(step: _Step) -> str | None:
+    """Pooling is written out as slices of images joined; a mean over all places sums two axes away."""
+    rank = len(step.writes[0].aval.shape)
+    if step.name == "max" and len(step.reads) == 2 and rank == 4:
+        return "max pooling"
+    if step.name == "reduce_sum" and rank == 2 and len(step.reads[0].aval.shape) == 4:
+        return "mean over places"
+    return None
