@@ -121,15 +121,20 @@ def effect_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
         expected = t(f"expected_{effect.expected}") if effect.expected in ("higher", "lower") else effect.expected
         key = f"verdict_{effect.verdict.replace(' ', '_')}"
         verdict = t(key) if key in t.table else effect.verdict
-        rows.append((effect.says, expected, plain(effect.value), _interval(effect.low, effect.high, t), verdict))
+        rows.append((effect.says, f"{effect.arm}, {effect.against}", expected, effect.measured, verdict))
     return rows
 
 
 def arm_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
-    return [
-        (arm.says or arm.name, str(arm.seeds), plain(arm.mean), plain(arm.deviation), _interval(arm.low, arm.high, t))
-        for arm in finding.arms
-    ]
+    def said(value: float | None, unit: str = " %") -> str:
+        return f"{100 * value:.2f}{unit}" if finding.is_share and value is not None else plain(value)
+
+    rows = []
+    for arm in finding.arms:
+        known = arm.low is not None and arm.high is not None
+        interval = t("range_of", low=said(arm.low), high=said(arm.high), unit="").strip() if known else "–"
+        rows.append((arm.name, arm.says, str(arm.seeds), said(arm.mean), said(arm.deviation, ""), interval))
+    return rows
 
 
 def claim_facts(finding: Finding, t: Words) -> list[tuple[str, str]]:
@@ -205,10 +210,6 @@ def node_lines(title: str) -> list[str]:
     """ "GPT (gpt2)" -> ["GPT", "gpt2"]."""
     name, _, rest = title.partition(" (")
     return [name, rest.removesuffix(")")] if rest else [name]
-
-
-def _interval(low: float | None, high: float | None, t: Words) -> str:
-    return "–" if low is None or high is None else t("range_of", low=plain(low), high=plain(high), unit="").strip()
 
 
 def room_of(rooms: Sequence[Room]) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""`zoo timeline`: trains the line of image classifiers, gathers what else there is, writes the page."""
+"""`zoo timeline`: trains the line of image classifiers, runs the quickest claims, writes the page of all there is."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -12,11 +12,13 @@ import train.run
 from train import configs, devices
 from train.arguments import parse
 from train.assemble import assemble
+from train.claim_command import ClaimOptions, claim_folder, parse_time, run_claim
 from train.commands import finished
-from train.history import exhibits, findings, picture, recorded, timeline, words
+from train.history import exhibits, findings, picture, results, timeline, words
 from train.history.page import write_page
 from train.loop import fit
 from train.run import RUNS
+from zoo.errors import UserError
 
 LINE = ("perceptron", "mlp", "lenet5", "alexnet", "resnet20", "vit")
 """The image classifiers of the timeline, oldest first: the configs digits_<name>."""
@@ -39,14 +41,15 @@ class TimelineOptions:
     """Train the line of image classifiers; --no-line shows what is there."""
     lang: str = words.ORIGINAL
     """Language of the page's own text: en or ko."""
-    results: Path = recorded.FOLDER
-    """Where claims.json and exhibits/ are."""
+    claims: str = "40s"
+    """Run the quickest claims too, as many as were recorded to take no longer than this together: 40s, 10m, 0s."""
 
 
 def timeline_command(args: Sequence[str]) -> None:
     """`zoo timeline`."""
     options = parse(TimelineOptions, args, prog="zoo timeline")
     words.load(options.lang)  # says so at once where there is no such language
+    seconds = parse_time(options.claims)
     given = [train.run.load(path).path for path in options.runs]
     shown = [exhibits.of_run(path) for path in given]
     console, folder = Console(), options.workdir / "timeline"
@@ -57,10 +60,12 @@ def timeline_command(args: Sequence[str]) -> None:
         console.print(timeline.table(rows))
         picture.write(rows, folder)
         shown += [exhibits.of_run(path) for path in line]
+        run_quickest(seconds, options, console)
     shown += [exhibits.of_run(path) for path in newest(options.workdir)]
-    shown += exhibits.read_all(options.results / recorded.EXHIBITS)
-    claims = findings.read_all(options.results / recorded.CLAIMS)
-    page = write_page(shown, claims, folder, lang=options.lang)
+    shown += exhibits.read_all(exhibits.FOLDER)
+    claims = {finding.name: finding for finding in findings.read_all(results.FILE)}
+    claims |= {finding.name: finding for finding in findings.read_own(options.workdir)}
+    page = write_page(shown, list(claims.values()), folder, lang=options.lang)
     console.print(f"page: {page}", soft_wrap=True, highlight=False, markup=False)
 
 
@@ -75,6 +80,21 @@ def train_line(options: TimelineOptions, console: Console) -> Iterator[Path]:
             run = train.run.create(name, experiment, options.workdir)
             fit(run, parts, console)
         yield run.path
+
+
+def run_quickest(seconds: float, options: TimelineOptions, console: Console) -> None:
+    """Run the claims that took the least when they were recorded, within `seconds` in all; those found here stay."""
+    recorded = sorted(results.read().values(), key=lambda claim: claim["seconds"])
+    for claim in recorded:
+        name, seconds = claim["name"], seconds - claim["seconds"]
+        if seconds < 0:
+            break
+        if claim["setting"] == "full" or (results.own(claim_folder(options.workdir, name)) and not options.fresh):
+            continue
+        try:
+            run_claim(name, ClaimOptions(workdir=options.workdir), console)
+        except UserError as error:  # data that are not here: what is recorded is shown
+            console.print(f"claim {name} was not run: {error}", soft_wrap=True, highlight=False, markup=False)
 
 
 def newest(workdir: Path) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 import train.run
 from train.arguments import parse
-from train.history import exhibits, recorded
+from train.history import exhibits
 from zoo.errors import UserError
 
 
@@ -16,7 +16,7 @@ from zoo.errors import UserError
 class ExhibitOptions:
     """Keep what a finished run came to for the page of `zoo timeline`: figures, curves, pictures, texts; no weights."""
 
-    into: Path = recorded.FOLDER / recorded.EXHIBITS
+    into: Path = exhibits.FOLDER
     """Folder that it is written into; the page shows what lies in results/exhibits."""
     picture: tuple[str, ...] = ()
     """KIND=PATH: pictures that do not lie in the run's samples/, such as alignment=sentence.png."""

@@ -13,11 +13,13 @@ from typing import Any
 
 from PIL import Image
 
-from train.history.reading import finite, mapping, number, read_json, sequence, text, whole
+from train.history import results
+from train.history.lenient import finite, mapping, number, read_json, sequence, text, whole
 from train.replicas import spread
 from train.run import read_metrics
 from zoo.errors import UserError
 
+FOLDER = results.FILE.parent / "exhibits"
 POINTS = 60  # of a curve at most
 PICTURES = ("growth", "samples", "nearest", "episode", "alignment", "attention", "filters", "views", "features")
 """The files of a run's samples/ that are shown, PICTURE.png, in this order."""

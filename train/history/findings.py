@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from train.history.reading import finite, mapping, number, read_json, sequence, text, whole
+from train.history.lenient import finite, mapping, number, read_json, sequence, text, whole
+from train.history.results import effect_text
 from zoo.errors import UserError
 
 VERDICTS = ("holds", "does not hold", "undecided")
@@ -27,15 +28,13 @@ class Arm:
 
 @dataclasses.dataclass(frozen=True)
 class Effect:
-    """What one arm is against another: the difference, its 95 % interval, and what the paper expects of it."""
+    """What one arm is against another, and what the paper expects of that. `measured`: with its 95 % interval."""
 
     says: str
     arm: str
     against: str
     expected: str
-    value: float | None
-    low: float | None
-    high: float | None
+    measured: str
     verdict: str
 
 
@@ -67,6 +66,10 @@ class Finding:
     recorded: bool = True  # came with the project, and was not run here
 
     @property
+    def is_share(self) -> bool:
+        return self.unit == "share"
+
+    @property
     def command(self) -> str:
         return f"zoo claim {self.name}" + (" --full" if self.setting == "full" else "")
 
@@ -77,6 +80,13 @@ def read_all(file: Path) -> list[Finding]:
     if facts and not isinstance(facts.get("claims"), list):
         raise UserError(f'{file}: expected {{"claims": [...]}}')
     return [read(claim, f"{file}, claim {i}") for i, claim in enumerate(sequence(facts, "claims"))]
+
+
+def read_own(workdir: Path) -> list[Finding]:
+    """What `zoo claim` found here: WORKDIR/claims/NAME/result.json of each claim in its small setting."""
+    files = sorted(workdir.glob("claims/*/result.json"))
+    found = [read(read_json(file), str(file)) for file in files]
+    return [dataclasses.replace(finding, recorded=False) for finding in found if finding.setting != "full"]
 
 
 def read(facts: Any, where: str) -> Finding:
@@ -99,8 +109,8 @@ def read(facts: Any, where: str) -> Finding:
         unit=text(metric, "unit"),
         better=text(metric, "better"),
         arms=tuple(_arm(arm) for arm in sequence(facts, "arms") if isinstance(arm, Mapping)),
-        effects=tuple(_effect(effect) for effect in sequence(facts, "effects") if isinstance(effect, Mapping)),
-        plot=_plot(mapping(facts, "plot")),
+        effects=tuple(_effect(one, metric) for one in sequence(facts, "effects") if isinstance(one, Mapping)),
+        plot=_plot(mapping(facts, "plot"), text(metric, "unit")),
         seconds=number(facts.get("seconds")),
         versions={str(name): str(version) for name, version in mapping(facts, "versions").items()},
     )
@@ -111,13 +121,16 @@ def _arm(facts: Mapping[str, Any]) -> Arm:
     return Arm(text(facts, "name"), text(facts, "says"), len(sequence(facts, "seeds")), *figures)
 
 
-def _effect(facts: Mapping[str, Any]) -> Effect:
+def _effect(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> Effect:
     words = [text(facts, key) for key in ("says", "arm", "against", "expected")]
-    figures = (finite(facts.get(key)) for key in ("value", "low", "high"))
-    return Effect(*words, *figures, text(facts, "verdict"))
+    figures = {key: finite(facts.get(key)) for key in ("value", "low", "high")}
+    if None in (figures["low"], figures["high"]):
+        figures |= {"low": None, "high": None}
+    measured = effect_text({"kind": text(facts, "kind"), **figures}, {"unit": text(metric, "unit")})
+    return Effect(*words, measured, text(facts, "verdict"))
 
 
-def _plot(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _plot(facts: Mapping[str, Any], unit: str) -> dict[str, Any]:
     """Only what the page draws: numbers that are finite or None, and as many of each as there are places."""
     kind = text(facts, "kind")
     series = []
@@ -133,4 +146,5 @@ def _plot(facts: Mapping[str, Any]) -> dict[str, Any]:
     if not series:
         return {}
     logs = {key: facts.get(key) is True for key in ("log_x", "log_y")}
-    return {"kind": kind, "x": text(facts, "x"), "y": text(facts, "y"), **logs, "series": series}
+    share = unit == "share" and "accuracy" in text(facts, "y") and not logs["log_y"]
+    return {"kind": kind, "x": text(facts, "x"), "y": text(facts, "y"), **logs, "share": share, "series": series}

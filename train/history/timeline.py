@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 import zoo
-from train.history.reading import mapping, number, read_json, share, whole
+from train.history.lenient import mapping, number, read_json, share, whole
 from train.run import read_metrics
 from train.show import LEAN, human
 from zoo.cards import Card, Paper

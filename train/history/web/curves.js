@@ -39,9 +39,11 @@ function learning(div) {
 
 function claimed(div) {
   const plot = DATA.claims[div.dataset.claim];
-  const ways = { xaxis: plot.log_x ? { type: "log" } : {}, yaxis: plot.log_y ? { type: "log" } : {} };
-  if (plot.kind === "bars") return lines(div, plot.series.map((one, i) => bar(one, i)), plot.x, plot.y, { ...ways, layout: { barmode: "group" } });
-  const traces = plot.series.flatMap((one, i) => plot.kind === "curve" ? banded(one, one.arm, hue(i), false) : points(one, i));
+  const ways = { xaxis: plot.log_x ? { type: "log" } : {}, yaxis: plot.log_y ? { type: "log" } : plot.share ? { ticksuffix: " %" } : {} };
+  const scaled = (values) => values.map((value) => (value === null || !plot.share ? value : 100 * value));
+  const series = plot.series.map((one) => ({ ...one, mean: scaled(one.mean), low: scaled(one.low), high: scaled(one.high) }));
+  if (plot.kind === "bars") return lines(div, series.map(bar), plot.x, plot.y, { ...ways, layout: { barmode: "group" } });
+  const traces = series.flatMap((one, i) => (plot.kind === "curve" ? banded(one, one.arm, hue(i), false) : points(one, i)));
   lines(div, traces, plot.x, plot.y, ways);
 }
 
