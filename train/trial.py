@@ -19,7 +19,7 @@ from train.assemble import assemble, check
 from train.commands import finished
 from train.config import Experiment
 from train.history import readings
-from train.history.claim import Claim, Computed, Difference, Measured, Metric, Outcome, Trained, Tune, metric
+from train.history.claim import Claim, Computed, Derived, Measured, Metric, Outcome, Trained, Tune, metric
 from train.history.verdict import Curve, Values, result
 from train.interrupt import Stopped
 from train.loop import fit
@@ -37,6 +37,7 @@ class Trial:
     def __init__(self, name: str, claim: Claim, folder: Path, console: Console, *, key: str = "") -> None:
         self.name, self.claim, self.folder, self.console, self.key = name, claim, folder, console, key
         self.runs: dict[str, Run] = {}  # of the trained arms
+        self.done: list[Run] = []  # of arms, of what they tune by and start from
         self.remarks: dict[str, str] = {}
         self.seconds: dict[str, float] = {}
 
@@ -54,7 +55,7 @@ class Trial:
         """The claim's object for results/claims.json. Raises Stopped, saying how to go on, where it is interrupted."""
         values = {}
         for name, arm in sorted(self.claim.arms.items(), key=lambda pair: isinstance(pair[1], Measured)):
-            if not isinstance(arm, Difference):
+            if not isinstance(arm, Derived):
                 values[name] = self._arm(name, arm)
         return result(
             self.name,
@@ -110,12 +111,17 @@ class Trial:
         return run
 
     def _ensure(self, name: str, experiment: Experiment) -> Run:
-        """The finished run of just this experiment in FOLDER/<name>: one that is there, one that is gone on with, or a
-        new one.
+        """The finished run of just this experiment: of an arm before, which would be the same to the bit; in
+        FOLDER/<name> one that is there, one that is gone on with, or a new one.
         """
         experiment = dataclasses.replace(experiment, smoke={})
-        if run := finished(self.folder / name, experiment) or _ended(self.folder / name, experiment, _is_lost):
-            return run
+        run = next((run for run in self.done if run.experiment == experiment), None)
+        run = run or finished(self.folder / name, experiment) or _ended(self.folder / name, experiment, _is_lost)
+        run = run or self._fit(name, experiment)
+        self.done.append(run)
+        return run
+
+    def _fit(self, name: str, experiment: Experiment) -> Run:
         run = _ended(self.folder / name, experiment, _is_cut)
         parts = assemble(experiment, run and run.path)
         resume = run is not None

@@ -31,6 +31,7 @@ class Config:
     shortcut: Literal["A", "B", "none"] = "B"  # where the shape changes: zero-padded, projected; none: a plain net
     stride_in_3x3: bool = False  # "v1.5": a bottleneck strides on its 3x3 convolution, not on the first 1x1
     zero_init_last_scale: bool = False  # the last norm of a block starts at zero, so the block as the identity
+    drop_path: float = 0.0  # stochastic depth: rate of the last block, rising linearly from near 0 at the first
     stem_kernel: int = 7
     stem_stride: int = 2
     stem_pool: bool = True  # 3x3 maximum, stride 2
@@ -38,6 +39,8 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.drop_path:  # of a plain net nothing would be left
+            demand(self.shortcut != "none", "resnet", "drop_path", "0 in a net without shortcuts", self.drop_path)
         stages = len(self.depths)
         demand(stages > 0, "resnet", "depths", "one number per stage, at least one", self.depths)
         demand(len(self.widths) == stages, "resnet", "widths", f"{stages} numbers, as depths is", self.widths)
@@ -52,11 +55,16 @@ def norm(name: str, train: bool, zero: bool = False) -> nn.BatchNorm:
 
 
 class Block(nn.Module):
-    """x (B, H, W, C) -> (B, H / stride, W / stride, width), four times the width for a bottleneck."""
+    """x (B, H, W, C) -> (B, H / stride, W / stride, width), four times the width for a bottleneck.
+
+    `drop_path`: share of the examples, drawn anew in each step, for which a block in training is its shortcut alone
+    (Huang et al. 2016, arXiv:1603.09382, eq. 2, who draw once for a whole batch).
+    """
 
     cfg: Config
     width: int
     stride: int
+    drop_path: float = 0.0
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
@@ -74,6 +82,8 @@ class Block(nn.Module):
             y = y if last else nn.relu(y)
         if self.cfg.shortcut == "none":
             return nn.relu(y)
+        if self.drop_path:
+            y = layers.DropPath(self.drop_path, name="path")(y, train=train)
         return nn.relu(y + self.shortcut(x, y.shape[-1], train))
 
     def shortcut(self, x: Array, features: int, train: bool) -> Array:
@@ -102,7 +112,8 @@ class Stem(nn.Module):
 
 
 class ResNet(nn.Module):
-    """x (B, H, W, C) of any size -> logits (B, classes). Collections: params, batch_stats."""
+    """x (B, H, W, C) of any size -> logits (B, classes). Collections: params, batch_stats. With `drop_path`
+    training needs the rng "dropout"."""
 
     cfg: Config
 
@@ -120,7 +131,9 @@ class ResNet(nn.Module):
         for i, (depth, width) in enumerate(zip(self.cfg.depths, self.cfg.widths, strict=True)):
             for j in range(depth):
                 stride = 2 if i > 0 and j == 0 else 1
-                x = Block(self.cfg, width, stride, name=f"s{i}b{j}")(x, train=train)
+                number = sum(self.cfg.depths[:i]) + j + 1  # of all, from 1: the paper's linear decay, its eq. 4
+                rate = self.cfg.drop_path * number / sum(self.cfg.depths)
+                x = Block(self.cfg, width, stride, rate, name=f"s{i}b{j}")(x, train=train)
         return x.mean((1, 2))
 
 

@@ -45,6 +45,7 @@ def test_a_claim_is_sound_and_says_how_to_repeat_it(name: str) -> None:
         assert any(line.startswith(head) for line in lines), head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_arm_runs(name: str, tmp_path) -> None:
     claim = load(name).small()

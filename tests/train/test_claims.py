@@ -17,6 +17,7 @@ from train.history import claim_picture, claim_table, readings, results
 from train.history.claim import (
     Claim,
     Computed,
+    Derived,
     Difference,
     Effect,
     Measured,
@@ -103,6 +104,7 @@ def test_the_same_arm_twice_is_undecided(done: tuple[Path, dict]) -> None:
     found = tried(same, done[0])
     assert found["effects"][0]["value"] == 0
     assert found["verdict"] == "undecided"
+    assert not (done[0] / "other").exists()  # what would be the same to the bit is trained once
 
 
 def test_noise_alone_is_undecided() -> None:
@@ -244,6 +246,29 @@ def test_arms_of_other_kinds_share_the_table(tmp_path) -> None:
     assert found["plot"]["series"][1]["mean"] == [0.5, None]
 
 
+def test_a_derived_figure_is_a_function_of_its_arms_seed_by_seed_and_may_stand_alone(tmp_path) -> None:
+    """A slope through three arms, in a unit of its own, against zero and not against an arm."""
+    arms = {str(x): Computed("", lambda seed, x=x: (3 + seed / 100) * x) for x in (1, 2, 4)}
+    arms["gone"] = Computed("", lambda seed: float("nan") if seed == 1 else 0.5)
+    arms["slope"] = Derived("", ("1", "2", "4"), lambda *y: np.polyfit((1, 2, 4), y, 1)[0], unit="per step")
+    arms["half"] = Derived("", ("1", "gone"), lambda a, b: a * b / 2, unit="share")
+    up, more = Effect("slope", None, "higher", "it rises"), Effect("slope", None, "higher", "by 4", margin=4.0)
+    found = tried(claim(arms, up, more, metric=Metric("x", "nats")), tmp_path)
+    *_, slope, half = found["arms"]
+    assert (slope["values"], slope["unit"]) == (pytest.approx([3, 3.01, 3.02]), "per step")
+    assert (half["values"][1], half["mean"]) == (None, pytest.approx(0.7525))
+    assert [effect["verdict"] for effect in found["effects"]] == ["holds", "does not hold"]
+    rises = found["effects"][0]
+    assert (rises["value"], rises["against"], rises["unit"]) == (pytest.approx(3.01), None, "per step")
+    assert results.effect_text(rises, found["metric"]).startswith("+3.01 per step (")
+    assert "it rises: +3.01 per step" in results.markdown([found | {"seconds": 1.0}])
+    printed = Console(width=120)
+    with printed.capture() as capture:
+        printed.print(claim_table.show(found))
+    assert "it rises (slope)" in capture.get()
+    assert "75.25 %" in capture.get()  # the unit is the arm's own
+
+
 def test_what_was_computed_is_kept_until_the_file_changes(tmp_path) -> None:
     calls = []
 
@@ -290,7 +315,12 @@ GOOD = Effect("a", "b", "higher", "")
         (lambda: claim(FINE, GOOD, metric="accuracy"), "'accuracy' is no metric of a claim"),
         (lambda: claim(FINE, GOOD, plot=Plot(arms=("x",))), "unknown arm of a plot 'x'"),
         (lambda: claim(FINE | {"m": Measured("", "a", Metric("x"))}, GOOD), "only a trained arm can be measured"),
-        (lambda: claim(FINE | {"d": Difference("", "a", "x")}, GOOD), "unknown arm of a difference 'x'"),
+        (lambda: claim(FINE | {"d": Difference("", "a", "x")}, GOOD), "unknown arm of a derived figure 'x'"),
+        (
+            lambda: claim(FINE | {"d": Difference("", "a", "b"), "e": Derived("", ("d",), abs)}, GOOD),
+            "d is derived itself: take arms that are not",
+        ),
+        (lambda: claim(FINE, Effect("a", None, "higher", "it", "ratio")), "the effect 'it' is a ratio to nothing"),
         (lambda: claim(FINE | {"t": Trained("", MLP, start="x")}, GOOD), "unknown start of an arm 'x'"),
         (lambda: claim(FINE, GOOD, seeds=0), "seeds must be at least 1, not 0"),
         (lambda: claim(FINE, GOOD).at(full=True), "this claim has no full setting"),

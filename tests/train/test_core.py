@@ -71,6 +71,24 @@ def test_a_replica_equals_the_same_seed_alone(how: str) -> None:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=2e-4, atol=2e-5), states.params, alone.params)
 
 
+@pytest.mark.parametrize("how", ["vmap", "map"])
+def test_a_replica_that_is_not_active_stands_still_and_the_others_do_not_notice(how: str) -> None:
+    keys = jax.random.split(KEY, 3)
+    task = classify(Net(), optax.sgd(1e-2), images(SHAPE), classes=3)
+    states, again = (jax.jit(jax.vmap(task.init))(keys) for _ in range(2))
+    before = jax.tree.map(lambda leaf: np.array(leaf[1]), states)
+    active = jnp.array([True, False, True])
+    some, metrics = run_replicas(lambda _: task, {}, states, DATA, keys, 7, how, active)
+    jax.tree.map(lambda leaf, old: np.testing.assert_array_equal(leaf[1], old), some, before)
+    assert (metrics["loss"][1] == 0).all()
+    whole, _ = run_replicas(lambda _: task, {}, again, DATA, keys, 7, how)
+    others = np.array([0, 2])
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a[others], b[others], rtol=2e-4, atol=2e-5), some.params, whole.params
+    )
+    np.testing.assert_array_equal(some.step, [7, 0, 7])
+
+
 def test_an_epoch_shows_every_example_once_and_the_next_in_another_order() -> None:
     per_epoch = 50 // 8
     plan = np.asarray(DATA.plan(KEY, jnp.int32(0), 2 * per_epoch)["index"])

@@ -21,6 +21,7 @@ PAIR = {"source_vocab": 6, "vocab": 5, "embed": 8}
 SMALL = {  # id: name, fields, inputs as in a card. Every output ends in five classes or tokens.
     "perceptron": ("perceptron", {"classes": 5}, image(8, 8, 1)),
     "mlp": ("mlp", {"widths": (16, 8), "dropout": 0.5, "activation": "gelu", "classes": 5}, image(8, 8, 1)),
+    "mlp_norm": ("mlp", {"widths": (16, 8), "batch_norm": True, "classes": 5}, image(8, 8, 1)),
     "lenet5": ("lenet5", {"classes": 5}, image(16, 20, 1)),
     "lenet5_modern": ("lenet5", {"activation": "relu", "pooling": "max", "classes": 5}, image(28, 28, 1)),
     "alexnet": ("alexnet", {"classes": 5}, image(64, 64, 3)),
@@ -28,6 +29,7 @@ SMALL = {  # id: name, fields, inputs as in a card. Every output ends in five cl
     "resnet": ("resnet18", NARROW, image(32, 32, 3)),
     "resnet_v15": ("resnet50", {**NARROW, "stride_in_3x3": True, "zero_init_last_scale": True}, image(16, 16, 3)),
     "resnet_cifar": ("resnet20", NARROW, image(8, 8, 1)),
+    "resnet_drop_path": ("resnet20", {**NARROW, "drop_path": 0.5}, image(8, 8, 1)),
     "plain": ("plain20", NARROW, image(8, 8, 1)),
     "vit": ("vit_mini_patch4", {**VIT, "dropout": 0.1, "drop_path": 0.2}, image(8, 12, 3)),
     "vit_mean_sine": ("vit_mini_patch2", {**VIT, "pool": "mean", "positions": "sine"}, image(8, 8, 1)),

@@ -243,6 +243,59 @@ def test_drop_path_rises_linearly_over_depth() -> None:
     np.testing.assert_allclose(rates, [0, 0.2, 0.4])
 
 
+def test_stochastic_depth_of_a_resnet_follows_the_linear_decay_of_its_paper() -> None:
+    model, variables = made("resnet20", (8, 8, 1), widths=(4, 8), depths=(2, 2), drop_path=0.4)
+    plain, same = made("resnet20", (8, 8, 1), widths=(4, 8), depths=(2, 2))
+    assert jax.tree.structure(variables) == jax.tree.structure(same)
+    rates = []
+
+    def note(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
+        if isinstance(context.module, resnet.Block) and context.method_name == "__call__":
+            rates.append(context.module.drop_path)
+        return call(*args, **kwargs)
+
+    x = noise(64, 8, 8, 1)
+    with flax.linen.intercept_methods(note):
+        jax.eval_shape(lambda v, x: model.apply(v, x, train=False), variables, x)
+    np.testing.assert_allclose(rates, [0.1, 0.2, 0.3, 0.4])  # l / L times the rate of the last
+    whole, other = (jax.jit(lambda v, x, m=m: m.apply(v, x, train=False))(variables, x) for m in (model, plain))
+    np.testing.assert_array_equal(whole, other)
+
+
+def test_a_dropped_block_of_a_resnet_is_its_shortcut() -> None:
+    block = resnet.Block(resnet.Config((1,), widths=(4,)), width=4, stride=1, drop_path=0.25)
+    x = jnp.abs(noise(400, 3, 3, 4))  # as after a rectifier
+    variables = block.init(KEY, x, train=False)
+
+    def run(rate: float) -> jax.Array:
+        rngs = {"dropout": KEY}
+        return block.copy(drop_path=rate).apply(variables, x, train=True, rngs=rngs, mutable=["batch_stats"])[0]
+
+    y, never = run(0.25), run(0.0)
+    dropped = np.array((y == x).all((1, 2, 3)))
+    assert 0.17 < dropped.mean() < 0.33
+    assert not (never == x).all((1, 2, 3)).any()
+    branch = y[~dropped] - x[~dropped]  # where the sum was above zero, the branch over its chance to live
+    kept = (y[~dropped] > 0) & (never[~dropped] > 0)
+    np.testing.assert_allclose(0.75 * branch[kept], (never - x)[~dropped][kept], rtol=1e-4, atol=1e-5)
+
+
+def test_batch_normalization_of_an_mlp_comes_before_the_activation_and_replaces_the_bias() -> None:
+    model, variables = made("mlp", (4, 4, 1), widths=(5,), batch_norm=True)
+    assert set(variables["params"]["hidden0"]) == {"kernel"}
+    x = noise(50, 4, 4, 1)
+    outputs = {}
+
+    def note(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
+        outputs[context.module.name] = call(*args, **kwargs)
+        return outputs[context.module.name]
+
+    with flax.linen.intercept_methods(note):
+        model.apply(variables, x, train=True, mutable=["batch_stats"])
+    np.testing.assert_allclose(outputs["norm0"].mean(0), np.zeros(5), atol=1e-5)
+    np.testing.assert_allclose(outputs["norm0"].std(0), np.ones(5), rtol=1e-2)
+
+
 def test_a_model_crosses_the_bridge_to_nnx() -> None:
     x = noise(2, 8, 8, 1)
     model = nnx.bridge.ToNNX(zoo.create("mlp", widths=(8,)), rngs=nnx.Rngs(0))

@@ -22,6 +22,7 @@ from train.compress.curve import BATCH, Network, Point, levels, trace
 from train.core import State
 from train.report import figure, title
 from train.run import Run
+from train.show import human
 from train.tasks.network import weights
 from zoo import low_rank
 from zoo.errors import UserError
@@ -166,12 +167,12 @@ def _metric(parts: Parts) -> str:
 def _table(run: Run, parts: Parts, points: list[Point], chosen: Point) -> Table:
     full, metric = points[0], _metric(parts)
     caption = (
-        f"{title(metric)} on validation; ms: a forward pass of {BATCH} examples; speed: the full network's time over "
-        f"it; medians, ± half the distance between quartiles; {devices.describe()}; * chosen"
+        f"{title(metric)} on validation; ms: a forward pass of {BATCH} examples in the fastest round; "
+        f"speed: the full network's time over it; {devices.describe()}; * chosen"
     )
-    table = Table(title=str(run.path), caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=str(run.path), caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("energy" if chosen.rank is None else "rank", no_wrap=True)
-    for head in (title(metric), "parameters", "", "FLOPs", "", "ms", "speed"):
+    for head in (title(metric), "parameters", "", "FLOPs", "ms", "speed"):
         table.add_column(head, justify="right", no_wrap=True)
     for point in points:
         level = "full" if point is full else f"{point.energy:g}" if point.rank is None else str(point.rank)
@@ -180,10 +181,9 @@ def _table(run: Run, parts: Parts, points: list[Point], chosen: Point) -> Table:
             figure(metric, point.validation[metric]),
             f"{point.params:,}",
             f"{100 * point.params / full.params:.0f} %",
-            f"{point.flops:,}",
-            f"{100 * point.flops / full.flops:.0f} %",
+            human(point.flops),
             f"{point.milliseconds:.2f}",
-            f"{point.speed:.2f} ± {point.speed_spread:.2f}",
+            f"× {point.speed:.2f}",
         )
     return table
 

@@ -1,7 +1,6 @@
 """What a trained network loses and gains as its matrices are cut to fewer singular values."""
 
 import dataclasses
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,8 +18,9 @@ from zoo.measure import count_flops
 
 ENERGIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
 BATCH = 256  # examples of a forward pass that is timed
-ROUNDS = 11
-ROUND_SECONDS = 0.1
+ROUNDS = 21  # at most; 5 at least
+ROUND_SECONDS = 0.05
+MOST_SECONDS = 30.0  # for all rounds
 
 Evaluate = Callable[[State], Mapping[str, float]]
 
@@ -35,9 +35,8 @@ class Point:
     params: int
     flops: int  # one forward pass of one example
     validation: Mapping[str, float]
-    milliseconds: float = 0.0  # a forward pass of BATCH examples: the median over rounds
-    speed: float = 1.0  # the full network's time over this one's, the median over rounds
-    speed_spread: float = 0.0  # half the distance between its quartiles
+    milliseconds: float = 0.0  # a forward pass of BATCH examples, in the fastest round
+    speed: float = 1.0  # the full network's time over this one's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,14 +92,8 @@ def trace(
 
 
 def _timed(point: Point, full: Sequence[float], own: Sequence[float]) -> Point:
-    ratios = [a / b for a, b in zip(full, own, strict=True)]
-    quarters = statistics.quantiles(ratios, n=4)
-    return dataclasses.replace(
-        point,
-        milliseconds=1e3 * statistics.median(own),
-        speed=statistics.median(ratios),
-        speed_spread=(quarters[2] - quarters[0]) / 2,
-    )
+    """The fastest round is the one that the machine's other work disturbed least."""
+    return dataclasses.replace(point, milliseconds=1e3 * min(own), speed=min(full) / min(own))
 
 
 def _flops(network: Network, variables: Any) -> int:
@@ -140,7 +133,10 @@ def _interleave(programs: Sequence[Callable[[], Any]]) -> list[list[float]]:
         program()
         repeats.append(max(1, round(ROUND_SECONDS / (time.perf_counter() - start))))
     times: list[list[float]] = [[] for _ in programs]
-    for _ in range(ROUNDS):
+    began = time.perf_counter()
+    for done in range(ROUNDS):
+        if done >= 5 and time.perf_counter() - began > MOST_SECONDS:
+            break
         for program, repeat, own in zip(programs, repeats, times, strict=True):
             start = time.perf_counter()
             for _ in range(repeat):

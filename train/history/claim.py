@@ -1,6 +1,7 @@
 """Claim: what a paper says, as arms that differ in one thing, a metric, and directions fixed before the run."""
 
 import dataclasses
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -31,12 +32,15 @@ def metric(name: str) -> Metric:
     "test accuracy", "validation loss": any metric of a split, as the summary has it, after the last step;
     "train loss": the mean over the steps since the last evaluation but one, the network in training;
     "steps to reach train accuracy 0.75": the first step at which it is reached, in steps of a chunk or an evaluation;
-    a run that never does, or diverges, counts as its length: less than the truth, so no effect is made larger.
+    a run that never does, or diverges, counts as its length: less than the truth, so no effect is made larger;
+    "mean validation return": the mean over all evaluations of the run, so that how soon it is reached counts as well.
     Raises UserError for any other name.
     """
     split, _, what = name.partition(" ")
     if re.fullmatch(r"steps to reach (train|validation) \w+ -?[\d.]+", name):
         return Metric(name, "steps", "lower")
+    if found := re.fullmatch(r"mean validation (\w+)", name):
+        return dataclasses.replace(metric(f"validation {found[1]}"), name=name)
     if split not in ("train", "validation", "test") or not re.fullmatch(r"\w+", what):
         raise UserError(
             f"{name!r} is no metric of a claim: write it as 'test accuracy', 'train loss', 'validation loss' or "
@@ -95,27 +99,35 @@ class Measured:
 
 
 @dataclasses.dataclass(frozen=True)
-class Difference:
-    """What lies between two arms, seed by seed: a gap that itself can be compared with another."""
+class Derived:
+    """A figure made of other arms, seed by seed: a gap that can itself be compared, an exponent fitted to all."""
 
     says: str
-    first: str
-    second: str  # first - second
+    of: tuple[str, ...]  # arms that are not derived themselves
+    value: Callable[..., float]  # of one value of each of them, in this order and of the same seed
+    unit: str | None = None  # as Metric.unit; None: the claim's
 
 
-Arm = Trained | Computed | Measured | Difference
+class Difference(Derived):
+    """What lies between two arms, seed by seed: first - second."""
+
+    def __init__(self, says: str, first: str, second: str) -> None:
+        super().__init__(says, (first, second), operator.sub)
+
+
+Arm = Trained | Computed | Measured | Derived
 
 
 @dataclasses.dataclass(frozen=True)
 class Effect:
-    """A direction that the paper gives: `arm` is higher (or lower) than `against`.
+    """A direction that the paper gives: `arm` is higher (or lower) than `against`, or than `margin` where that is None.
 
     kind: "difference" arm - against, or "ratio" arm / against (geometric mean over the seeds).
     margin: how large the paper has it at least; None: 0 for a difference, 1 for a ratio.
     """
 
     arm: str
-    against: str
+    against: str | None
     expected: Direction
     says: str
     kind: Literal["difference", "ratio"] = "difference"
@@ -174,7 +186,10 @@ class Claim:
             raise UserError("a claim needs at least one effect")
         for effect in self.effects:
             for name in (effect.arm, effect.against):
-                self._demand(name, "effect")
+                if name is not None:
+                    self._demand(name, "effect")
+            if effect.against is None and effect.kind == "ratio":
+                raise UserError(f"the effect {effect.says!r} is a ratio to nothing: name the arm that it is against")
             if effect.expected not in ("higher", "lower"):
                 raise unknown("expected direction", effect.expected, ("higher", "lower"))
         for arm in (*self.arms.values(), *self.full_arms.values()):
@@ -197,16 +212,25 @@ class Claim:
                 self._demand(name, "measurement")
                 if not isinstance(self.arms[name], Trained):
                     raise UserError(f"only a trained arm can be measured again, and {name} is none")
-            case Difference(first=first, second=second):
-                for name in (first, second):
-                    self._demand(name, "difference")
-                    if isinstance(self.arms[name], Difference):
-                        raise UserError(f"{name} is a difference: take one of arms that are none")
+            case Derived(of=names):
+                for name in names:
+                    self._demand(name, "derived figure")
+                    if isinstance(self.arms[name], Derived):
+                        raise UserError(f"{name} is derived itself: take arms that are not")
 
     @property
     def measured(self) -> Metric:
         """The metric, with its direction and unit."""
         return metric(self.metric) if isinstance(self.metric, str) else self.metric
+
+    def unit(self, name: str) -> str:
+        """Of an arm's values: most have the claim's."""
+        match self.arms[name]:
+            case Measured(metric=other):
+                return other.unit
+            case Derived(unit=str(own)):
+                return own
+        return self.measured.unit
 
     def at(self, *, full: bool = False, seeds: int | None = None) -> "Claim":
         """The claim as it is to be run: at its `full` setting, with another number of seeds."""

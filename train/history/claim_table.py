@@ -33,7 +33,7 @@ def show(claim: Mapping[str, Any]) -> RenderableType:
         effects.add_column(head)
     for effect in claim["effects"]:
         verdict = Text(effect["verdict"], STYLES[effect["verdict"]])
-        says = f"{effect['says']} ({effect['arm']}, {effect['against']})"
+        says = f"{effect['says']} ({', '.join(filter(None, (effect['arm'], effect['against'])))})"
         effects.add_row(escape(says), effect_text(effect, metric), seeds_text(claim, effect), verdict)
     head = Text.assemble((claim["name"], "bold"), f", {claim['year']}: {claim['says']}")
     source = Text(f"{claim['paper']}, {claim['link']}")
@@ -47,7 +47,7 @@ def mean_text(arm: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     """ "98.20 % ± 0.11" of shares, four digits of all else; – without a finite value."""
     if arm["mean"] is None:
         return "–"
-    if metric["unit"] == "share":
+    if arm.get("unit", metric["unit"]) == "share":
         text, spread = f"{100 * arm['mean']:.2f} %", 100 * (arm["deviation"] or 0)
         return text if arm["deviation"] is None else f"{text} ± {spread:.2f}"
     return f"{arm['mean']:.4g}" + ("" if arm["deviation"] is None else f" ± {arm['deviation']:.2g}")

@@ -58,9 +58,9 @@ def effect_text(effect: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     """ "+3.20 points (2.91 to 3.49)", "6.1 times (4.2 to 8.8)"; without an interval where there is none."""
     if effect["value"] is None:
         return "no value"
-    ratio = effect["kind"] == "ratio"
-    scale = 100 if metric["unit"] == "share" and not ratio else 1
-    unit = " times" if ratio else " points" if scale == 100 else f" {metric['unit']}".rstrip()
+    ratio, own = effect["kind"] == "ratio", effect.get("unit", metric["unit"])
+    scale = 100 if own == "share" and not ratio else 1
+    unit = " times" if ratio else " points" if scale == 100 else f" {own}".rstrip()
     places = f".{2 if ratio or scale == 100 else 4}{'f' if scale == 100 else 'g'}"
     if ratio:
         places = ".3g"
@@ -73,7 +73,7 @@ def effect_text(effect: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
 def seeds_text(claim: Mapping[str, Any], effect: Mapping[str, Any]) -> str:
     """How many seeds stand behind an effect."""
     arms = {arm["name"]: sum(value is not None for value in arm["values"]) for arm in claim["arms"]}
-    counts = sorted({arms[effect["arm"]], arms[effect["against"]]})
+    counts = sorted({arms[name] for name in (effect["arm"], effect["against"]) if name is not None})
     return " and ".join(map(str, counts))
 
 

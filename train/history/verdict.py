@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from train.history.claim import Claim, Difference, Effect, Metric, budget
+from train.history.claim import Claim, Derived, Effect, budget
 from train.spread import difference_interval, mean_interval, student
 
 Verdict = Literal["holds", "does not hold", "undecided"]
@@ -39,16 +39,21 @@ class Values:
         return {seed: value for seed, value in pairs if value is not None and math.isfinite(value)}
 
 
-def difference(first: Values, second: Values) -> Values:
-    """first - second, seed by seed; None where either has none."""
-    own, other = first.finite(), second.finite()
-    seeds = tuple(seed for seed in first.seeds if seed in second.seeds)
-    return Values(seeds, tuple(own[s] - other[s] if s in own and s in other else None for s in seeds))
+def derived(arm: Derived, arms: Mapping[str, Values]) -> Values:
+    """Its value seed by seed; None where any of the arms that it is made of has none."""
+    parts = [arms[name] for name in arm.of]
+    seeds = tuple(seed for seed in parts[0].seeds if all(seed in part.seeds for part in parts))
+    finite = [part.finite() for part in parts]
+    return Values(
+        seeds,
+        tuple(arm.value(*(f[s] for f in finite)) if all(s in f for f in finite) else None for s in seeds),
+    )
 
 
-def judge(effect: Effect, arms: Mapping[str, Values]) -> dict[str, Any]:
+def judge(effect: Effect, arms: Mapping[str, Values], unit: str = "") -> dict[str, Any]:
     """The effect as JSON: value, its 95 % interval, whether it is paired by seeds, and the verdict."""
-    arm, against = arms[effect.arm].finite(), arms[effect.against].finite()
+    arm = arms[effect.arm].finite()
+    against = dict.fromkeys(arm, 0.0) if effect.against is None else arms[effect.against].finite()
     common = [seed for seed in arm if seed in against]
     paired = len(common) >= 2 or len(common) == len(arm) == len(against)
     first = [arm[seed] for seed in common] if paired else list(arm.values())
@@ -60,6 +65,7 @@ def judge(effect: Effect, arms: Mapping[str, Values]) -> dict[str, Any]:
         "against": effect.against,
         "expected": effect.expected,
         "kind": effect.kind,
+        "unit": unit,
         "margin": effect.threshold,
         "value": value,
         "low": low,
@@ -106,9 +112,9 @@ def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **
     """The claim's object in results/claims.json. `facts`: seconds, device, date, versions."""
     arms = dict(arms)
     for arm_name, arm in claim.arms.items():
-        if isinstance(arm, Difference):
-            arms[arm_name] = difference(arms[arm.first], arms[arm.second])
-    effects = [judge(effect, arms) for effect in claim.effects]
+        if isinstance(arm, Derived):
+            arms[arm_name] = derived(arm, arms)
+    effects = [judge(effect, arms, claim.unit(effect.arm)) for effect in claim.effects]
     verdict = overall([effect["verdict"] for effect in effects])
     metric = claim.measured
     return _plain(
@@ -123,7 +129,9 @@ def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **
             "setting": setting,
             "metric": {"name": metric.name, "unit": metric.unit, "better": metric.better},
             "budget": budget(claim),
-            "arms": [_arm(arm_name, arm.says, arms[arm_name], metric) for arm_name, arm in claim.arms.items()],
+            "arms": [
+                _arm(arm_name, arm.says, arms[arm_name], claim.unit(arm_name)) for arm_name, arm in claim.arms.items()
+            ],
             "effects": effects,
             "verdict": verdict,
             "reason": "" if verdict == "holds" else claim.reason,
@@ -133,14 +141,15 @@ def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **
     )
 
 
-def _arm(name: str, says: str, arm: Values, metric: Metric) -> dict[str, Any]:
+def _arm(name: str, says: str, arm: Values, unit: str) -> dict[str, Any]:
     finite = list(arm.finite().values())
     deviation, low, high = student(finite) if len(finite) > 1 else (None, None, None)
-    if low is not None and metric.unit == "share" and min(finite) >= 0:
+    if low is not None and unit == "share" and min(finite) >= 0:
         low, high = max(low, 0.0), min(high, 1.0)
     return {
         "name": name,
         "says": says,
+        "unit": unit,
         "seeds": list(arm.seeds),
         "values": list(arm.values),
         "mean": float(np.mean(finite)) if finite else None,
@@ -159,16 +168,16 @@ def _plot(claim: Claim, arms: Mapping[str, Values]) -> dict[str, Any]:
         case "curve":
             series = [_line(name, arms[name].curve) for name in shown if arms[name].curve is not None]
         case "points":
-            series = [_points(name, at, arms, metric) for name, at in plot.at.items()]
+            series = [_points(name, at, arms, metric.unit) for name, at in plot.at.items()]
         case _:
-            series = [_points(name, {name: i}, arms, metric) for i, name in enumerate(shown)]
+            series = [_points(name, {name: i}, arms, claim.unit(name)) for i, name in enumerate(shown)]
     y = plot.y or {"curve": plot.of}.get(plot.kind, metric.name)
     head = {"kind": plot.kind, "x": plot.x or {"curve": "step"}.get(plot.kind, ""), "y": y}
     return head | {"log_x": plot.log_x, "log_y": plot.log_y, "series": series}
 
 
-def _points(name: str, at: Mapping[str, float], arms: Mapping[str, Values], metric: Metric) -> dict[str, Any]:
-    cells = [_arm(arm, "", arms[arm], metric) for arm in at]
+def _points(name: str, at: Mapping[str, float], arms: Mapping[str, Values], unit: str) -> dict[str, Any]:
+    cells = [_arm(arm, "", arms[arm], unit) for arm in at]
     return {"arm": name, "x": list(at.values())} | {
         key: [cell[key] for cell in cells] for key in ("mean", "low", "high")
     }

@@ -1,5 +1,6 @@
 """`zoo search CONFIG`: lets Optuna choose settings, trains them, and says which is best on validation."""
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from train.search.folder import About, Folder, counts
 from train.search.samplers import Pruner, Sampler
 from train.search.space import LENGTHS, demand_replicas, read
 from train.search.study import Search
+from train.search.trainer import Trainer
 from zoo.errors import UserError
 
 
@@ -137,6 +139,8 @@ def _opened(config: str, experiment: Experiment, about: About, options: SearchOp
             there.write()
         return there
     parts = assemble(experiment)
+    with contextlib.closing(Trainer(experiment, parts)) as trainer:  # says what cannot be before a folder is made
+        trainer.demand(options.batch)
     run = train.run.create(name, experiment, options.workdir / "search", parts.tokenizer, place)
     made = Folder(run, about, options.trials, options.batch, parts.best)
     made.write()

@@ -1,0 +1,122 @@
+"""The loss of a language model falls with its size, along a power law.
+
+Paper:   Radford et al. 2019, Fig. 1 and 4 (four sizes, perplexity falls with each on WebText and elsewhere); Kaplan et
+         al. 2020, equation 1.1: L(N) = (N_c / N)^a, N the parameters without embeddings, a = 0.076
+Run:     zoo claim gpt_scaling
+Here:    five GPTs of two blocks, 8 to 128 wide, each four times the one before (1,600 to 400,000 parameters without
+         embeddings), on the characters of Python's language reference; all read the same 600 batches of 16 x 64
+         characters, a little under two passes. Each size has the best of four learning rates by its validation loss
+         after 100 steps with seed 0. The exponent is the slope of log loss over log size, fitted to each seed's five
+         losses; how far the losses lie off that line is printed beside it.
+Departs: a thousandth of the paper's sizes, and of one shape family (width only); no size is trained until it is done
+         (the paper's law is for that), so the exponent is of the loss after equal tokens; natural text is replaced by
+         documentation and byte pairs by characters, so that the two exponents are not of the same loss.
+Measured: see results/claims.json
+"""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import zoo
+from train.arguments import override
+from train.config import Experiment, Language, Model, Optim, Text
+from train.history.claim import Claim, Derived, Effect, Plot, Trained, Tune
+
+WIDTHS = (8, 16, 32, 64, 128)
+RATES = "0.001,0.003,0.01,0.03"
+SHAPE = {"depth": 2, "heads": 2}
+BASE = Experiment(
+    model=Model("gpt_char_mini", SHAPE),
+    task=Language(),
+    data=Text("python_docs", batch=16, tokenizer="char", length=64),
+    optim=Optim("adamw", lr=1e-3, b2=0.99, weight_decay=0.1, clip_norm=1.0, schedule="cosine", warmup_steps=20),
+    steps=600,
+    eval_every_steps=200,
+    smoke={
+        "steps": 2,
+        "eval_every_steps": 2,
+        "data": {"batch": 2, "length": 8},
+        "model": {"fields": {"width": 8, "depth": 1, "context": 8}},
+        "optim": {"warmup_steps": 0},
+    },
+)
+
+
+def size(width: int) -> int:
+    """Parameters without the tables of tokens and places, counted on the net itself."""
+    model = zoo.create("gpt_char_mini", width=width, **SHAPE)
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 2), jnp.int32), train=False))["params"]
+    tables = [shapes.pop("tokens"), shapes.pop("positions")]
+    assert len(tables) == 2
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
+SIZES = {f"width_{width}": size(width) for width in WIDTHS}
+
+
+def line(losses: tuple[float, ...]) -> np.ndarray:
+    """(slope, height) of log loss over log size."""
+    return np.polyfit(np.log(list(SIZES.values())), np.log(losses), 1)
+
+
+def exponent(*losses: float) -> float:
+    return float(line(losses)[0])
+
+
+def off_the_line(*losses: float) -> float:
+    """The largest factor between a loss and the line."""
+    return float(np.exp(np.abs(np.log(losses) - np.polyval(line(losses), np.log(list(SIZES.values())))).max()))
+
+
+def gpt(width: int) -> Trained:
+    tune = Tune((f"optim.lr={RATES}",), steps=100, by="validation loss")
+    return Trained(
+        f"{SIZES[f'width_{width}']:,} parameters without embeddings",
+        override(BASE, {"model": {"fields": {"width": width}}}),
+        tune=tune,
+    )
+
+
+ARMS = {f"width_{width}": gpt(width) for width in WIDTHS}
+NAMES = tuple(ARMS)
+CLAIM = Claim(
+    year=2019,
+    paper="Radford et al. 2019, Fig. 4; Kaplan et al. 2020, eq. 1.1",
+    link="https://arxiv.org/abs/2001.08361",
+    says="The loss of a language model falls with its size, along a power law.",
+    models=("gpt_char_mini",),
+    metric="validation loss",
+    arms=ARMS
+    | {
+        "exponent": Derived(
+            "slope of log loss over log parameters, fitted to all five sizes", NAMES, exponent, unit=""
+        ),
+        "off_the_line": Derived("the largest factor between a loss and that line", NAMES, off_the_line, unit=""),
+    },
+    effects=(
+        Effect("exponent", None, "lower", "the exponent of the power law is negative"),
+        *(
+            Effect(large, small, "lower", f"{large.split('_')[1]} wide is better than {small.split('_')[1]}")
+            for small, large in itertools.pairwise(NAMES)
+        ),
+    ),
+    seeds=3,
+    seconds=330,
+    plot=Plot(
+        "points",
+        x="parameters without embeddings",
+        y="validation loss",
+        log_x=True,
+        log_y=True,
+        at={"GPT, two blocks": SIZES},
+    ),
+    full={
+        "steps": 5_000,
+        "eval_every_steps": 500,
+        "data": {"name": "text:data/openwebtext", "batch": 64, "vocab": 256},
+    },
+    full_seeds=3,
+)
