@@ -175,13 +175,26 @@ class _Reach:
             self._note(value, {IN: (name,) if several and not path else ()})
 
     def through(self, steps: Sequence[_Step], results: Sequence[_Value]) -> tuple[list[str], tuple[Wire, ...]]:
-        """Names of the parts in the order they are met, and the wires."""
+        """Names of the parts, each after those that feed it, and the wires."""
         for step in steps:
             self._follow(step)
         for value in results:
             if not self.path or value.number in self.made:
                 self._connect(self.sources.get(value.number, {}), OUT)
-        return self.names, tuple(Wire(*ends, says) for ends, says in self.wires.items())
+        return self._ordered()
+
+    def _ordered(self) -> tuple[list[str], tuple[Wire, ...]]:
+        """Every part after those that feed it, where no loop forbids that; else in the order in which they were met."""
+        left, order = list(range(len(self.names))), []
+        while left:
+            fed = {end for start, end in self.wires if start in left and end in left}
+            ready = next((place for place in left if place not in fed), left[0])
+            left.remove(ready)
+            order.append(ready)
+        new = {IN: IN, OUT: OUT} | {place: i for i, place in enumerate(order)}
+        wires = [Wire(new[start], new[end], says) for (start, end), says in self.wires.items()]
+        wires.sort(key=lambda wire: (wire.start, len(order) if wire.end == OUT else wire.end))
+        return [self.names[place] for place in order], tuple(wires)
 
     def _follow(self, step: _Step) -> None:
         depth = len(self.path)

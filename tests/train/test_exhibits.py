@@ -1,6 +1,8 @@
 """Exhibits and findings: what is kept of runs and claims comes back as it was, and what is broken is one line."""
 
+import dataclasses
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 from PIL import Image
 from runs_by_hand import EVIL, claim, line, run_folder
 
-from train import cli
+from train import cli, configs
+from train.arguments import parse_experiment
+from train.commands import TrainOptions
 from train.history import exhibits, findings
 from train.history.compare import compare
 from zoo.errors import UserError
@@ -40,7 +44,6 @@ def several(root: Path) -> Path:
 def test_an_exhibit_has_what_the_run_has(tmp_path: Path) -> None:
     exhibit = exhibits.of_run(several(tmp_path))
     assert (exhibit.name, exhibit.model, exhibit.seeds, exhibit.count) == ("digits_resnet20", "resnet20", 3, 360)
-    assert exhibit.command == "zoo train digits_resnet20 --seeds 3"
     assert exhibit.test == {"loss": 0.1, "accuracy": 0.6}
     assert exhibit.spread["accuracy"] == {"deviation": 0.1, "low": 0.4, "high": 0.8}
     curve = exhibit.curves["accuracy"]
@@ -51,6 +54,27 @@ def test_an_exhibit_has_what_the_run_has(tmp_path: Path) -> None:
     assert exhibit.more == {"log_likelihood": {"value": 151.4, "error": 1.7}, "precision": {"value": 0.75}}
     assert exhibit.translations == (("a", "b", "c"),)
     assert [(p.kind, p.width, p.height, p.suffix) for p in exhibit.pictures] == [("growth", 40, 20, "png")]
+
+
+def test_the_command_makes_the_run_again(tmp_path: Path) -> None:
+    usual = dataclasses.asdict(configs.load("digits_resnet20"))
+    changed = [
+        ({}, "zoo train digits_resnet20"),
+        ({"seeds": 3, "optim": usual["optim"] | {"lr": 0.01}}, "zoo train digits_resnet20 --optim.lr 0.01 --seeds 3"),
+        ({"model": {"name": "resnet20", "fields": {"depths": [1, 1, 1], "bottleneck": True}}},
+         "zoo train digits_resnet20 --model.depths 1 1 1 --model.bottleneck"),
+        ({"data": usual["data"] | {"normalize": False}, "init_from": "a b"},
+         "zoo train digits_resnet20 --data.no-normalize --init-from 'a b'"),
+    ]  # fmt: skip
+    for change, expected in changed:
+        run = run_folder(tmp_path, "resnet20", 0.9)
+        (run / "config.json").write_text(json.dumps(usual | change))
+        command = exhibits.of_run(run).command
+        assert command == expected
+        parsed, _ = parse_experiment(
+            shlex.split(command)[3:], prog="zoo train", default=configs.load("digits_resnet20"), options=TrainOptions
+        )
+        assert json.loads(json.dumps(dataclasses.asdict(parsed))) == json.loads(json.dumps(usual | change))
 
 
 def test_an_exhibit_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The museum's page as a file: complete, closed, escaped, in two languages."""
 
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from runs_by_hand import CARDS, EVIL, NEW, OLD, card, claim, line, run_folder
 
-from train import cli
+from train import cli, configs
 from train.history import command, exhibits, findings, page, words
 from train.history.axis import by_year, overview
 from train.history.page import write_page
@@ -235,3 +236,13 @@ def test_the_quickest_claims_run_within_their_time(tmp_path: Path, monkeypatch: 
     (own / "result.json").write_text('{"name": "quick"}')
     command.run_quickest(10.0, command.TimelineOptions(workdir=tmp_path), None)
     assert ran == []
+
+
+def test_a_run_that_departs_from_its_config_does_not_stand_for_it(tmp_path: Path) -> None:
+    usual = dataclasses.asdict(configs.load("digits_mlp"))
+    for day, change in ((1, {}), (2, {"seed": 7, "seeds": 3}), (3, {"steps": 60})):
+        folder = tmp_path / "digits_mlp" / f"2026-01-0{day}_000000"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps(usual | change))
+        (folder / "summary.json").write_text(json.dumps({"name": "digits_mlp"}))
+    assert [path.name for path in command.newest(tmp_path)] == ["2026-01-02_000000"]

@@ -98,8 +98,21 @@ def run_quickest(seconds: float, options: TimelineOptions, console: Console) -> 
 
 
 def newest(workdir: Path) -> Iterator[Path]:
-    """The newest finished run of each config in `workdir`."""
+    """Of each config in `workdir` the newest finished run that is just that config, with whatever seeds."""
     for folder in sorted(workdir.glob("*")):
         done = [file.parent for file in sorted(folder.glob("*/summary.json")) if train.run.read_summary(file.parent)]
-        if done:
-            yield done[-1]
+        usual = [path for path in done if as_written(path)]
+        if usual:
+            yield usual[-1]
+
+
+def as_written(path: Path) -> bool:
+    """Whether a run is of the config of its name, seeds aside; one of a config of one's own always is."""
+    name = path.parent.name
+    if name not in configs.names():
+        return True
+    try:
+        found = train.run.load(path).experiment
+    except UserError:  # of another version of the project
+        return False
+    return dataclasses.replace(found, seed=0, seeds=1) == dataclasses.replace(configs.load(name), seed=0, seeds=1)

@@ -7,12 +7,14 @@ import dataclasses
 import io
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from train import configs
 from train.history import results
 from train.history.lenient import finite, mapping, number, read_json, sequence, text, whole
 from train.replicas import spread
@@ -82,11 +84,12 @@ class Exhibit:
     pictures: tuple[Picture, ...] = ()
     translations: tuple[tuple[str, str, str], ...] = ()  # source, reference, translation
     writing: str = ""  # of a language model
+    changes: str = ""  # options that make the config this run: "--optim.lr 0.01"
     recorded: bool = False  # came with the project, and was not trained here
 
     @property
     def command(self) -> str:
-        return f"zoo train {self.name}" + (f" --seeds {self.seeds}" if self.seeds > 1 else "")
+        return " ".join(filter(None, ("zoo train", self.name, self.changes)))
 
 
 def of_run(run: Path) -> Exhibit:
@@ -119,6 +122,7 @@ def of_run(run: Path) -> Exhibit:
         pictures=tuple(_pictures(run / "samples")),
         translations=_translations(run / "samples" / "test.tsv"),
         writing=_writing(run / "samples" / "samples.txt"),
+        changes=" ".join(_changes(text(summary, "name") or run.parent.name, config)),
     )
 
 
@@ -141,7 +145,7 @@ def write(exhibit: Exhibit, folder: Path) -> list[Path]:
 def read(file: Path) -> Exhibit:
     """What `write` wrote. UserError for a file that is none, or that names a picture outside its own folder."""
     facts = read_json(file)
-    shared = ("name", "model", "task", "dataset", "recipe", "device", "date", "writing")
+    shared = ("name", "model", "task", "dataset", "recipe", "device", "date", "writing", "changes")
     counts = ("params", "flops", "steps", "examples", "seed", "count")
     if not text(facts, "name") or not text(facts, "model"):
         raise UserError(f"{file}: not an exhibit: it names no run and model")
@@ -167,6 +171,30 @@ def read(file: Path) -> Exhibit:
 def read_all(folder: Path) -> list[Exhibit]:
     """Every exhibit in `folder`, by name; none where there is no such folder."""
     return [read(file) for file in sorted(folder.glob("*.json"))]
+
+
+def _changes(name: str, config: Mapping[str, Any]) -> Iterator[str]:
+    """The options of `zoo train` by which a run differs from the config of its name; none for a config of one's own."""
+    if name not in configs.names():
+        return
+    usual = _flat(json.loads(json.dumps(dataclasses.asdict(configs.load(name)))))
+    for field, value in _flat(config).items():
+        if value != usual.get(field) and not field.startswith(("smoke", "model.name")) and value is not None:
+            option = field.replace("model.fields.", "model.")
+            if isinstance(value, bool):
+                place, _, last = option.rpartition(".")
+                yield f"--{place}{'.' * bool(place)}{'' if value else 'no-'}{last.replace('_', '-')}"
+            else:
+                values = value if isinstance(value, list) else [value]
+                yield " ".join([f"--{option.replace('_', '-')}", *(shlex.quote(str(one)) for one in values)])
+
+
+def _flat(facts: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+    """{"optim": {"lr": 0.1}} -> {"optim.lr": 0.1}."""
+    found: dict[str, Any] = {}
+    for name, value in facts.items():
+        found |= _flat(value, f"{place}{name}.") if isinstance(value, Mapping) else {f"{place}{name}": value}
+    return found
 
 
 def _figures(facts: Any) -> dict[str, float]:
