@@ -143,7 +143,8 @@ def _row(arm: str, run: Run) -> str:
         *(_percent(values) for values in (on_test, on_train, gaps)),
         f"{np.mean(losses):.3f} ± {_spread(losses):.3f}",
     ]
-    stopped = f"{min(stops):,} to {max(stops):,}" if stops else f"{summary['steps']:,}"
+    ends = sorted({*stops, *([] if stops else [summary["steps"]])})
+    stopped = " to ".join(f"{step:,}" for step in (ends[0], *ends[1:][-1:]))
     return f"| {arm} | {' | '.join(cells)} | {stopped} | {summary['seconds']:.0f} |"
 
 
