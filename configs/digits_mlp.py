@@ -3,6 +3,8 @@
 Run:     zoo train digits_mlp
 Expect:  99.2 % of 359 test images, one seed, 4 s with compiling;
          two cores of a shared x86-64 machine, jax 0.10.2, 2026-11-23
+         --folds 5: validation 98.05 % over the folds (deviation 0.72), test 98.83 % (0.23), 29 s beside much other work
+         --seeds 5: test 99.28 % on average, loss 0.0299; zoo ensemble of the five: 99.44 %, 0.0278; cpu, 2026-11-24
 """
 
 from train.config import Data, Experiment, Model, Optim
