@@ -1,8 +1,7 @@
 """Batch normalization takes fewer steps, and higher learning rates.
 
-Paper:   Ioffe and Szegedy 2015, Fig. 1a (784-100-100-100-10 sigmoid units on MNIST, minibatches of 60) and section 4.2.1,
-         Fig. 2 (BN-x5 and BN-x30: 5 and
-         30 times the rate; without, it cannot be raised)
+Paper:   Ioffe and Szegedy 2015, Fig. 1a (784-100-100-100-10 sigmoid units on MNIST, minibatches of 60) and section
+         4.2.1, Fig. 2 (BN-x5 and BN-x30: 5 and 30 times the rate; without, it cannot be raised)
 Run:     zoo claim batch_normalization    (MNIST in TFDS_DATA_DIR: zoo data prepare mnist)
 Here:    the net of Fig. 1a and its minibatches, plain SGD, rates of 0.1, 5 times and 30 times as much, 2,000 steps; and
          each net at the best rate of its own sweep of seven by the training loss of 300 steps. Compared is the number
