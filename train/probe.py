@@ -139,13 +139,14 @@ def _network(run: Run, dataset: Dataset, options: ProbeOptions) -> tuple[dict[st
         return {}, pixels, 0
     parts = assemble(run.experiment, run.path)
     mesh = devices.make_mesh(data.batch)
+    extract = _extractor(run, dataset, parts.model, mesh)
     if options.features == "untrained":
         state = jax.jit(parts.task.init)(jax.random.key(run.experiment.seed))
     else:
         abstract = devices.placed(parts.abstract, mesh, run.experiment.shard)
         saved = Checkpoints(run.checkpoints, read_only=True)
         state, _ = saved.restore(abstract, options.checkpoint, parts.fingerprint)
-    return frozen(state), _extractor(run, dataset, parts.model, mesh), int(state.step)
+    return frozen(state), extract, int(state.step)
 
 
 def _extractor(run: Run, dataset: Dataset, model: nn.Module, mesh: Mesh | None) -> Extractor:
