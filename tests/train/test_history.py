@@ -1,54 +1,15 @@
-"""The timeline: what is read from run folders, and that the page stands whatever they hold."""
+"""The table and the picture of the timeline: what is read from run folders, whatever they hold."""
 
 import itertools
-import json
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from runs_by_hand import CARDS, EVIL, OLD, line, run_folder
 
-from train.history import gather, look, picture, table, write_page
-from train.history.page import landmarks
-from train.history.timeline import wilson
-from zoo.cards import Card, Paper, image
+from train.history import look, picture
+from train.history.timeline import gather, table, wilson
 from zoo.errors import UserError
-
-EVIL = "<script>alert(1)</script> [red]$\\frac{{{"
-OLD = Paper("The perceptron", "F. Rosenblatt", "Psychological Review 65", "10.1037/h0042519")
-NEW = Paper("Deep residual learning", "K. He, X. Zhang, S. Ren, J. Sun", "CVPR 2016", "1512.03385")
-
-
-def card(name: str, year: int, paper: Paper) -> Card:
-    return Card(name, name, year, paper, f"The idea of {name}.", None, None, image(8, 8, 1), (10,), 650, 1280)
-
-
-CARDS = {c.name: c for c in (card("perceptron", 1958, OLD), card("plain20", 2015, NEW), card("resnet20", 2015, NEW))}
-
-
-def run_folder(root: Path, model: str, accuracy: object, *, seed: int = 0, lines: str = "", **facts: object) -> Path:
-    path = root / f"digits_{len(list(root.iterdir()))}" / "2026-11-22_120000"
-    path.mkdir(parents=True)
-    config = {
-        "model": {"name": model},
-        "data": {"name": "digits"},
-        "optim": {"name": "adam", "lr": 0.002},
-        "seed": seed,
-    }
-    (path / "config.json").write_text(json.dumps(config))
-    (path / "metrics.jsonl").write_text(lines)
-    summary = {
-        "name": f"digits_{model}", "model": model, "dataset": "digits", "steps": 600, "examples": 38_400, "seed": seed,
-        "params": 61_706, "flops": 833_040, "test": {"loss": 0.1, "accuracy": accuracy, "count": 360},
-        "seconds": 12.34, "compile_seconds": 2.0, "device": "cpu, 2 cores", "date": "2026-11-22",
-        "versions": {"jax": "0.10.2"},
-    }  # fmt: skip
-    (path / "summary.json").write_text(json.dumps(summary | facts))
-    return path
-
-
-def line(step: int, accuracy: object, split: str = "validation") -> str:
-    return json.dumps({"step": step, "split": split, "seconds": 1.0, "loss": 1.0, "accuracy": accuracy}) + "\n"
 
 
 def printed(renderable: object) -> str:
@@ -56,29 +17,6 @@ def printed(renderable: object) -> str:
     with console.capture() as capture:
         console.print(renderable)
     return capture.get()
-
-
-class Page(HTMLParser):
-    """Elements and attributes of a page, and the text of its data element."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.data, self.text, self._inside = "", "", ""
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self._inside = tag if dict(attrs).get("id") != "data" else "data"
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._inside == "data":
-            self.data += data
-        elif self._inside not in ("script", "style"):
-            self.text += data
 
 
 @pytest.mark.parametrize(
@@ -138,59 +76,8 @@ def test_table_has_every_figure(tmp_path: Path) -> None:
     assert EVIL in text
 
 
-def test_page_stands_alone(tmp_path: Path) -> None:
-    runs = [run_folder(tmp_path, name, 0.9 + 0.01 * i, lines=line(0, 0.1)) for i, name in enumerate(CARDS)]
-    path = write_page(gather(runs, CARDS), tmp_path / "out")
-    assert path == tmp_path / "out" / "index.html"
-    assert path.stat().st_size < 10e6
-    page = Page(path)
-    assert not [attrs for _, attrs in page.elements if "src" in attrs]
-    links = {attrs["href"] for tag, attrs in page.elements if tag == "link"}
-    assert links == {"data:,"}
-    assert {attrs["href"] for tag, attrs in page.elements if tag == "a"} == {"#comparison", OLD.url, NEW.url}
-    for words in ("How they learned", "The idea of plain20.", "zoo train digits_resnet20", "jax 0.10.2"):
-        assert words in page.text
-    assert "Highest: resnet20, 92.0 %." in page.text
-
-
-def test_page_survives_hostile_names_and_missing_figures(tmp_path: Path) -> None:
-    hostile = card(EVIL, 2020, Paper(EVIL, EVIL, EVIL, "2010.11929"))
-    runs = [run_folder(tmp_path, EVIL, 0.9, device=EVIL, versions={EVIL: EVIL}, lines=line(0, None))]
-    runs += [run_folder(tmp_path, "nobody's", float("nan"), params=None, flops="NaN", steps=None)]
-    path = write_page(gather(runs, CARDS | {EVIL: hostile}), tmp_path / "out")
-    page = Page(path)
-    assert [attrs for tag, attrs in page.elements if tag == "script"] == [
-        {"type": "application/json", "id": "data"},
-        {},
-        {},
-    ]
-    data = json.loads(page.data, parse_constant=pytest.fail)
-    assert [row["label"] for row in data] == [EVIL, "nobody's"]
-    assert (data[1]["year"], data[1]["accuracy"], data[1]["params"]) == (None, None, None)
-    assert EVIL in page.text
-
-
-def test_page_without_figures_says_so(tmp_path: Path) -> None:
-    page = Page(write_page(gather([run_folder(tmp_path, "resnet20", None)], CARDS), tmp_path / "out"))
-    assert "No run has a test accuracy." in page.text
-    assert not {"comparison-plot", "curves-plot"} & {attrs.get("id") for _, attrs in page.elements}
-
-
-def test_page_refuses_to_compare_data_sets(tmp_path: Path) -> None:
-    runs = [run_folder(tmp_path, "resnet20", 0.9), run_folder(tmp_path, "plain20", 0.9, dataset="mnist")]
-    with pytest.raises(UserError, match="on 2: digits, mnist"):
-        write_page(gather(runs, CARDS), tmp_path / "out")
-    with pytest.raises(UserError, match="at least one run"):
-        write_page([], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_landmark_is_a_paper(tmp_path: Path) -> None:
+def test_models_of_one_paper_share_a_colour(tmp_path: Path) -> None:
     rows = gather([run_folder(tmp_path, name, 0.9) for name in (*CARDS, "unheard")], CARDS)
-    old, new = landmarks(rows)
-    assert (old.models, old.place, old.gap) == (("perceptron",), 0.0, 0)
-    assert (new.models, new.place, new.gap) == (("plain20", "resnet20"), 100.0, 57)
-    assert new.ideas == ("The idea of plain20.", "The idea of resnet20.")
     assert look.styles(rows) == [(0, 0), (1, 0), (1, 1), (2, 0)]
 
 
@@ -205,7 +92,7 @@ def test_picture_keeps_its_names_apart(tmp_path: Path) -> None:
 
 
 def test_picture_is_written_beside_the_page(tmp_path: Path) -> None:
-    write_page(gather([run_folder(tmp_path, EVIL, 0.9), run_folder(tmp_path, "x", None)], CARDS), tmp_path / "out")
+    picture.write(gather([run_folder(tmp_path, EVIL, 0.9), run_folder(tmp_path, "x", None)], CARDS), tmp_path / "out")
     png = (tmp_path / "out" / "timeline.png").read_bytes()
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     assert (int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == (1950, 930)
@@ -218,7 +105,7 @@ def test_colors_can_be_read_as_text(colors: tuple[str, ...], back: str) -> None:
         red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    assert back in (Path(look.__file__).parent / "page.css").read_text()
+    assert back in (Path(look.__file__).parent / "web" / "page.css").read_text()
     for color in colors:
         low, high = sorted((luminance(color), luminance(back)))
         assert (high + 0.05) / (low + 0.05) >= 4.5, color  # WCAG 2.2, AA

@@ -15,6 +15,7 @@ from train.data.device import Resident
 from train.data.feed import DeviceFeed, Feed, StreamFeed, streams
 from train.data.split import Dataset, Split
 from train.evaluation import BATCH, Evaluator
+from train.inside_pictures import InsidePictures
 from train.tasks.classify import classify
 from train.tasks.inputs import images
 from zoo.errors import UserError
@@ -52,6 +53,7 @@ def assemble(experiment: Experiment) -> Parts:
         feeder(experiment, dataset),
         evaluators(experiment, dataset, task),
         best="accuracy",
+        show=InsidePictures(model, dataset.test, inputs).show,
     )
 
 

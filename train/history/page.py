@@ -24,7 +24,7 @@ from zoo.errors import UserError
 from zoo.fields import ACTIVATIONS
 
 WEB = Path(__file__).parent / "web"
-STYLES = ("page.css", "axis.css", "room.css")
+STYLES = ("page.css", "axis.css", "room.css", "print.css")
 EARLY = ("base.js", "rooms.js", "axis.js")  # before Plotly: the page answers while that is still being read
 LATE = ("plots.js", "comparison.js", "curves.js", "lineage.js")
 

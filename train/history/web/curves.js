@@ -20,20 +20,21 @@ function lines(div, traces, x, y, more = {}) {
 }
 
 /** A band between `low` and `high`, and the mean in it; places without a number are gaps. */
-function banded({ x, mean, low, high }, name, color, share) {
+function banded({ x, mean, low, high }, name, color, share, band = "") {
   const scaled = (values) => values.map((value) => (value === null ? null : share ? 100 * value : value));
   const there = low.length ? x.map((_, i) => i).filter((i) => low[i] !== null && high[i] !== null) : [];
   const edge = (values) => ({ type: "scatter", mode: "lines", x: there.map((i) => x[i]), y: scaled(there.map((i) => values[i])), line: { width: 0 }, hoverinfo: "skip", showlegend: false });
-  const band = there.length > 1 ? [edge(low), { ...edge(high), fill: "tonexty", fillcolor: faint(color) }] : [];
+  const filled = { fill: "tonexty", fillcolor: faint(color), name: escape(band), showlegend: band !== "" };
+  const area = there.length > 1 ? [edge(low), { ...edge(high), ...filled }] : [];
   const line = { type: "scatter", mode: x.length > 1 ? "lines+markers" : "markers", x, y: scaled(mean), name: escape(name), line: { color, width: 2 }, marker: { color, size: 5 } };
-  return [...band, line];
+  return [...area, line];
 }
 
 function learning(div) {
   const curves = DATA.curves[Number(div.dataset.curve)];
   const name = document.querySelector(`select[data-for="${div.id}"]`).value, curve = curves[name];
   const series = { x: curve.steps, mean: curve.mean, low: curve.low, high: curve.high };
-  const traces = banded(series, curve.title, hue(0), curve.share);
+  const traces = banded(series, curve.title, hue(0), curve.share, say("band"));
   lines(div, traces, say("step"), curve.title, { yaxis: curve.share ? { ticksuffix: " %" } : {}, xaxis: { tickformat: "," } });
 }
 
@@ -42,7 +43,7 @@ function claimed(div) {
   const ways = { xaxis: plot.log_x ? { type: "log" } : {}, yaxis: plot.log_y ? { type: "log" } : plot.share ? { ticksuffix: " %" } : {} };
   const scaled = (values) => values.map((value) => (value === null || !plot.share ? value : 100 * value));
   const series = plot.series.map((one) => ({ ...one, mean: scaled(one.mean), low: scaled(one.low), high: scaled(one.high) }));
-  if (plot.kind === "bars") return lines(div, series.map(bar), plot.x, plot.y, { ...ways, layout: { barmode: "group" } });
+  if (plot.kind === "bars") return lines(div, series.map(beside), plot.x, plot.y, { ...ways, xaxis: { type: "category" } });
   const traces = series.flatMap((one, i) => (plot.kind === "curve" ? banded(one, one.arm, hue(i), false) : points(one, i)));
   lines(div, traces, plot.x, plot.y, ways);
 }
@@ -51,7 +52,8 @@ const reach = ({ mean, low, high }, color) => low.length && high.length ? {
   type: "data", symmetric: false, color, thickness: 1.5, width: 4,
   array: mean.map((m, i) => (high[i] ?? m) - m), arrayminus: mean.map((m, i) => m - (low[i] ?? m)),
 } : undefined;
-const bar = (one, i) => ({ type: "bar", x: one.x.map((x) => (typeof x === "string" ? escape(x) : x)), y: one.mean, name: escape(one.arm), marker: { color: hue(i) }, error_y: reach(one, style("--ink")) });
+/** An arm's mean and interval over its name: no bar has to begin at zero, which differences would vanish against. */
+const beside = (one, i) => ({ type: "scatter", mode: "markers", x: [escape(one.arm)], y: one.mean, name: escape(one.arm), showlegend: false, marker: { color: hue(i), size: 12 }, error_y: reach(one, hue(i)) });
 const points = (one, i) => [{ type: "scatter", mode: "markers", x: one.x, y: one.mean, name: escape(one.arm), marker: { color: hue(i), size: 9, symbol: SYMBOLS[i % SYMBOLS.length] }, error_y: reach(one, hue(i)) }];
 
 function activated(div) {
