@@ -103,14 +103,19 @@ def choose(options: Options) -> None:
     base = dataclasses.replace(config, seed=CHOICE_SEED, seeds=options.seeds, steps=options.steps or config.steps)
     for arm, tries in STRENGTHS.items():
         for field, value in tries:
-            change: Any = value
-            for part in reversed(field.split(".")):
-                change = {part: change}
-            if field.startswith("model.fields."):  # the other fields of the model
-                change = {"model": {"fields": base.model.fields | change["model"]["fields"]}}
-            run = trained(f"{arm} choice", override(base, change), options.workdir)
+            run = trained(f"{arm} choice", changed(base, field, value), options.workdir)
             accuracy = train.run.read_summary(run.path)["validation"]["accuracy"]
             print(f"{arm}: {field}={value}: validation accuracy {100 * accuracy:.2f} %", flush=True)
+
+
+def changed(experiment: Experiment, field: str, value: Any) -> Experiment:
+    """`experiment` with another value in one field; of the model's own, model.fields.NAME."""
+    change = value
+    for part in reversed(field.split(".")):
+        change = {part: change}
+    if field.startswith("model.fields."):  # beside those that are there
+        change = {"model": {"fields": experiment.model.fields | change["model"]["fields"]}}
+    return override(experiment, change)
 
 
 def table(options: Options) -> None:
@@ -138,7 +143,8 @@ def _row(arm: str, run: Run) -> str:
         *(_percent(values) for values in (on_test, on_train, gaps)),
         f"{np.mean(losses):.3f} ± {_spread(losses):.3f}",
     ]
-    stopped = f"{min(stops):,} to {max(stops):,}" if stops else f"{summary['steps']:,}"
+    ends = sorted({*stops, *([] if stops else [summary["steps"]])})
+    stopped = " to ".join(f"{step:,}" for step in (ends[0], *ends[1:][-1:]))
     return f"| {arm} | {' | '.join(cells)} | {stopped} | {summary['seconds']:.0f} |"
 
 

@@ -145,11 +145,14 @@ def make_team(experiment: Experiment, task: Task, build: Callable[[Experiment], 
     if len(found) == 1:
         return Single(build(with_setting(experiment, found[0].setting)) if experiment.sweep else task, found)
     return Replicas(
-        lambda setting: build(with_setting(experiment, setting)) if setting else task, found, _how(experiment, task)
+        lambda setting: build(with_setting(experiment, setting)) if setting else task,
+        found,
+        faster_way(experiment, task),
     )
 
 
-def _how(experiment: Experiment, task: Task) -> Literal["vmap", "map"]:
+def faster_way(experiment: Experiment, task: Task) -> Literal["vmap", "map"]:
+    """How the replicas of a run are advanced here; see `make_team`."""
     if jax.default_backend() != "cpu":
         return "vmap"
     params = jax.eval_shape(task.init, jax.random.key(0)).params

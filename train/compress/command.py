@@ -18,7 +18,7 @@ from train import devices
 from train.assemble import Parts
 from train.commands import named, restore
 from train.compress import picture
-from train.compress.curve import BATCH, Network, Point, levels, trace
+from train.compress.curve import BATCH, Network, Point, busy, levels, trace
 from train.core import State
 from train.report import figure, title
 from train.run import Run
@@ -151,6 +151,7 @@ def _write(
         "curve": [dataclasses.asdict(point) for point in points[1:]],
         "speed_batch": BATCH,
         "device": devices.describe(),
+        "remark": busy(),
         "date": datetime.date.today().isoformat(),
     }
     text = json.dumps(content, indent=2) + "\n"
@@ -197,7 +198,9 @@ def _lines(parts: Parts, chosen: Point, full: Point, test: dict[str, dict[str, f
         result = f"test {title(metric)} {after}, {before} before ({test['full']['count']:,} {parts.counts})"
     else:
         result = "not measured on test"
+    remarks = [said] if (said := busy()) else []
     return [
+        *remarks,
         f"ranks: {ranks}" if ranks else "no kernel becomes smaller: the network is as it was",
         f"{level}: {chosen.params:,} of {full.params:,} parameters, {result}",
     ]

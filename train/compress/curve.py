@@ -1,6 +1,7 @@
 """What a trained network loses and gains as its matrices are cut to fewer singular values."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from train import devices
 from train.core import State
 from train.evaluation import Evaluator
 from train.tasks.network import weights
@@ -91,6 +93,14 @@ def trace(
     return [_timed(point, times[0], times.get(i, times[0])) for i, point in enumerate(points)]
 
 
+def busy() -> str:
+    """A remark where so much else runs here that times say little; empty where not, or where no one knows."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load <= 2 * devices.cores():
+        return ""
+    return f"this machine is busy (load {load:.0f} on {devices.cores()} cores): do not trust ms and speed"
+
+
 def _timed(point: Point, full: Sequence[float], own: Sequence[float]) -> Point:
     """The fastest round is the one that the machine's other work disturbed least."""
     return dataclasses.replace(point, milliseconds=1e3 * min(own), speed=min(full) / min(own))
@@ -129,9 +139,12 @@ def _interleave(programs: Sequence[Callable[[], Any]]) -> list[list[float]]:
     repeats = []
     for program in programs:
         program()  # compiles
-        start = time.perf_counter()
-        program()
-        repeats.append(max(1, round(ROUND_SECONDS / (time.perf_counter() - start))))
+        trials = []
+        for _ in range(3):
+            start = time.perf_counter()
+            program()
+            trials.append(time.perf_counter() - start)
+        repeats.append(max(1, round(ROUND_SECONDS / min(trials))))
     times: list[list[float]] = [[] for _ in programs]
     began = time.perf_counter()
     for done in range(ROUNDS):

@@ -53,15 +53,12 @@ def _curve(axes: Any, points: Sequence[Point], chosen: Point, metric: str) -> No
     axes.plot([point.params for point in cut], values, "-o", color=BLUE, linewidth=1.4, markersize=5.5)
     axes.plot(full.params, full.validation[metric], "o", color=SOFT, markersize=6)
     axes.plot(chosen.params, chosen.validation[metric], "o", color=BRICK, markersize=8)
-    for place, point in enumerate(cut):
-        text = f"{point.energy:g}" if point.rank is None else f"{point.rank}"
-        below = place % 2 == 0
+    for point in cut:  # on the side that a rising curve leaves free
         axes.annotate(
-            text,
+            f"{point.energy:g}" if point.rank is None else f"{point.rank}",
             (point.params, point.validation[metric]),
-            (0, -14 if below else 8),
+            (5, -12),
             textcoords="offset points",
-            ha="center",
             color=BRICK if point == chosen else BLUE,
             size=8.5,
         )

@@ -64,7 +64,7 @@ class Trainer:
         if self.validate is None:
             raise UserError(f"a search judges trials on validation, and {experiment.data.name} has no such split here")
         self.seeds = range(experiment.seed, experiment.seed + experiment.seeds)
-        self.how = replicas._how(experiment, parts.task)
+        self.how = replicas.faster_way(experiment, parts.task)
         self.feed = parts.feed(None, None)
 
         def build(setting: Setting) -> Task:

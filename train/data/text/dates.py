@@ -3,7 +3,8 @@
 Source: Unicode's Common Locale Data Repository, of which Babel carries a copy. Every target is a function of its
 source: dates name year, month, day (and the weekday in both languages or in neither), and a source that two values
 share with different targets is left out. No-break spaces are written as spaces and direction marks are left out, so
-that what somebody types is the same text.
+that what somebody types is the same text. `dates/SRC-DST/N` has one to N of them in a line: the same content in
+sentences of different lengths.
 """
 
 import datetime
@@ -25,6 +26,8 @@ MEASURES = (
     *("duration-day", "duration-hour", "duration-minute", "temperature-celsius"),
 )
 PLAIN = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009", " ") | dict.fromkeys("\u200e\u200f\u061c"))
+BETWEEN, MOST = "; ", 9
+"""What stands between those of one line, and how many it may hold."""
 HELD_OUT = 0.05
 """Share of the pairs for validation, and again for test."""
 
@@ -32,14 +35,18 @@ HELD_OUT = 0.05
 def dates(name: str) -> Corpus:
     """Splits train (90 %), validation and test of 30,000 to 40,000 pairs; `name` is `dates/en-ko`. They never change.
 
-    Raises UserError for languages that the repository does not have, offering the nearest.
+    `dates/en-ko/3`: the pairs of each split in lines of one, two and three in turn. Raises UserError for languages that
+    the repository does not have, offering the nearest.
     """
     import babel
     from babel import Locale, localedata
 
-    source, _, target = name.removeprefix("dates").removeprefix("/").partition("-")
+    languages, _, most = name.removeprefix("dates").removeprefix("/").partition("/")
+    source, _, target = languages.partition("-")
     if not source or not target:
         raise UserError(f"{name}: two languages are needed, as in dates/en-ko")
+    if most and not (most.isdecimal() and 1 <= int(most) <= MOST):
+        raise UserError(f"{name}: a line holds 1 to {MOST} of them, as in dates/en-ko/3, not {most!r}")
     known = [code for code in localedata.locale_identifiers() if code != "root"]
     for language in (source, target):
         if language not in known:
@@ -54,7 +61,17 @@ def dates(name: str) -> Corpus:
     ends = [round(len(order) * (1 - 2 * HELD_OUT)), round(len(order) * (1 - HELD_OUT))]
     parts = zip(("train", "validation", "test"), np.split(order, ends), strict=True)
     every = Examples(sources, targets)
-    return Corpus(name, f"babel {babel.__version__}", {part: every[indices] for part, indices in parts})
+    splits = {part: _lines(every[indices], int(most or 1)) for part, indices in parts}
+    return Corpus(name, f"babel {babel.__version__}", splits)
+
+
+def _lines(examples: Examples, most: int) -> Examples:
+    """One, two, ... `most` of the pairs in a line, and again from one on; each pair stands in one line."""
+    counts = np.resize(np.arange(1, most + 1), len(examples))
+    ends = np.cumsum(counts)
+    ends = ends[: np.searchsorted(ends, len(examples), "right")]  # what fills no line is left out
+    spans = [slice(start, end) for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
+    return Examples(*([BETWEEN.join(side[span]) for span in spans] for side in (examples.texts, examples.seconds)))
 
 
 @functools.lru_cache(maxsize=2)

@@ -84,5 +84,5 @@ def described() -> list[tuple[str, str, str, str]]:
         content = f"text, {len(corpus.class_names)} classes" if corpus.class_names else "running text"
         rows.append((name, corpus.version, content, f"{sum(map(len, corpus.splits.values())):,}, cut by the zoo"))
     languages = sum("_" not in code for code in localedata.locale_identifiers()) - 1  # one is "root"
-    content = f"any two of {languages}: dates/en-ko"
+    content = f"any two of {languages}: dates/en-ko; up to 3 in a line: dates/en-ko/3"
     return [*rows, ("dates/SRC-DST", f"babel {babel.__version__}", content, "35,000, cut by the zoo")]
