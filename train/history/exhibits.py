@@ -15,6 +15,7 @@ from typing import Any
 from PIL import Image
 
 from train import configs
+from train.algorithms import ALGORITHMS
 from train.history import results
 from train.history.lenient import finite, mapping, number, read_json, sequence, text, whole
 from train.replicas import spread
@@ -178,6 +179,9 @@ def _changes(name: str, config: Mapping[str, Any]) -> Iterator[str]:
     if name not in configs.names():
         return
     usual = _flat(json.loads(json.dumps(dataclasses.asdict(configs.load(name)))))
+    rule = ALGORITHMS.get(text(mapping(config, "optim"), "name"))
+    for constant, value in (rule.constants if rule else {}).items():  # None stands for what is on the card
+        usual[f"optim.{constant}"] = value if usual[f"optim.{constant}"] is None else usual[f"optim.{constant}"]
     for field, value in _flat(config).items():
         if value != usual.get(field) and not field.startswith(("smoke", "model.name")) and value is not None:
             option = field.replace("model.fields.", "model.")
