@@ -20,6 +20,7 @@ class Config:
     widths: tuple[int, ...] = (300, 100)  # units of each hidden layer, input to output
     activation: Activation = "relu"
     dropout: float = 0.0  # share of hidden units dropped in training
+    batch_norm: bool = False  # normalize each hidden unit over the batch before its activation (arXiv:1502.03167)
     classes: int = 10
 
     def __post_init__(self) -> None:
@@ -27,7 +28,10 @@ class Config:
 
 
 class MLP(nn.Module):
-    """x (B, ...) of any shape, flattened -> logits (B, classes). Training with dropout needs the rng "dropout"."""
+    """x (B, ...) of any shape, flattened -> logits (B, classes). Training with dropout needs the rng "dropout".
+
+    Collections: params, and batch_stats with `batch_norm`.
+    """
 
     cfg: Config
 
@@ -35,7 +39,10 @@ class MLP(nn.Module):
     def __call__(self, x: Array, *, train: bool) -> Array:
         x = flatten(x)
         for i, width in enumerate(self.cfg.widths):
-            x = ACTIVATIONS[self.cfg.activation](nn.Dense(width, name=f"hidden{i}")(x))
+            x = nn.Dense(width, use_bias=not self.cfg.batch_norm, name=f"hidden{i}")(x)  # the norm has a shift
+            if self.cfg.batch_norm:
+                x = nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, name=f"norm{i}")(x)
+            x = ACTIVATIONS[self.cfg.activation](x)
             x = nn.Dropout(self.cfg.dropout, deterministic=not train, name=f"dropout{i}")(x)
         return nn.Dense(self.cfg.classes, name="head")(x)
 

@@ -30,12 +30,24 @@ def record(claim: Mapping[str, Any], path: Path = FILE) -> None:
     """Put one claim's object into the file in the place of what it has under that name. Two processes take turns."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(path.with_suffix(".lock")):
+        with filelock.FileLock(path.parent / ".lock"):
             claims = read(path) | {claim["name"]: dict(claim)}
             ordered = sorted(claims.values(), key=lambda one: (one["year"], one["name"]))
-            write_text(path, json.dumps({"claims": ordered}, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+            write_text(path, '{"claims": [\n' + ",\n".join(map(_lines, ordered)) + "\n]}\n")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _lines(claim: Mapping[str, Any]) -> str:
+    """A claim as JSON: a line for each field, arm and effect, so that a change is seen where it is."""
+    fields = []
+    for name, value in claim.items():
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        if isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+            inside = (json.dumps(inner, ensure_ascii=False, allow_nan=False) for inner in value)
+            text = "[\n   " + ",\n   ".join(inside) + "\n  ]"
+        fields.append(f"  {json.dumps(name)}: {text}")
+    return " {\n" + ",\n".join(fields) + "\n }"
 
 
 def markdown(claims: Sequence[Mapping[str, Any]]) -> str:

@@ -1,0 +1,68 @@
+"""Deeper plain nets train worse, and identity shortcuts reverse it.
+
+Paper:   He et al. 2015, Fig. 1 (training error of plain-20 and plain-56), Fig. 6 and Table 6 (CIFAR-10)
+Run:     zoo claim resnet_degradation
+Here:    nets of section 4.2 with 8 and 44 layers, a half as wide (8, 16, 32 channels), on the 8x8 digits; the paper's
+         SGD (momentum 0.9, weight decay 1e-4, rate 0.1, a tenth of it after half of the steps and again after three
+         quarters), 400 steps of 64. Compared is the training loss over the last 100 steps.
+Departs: digits and 400 steps for CIFAR-10 and 64,000; no augmentation; --full has CIFAR-10, the paper's widths, steps
+         and augmentation.
+Measured: see results/claims.json
+"""
+
+from train.arguments import override
+from train.config import Data, Experiment, Model, Optim
+from train.history.claim import Claim, Difference, Effect, Plot, Trained
+
+BASE = Experiment(
+    model=Model("resnet20"),
+    data=Data("digits", batch=64, validation=0.0),
+    optim=Optim("momentum", lr=0.1, weight_decay=1e-4, schedule="steps", decay_at=(200, 300)),
+    steps=400,
+    eval_every_steps=100,
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 4}, "optim": {"decay_at": (1,)}}
+    | {"model": {"fields": {"depths": (1,), "widths": (4,)}}},
+)
+PAPER = {
+    "data": {"name": "cifar10", "batch": 128, "augment": ("pad_crop_4", "flip")},
+    "optim": {"decay_at": (32_000, 48_000)},
+    "steps": 64_000,
+    "eval_every_steps": 1_000,
+}
+
+
+def net(kind: str, layers: int, widths: tuple[int, ...], changes: dict) -> Trained:
+    says = f"{layers} layers, {'identity shortcuts' if kind == 'resnet' else 'no shortcuts'}"
+    model = Model(f"{kind}20", {"depths": ((layers - 2) // 6,) * 3, "widths": widths})
+    return Trained(says, override(Experiment(model, BASE.data, BASE.optim, BASE.steps, 100, smoke=BASE.smoke), changes))
+
+
+def nets(widths: tuple[int, ...], changes: dict) -> dict[str, Trained]:
+    named = {"plain": "plain", "res": "resnet"}
+    return {f"{name}_{n}": net(kind, n, widths, changes) for name, kind in named.items() for n in (8, 44)}
+
+
+CLAIM = Claim(
+    year=2015,
+    paper="He et al. 2015, Fig. 1, Fig. 6 and Table 6",
+    link="https://arxiv.org/abs/1512.03385",
+    says="Deeper plain nets train worse; with identity shortcuts deeper is better.",
+    models=("plain44", "resnet44"),
+    metric="train loss",
+    arms=nets((8, 16, 32), {})
+    | {
+        "plain_cost": Difference("what 36 more layers cost a plain net", "plain_44", "plain_8"),
+        "res_cost": Difference("what they cost a residual net", "res_44", "res_8"),
+    },
+    effects=(
+        Effect("plain_44", "plain_8", "higher", "without shortcuts 44 layers train worse than 8"),
+        Effect("res_44", "plain_44", "lower", "of 44 layers, those with shortcuts train better"),
+        Effect("res_cost", "plain_cost", "lower", "with shortcuts depth costs less"),
+        Effect("res_44", "res_8", "lower", "with shortcuts 44 layers train better than 8"),
+    ),
+    seeds=3,
+    seconds=300,
+    plot=Plot("curve", y="training loss", log_y=True, arms=("plain_8", "plain_44", "res_8", "res_44")),
+    full_arms=nets((16, 32, 64), PAPER),
+    full_seeds=3,
+)
