@@ -90,6 +90,9 @@ class Text:
     """Tokens per example: the window of a language model, else the longest sentence (special tokens included)."""
     buckets: tuple[int, ...] = ()
     """Lengths below `length` at which sentences are batched together with their like, which saves padding."""
+    labels: float = 1.0
+    """Sentences with a class: share of the training examples that are used, as if only those had labels (above 0 to 1),
+    drawn by `split_seed` from each class alike. The tokenizer, validation and test stay those of the whole set."""
     validation: float = 0.1
     """Share of the training split held out for validation, where the set brings none (0: report test only)."""
     split_seed: int = 0

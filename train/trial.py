@@ -47,6 +47,8 @@ class Trial:
         for arm in self.claim.arms.values():
             if isinstance(arm, Trained):
                 check(arm.experiment)
+                if arm.tune:
+                    check(tuning(arm.experiment, arm.tune))
                 if arm.experiment.data not in loaded:  # reads what is there, compiles nothing
                     assemble(dataclasses.replace(arm.experiment, init_from=None))
                 loaded.add(arm.experiment.data)
@@ -102,7 +104,7 @@ class Trial:
             start = self._ensure(f"start.{arm.start}", self.claim.starts[arm.start])
             experiment = dataclasses.replace(experiment, init_from=str(start.path))
         if arm.tune:
-            trial = self._ensure(f"{name}.tune", _tuning(experiment, arm.tune))
+            trial = self._ensure(f"{name}.tune", tuning(experiment, arm.tune))
             setting, self.remarks[name] = choose(trial, arm.tune)
             experiment = sweep.with_setting(experiment, setting)
             seconds += spent(trial)
@@ -187,7 +189,8 @@ def spent(run: Run) -> float:
     return lines[-1]["seconds"] if lines else 0.0
 
 
-def _tuning(experiment: Experiment, tune: Tune) -> Experiment:
+def tuning(experiment: Experiment, tune: Tune) -> Experiment:
+    """The shorter run in which the values of `tune` are tried."""
     every = min(experiment.eval_every_steps, tune.steps)
     return dataclasses.replace(experiment, steps=tune.steps, eval_every_steps=every, seeds=1, sweep=tune.sweep)
 

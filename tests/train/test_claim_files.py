@@ -15,7 +15,7 @@ from train.assemble import check
 from train.data.catalog import names
 from train.history import claim_picture, claim_table, results
 from train.history.claim import Claim, Trained
-from train.trial import Trial
+from train.trial import Trial, tuning
 
 NAMES = configs.claim_names()
 
@@ -39,6 +39,9 @@ def test_a_claim_is_sound_and_says_how_to_repeat_it(name: str) -> None:
     settings += [claim.at(full=True)] if claim.full or claim.full_arms or claim.full_seeds else []
     for experiment in (each for setting in settings for each in experiments(setting)):
         check(experiment)
+    for arm in claim.arms.values():
+        if isinstance(arm, Trained) and arm.tune:
+            check(tuning(arm.experiment, arm.tune))
     text = (configs.FOLDER / "claims" / f"{name}.py").read_text(encoding="utf-8")
     lines = ast.get_docstring(ast.parse(text)).splitlines()
     for head in ("Paper:   ", f"Run:     zoo claim {name}", "Here:    ", "Departs: "):

@@ -230,6 +230,12 @@ def test_an_arm_tunes_its_own_rate_by_what_it_learned_from(tmp_path) -> None:
         Tune(("optim.lr=1,2",), steps=6, by="test accuracy")
 
 
+def test_a_sweep_that_cannot_be_is_seen_before_the_first_arm_is_run(tmp_path) -> None:
+    arms = {"fast": Trained("", MLP), "slow": Trained("", SLOW, tune=Tune(("optim.rate=1,2",), steps=20))}
+    with pytest.raises(UserError, match=r"optim\.rate"):
+        Trial("mine", claim(arms, Effect("fast", "slow", "lower", "")), tmp_path, QUIET).check()
+
+
 def test_arms_of_other_kinds_share_the_table(tmp_path) -> None:
     def halves(run: train.run.Run) -> list[float]:
         return [0.5] * run.experiment.seeds

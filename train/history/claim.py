@@ -245,7 +245,7 @@ class Claim:
         return dataclasses.replace(claim, seeds=seeds) if seeds is not None else claim
 
     def small(self) -> "Claim":
-        """The same claim, each arm shrunk to seconds by its own `smoke`: what the tests run."""
+        """The same claim, each arm shrunk to seconds by its own `smoke` and without tuning: what the tests run."""
         arms = {name: _smoke(arm) for name, arm in self.arms.items()}
         starts = {name: override(experiment, experiment.smoke) for name, experiment in self.starts.items()}
         return dataclasses.replace(self, arms=arms, starts=starts, seeds=min(self.seeds, 2))
@@ -260,9 +260,7 @@ def _changed(arm: Arm, changes: Mapping[str, Any]) -> Arm:
 def _smoke(arm: Arm) -> Arm:
     match arm:
         case Trained(experiment=experiment):
-            small = override(experiment, experiment.smoke)
-            tune = arm.tune and dataclasses.replace(arm.tune, steps=small.steps)
-            return dataclasses.replace(arm, experiment=small, tune=tune)
+            return dataclasses.replace(arm, experiment=override(experiment, experiment.smoke), tune=None)
         case Computed(smoke=smoke) if smoke is not None:
             return dataclasses.replace(arm, value=smoke)
     return arm

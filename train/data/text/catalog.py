@@ -1,5 +1,6 @@
 """`load`: from the name of a set of text to token arrays of its fixed train, validation and test splits."""
 
+import functools
 import hashlib
 from collections.abc import Callable
 
@@ -39,8 +40,26 @@ def load(data: Text, form: Form, tokenizer: Tokenizer | None = None) -> TextData
     Test: the set's own labelled `test` split, else its `validation`, else a fixed share (10 % of running text,
     20 % of sentences). Validation: the set's own, else `data.validation` of train drawn by `data.split_seed`; none
     where that is 0. Running text is parted by whole documents, a single document by the position: its end is held out.
+    Of labelled sentences the share `data.labels` of what is left for training is kept.
     Raises UserError with one line for everything that a user can get wrong.
     """
+    if is_embedded(data.name):
+        return _again(data, form, None if tokenizer is None else tokenizer.to_str())
+    return _load(data, form, tokenizer)
+
+
+def is_embedded(name: str) -> bool:
+    """Whether the text comes inside a dependency, and so is the same as long as the process lives."""
+    return name in embedded_text.EMBEDDED or name.partition("/")[0] == "dates"
+
+
+@functools.lru_cache(maxsize=2)
+def _again(data: Text, form: Form, tokenizer: str | None) -> TextDataset:
+    """Several runs in a row on one set, as a claim's arms are, tokenize it once."""
+    return _load(data, form, None if tokenizer is None else Tokenizer.from_str(tokenizer))
+
+
+def _load(data: Text, form: Form, tokenizer: Tokenizer | None) -> TextDataset:
     _check(data, form)
     corpus = find(data.name, form)
     splits = _roles(corpus, data, form)
@@ -55,6 +74,7 @@ def load(data: Text, form: Form, tokenizer: Tokenizer | None = None) -> TextData
         every = (text for part in splits.values() for text in part.every_text)
         if found := tokenize.strangers(tokenizer, every):
             raise UserError(f"{corpus.name} has characters that the tokenizer lacks: {tokenize.listed(found)}")
+    splits["train"] = _known(corpus, splits["train"], data)
     parts = {name: _part(corpus, part, name, data, form, tokenizer, several) for name, part in splits.items()}
     if form == "stream" and len(parts["train"]) <= data.length:
         raise UserError(
@@ -68,6 +88,10 @@ def _check(data: Text, form: Form) -> None:
         raise UserError(f"data.validation={data.validation}: must be at least 0 and less than 1")
     if data.split_seed < 0:
         raise UserError(f"data.split_seed={data.split_seed}: must not be negative")
+    if not 0 < data.labels <= 1:
+        raise UserError(f"data.labels={data.labels}: must be above 0 and at most 1")
+    if data.labels != 1 and form != "labelled":
+        raise UserError(f"data.labels={data.labels}: there are no labels in {WANTS[form]}")
     if data.length < LEAST[form]:
         raise UserError(f"data.length={data.length}: must be at least {LEAST[form]} tokens")
     if data.vocab < 1:
@@ -145,6 +169,18 @@ def parted(examples: Examples, share: float, seed: int, form: Form) -> tuple[Exa
     if not taken.any():
         taken[sizes.argmin()] = True
     return examples[np.flatnonzero(~taken)], examples[np.flatnonzero(taken)]
+
+
+def _known(corpus: Corpus, train: Examples, data: Text) -> Examples:
+    """The share `data.labels` of the training examples, at least one of each class."""
+    if data.labels == 1:
+        return train
+    _, taken = cut(Arrays(train.labels, train.labels), np.arange(len(train)), data.labels, data.split_seed)
+    few = train[taken]
+    for label in sorted(set(train.labels.tolist()) - set(few.labels.tolist())):
+        name = corpus.class_names[label]
+        raise UserError(f"{corpus.name}: data.labels={data.labels} leaves nothing of class {name!r}")
+    return few
 
 
 def _learned(corpus: Corpus, splits: dict[str, Examples], data: Text, form: Form, several: bool) -> Tokenizer:

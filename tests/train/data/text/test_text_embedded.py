@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from train.config import Text
-from train.data.text import dates, embedded_text, load
+from train.data.text import TextDataset, dates, embedded_text, load
 from zoo.errors import UserError
 
 
@@ -87,6 +87,8 @@ def test_drawn_values_are_the_same_for_ever() -> None:
         ("dates", "two languages are needed"),
         ("dates/en-en", "source and target are the same language"),
         ("dates/en-root", "unknown language"),
+        ("dates/en-ko/0", "a line holds 1 to 9 of them, as in dates/en-ko/3, not '0'"),
+        ("dates/en-ko/many", "not 'many'"),
     ],
 )
 def test_unknown_languages(name: str, says: str) -> None:
@@ -103,3 +105,39 @@ def test_they_load_in_the_form_of_their_task() -> None:
     stream = load(Text("python_docs", vocab=500), "stream")
     assert (stream.train.arrays["tokens"] == 3).sum() > 30
     assert stream.vocab == 500
+
+
+def test_lines_hold_one_to_n_of_the_pairs_of_their_split_in_order() -> None:
+    single, lines = (dates.dates(f"dates/en-fr{suffix}").splits for suffix in ("", "/3"))
+    for split, part in lines.items():
+        assert [text.count("; ") for text in part.texts[:6]] == [0, 1, 2, 0, 1, 2]
+        for side, whole in ((part.texts, single[split].texts), (part.seconds, single[split].seconds)):
+            again = "; ".join(side).split("; ")
+            assert again == list(whole[: len(again)])
+            assert len(whole) - len(again) < 3
+
+
+def test_a_share_of_the_labels_is_of_each_class_alike_and_changes_nothing_else() -> None:
+    def topics(labels: float) -> TextDataset:
+        return load(Text("python_docs/topic", tokenizer="wordpiece", length=16, vocab=300, labels=labels), "labelled")
+
+    whole, few = topics(1), topics(0.1)
+    counts = [np.bincount(part.train.arrays["y"], minlength=10) for part in (whole, few)]
+    assert np.all(np.abs(counts[1] - counts[0] / 10) <= 1)
+    kept = dict(zip(whole.train.texts, whole.train.arrays["y"], strict=True))
+    assert all(kept[text] == y for text, y in zip(few.train.texts, few.train.arrays["y"], strict=True))
+    assert few.tokenizer.to_str() == whole.tokenizer.to_str()
+    assert few.test.texts == whole.test.texts
+    assert few.validation.texts == whole.validation.texts
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "form", "says"),
+    [
+        ("python_docs/topic", 0, "labelled", "data.labels=0: must be above 0 and at most 1"),
+        ("python_docs/topic", 0.004, "labelled", "data.labels=0.004 leaves nothing of class"),
+        ("python_docs", 0.5, "stream", "data.labels=0.5: there are no labels in running text"),
+    ],
+)
+def test_a_share_that_cannot_be_is_one_line(name: str, labels: float, form: str, says: str) -> None:
+    assert says in refused(load, Text(name, tokenizer="char", length=16, labels=labels), form)
