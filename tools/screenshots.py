@@ -34,6 +34,8 @@ def main(page: Path = PAGE, folder: Path = DOCS) -> None:
         for part, scheme in (("comparison", "light"), ("lineage", "dark")):
             tab.emulate_media(color_scheme=scheme)
             tab.evaluate(f"document.getElementById('{part}').scrollIntoView()")
+            if part == "comparison":
+                tab.locator("#comparison-plot .main-svg").first.wait_for()
             save(tab, folder / f"{part}.png")
         for name, (room, scheme) in ROOMS.items():
             tab.emulate_media(color_scheme=scheme)

@@ -44,6 +44,8 @@ def test_inputs_and_figures_are_said() -> None:
     assert whole.boxes[-1].name == "out 64×10000"
     (tokens,) = [box for box in whole.boxes if box.name == "tokens"]
     assert (tokens.type, tokens.shape, tokens.params) == ("Embed", "64×256", "2.6 M")
+    inside = {box.name: box.family for drawing in drawn("transformer_mini") for box in drawing.parts}
+    assert [inside[name] for name in ("tokens", "cross", "mlp_norm")] == ["dense", "attention", "norm"]
 
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet18", "seq2seq_attention_mini", "bert_tiny", "dcgan_28", "gan"])

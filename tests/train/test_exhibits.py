@@ -186,7 +186,10 @@ def test_runs_on_the_same_data_are_compared(tmp_path: Path) -> None:
     runs = [run_folder(tmp_path, name, value, task="classify") for name, value in (("resnet20", 0.95), ("mlp", 0.9))]
     runs += [run_folder(tmp_path, "lenet5", 1.5, task="classify"), run_folder(tmp_path, EVIL, 0.99, task="classify")]
     runs += [run_folder(tmp_path, "lenet5", 0.9, task="classify", dataset="mnist")]
-    (group,) = compare([exhibits.of_run(run) for run in runs], zoo.CARDS)
+    text = [run_folder(tmp_path, "lstm_char", 0.5, task="language", dataset="a text") for _ in range(2)]
+    shown = [exhibits.of_run(run) for run in (*text, *runs)]
+    group, other = compare(shown, zoo.CARDS)
+    assert (group.task, other.task, other.metric.name) == ("classify", "language", "loss")
     assert [entry.label for entry in group.entries] == ["mlp", "lenet5", "resnet20", EVIL]
     assert [entry.value for entry in group.entries] == [0.9, None, 0.95, 0.99]
     assert group.best.label == EVIL

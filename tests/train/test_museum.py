@@ -113,7 +113,9 @@ def test_page_survives_hostile_names_and_missing_figures(tmp_path: Path) -> None
     bad["plot"]["series"][0] |= {"arm": EVIL, "mean": [float("nan"), 1, 2]}
     made = write(tmp_path, runs, [bad], CARDS | {EVIL: hostile})
     scripts = [attrs for tag, attrs in made.elements if tag == "script"]
-    assert scripts == [{"type": "application/json", "id": "data"}] + [{}] * (1 + len(page.EARLY) + len(page.LATE))
+    assert scripts == [{"type": "application/json", "id": "data"}, {"type": "text/plain", "id": "plotly"}] + [{}] * len(
+        page.SCRIPTS
+    )
     data = json.loads(made.data, parse_constant=pytest.fail)
     assert [row["label"] for row in data["comparisons"][0]["entries"]] == [EVIL, "nobody's"]
     assert data["claims"][EVIL]["series"][0]["mean"] == [None, 1, 2]

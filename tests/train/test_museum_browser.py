@@ -108,10 +108,14 @@ def focused(page) -> str:
 
 
 def test_it_answers_soon(page) -> None:
-    times = page.evaluate("({...document.documentElement.dataset})")
-    print(f"answers after {times['ready']} ms, all drawn after {times['drawn']} ms")
-    assert float(times["ready"]) <= float(times["drawn"])
-    assert page.locator("#comparison-plot .main-svg").first.is_visible()
+    ready = page.evaluate("Number(document.documentElement.dataset.ready)")
+    assert page.evaluate("typeof Plotly") == "undefined"  # read when a plot is due
+    began = page.evaluate("performance.now()")
+    page.evaluate("document.getElementById('comparison').scrollIntoView()")
+    page.locator("#comparison-plot .main-svg").first.wait_for()
+    drawn = page.evaluate("performance.now()") - began
+    print(f"the page answers after {ready:.0f} ms; the first plot is drawn {drawn:.0f} ms after it is asked for")
+    assert ready > 0
 
 
 def test_a_landmark_opens_by_mouse_and_its_room_is_furnished(page) -> None:
@@ -187,6 +191,7 @@ def test_filters_hide_landmarks(page) -> None:
 
 
 def test_axes_of_the_comparison(page) -> None:
+    page.evaluate("document.getElementById('comparison').scrollIntoView()")
     plot = page.locator("#comparison-plot")
     assert plot.locator(".xtitle").first.text_content() == "Parameters"
     page.check("#axis-x input[value=seconds]")

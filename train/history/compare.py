@@ -70,13 +70,16 @@ class Comparison:
 
 
 def compare(exhibits: Sequence[Exhibit], cards: Mapping[str, Card], least: int = 2) -> list[Comparison]:
-    """One for each task and data set with at least `least` runs, in the order in which they are met."""
+    """One for each task and data set with at least `least` runs: by task, then the one with the most runs first."""
     groups: dict[tuple[str, str], list[Exhibit]] = {}
     for exhibit in exhibits:
         if exhibit.task in METRICS:
             groups.setdefault((exhibit.task, exhibit.dataset), []).append(exhibit)
     out = []
-    for (task, dataset), members in groups.items():
+    tasks = list(METRICS)
+    for (task, dataset), members in sorted(
+        groups.items(), key=lambda group: (tasks.index(group[0][0]), -len(group[1]))
+    ):
         if len(members) >= least:
             out.append(Comparison(f"compare-{len(out)}", task, dataset, METRICS[task], _entries(members, cards)))
     return out

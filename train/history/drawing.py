@@ -19,13 +19,13 @@ GAP, SPEAKING = 18, 34  # between two of them; where a word stands on the wire
 EDGE, LANE = 6, 13  # left of the parts; between the wires that lead around parts
 MOST = 8  # drawings of one model
 FAMILIES = {
+    "attention": r"Attention",
     "conv": r"Conv|Stem",
     "dense": r"Dense|Embed|Head|Maxout|Stream|Projection",
     "norm": r"Norm",
-    "attention": r"Attention",
     "recurrent": r"LSTM|GRU|Cell",
 }
-"""Kinds of parts that are told by colour, by what their type is called."""
+"""Kinds of parts that are told by colour, by what their type is called; the first that fits."""
 
 
 class Box(NamedTuple):

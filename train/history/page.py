@@ -25,8 +25,7 @@ from zoo.fields import ACTIVATIONS
 
 WEB = Path(__file__).parent / "web"
 STYLES = ("page.css", "axis.css", "room.css", "print.css")
-EARLY = ("base.js", "rooms.js", "axis.js")  # before Plotly: the page answers while that is still being read
-LATE = ("plots.js", "comparison.js", "curves.js", "lineage.js")
+SCRIPTS = ("base.js", "plots.js", "curves.js", "rooms.js", "axis.js", "comparison.js", "lineage.js")
 
 
 def write_page(
@@ -80,8 +79,7 @@ def _render(exhibits: Sequence[Exhibit], findings: Sequence[Finding], cards: Map
         data=_data(exhibits, findings, comparisons, t),
         colors=list(zip(look.LIGHT, look.DARK, strict=True)),
         css=Markup("\n".join(map(_web, STYLES))),
-        early=[Markup(_web(name)) for name in EARLY],
-        late=[Markup(_web(name)) for name in LATE],
+        scripts=[Markup(_web(name)) for name in SCRIPTS],
         plotly=Markup(get_plotlyjs()),
     )
 

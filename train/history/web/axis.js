@@ -46,5 +46,3 @@ function filter() {
 stopAt(MARKS[0]);
 document.querySelector(".filters").addEventListener("input", filter);
 filter();
-if (location.hash) openRoom(location.hash.slice(1));
-document.documentElement.dataset.ready = Math.round(performance.now());

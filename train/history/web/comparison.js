@@ -22,7 +22,7 @@ function comparison() {
   const keys = { x: chosen("axis-x"), y: chosen("axis-y") };
   const axes = { x: axisOf(keys.x, metric), y: axisOf(keys.y, metric) };
   const rows = entries.filter((row) => ["x", "y"].every((way) => row[keys[way]] !== null && (!axes[way].log || row[keys[way]] > 0)));
-  if (!rows.length) return Plotly.purge(div);
+  if (!rows.length) return window.Plotly?.purge(div);
   const at = (row, way) => (axes[way].log ? Math.log10(row[keys[way]]) : row[keys[way]]);
   const ends = (row, way) => (keys[way] === "value" && row.low !== null ? [row.low, row.high] : [at(row, way)]);
   const room = (way) => (axes[way].log ? 0.2 : axes[way].share ? 0.005 : keys[way] === "year" ? 3 : 1e-9);
@@ -83,7 +83,7 @@ function plotAxis({ title, log, share }, range, pixels) {
 function curves() {
   const div = document.getElementById("curves-plot"), { metric, entries } = group();
   const rows = entries.filter((row) => row.curve.length);
-  if (!rows.length) return Plotly.purge(div);
+  if (!rows.length) return window.Plotly?.purge(div);
   const last = Math.max(...rows.map((row) => row.curve.at(-1)[0])), values = rows.flatMap((row) => row.curve.map(([, value]) => value));
   const scale = metric.share ? errors(values) : { height: (value) => value, ticks: null };
   const right = Math.min(Math.max(...rows.map((row) => textWidth(row.label))) + 34, div.clientWidth / 2);
@@ -133,14 +133,13 @@ function regroup() {
   const { id, metric } = group();
   all(".group").forEach((one) => { one.hidden = one.id !== id; });
   all("#axis-x input[value=value] + span, #axis-y input[value=value] + span").forEach((span) => { span.textContent = metric.title; });
-  comparison();
-  curves();
+  REDRAW.filter((redraw) => redraw === comparison || redraw === curves).forEach((redraw) => redraw());
 }
 
 all("table.sortable").forEach(sortable);
 if (DATA.comparisons.length) {
-  keep(comparison);
-  keep(curves);
+  keep(document.getElementById("comparison-plot"), comparison);
+  keep(document.getElementById("curves-plot"), curves);
   document.getElementById("group")?.addEventListener("change", regroup);
   for (const id of ["axis-x", "axis-y"]) document.getElementById(id).addEventListener("change", comparison);
 }

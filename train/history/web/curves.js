@@ -16,7 +16,7 @@ function lines(div, traces, x, y, more = {}) {
     hoverlabel: { bgcolor: style("--panel"), bordercolor: style("--line"), font: { color: style("--ink") }, align: "left" },
     xaxis: grid(x, more.xaxis), yaxis: grid(y, more.yaxis), showlegend: traces.filter((trace) => trace.showlegend !== false).length > 1, ...more.layout,
   };
-  Plotly.react(div, traces, layout, CONFIG);
+  plotly().react(div, traces, layout, CONFIG);
 }
 
 /** A band between `low` and `high`, and the mean in it; places without a number are gaps. */
@@ -71,6 +71,5 @@ function furnish(room) {
 const openOne = () => { const room = document.querySelector("dialog[open]"); if (room) furnish(room); };
 document.addEventListener("room", (event) => furnish(event.target));
 document.addEventListener("change", (event) => event.target.matches("select.metric") && learning(document.getElementById(event.target.dataset.for)));
-keep(openOne);
+REDRAW.push(openOne);
 addEventListener("resize", openOne);
-document.documentElement.dataset.drawn = Math.round(performance.now());

@@ -26,3 +26,6 @@ for (const [begin, end] of [["pointerover", "pointerout"], ["focusin", "focusout
   GRAPH.addEventListener(begin, (event) => show(event.target.closest(".node")));
   GRAPH.addEventListener(end, () => show(null));
 }
+
+if (location.hash) openRoom(location.hash.slice(1));
+document.documentElement.dataset.ready = Math.round(performance.now());

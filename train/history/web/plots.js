@@ -5,6 +5,17 @@ const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
 const TICKS = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999];
 const TOP = 40, BOTTOM = 56, LEFT = 54;
 const CONFIG = { displayModeBar: false, doubleClick: false, responsive: false };
+/** Plotly, read when the first plot is due: four megabytes that a reader of the axis does not wait for. */
+function plotly() {
+  if (!window.Plotly) {
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("plotly").textContent;
+    document.head.append(script);
+    script.remove();
+  }
+  return window.Plotly;
+}
+
 const percent = (share) => (100 * share).toFixed(1) + " %";
 const number = (value) => Math.abs(value) >= 1e4 ? value.toLocaleString("en", { maximumFractionDigits: 0 }) : String(+value.toPrecision(4));
 const color = (row) => style("--c" + row.color);
@@ -54,7 +65,7 @@ function draw(div, box, traces, xaxis, yaxis, heading, labels, leaders) {
       x0: line.x0 / box.width, y0: 1 - line.y0 / box.height, x1: line.x1 / box.width, y1: 1 - line.y1 / box.height,
     })),
   };
-  Plotly.react(div, traces, layout, CONFIG);
+  plotly().react(div, traces, layout, CONFIG);
 }
 
 const overlap = (a, b) =>
@@ -102,8 +113,19 @@ function spread(heights, room, height) {
 }
 
 const REDRAW = [];
-/** Call `redraw` now, and again whenever width, colours or paper change. */
-function keep(redraw) { REDRAW.push(redraw); redraw(); }
 const redrawAll = () => REDRAW.forEach((redraw) => redraw());
+/** Call `redraw` once `div` comes near the window, or paper is asked for; from then on whenever width or colours change. */
+function keep(div, redraw) {
+  const begin = () => {
+    if (REDRAW.includes(redraw)) return;
+    REDRAW.push(redraw);
+    seen.disconnect();
+    redraw();
+  };
+  const seen = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && begin(), { rootMargin: "400px" });
+  seen.observe(div);
+  addEventListener("beforeprint", begin);
+  matchMedia("print").addEventListener("change", begin);
+}
 new ResizeObserver(() => requestAnimationFrame(redrawAll)).observe(document.querySelector("main"));
 for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", redrawAll);
