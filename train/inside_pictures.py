@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
@@ -30,7 +31,12 @@ class InsidePictures:
     inputs: Inputs
 
     def show(self, state: State, folder: Path) -> None:
-        """filters.png where the first layer looks at pixels, attention.png where the model attends to patches."""
+        """filters.png where the first layer looks at pixels, attention.png where the model attends to patches.
+
+        Nothing where several processes train together: one of them alone has no whole model to run.
+        """
+        if jax.process_count() > 1:
+            return
         variables = {"params": weights(state), **state.vars["net"]}
         shape = self.inputs.example()["x"].shape[1:]
         filters = first_filters(variables["params"], shape, getattr(self.model.cfg, "patch", None))

@@ -127,7 +127,7 @@ class _Program:
                 if eqn.primitive.name == "scan":
                     within = frozenset(_scopes(eqn, scope))
                     self.looped |= {path for path in (*within, scope) if path and len(path) >= len(scope)}
-                    first, count = eqn.params["num_consts"], eqn.params["num_carry"]
+                    first, count = _carried(eqn, body)
                     reads[first : first + count] = carried = [self.new(v.aval) for v in body.invars[first:][:count]]
                     for before, now in zip(eqn.invars[first : first + count], carried, strict=True):
                         begun = (env[before],) if not isinstance(before, core.Literal) and before in env else ()
@@ -144,6 +144,17 @@ class _Program:
             return None
         fits = len(inner[0].invars) == len(eqn.invars) and len(inner[0].outvars) == len(eqn.outvars)
         return inner[0] if fits else None
+
+
+def _carried(eqn: core.JaxprEqn, body: core.Jaxpr) -> tuple[int, int]:
+    """Of a scan: which of the arguments is the first that is carried on, and how many are.
+
+    JAX's own parameters for that differ from version to version, shapes do not: what is scanned over has one axis more
+    outside than inside.
+    """
+    count = sum(out.aval.shape == inner.aval.shape for out, inner in zip(eqn.outvars, body.outvars, strict=True))
+    scanned = sum(read.aval.shape != inner.aval.shape for read, inner in zip(eqn.invars, body.invars, strict=True))
+    return len(eqn.invars) - scanned - count, count
 
 
 def _name(eqn: core.JaxprEqn) -> str:
