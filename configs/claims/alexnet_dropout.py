@@ -5,7 +5,8 @@ Paper:   Krizhevsky et al. 2012, section 4.2: "Without dropout, our network exhi
 Run:     zoo claim alexnet_dropout
 Here:    an MLP with two hidden layers of 256 rectified linear units on 259 images of the digits, a fifth of them, 600
          steps of 64 by Adam, half of the hidden units dropped or none. Compared is the gap: cross entropy on test less
-         cross entropy on training images, nothing dropped in either.
+         cross entropy on training images, nothing dropped in either. Seeds 5 to 16: 0 to 4 were a
+         pilot, which gave a difference of -0.0099 nats (-0.0215 to 0.0017), undecided, and so how many seeds tell.
 Departs: a small fully connected net and digits for AlexNet and ImageNet; of AlexNet's layers too the fully connected
          ones have dropout.
 Measured: see results/claims.json
@@ -25,6 +26,7 @@ BASE = Experiment(
     data=Data("digits", batch=64, labels=0.2),
     optim=Optim("adam", lr=1e-3),
     steps=600,
+    seed=5,
     eval_every_steps=100,
     smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 4}},
 )
@@ -55,9 +57,8 @@ CLAIM = Claim(
         "whole": Trained("none dropped", BASE),
     },
     effects=(Effect("dropped", "whole", "lower", "the gap is smaller with dropout"),),
-    seeds=5,
+    seeds=12,
     seconds=60,
-    reason="on the digits the net overfits little: its test loss is low without dropout too, and five seeds do not "
-    "tell so small a change from their own spread",
+    reason="on the digits the net overfits little: its test loss is low without dropout too",
     plot=Plot("bars", y="test less training loss (nats)"),
 )

@@ -3,19 +3,22 @@
 Paper:   LeCun et al. 1998, Fig. 9 and section II.A: shared local weights stand shifts, fully connected ones do not
 Run:     zoo claim lenet    (MNIST in TFDS_DATA_DIR: zoo data prepare mnist)
 Here:    LeNet-5 (61,706 parameters) against an MLP of 60 hidden units (62,110) on 6,000 images of MNIST, padded to 32
-         pixels, 600 steps of 128 by Adam, each at the best of three rates by its own training loss over 100 steps.
-         Test accuracy on the test images as they are, and all of them moved by 3 pixels along each diagonal.
+         pixels, 600 steps of 128 by Adam, each at the best of four rates by its own training loss over 100 steps.
+         Test accuracy on the test images as they are, and all of them moved by 3 pixels along each diagonal. Seeds 3
+         to 7: 0 to 2 were a pilot (three rates), which gave effects of +2.53 (1.85 to 3.21), +8.18 (1.74 to 14.62) and
+         -5.65 points (-11.44 to 0.14), the last undecided, and so how many seeds tell.
 Departs: the paper's fully connected nets are larger, and its set ten times as large (--full); Adam for its
          second-order rule.
 Measured: see results/claims.json
 """
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from train import devices
-from train.arguments import override
 from train.commands import restore_team
 from train.config import Data, Experiment, Model, Optim
 from train.history.claim import Claim, Difference, Effect, Measured, Metric, Plot, Trained, Tune
@@ -26,10 +29,11 @@ BASE = Experiment(
     data=Data("mnist", batch=128, image_size=32, fit="pad", labels=0.1, validation=0.0),
     optim=Optim("adam", lr=3e-3, schedule="cosine"),
     steps=600,
+    seed=3,
     eval_every_steps=100,
     smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 4}},
 )
-TUNE = Tune(("optim.lr=0.001,0.003,0.01",), steps=100)
+TUNE = Tune(("optim.lr=0.001,0.003,0.01,0.03",), steps=100)
 BATCH = 1_000
 PIXELS = 3
 
@@ -64,10 +68,7 @@ CLAIM = Claim(
         "lenet": Trained("LeNet-5, 61,706 parameters", BASE, tune=TUNE),
         "mlp": Trained(
             "60 hidden units, 62,110 parameters",
-            override(
-                Experiment(Model("mlp", {"widths": (60,)}), BASE.data, BASE.optim, BASE.steps, 100, smoke=BASE.smoke),
-                {},
-            ),
+            dataclasses.replace(BASE, model=Model("mlp", {"widths": (60,)})),
             tune=TUNE,
         ),
         "lenet_moved": Measured("LeNet-5 on test images moved by 3 pixels", "lenet", MOVED),
@@ -80,7 +81,7 @@ CLAIM = Claim(
         Effect("lenet_moved", "mlp_moved", "higher", "convolution is more accurate on moved images"),
         Effect("lenet_loss", "mlp_loss", "lower", "convolution loses less when images move"),
     ),
-    seeds=3,
+    seeds=5,
     seconds=120,
     plot=Plot("bars", y="test accuracy", arms=("lenet", "mlp", "lenet_moved", "mlp_moved")),
     full={"data": {"labels": 1.0}, "steps": 9_380, "eval_every_steps": 469},

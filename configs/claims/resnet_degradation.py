@@ -10,6 +10,8 @@ Departs: digits and 400 steps for CIFAR-10 and 64,000; no augmentation; --full h
 Measured: see results/claims.json
 """
 
+import dataclasses
+
 from train.arguments import override
 from train.config import Data, Experiment, Model, Optim
 from train.history.claim import Claim, Difference, Effect, Plot, Trained
@@ -34,7 +36,7 @@ PAPER = {
 def net(kind: str, layers: int, widths: tuple[int, ...], changes: dict) -> Trained:
     says = f"{layers} layers, {'identity shortcuts' if kind == 'resnet' else 'no shortcuts'}"
     model = Model(f"{kind}20", {"depths": ((layers - 2) // 6,) * 3, "widths": widths})
-    return Trained(says, override(Experiment(model, BASE.data, BASE.optim, BASE.steps, 100, smoke=BASE.smoke), changes))
+    return Trained(says, override(dataclasses.replace(BASE, model=model), changes))
 
 
 def nets(widths: tuple[int, ...], changes: dict) -> dict[str, Trained]:
