@@ -122,7 +122,7 @@ def _path(parent: tuple[int, int], child: tuple[int, int], taken: Set[tuple[int,
     x0, y0 = _middle(parent[0]), BORDER + DOWN * parent[1] + TALL
     x1, y1 = _middle(child[0]), BORDER + DOWN * child[1] - 2
     between = range(parent[1] + 1, child[1])
-    gap = DOWN - TALL - 2
+    gap = DOWN - TALL - 8  # what is left is straight, so that the arrow's head points down
     for lane in (child[0], parent[0]):
         if not any((lane, row) in taken for row in between):
             x, down = _middle(lane), gap if lane == child[0] else y1 - y0 - gap
