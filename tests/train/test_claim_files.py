@@ -1,6 +1,7 @@
 """Every claim file: it loads, names cards that are there, says what it does, and each of its arms runs, shrunk."""
 
 import ast
+import dataclasses
 import functools
 import json
 import os
@@ -39,6 +40,9 @@ def test_a_claim_is_sound_and_says_how_to_repeat_it(name: str) -> None:
     settings += [claim.at(full=True)] if claim.full or claim.full_arms or claim.full_seeds else []
     for experiment in (each for setting in settings for each in experiments(setting)):
         check(experiment)
+    for arm in claim.arms.values():
+        if isinstance(arm, Trained) and arm.tune:
+            check(dataclasses.replace(arm.experiment, sweep=arm.tune.sweep))
     text = (configs.FOLDER / "claims" / f"{name}.py").read_text(encoding="utf-8")
     lines = ast.get_docstring(ast.parse(text)).splitlines()
     for head in ("Paper:   ", f"Run:     zoo claim {name}", "Here:    ", "Departs: "):

@@ -245,8 +245,10 @@ class Claim:
         return dataclasses.replace(claim, seeds=seeds) if seeds is not None else claim
 
     def small(self) -> "Claim":
-        """The same claim, each arm shrunk to seconds by its own `smoke`: what the tests run."""
+        """The same claim, each arm shrunk to seconds by its own `smoke`, one at most tuned: what the tests run."""
         arms = {name: _smoke(arm) for name, arm in self.arms.items()}
+        tuned = [name for name, arm in arms.items() if isinstance(arm, Trained) and arm.tune]
+        arms |= {name: dataclasses.replace(arms[name], tune=None) for name in tuned[1:]}
         starts = {name: override(experiment, experiment.smoke) for name, experiment in self.starts.items()}
         return dataclasses.replace(self, arms=arms, starts=starts, seeds=min(self.seeds, 2))
 
