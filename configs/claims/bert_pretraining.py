@@ -20,7 +20,13 @@ from train.history.claim import Claim, Difference, Effect, Plot, Trained, Tune
 NET = Model("bert_tiny", {"width": 64, "context": 64})
 WORDS = {"tokenizer": "wordpiece", "vocab": 2_000, "lower": True, "length": 64}
 SMALL = {"fields": {"width": 4, "depth": 1, "heads": 2, "context": 64}}
-SMOKE = {"steps": 2, "eval_every_steps": 2, "model": SMALL, "data": {"batch": 2}, "optim": {"warmup_steps": 0}}
+SMOKE = {
+    "steps": 2,
+    "eval_every_steps": 2,
+    "model": SMALL,
+    "data": {"batch": 2, "vocab": 300},
+    "optim": {"warmup_steps": 0},
+}
 PRETRAINED = Experiment(
     model=NET,
     task=Masked(),
