@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import jax
 import numpy as np
 import tyro
+from flax import linen as nn
+from jax.sharding import Mesh
 from rich.console import Console
 from rich.table import Table
 
@@ -19,12 +21,13 @@ from train import devices, linear, neighbours
 from train.arguments import parse
 from train.assemble import assemble
 from train.checkpoints import Checkpoints
+from train.commands import restore_team
 from train.config import Data
 from train.data.split import Dataset, Split
 from train.features import Extractor, fingerprint, frozen
 from train.report import figure
 from train.run import Run
-from train.tasks.inputs import images
+from train.tasks.inputs import Inputs, images
 from zoo.errors import UserError
 
 SPLITS = ("train", "validation", "test")
@@ -98,6 +101,20 @@ def probe(run: Run, options: ProbeOptions) -> dict[str, Any]:
     }
 
 
+def linear_each(run: Run, labels: float = 1.0, *, untrained: bool = False) -> list[linear.Result]:
+    """Linear evaluation of every replica of a finished run: of its last checkpoint, or of the network as it began."""
+    dataset = _dataset(run, labels)
+    parts, team, state = restore_team(run)
+    if untrained:
+        state = jax.jit(team.init)(team.key)
+    extract = _extractor(run, dataset, parts.model, devices.make_mesh(run.experiment.data.batch))
+    found = []
+    for one in team.each(state):
+        variables = frozen(one)
+        found.append(linear.evaluate(*(_features(extract, variables, getattr(dataset, name)) for name in SPLITS)))
+    return found
+
+
 def _dataset(run: Run, labels: float) -> Dataset:
     data = run.experiment.data
     if not isinstance(data, Data):
@@ -111,9 +128,8 @@ def _dataset(run: Run, labels: float) -> Dataset:
 def _network(run: Run, dataset: Dataset, options: ProbeOptions) -> tuple[dict[str, Any], Any, int]:
     """(variables, extractor, step of the checkpoint). Pixels have no variables, and step 0."""
     data = run.experiment.data
-    moments = (dataset.mean, dataset.std) if data.normalize else (0.0, 1.0)
-    inputs = images(dataset.shape, data.augment, *moments)
     if options.features == "pixels":
+        inputs = _inputs(data, dataset)
 
         def pixels(variables: dict[str, Any], split: Split) -> np.ndarray:
             del variables
@@ -122,16 +138,26 @@ def _network(run: Run, dataset: Dataset, options: ProbeOptions) -> tuple[dict[st
 
         return {}, pixels, 0
     parts = assemble(run.experiment, run.path)
-    if not hasattr(parts.model, "represent"):
-        raise UserError(f"{run.path}: {run.experiment.model.name} has no features before its head to judge")
     mesh = devices.make_mesh(data.batch)
+    extract = _extractor(run, dataset, parts.model, mesh)
     if options.features == "untrained":
         state = jax.jit(parts.task.init)(jax.random.key(run.experiment.seed))
     else:
         abstract = devices.placed(parts.abstract, mesh, run.experiment.shard)
         saved = Checkpoints(run.checkpoints, read_only=True)
         state, _ = saved.restore(abstract, options.checkpoint, parts.fingerprint)
-    return frozen(state), Extractor(parts.model, inputs, mesh), int(state.step)
+    return frozen(state), extract, int(state.step)
+
+
+def _extractor(run: Run, dataset: Dataset, model: nn.Module, mesh: Mesh | None) -> Extractor:
+    if not hasattr(model, "represent"):
+        raise UserError(f"{run.path}: {run.experiment.model.name} has no features before its head to judge")
+    return Extractor(model, _inputs(run.experiment.data, dataset), mesh)
+
+
+def _inputs(data: Data, dataset: Dataset) -> Inputs:
+    moments = (dataset.mean, dataset.std) if data.normalize else (0.0, 1.0)
+    return images(dataset.shape, data.augment, *moments)
 
 
 def _features(extract: Any, variables: dict[str, Any], split: Split) -> linear.Labelled:

@@ -44,7 +44,7 @@ def bootstrap(
 def student(values: Sequence[float]) -> tuple[float, float, float]:
     """Standard deviation of a sample of at least two, and Student's interval of its mean: (deviation, low, high)."""
     values = np.asarray(values, np.float64)
-    deviation, average = float(values.std(ddof=1)), float(values.mean())
+    deviation, average = float(values.std(ddof=1)) if np.ptp(values) else 0.0, float(values.mean())
     half = float(stats.t.ppf(0.975, values.size - 1)) * deviation / values.size**0.5
     return deviation, average - half, average + half
 

@@ -125,7 +125,9 @@ class Trial:
 
     def _fit(self, name: str, experiment: Experiment) -> Run:
         run = _ended(self.folder / name, experiment, _is_cut)
-        parts = assemble(experiment, run and run.path)
+        parts = dataclasses.replace(
+            assemble(experiment, run and run.path), watch=None, show=None
+        )  # measured, not shown
         resume = run is not None
         run = run or train.run.create(name, experiment, self.folder, parts.tokenizer)
         try:

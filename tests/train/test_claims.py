@@ -308,6 +308,17 @@ def test_steps_to_reach_are_read_seed_by_seed(done: tuple[Path, dict]) -> None:
     assert found == [20 if loss <= goal else 40 for loss in losses]
 
 
+def test_a_mean_over_the_evaluations_is_of_all_of_them_and_chooses_too(done: tuple[Path, dict]) -> None:
+    run = train.run.load(done[0] / "fast")
+    lines = [line["replicas"]["accuracy"] for line in train.run.read_metrics(run.path) if line["split"] == "validation"]
+    assert len(lines) == 2
+    assert readings.read(run, metric("mean validation accuracy")) == pytest.approx(np.mean(lines, axis=0))
+    assert metric("mean validation accuracy") == Metric("mean validation accuracy", "share", "higher")
+    assert Tune(("optim.lr=1,2",), 5, by="mean validation accuracy").steps == 5
+    with pytest.raises(UserError, match="is no metric of a claim"):
+        metric("mean test accuracy")
+
+
 FINE = {"a": Computed("", float), "b": Computed("", float)}
 GOOD = Effect("a", "b", "higher", "")
 

@@ -1,5 +1,6 @@
 """`zoo probe` judges frozen features: its classifier is the right one, its hash notices every change."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import train.run
 from train import cli, linear, probe
 from train.assemble import assemble
 from train.config import Data, Experiment, Model, Optim
+from train.extract import extract
 from train.features import Extractor, fingerprint, frozen
 from train.linear import Labelled
 from train.loop import fit
@@ -108,6 +110,21 @@ def test_training_is_worth_more_than_the_start_and_few_labels_less(run: Run) -> 
     assert figures["few"]["counts"]["train"] in range(29, 50)
     assert figures["few"]["sha256"] == figures["trained"]["sha256"] != figures["untrained"]["sha256"]
     assert (figures["pixels"]["dimensions"], figures["pixels"]["step"], figures["untrained"]["step"]) == (64, 0, 0)
+
+
+def test_every_replica_is_judged_as_it_would_be_alone(run: Run, tmp_path: Path) -> None:
+    both = dataclasses.replace(run.experiment, seed=run.experiment.seed + 1, steps=4, eval_every_steps=4, seeds=2)
+    team = train.run.create("team", both, tmp_path)
+    fit(team, assemble(both), Console(quiet=True))
+    trained, begun = probe.linear_each(team), probe.linear_each(team, 0.1, untrained=True)
+    assert trained[0] != trained[1]
+    for number, (after, before) in enumerate(zip(trained, begun, strict=True)):
+        alone = extract(team, number, tmp_path)
+        for result, options in (
+            (after, probe.ProbeOptions(str(alone.path), checkpoint="last")),
+            (before, probe.ProbeOptions(str(alone.path), features="untrained", labels=0.1)),
+        ):
+            assert dataclasses.asdict(result) == probe.probe(alone, options)["linear"]
 
 
 @pytest.mark.parametrize("collection", ["params", "batch_stats"])

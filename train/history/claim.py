@@ -32,12 +32,15 @@ def metric(name: str) -> Metric:
     "test accuracy", "validation loss": any metric of a split, as the summary has it, after the last step;
     "train loss": the mean over the steps since the last evaluation but one, the network in training;
     "steps to reach train accuracy 0.75": the first step at which it is reached, in steps of a chunk or an evaluation;
-    a run that never does, or diverges, counts as its length: less than the truth, so no effect is made larger.
+    a run that never does, or diverges, counts as its length: less than the truth, so no effect is made larger;
+    "mean validation return": the mean over all evaluations of the run, so that how soon it is reached counts as well.
     Raises UserError for any other name.
     """
     split, _, what = name.partition(" ")
     if re.fullmatch(r"steps to reach (train|validation) \w+ -?[\d.]+", name):
         return Metric(name, "steps", "lower")
+    if found := re.fullmatch(r"mean validation (\w+)", name):
+        return dataclasses.replace(metric(f"validation {found[1]}"), name=name)
     if split not in ("train", "validation", "test") or not re.fullmatch(r"\w+", what):
         raise UserError(
             f"{name!r} is no metric of a claim: write it as 'test accuracy', 'train loss', 'validation loss' or "
@@ -242,8 +245,10 @@ class Claim:
         return dataclasses.replace(claim, seeds=seeds) if seeds is not None else claim
 
     def small(self) -> "Claim":
-        """The same claim, each arm shrunk to seconds by its own `smoke` and without tuning: what the tests run."""
+        """The same claim, each arm shrunk to seconds by its own `smoke`, one at most tuned: what the tests run."""
         arms = {name: _smoke(arm) for name, arm in self.arms.items()}
+        tuned = [name for name, arm in arms.items() if isinstance(arm, Trained) and arm.tune]
+        arms |= {name: dataclasses.replace(arms[name], tune=None) for name in tuned[1:]}
         starts = {name: override(experiment, experiment.smoke) for name, experiment in self.starts.items()}
         return dataclasses.replace(self, arms=arms, starts=starts, seeds=min(self.seeds, 2))
 
@@ -257,7 +262,9 @@ def _changed(arm: Arm, changes: Mapping[str, Any]) -> Arm:
 def _smoke(arm: Arm) -> Arm:
     match arm:
         case Trained(experiment=experiment):
-            return dataclasses.replace(arm, experiment=override(experiment, experiment.smoke), tune=None)
+            small = override(experiment, experiment.smoke)
+            tune = arm.tune and dataclasses.replace(arm.tune, steps=small.steps)
+            return dataclasses.replace(arm, experiment=small, tune=tune)
         case Computed(smoke=smoke) if smoke is not None:
             return dataclasses.replace(arm, value=smoke)
     return arm

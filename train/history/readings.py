@@ -22,6 +22,9 @@ def read(run: Run, metric: Metric) -> list[float | None]:
         return [None if i in gone else value for i, value in enumerate(values)]
     if metric.name.startswith("steps to reach "):
         return list(_steps_to_reach(run, *metric.name.removeprefix("steps to reach ").split()))
+    if metric.name.startswith("mean "):
+        values = curve(run, metric.name.removeprefix("mean ")).y.mean(1)
+        return [None if i in gone else value for i, value in enumerate(values)]
     split, name = metric.name.split()
     if split == "train":
         values = _at_the_end(run, name)
