@@ -3,7 +3,7 @@
 Paper:   Devlin et al. 2018, section 4 and Table 5 (what pre-training is worth); Howard and Ruder 2018, Fig. 3, for the
          few labels
 Run:     zoo claim bert_pretraining
-Here:    which of the ten longest topics of Python's language reference is a paragraph from? 594 labelled paragraphs, or
+Here:    which of the ten longest topics of Python's language reference is a paragraph from? 693 labelled paragraphs, or
          a tenth of them; a BERT of two blocks 64 wide, pre-trained for 1,500 batches of 32 passages of the reference
          by BERT's two tasks, or as it began; 300 batches of 16 paragraphs of fine-tuning. Both arms have one
          vocabulary and begin with the same initial network, before and after its pre-training, and each has the better
