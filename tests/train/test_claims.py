@@ -449,3 +449,15 @@ def test_pictures_of_every_kind_stand_hostile_names(kind: str, tmp_path) -> None
     found = tried(claim(arms, Effect("$\\frac{", "<b>", "lower", "$e$ {"), metric=Metric("$m"), plot=plot), tmp_path)
     claim_picture.save(found, tmp_path / "claim.png")
     assert (tmp_path / "claim.png").stat().st_size > 1000
+
+
+def test_a_logarithmic_axis_of_a_narrow_range_has_plain_numbers(tmp_path) -> None:
+    arms = {name: Computed("", lambda s, x=x: x + s / 100) for name, x in (("a", 2.2), ("b", 2.8))}
+    plot = Plot("points", log_y=True, at={"line": {"a": 1, "b": 2}})
+    figure = claim_picture.draw(
+        tried(claim(arms, Effect("a", "b", "lower", ""), metric=Metric("m"), plot=plot), tmp_path)
+    )
+    figure.draw_without_rendering()
+    labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels(which="both")]
+    assert "2.4" in labels
+    assert not any("10^" in label for label in labels)

@@ -260,7 +260,9 @@ def _changed(arm: Arm, changes: Mapping[str, Any]) -> Arm:
 def _smoke(arm: Arm) -> Arm:
     match arm:
         case Trained(experiment=experiment):
-            return dataclasses.replace(arm, experiment=override(experiment, experiment.smoke), tune=None)
+            small = override(experiment, experiment.smoke)
+            tune = arm.tune and dataclasses.replace(arm.tune, steps=small.steps)
+            return dataclasses.replace(arm, experiment=small, tune=tune)
         case Computed(smoke=smoke) if smoke is not None:
             return dataclasses.replace(arm, value=smoke)
     return arm

@@ -35,6 +35,7 @@ def draw(claim: Mapping[str, Any]) -> Any:
         axes.set_xscale("log")
     if plot["log_y"]:
         axes.set_yscale("log")
+        _plain_ticks(axes.yaxis)
     axes.set_xlabel(plot["x"], color=SOFT, parse_math=False)
     axes.set_ylabel(plot["y"], color=SOFT, parse_math=False)
     if claim["metric"]["unit"] == "share" and "accuracy" in plot["y"] and not plot["log_y"]:
@@ -50,6 +51,17 @@ def draw(claim: Mapping[str, Any]) -> Any:
     note = "\n".join([*lines, f"{claim['budget']}. Bands and bars: 95 % interval of the mean over seeds.".lstrip(". ")])
     figure.supxlabel(note, x=0.013, ha="left", size=9, color=SOFT, parse_math=False)
     return figure
+
+
+def _plain_ticks(axis: Any) -> None:
+    """ "2.8", not "2.8 x 10^0", on a logarithmic axis that spans less than two powers of ten."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    low, high = axis.get_view_interval()
+    if low > 0 and high < 100 * low:
+        plain = FuncFormatter(lambda value, _: f"{value:g}")
+        axis.set_major_formatter(plain)
+        axis.set_minor_formatter(plain if high < 10 * low else NullFormatter())
 
 
 def _bars(axes: Any, claim: Mapping[str, Any]) -> None:

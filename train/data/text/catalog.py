@@ -53,7 +53,7 @@ def is_embedded(name: str) -> bool:
     return name in embedded_text.EMBEDDED or name.partition("/")[0] == "dates"
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)
 def _again(data: Text, form: Form, tokenizer: str | None) -> TextDataset:
     """Several runs in a row on one set, as a claim's arms are, tokenize it once."""
     return _load(data, form, None if tokenizer is None else Tokenizer.from_str(tokenizer))
