@@ -30,7 +30,13 @@ BASE = Experiment(
     task=Contrast(temperature=0.5),
     steps=300,
     eval_every_steps=300,
-    smoke={"steps": 2, "eval_every_steps": 2, "model": {"fields": TINY}, "optim": {"warmup_steps": 1}},
+    smoke={
+        "steps": 2,
+        "eval_every_steps": 2,
+        "model": {"fields": TINY},
+        "data": {"image_size": 8, "augment": ("flip",), "validation": 0.01},
+        "optim": {"warmup_steps": 1},
+    },
 )
 FULL = Experiment(
     model=Model("simclr_resnet18_cifar"),
