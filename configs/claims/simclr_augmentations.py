@@ -7,8 +7,8 @@ Here:    the small encoder of cifar10_simclr, 300 steps of 128 images under each
          paper has them for CIFAR-10 (appendix B.9). Compared is a linear classifier on the frozen features, fitted to
          a tenth of the training images, its regularization chosen on validation. The network as it began is shown too.
 Departs: CIFAR-10 for ImageNet; both views are augmented, where Fig. 5 changes one of two and crops all images first;
-         Adam for LARS; one epoch. --full has the recipe of cifar10_simclr_resnet18 over 100 epochs.
-Measured: see results/claims.json
+         Adam for LARS; less than one epoch. --full has the recipe of cifar10_simclr_resnet18 over 100 epochs.
+Measured: see results/claims.json; on a copy of CIFAR-10 whose images had been JPEG files
 """
 
 from collections.abc import Sequence

@@ -228,6 +228,8 @@ def test_an_arm_tunes_its_own_rate_by_what_it_learned_from(tmp_path) -> None:
     assert train.run.load(tmp_path / "tuned").experiment.optim.lr == 0.1
     with pytest.raises(UserError, match="a claim chooses nothing on the test split"):
         Tune(("optim.lr=1,2",), steps=6, by="test accuracy")
+    three = claim(arms | {"other": Trained("", SLOW, tune=tune)}, Effect("tuned", "slow", "lower", ""))
+    assert [arm.tune is not None for arm in three.small().arms.values()] == [True, False, False]
 
 
 def test_a_sweep_that_cannot_be_is_seen_before_the_first_arm_is_run(tmp_path) -> None:

@@ -138,6 +138,7 @@ def test_spread_is_that_of_a_sample_and_its_interval_students() -> None:
         }
     }
     assert replicas.mean([{"loss": 1.0, "count": 5}, {"loss": 2.0, "count": 5}]) == {"loss": 1.5, "count": 5}
+    assert replicas.spread([{"loss": 0.1}] * 3)["loss"]["deviation"] == 0  # their rounded mean is not quite 0.1
 
 
 @pytest.mark.parametrize(
