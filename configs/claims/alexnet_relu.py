@@ -21,7 +21,7 @@ BASE = Experiment(
     optim=Optim("momentum", lr=0.01),
     steps=800,
     eval_every_steps=20,
-    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 4}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"name": "digits", "batch": 4, "labels": 1.0, "image_size": 8}},
 )
 TUNE = Tune(("optim.lr=0.003,0.01,0.03,0.1",), steps=150)
 

@@ -23,7 +23,7 @@ BASE = Experiment(
     steps=2_000,
     seed=3,
     eval_every_steps=25,
-    smoke={"steps": 4, "eval_every_steps": 2, "data": {"batch": 8}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"name": "digits", "batch": 8}},
 )
 NETS = {"plain": False, "bn": True}
 TIMES = (1, 5, 30)

@@ -31,7 +31,7 @@ BASE = Experiment(
     steps=600,
     seed=3,
     eval_every_steps=100,
-    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 4}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"name": "digits", "batch": 4, "labels": 1.0}},
 )
 TUNE = Tune(("optim.lr=0.001,0.003,0.01,0.03",), steps=100)
 BATCH = 1_000

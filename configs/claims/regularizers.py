@@ -8,7 +8,7 @@ Here:    an MLP of two hidden layers of 256 units on 540 images of MNIST, 600 st
          by validation; mixup with alpha 1; the weights of the evaluation with the best validation accuracy, of 24; the
          averaged probabilities of three nets, the seeds i, i + 3 and i + 6. Accuracy on all 10,000 test images.
 Departs: each of these papers has other nets and sets; early stopping keeps one step for all seeds, the best on average.
-Measured: see results/claims.json
+Measured: none of the five is told from nothing at all but mixup, which is 4 points worse (see results/claims.json).
 """
 
 import jax
@@ -27,7 +27,12 @@ BASE = Experiment(
     optim=Optim("adamw", lr=1e-3),
     steps=600,
     eval_every_steps=25,
-    smoke={"steps": 4, "eval_every_steps": 2, "data": {"batch": 4}, "model": {"fields": {"widths": (8,)}}},
+    smoke={
+        "steps": 4,
+        "eval_every_steps": 2,
+        "data": {"name": "digits", "batch": 4, "labels": 1.0},
+        "model": {"fields": {"widths": (8,)}},
+    },
 )
 MEMBERS = 3
 
@@ -97,6 +102,8 @@ CLAIM = Claim(
         Effect("ensemble", "none", "higher", "averaging three makes them more accurate"),
     ),
     seeds=9,
+    reason="the net loses nothing by overfitting here: its best checkpoint is no better than its last; and mixup at "
+    "this strength, which nothing chose, leaves it short of fitting 540 images in 600 steps",
     seconds=240,
     plot=Plot("bars", y="test accuracy"),
 )

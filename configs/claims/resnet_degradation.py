@@ -7,7 +7,8 @@ Here:    nets of section 4.2 with 8 and 44 layers, a half as wide (8, 16, 32 cha
          quarters), 400 steps of 64. Compared is the training loss over the last 100 steps.
 Departs: digits and 400 steps for CIFAR-10 and 64,000; no augmentation; --full has CIFAR-10, the paper's widths, steps
          and augmentation.
-Measured: see results/claims.json
+Measured: 44 layers without shortcuts end at a loss of 1.23, with them at 0.003; 8 layers of either kind at 0.002. (cpu,
+         2 cores, shared, 2026-11-24, 3 seeds)
 """
 
 import dataclasses
@@ -64,6 +65,8 @@ CLAIM = Claim(
     ),
     seeds=3,
     seconds=300,
+    reason="8 layers learn the digits to a training loss of 0.002 already, which leaves nothing that depth could "
+    "better; the paper has it on CIFAR-10 and after 160 times as many steps",
     plot=Plot("curve", y="training loss", log_y=True, arms=("plain_8", "plain_44", "res_8", "res_44")),
     full_arms=nets((16, 32, 64), PAPER),
     full_seeds=3,

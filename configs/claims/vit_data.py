@@ -3,11 +3,12 @@
 Paper:   Dosovitskiy et al. 2020, Fig. 3 and 4: pre-trained on little, ViT is behind BiT (ResNets); on much, ahead
 Run:     zoo claim vit_data
 Here:    ResNet-20 (0.27 M parameters) and a ViT of 2x2 patches (64 wide, 4 blocks, 0.20 M) on all 1,295 training images
-         of the digits and on 130 of them, 400 steps of 32 each; test accuracy on the 359 test images. Optimizers
+         of the digits and on 129 of them, 400 steps of 32 each; test accuracy on the 359 test images. Optimizers
          and rates are those of configs/digits_resnet20 and digits_vit.
 Departs: the paper grows data from 1.3 to 303 million images, pre-trains and transfers; here nets learn the set itself.
          That a ViT comes out ahead in the end needs more than any small set has: only the closing gap is tried.
-Measured: see results/claims.json
+Measured: the gap in accuracy falls from 24.9 to 8.4 points. The ratio of the two errors does not: it rises from 3.2 to
+         7.7, as the ResNet comes close to no error at all. (cpu, 2 cores, shared, 2026-11-24, 4 seeds)
 """
 
 from train.arguments import override
@@ -53,7 +54,7 @@ CLAIM = Claim(
     }
     | {f"gap_{size}": Difference("ResNet - ViT", f"resnet_{size}", f"vit_{size}") for size in SHARES},
     effects=(
-        Effect("resnet_little", "vit_little", "higher", "of 130 images the ResNet makes more"),
+        Effect("resnet_little", "vit_little", "higher", "of 129 images the ResNet makes more"),
         Effect("gap_all", "gap_little", "lower", "with ten times the images the gap is smaller"),
     ),
     seeds=4,
@@ -63,7 +64,7 @@ CLAIM = Claim(
         x="training images",
         y="test accuracy",
         log_x=True,
-        at={kind: {f"{kind}_{size}": round(1295 * s) for size, s in SHARES.items()} for kind in ("resnet", "vit")},
+        at={kind: {f"{kind}_{size}": int(1295 * s) for size, s in SHARES.items()} for kind in ("resnet", "vit")},
     ),
     full={"data": {"name": "cifar10", "batch": 128}, "steps": 20_000, "eval_every_steps": 1_000}
     | {"optim": {"warmup_steps": 1_000}},
