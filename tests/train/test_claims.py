@@ -244,6 +244,15 @@ def test_arms_of_other_kinds_share_the_table(tmp_path) -> None:
     assert found["plot"]["series"][1]["mean"] == [0.5, None]
 
 
+def test_on_a_logarithmic_axis_a_band_stays_above_zero(tmp_path) -> None:
+    curved = {name: Computed("", lambda s: Outcome(1.0, (1, 2), (10.0**-s, 1.0))) for name in "ab"}
+    for log, mean in ((True, 0.1), (False, 0.37)):
+        plot = Plot("curve", log_y=log)
+        (line, _) = tried(claim(curved, Effect("a", "b", "lower", ""), plot=plot), tmp_path)["plot"]["series"]
+        assert line["mean"] == pytest.approx([mean, 1])
+        assert (line["low"][0] > 0) == log
+
+
 def test_what_was_computed_is_kept_until_the_file_changes(tmp_path) -> None:
     calls = []
 
