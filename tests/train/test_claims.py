@@ -228,8 +228,6 @@ def test_an_arm_tunes_its_own_rate_by_what_it_learned_from(tmp_path) -> None:
     assert train.run.load(tmp_path / "tuned").experiment.optim.lr == 0.1
     with pytest.raises(UserError, match="a claim chooses nothing on the test split"):
         Tune(("optim.lr=1,2",), steps=6, by="test accuracy")
-    three = claim(arms | {"other": Trained("", SLOW, tune=tune)}, Effect("tuned", "slow", "lower", ""))
-    assert [arm.tune is not None for arm in three.small().arms.values()] == [True, False, False]
 
 
 def test_a_sweep_that_cannot_be_is_seen_before_the_first_arm_is_run(tmp_path) -> None:
@@ -275,6 +273,15 @@ def test_a_derived_figure_is_a_function_of_its_arms_seed_by_seed_and_may_stand_a
         printed.print(claim_table.show(found))
     assert "it rises (slope)" in capture.get()
     assert "75.25 %" in capture.get()  # the unit is the arm's own
+
+
+def test_on_a_logarithmic_axis_a_band_stays_above_zero(tmp_path) -> None:
+    curved = {name: Computed("", lambda s: Outcome(1.0, (1, 2), (10.0**-s, 1.0))) for name in "ab"}
+    for log, mean in ((True, 0.1), (False, 0.37)):
+        plot = Plot("curve", log_y=log)
+        (line, _) = tried(claim(curved, Effect("a", "b", "lower", ""), plot=plot), tmp_path)["plot"]["series"]
+        assert line["mean"] == pytest.approx([mean, 1])
+        assert (line["low"][0] > 0) == log
 
 
 def test_what_was_computed_is_kept_until_the_file_changes(tmp_path) -> None:

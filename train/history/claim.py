@@ -260,17 +260,10 @@ def _changed(arm: Arm, changes: Mapping[str, Any]) -> Arm:
 def _smoke(arm: Arm) -> Arm:
     match arm:
         case Trained(experiment=experiment):
-            small = override(experiment, experiment.smoke)
-            tune = arm.tune and dataclasses.replace(arm.tune, steps=small.steps, sweep=_first_two(arm.tune.sweep))
-            return dataclasses.replace(arm, experiment=small, tune=tune)
+            return dataclasses.replace(arm, experiment=override(experiment, experiment.smoke), tune=None)
         case Computed(smoke=smoke) if smoke is not None:
             return dataclasses.replace(arm, value=smoke)
     return arm
-
-
-def _first_two(sweep: Sequence[str]) -> tuple[str, ...]:
-    """A sweep with two values of each field."""
-    return tuple(",".join(field.split(",")[:2]) for field in sweep)
 
 
 def budget(claim: Claim) -> str:

@@ -33,6 +33,10 @@ def draw(claim: Mapping[str, Any]) -> Any:
     {"bars": _bars, "curve": _curves, "points": _curves}[plot["kind"]](axes, claim)
     if plot["log_x"]:
         axes.set_xscale("log")
+    if plot["kind"] == "points":
+        places = sorted({x for series in plot["series"] for x in series["x"]})
+        axes.set_xticks(places, [f"{x:,.10g}" for x in places])
+        axes.set_xticks([], minor=True)
     if plot["log_y"]:
         axes.set_yscale("log")
         _plain_ticks(axes.yaxis)

@@ -166,7 +166,7 @@ def _plot(claim: Claim, arms: Mapping[str, Values]) -> dict[str, Any]:
     metric = claim.measured
     match plot.kind:
         case "curve":
-            series = [_line(name, arms[name].curve) for name in shown if arms[name].curve is not None]
+            series = [_line(name, arms[name].curve, plot.log_y) for name in shown if arms[name].curve is not None]
         case "points":
             series = [_points(name, at, arms, metric.unit) for name, at in plot.at.items()]
         case _:
@@ -183,14 +183,19 @@ def _points(name: str, at: Mapping[str, float], arms: Mapping[str, Values], unit
     }
 
 
-def _line(name: str, curve: Curve) -> dict[str, Any]:
-    """Mean over the seeds with its interval, at POINTS places at most."""
+def _line(name: str, curve: Curve, log: bool) -> dict[str, Any]:
+    """Mean over the seeds with its interval, at POINTS places at most; in logarithms where the axis is one and they are
+    there, so that a band does not reach to where no value can be.
+    """
     kept = np.unique(np.linspace(0, len(curve.x) - 1, min(POINTS, len(curve.x))).round().astype(int))
     columns = [column[np.isfinite(column)] for column in curve.y[:, kept].T]
+    there, back = (np.log, np.exp) if log and all((column > 0).all() for column in columns) else (np.asarray, float)
+    columns = [there(column) for column in columns]
     spread = [student(column)[1:] if len(column) > 1 else (None, None) for column in columns]
     mean = [float(column.mean()) if len(column) else None for column in columns]
-    x = [float(curve.x[i]) for i in kept]
-    return {"arm": name, "x": x, "mean": mean, "low": [low for low, _ in spread], "high": [high for _, high in spread]}
+    figures = {"mean": mean, "low": [low for low, _ in spread], "high": [high for _, high in spread]}
+    figures = {kind: [None if y is None else float(back(y)) for y in line] for kind, line in figures.items()}
+    return {"arm": name, "x": [float(curve.x[i]) for i in kept]} | figures
 
 
 def _plain(value: Any) -> Any:
