@@ -8,7 +8,7 @@ Here:    the four points of XOR and 10 starts of each net, trained by gradient d
          A stack of three linear layers is multiplied out after training; the product, one linear map, gives the
          stack's outputs, and cannot do what the same stack with tanh between its layers does.
 Departs: the book proves and trains nothing; the descent is Adam's on cross entropy, not the perceptron's rule.
-Measured: see results/claims.json
+Measured: nine of ten nets with 4 hidden units learn all four points, the tenth stays at two. (cpu, 2026-11-24)
 """
 
 import functools
