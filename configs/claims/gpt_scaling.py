@@ -104,16 +104,10 @@ CLAIM = Claim(
     ),
     seeds=3,
     seconds=330,
-<<<<<<< HEAD
     reason="After 600 steps the two smallest sizes are where a table of character pairs is (2.67 nats on this split), "
     "so they do not differ yet; and the rate of the second, chosen after 100 steps with one seed at the end of its "
     "sweep, spreads its seeds. The line bends down: the larger sizes gain more than one power law through all five has "
     "it.",
-=======
-    reason="After 600 steps the two smallest sizes are where a table of character pairs is (2.67 nats on this split): "
-    "they do not differ yet; and the rate of the second, chosen after 100 steps with one seed at the end of its sweep, "
-    "spreads its seeds. The line bends down: the larger sizes gain more than one power law through all five has it.",
->>>>>>> claims3
     plot=Plot(
         "points",
         x="parameters without embeddings",
