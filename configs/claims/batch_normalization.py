@@ -59,8 +59,8 @@ CLAIM = Claim(
     ),
     seeds=8,
     seconds=240,
-    reason="a rate of 0.1 is not far from this net's best once it is normalized, so that 30 times as much gains nothing; "
-    "the paper multiplies the rate that was chosen for a net without normalization",
+    reason="a rate of 0.1 is not far from this net's best once it is normalized, so that 30 times as much gains "
+    "nothing; the paper multiplies the rate that was chosen for a net without normalization",
     plot=Plot("curve", of="train accuracy", y="training accuracy"),
     full={"steps": 50_000, "eval_every_steps": 100},
     full_seeds=8,
