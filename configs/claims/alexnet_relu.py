@@ -8,7 +8,8 @@ Here:    the same form of net and SGD with momentum 0.9, on 2,000 images of CIFA
          is the number of steps until the training error over 20 steps was below 25 %.
 Departs: a twenty-fifth of the images, a quarter of their pixels (--full has all of both); the paper does not give the
          net's layers (see `zoo show alexnet_cifar`).
-Measured: see results/claims.json
+Measured: tanh reaches it after 577 steps, ReLU after 797 (two of three seeds not within 800): the other way round.
+         (cpu, 2 cores, shared, 2026-11-24, 3 seeds)
 """
 
 from train.arguments import override
@@ -43,6 +44,8 @@ CLAIM = Claim(
     effects=(Effect("tanh", "relu", "higher", "tanh takes more steps to 25 % training error", kind="ratio"),),
     seeds=3,
     seconds=300,
+    reason="the net of our card starts with LeCun's normal weights, which were made for tanh, where the authors have a "
+    "fixed deviation; and 2,000 small images are learned by heart, which says little of learning from many",
     plot=Plot("curve", of="train accuracy", y="training accuracy"),
     full={
         "data": {"image_size": 32, "labels": 1.0, "batch": 128},
