@@ -100,14 +100,7 @@ class Replicas:
         return {field: np.array([member.setting[field] for member in self.members], np.float32) for field in fields}
 
     def init(self, key: Array) -> State:
-        def one(replica: tuple[Setting, Array]) -> State:
-            setting, key = replica
-            return self.build(setting).init(key)
-
-        # By vmap the decompositions of orthogonal kernels would be batches, of which two at once wait for each other
-        # for ever where there are no more than two threads (jaxlib 0.10).
-        replicas = (self.settings, key)
-        return jax.vmap(one)(replicas) if self.how == "vmap" else jax.lax.map(one, replicas)
+        return initial(self.build, self.settings, key, self.how)
 
     def chunk(
         self, state: State, data: Source, key: Array, n: int, active: Array | None = None
@@ -122,6 +115,20 @@ class Replicas:
 
     def split(self, metrics: Metrics) -> list[Metrics]:
         return [jax.tree.map(lambda leaf, i=i: leaf[i], metrics) for i in range(len(self.members))]
+
+
+def initial(
+    build: Callable[[Setting], Task], settings: Mapping[str, Any], keys: Array, how: Literal["vmap", "map"]
+) -> State:
+    """Fresh States of all replicas, stacked; settings and keys have a leading axis of them."""
+
+    def one(replica: tuple[Setting, Array]) -> State:
+        setting, key = replica
+        return build(setting).init(key)
+
+    # By vmap the decompositions of orthogonal kernels would be batches, of which two at once wait for each other for
+    # ever where there are no more than two threads (jaxlib 0.10).
+    return jax.vmap(one)((settings, keys)) if how == "vmap" else jax.lax.map(one, (settings, keys))
 
 
 def members(experiment: Experiment) -> tuple[Member, ...]:

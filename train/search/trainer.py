@@ -71,7 +71,7 @@ class Trainer:
             return parts.build(with_setting(experiment, setting)) if setting else parts.task
 
         self.build = build  # of a setting whose values may be traced; one function, as it is a static argument
-        self.start = jax.jit(jax.vmap(lambda setting, key: build(setting).init(key)))
+        self.start = jax.jit(lambda settings, keys: replicas.initial(build, settings, keys, self.how))
 
     def close(self) -> None:
         self.feed.close()
