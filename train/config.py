@@ -283,14 +283,14 @@ class Experiment:
     """Updates of the parameters (batches drawn)."""
     eval_every_steps: int = 100
     """Validation and checkpoint at every multiple of this."""
-    patience: int | None = None
-    """Early stopping: the run ends when so many evaluations in a row were no better on validation than the best one,
-    and what it leaves, is tested and is used by all commands is the State of that best one. Each of several replicas
-    for itself. None: the run goes to its last step and leaves that."""
     task: tyro.conf.AvoidSubcommands[Classify | Language | Translate | Masked | Contrast | Adversarial | QLearning] = (
         Classify()
     )
     """How data, model, loss and algorithm are joined."""
+    patience: int | None = None
+    """Early stopping: the run ends when so many evaluations in a row were no better on validation than the best one,
+    and what it leaves, is tested and is used by all commands is the State of that best one. Each of several replicas
+    for itself. None: the run goes to its last step and leaves that."""
     init_from: str | None = None
     """Folder of a run whose parameters and batch statistics to start from, wherever name and shape agree (those of a
     SimCLR run's encoder stand for the same network's alone); its tokenizer is taken too. Or published weights: a
