@@ -94,7 +94,14 @@ class Replicas:
         return {field: np.array([member.setting[field] for member in self.members], np.float32) for field in fields}
 
     def init(self, key: Array) -> State:
-        return jax.vmap(lambda setting, key: self.build(setting).init(key))(self.settings, key)
+        def one(replica: tuple[Setting, Array]) -> State:
+            setting, key = replica
+            return self.build(setting).init(key)
+
+        # By vmap the decompositions of orthogonal kernels would be batches, of which two at once wait for each other
+        # for ever where there are no more than two threads (jaxlib 0.10).
+        replicas = (self.settings, key)
+        return jax.vmap(one)(replicas) if self.how == "vmap" else jax.lax.map(one, replicas)
 
     def chunk(self, state: State, data: Source, key: Array, n: int) -> tuple[State, Metrics]:
         return replicate(self.build, self.settings, state, data, key, n, self.how)

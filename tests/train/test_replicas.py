@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -15,7 +16,7 @@ from train import cli, replicas
 from train.assemble import assemble, check
 from train.checkpoints import Checkpoints
 from train.commands import restore, restore_team
-from train.config import Data, Experiment, Model, Optim, Text
+from train.config import Data, Experiment, Model, Optim, Text, Translate
 from train.extract import extract
 from train.interrupt import Stopped
 from train.loop import fit
@@ -184,3 +185,28 @@ def test_streamed_sets_have_one_order_and_so_no_replicas(tmp_path) -> None:
     data = dataclasses.replace(ALONE.data, placement="stream", workers=0)
     with pytest.raises(UserError, match="one order for all replicas"):
         trained(dataclasses.replace(ALONE, data=data, seeds=2), tmp_path)
+
+
+def test_no_decomposition_is_made_of_several_replicas_at_once_on_a_cpu() -> None:
+    """Two batches of them wait for each other for ever on two cores (jaxlib 0.10): orthogonal kernels of a GRU."""
+    gru = Experiment(
+        model=Model("seq2seq_attention_mini", {"embed": 4, "width": 4, "align": 4, "maxout": 4}),
+        task=Translate(),
+        data=Text("dates/en-ko", tokenizer="char", length=8),
+        seeds=2,
+    )
+    parts = assemble(gru)
+    team = replicas.make_team(gru, parts.task, parts.build)
+    shapes = list(_decomposed(jax.make_jaxpr(team.init)(team.key).jaxpr))
+    assert len(shapes) == 9  # three gates each of encoder, its way back and decoder
+    assert {len(shape) for shape in shapes} == {2}
+
+
+def _decomposed(program) -> Iterator[tuple[int, ...]]:
+    """Shapes of all matrices of which a program takes a QR decomposition."""
+    for line in program.eqns:
+        if line.primitive.name == "qr":
+            yield line.invars[0].aval.shape
+        for inner in jax.tree.leaves(list(line.params.values()), is_leaf=lambda value: hasattr(value, "jaxpr")):
+            if hasattr(inner, "jaxpr"):
+                yield from _decomposed(inner.jaxpr)
