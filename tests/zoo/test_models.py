@@ -170,9 +170,11 @@ def test_features_name_every_module(case: str) -> None:
     (head,) = (path for path in found if path.rpartition("/")[2] == "head")
     np.testing.assert_allclose(found[head].reshape(output.shape), output, rtol=1e-3, atol=1e-5)
     rows = zoo.measure.layer_table(model, SMALL[case][2])
-    assert {row.path for row in rows} - {""} == {path for path in found if not path.endswith("/weights")}
+    called = {path for path in found if not path.endswith("/weights")}
+    within = {path[:i] for path in called for i, letter in enumerate(path) if letter == "/"}
+    assert {row.path for row in rows} - {""} == called | within  # of an encoder another method may be called
     one = jax.eval_shape(features, variables, jax.tree.map(lambda a: a[:1], x))[1]
-    for row in rows[1:]:
+    for row in (row for row in rows[1:] if row.path in called):
         assert jax.tree.leaves(one[row.path])[0].shape[1:] == row.output
         name = row.path.rpartition("/")[2]
         if not (case in RECURRENT and name in STEPS):
