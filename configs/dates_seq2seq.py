@@ -1,7 +1,8 @@
 """Two LSTMs without attention write English dates, times and numbers in Korean.
 
 Run:     zoo train dates_seq2seq
-Expect:  not run yet
+Expect:  67.96 % of the test targets exactly right, one seed, 1,616 s beside much other work (with attention 100.00 %);
+         a shared 2-core x86-64 machine, jax 0.10.2, 2026-11-24
 """
 
 from train.config import Experiment, Model, Optim, Text, Translate

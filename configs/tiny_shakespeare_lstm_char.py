@@ -1,7 +1,8 @@
 """An LSTM of as many parameters as the small GPT, on the same characters under the same budget.
 
 Run:     zoo train tiny_shakespeare_lstm_char
-Expect:  not run yet
+Expect:  loss 1.732 nats on the test split, one seed, 497 s beside much other work;
+         a shared 2-core x86-64 machine, jax 0.10.2, 2026-11-24
 """
 
 from train.config import Experiment, Language, Model, Optim, Text
