@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import zoo
-from train import devices
+from train import bench_decode, devices
 from train import peers as torch_peers
 from train.arguments import parse
 from train.bench_tasks import first_batch, forward_flops, measurable, text_length, training
@@ -54,6 +54,8 @@ class BenchOptions:
     """Rounds; the table has the median over rounds and half the distance between their quartiles."""
     peers: bool = False
     """Also time the same models in PyTorch, eager, with as many threads (needs a clone and the extra `peers`)."""
+    decode: bool = False
+    """Measure instead how many tokens a second greedy decoding makes, with the cache and without."""
     json: bool = False
     """Print JSON with the times of every round instead of a table."""
 
@@ -92,6 +94,12 @@ def main(args: Sequence[str]) -> None:
     options = parse(BenchOptions, args, prog="zoo bench")
     devices.prepare_backend()
     jax.config.update("jax_enable_compilation_cache", False)  # the compile time is one of the figures
+    if options.decode:
+        if options.peers or options.steps:
+            raise UserError("zoo bench: --decode measures no training steps, so that --peers and --steps mean nothing")
+        speeds = bench_decoding(options.models, batch=options.batch, length=options.length, rounds=options.rounds)
+        print(bench_decode.as_json(speeds)) if options.json else emit(bench_decode.as_table(speeds))
+        return
     rows = bench(
         options.models,
         batch=options.batch,
@@ -118,19 +126,8 @@ def bench(
     second. Raises UserError for an unknown name, a number that is too small, a text longer than a model's context, or
     `peers` without PyTorch or its models.
     """
-    for option, value, least in (
-        ("batch", batch, 1),
-        ("length", SHORTEST if length is None else length, SHORTEST),
-        ("steps", 2 if steps is None else steps, 2),
-        ("rounds", rounds, 1),
-    ):
-        if value < least:
-            raise UserError(f"zoo bench: {option} must be at least {least}, not {value}")
-    cards = _find(names)
-    for card in cards:
-        context = getattr(card.config, "context", None)
-        if length and context and length > context:
-            raise UserError(f"zoo bench: length must be at most {context}, the context of {card.name}, not {length}")
+    _demand(("batch", batch, 1), ("length", length, SHORTEST), ("steps", steps, 2), ("rounds", rounds, 1))
+    cards = _find(names, measurable, "has no task here; it measures classifiers, models of text and pairs", length)
     torch_step = torch_peers.load() if peers else None
     peak = peak_flops()
     console = Console(stderr=True)
@@ -143,17 +140,51 @@ def bench(
     return rows
 
 
-def _find(names: Sequence[str]) -> list[Card]:
-    """Every card that a name or pattern stands for, once, of those that can be measured."""
+def bench_decoding(
+    names: Sequence[str], *, batch: int = 32, length: int | None = None, rounds: int = 7
+) -> list[bench_decode.DecodeRow]:
+    """One row for each model that a name or shell pattern in `names` stands for; see train/bench_decode.py.
+
+    `length` counts the tokens made for each sequence, and those of its source: None takes the card's, at most 128.
+    Of the models that `zoo bench` measures by default, those that make no sequences are left out.
+    """
+    _demand(("batch", batch, 1), ("length", length, SHORTEST), ("rounds", rounds, 1))
+    if tuple(names) == LINE:
+        names = [name for name in LINE if bench_decode.decodes(zoo.card(name))]
+    cards = _find(names, bench_decode.decodes, "makes no sequences, so that there is nothing to decode", length)
+    console = Console(stderr=True)
+    rows = []
+    for card in cards:
+        with console.status(f"{card.name} …"):
+            rows.append(bench_decode.measure_decoding(card, batch, length, rounds))
+    return rows
+
+
+def _demand(*options: tuple[str, int | None, int]) -> None:
+    """UserError for an option (name, value or None, least value) that is too small."""
+    for option, value, least in options:
+        if value is not None and value < least:
+            raise UserError(f"zoo bench: {option} must be at least {least}, not {value}")
+
+
+def _find(names: Sequence[str], able: Callable[[Card], bool], otherwise: str, length: int | None) -> list[Card]:
+    """Every card that a name or pattern stands for, once, of those that are `able`.
+
+    UserError for a name that stands for none, which `otherwise` ends, or a model whose context is below `length`.
+    """
     found: dict[str, Card] = {}
     for name in names:
         matching = zoo.list_models(name)
         if not matching:
             raise unknown("model", name, zoo.CARDS)
-        cards = [card for card in map(zoo.card, matching) if measurable(card)]
+        cards = [card for card in map(zoo.card, matching) if able(card)]
         if not cards:
-            raise UserError(f"zoo bench: {name} has no task here; it measures classifiers, models of text and pairs")
+            raise UserError(f"zoo bench: {name} {otherwise}")
         found |= {card.name: card for card in cards}
+    for card in found.values():
+        context = getattr(card.config, "context", None)
+        if length and context and length > context:
+            raise UserError(f"zoo bench: length must be at most {context}, the context of {card.name}, not {length}")
     return list(found.values())
 
 

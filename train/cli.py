@@ -34,7 +34,7 @@ zoo: the executable history of deep learning
   zoo claim NAME            run what a paper claims, with error bars and a verdict (zoo claim --list, --all)
   zoo timeline [RUN ...]    train the line of image classifiers on digits and write the page of all landmarks
   zoo exhibit RUN           keep what a run came to for that page: figures, curves, pictures, texts
-  zoo bench [MODEL ...]     milliseconds a step, compile time, memory
+  zoo bench [MODEL ...]     milliseconds a step, compile time, memory; --decode: tokens a second
   zoo data                  which data sets are there and how to get others
   zoo data prepare NAME     download and prepare a TFDS set, without TensorFlow where possible
 

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from flax import linen as nn
 from rich.console import Console
 
 import zoo
-from train import bench, bench_tasks, peers
+from train import bench, bench_decode, bench_tasks, peers
+from train.decode import generate
 from zoo.cards import Card
 from zoo.errors import UserError
 
@@ -25,6 +27,15 @@ SMALL = {"vocab": 40, "source_vocab": 30, "width": 8, "embed": 8, "hidden": 8, "
 TINY = SMALL | {"depth": 1, "heads": 2, "context": 8}
 
 
+DECODING = [card for card in TEXTS if bench_decode.decodes(card)]
+
+
+def tiny(card: Card) -> Card:
+    """The same architecture with fields that take no time."""
+    fields = {field: value for field, value in TINY.items() if hasattr(card.config, field)}
+    return dataclasses.replace(card, config=dataclasses.replace(card.config, **fields))
+
+
 def name_of(value: Any) -> str | None:
     return value.family if isinstance(value, Card) else None
 
@@ -32,6 +43,14 @@ def name_of(value: Any) -> str | None:
 @pytest.fixture
 def peak(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "peak_flops", lambda: 1e9)  # the product of large matrices takes a while
+
+
+@pytest.fixture
+def kept_programs() -> Iterator[None]:
+    """The command compiles everything anew; the tests after it do not."""
+    before = jax.config.jax_enable_compilation_cache
+    yield
+    jax.config.update("jax_enable_compilation_cache", before)
 
 
 @pytest.mark.usefixtures("peak")
@@ -48,11 +67,54 @@ def test_a_model_is_measured_in_the_loop_and_bare() -> None:
 
 @pytest.mark.parametrize("card", TEXTS, ids=name_of)
 def test_every_family_of_text_is_measured(card: Card) -> None:
-    config = {field: value for field, value in TINY.items() if hasattr(card.config, field)}
-    tiny = dataclasses.replace(card, config=dataclasses.replace(card.config, **config))
-    row = bench.measure(tiny, batch=2, length=8, steps=2, rounds=1, peak=1e9, peer=None)
+    row = bench.measure(tiny(card), batch=2, length=8, steps=2, rounds=1, peak=1e9, peer=None)
     assert (row.name, row.batch, row.length) == (card.name, 2, 8)
     assert min(row.loop_ms + row.bare_ms + [row.memory_bytes, row.peak_share]) > 0
+
+
+@pytest.mark.parametrize("card", DECODING, ids=name_of)
+def test_decoding_is_measured_with_the_cache_and_without(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, Any] = {}
+
+    def kept(way: str, call: Any) -> Any:
+        return lambda *args, **kwargs: made.setdefault(way, call(*args, **kwargs))
+
+    monkeypatch.setattr(bench_decode, "generate", kept("cached", generate))
+    monkeypatch.setattr(bench_decode, "generate_anew", kept("uncached", bench_decode.generate_anew))
+    row = bench_decode.measure_decoding(tiny(card), batch=2, length=8, rounds=3)
+    assert (row.name, row.batch, row.length, len(row.cached), len(row.uncached)) == (card.name, 2, 8, 3, 3)
+    assert min(row.cached + row.uncached) > 0
+    np.testing.assert_array_equal(made["cached"][0], made["uncached"])
+
+
+def test_decoding_of_the_default_models_leaves_out_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = bench_decode.DecodeRow("a", 2, 8, [300.0, 4000.0], [100.0, 1000.0])
+    monkeypatch.setattr(bench_decode, "measure_decoding", lambda card, *_: dataclasses.replace(row, name=card.name))
+    rows = bench.bench_decoding(bench.LINE)
+    assert {"lstm_char", "transformer_mini", "gpt_char_mini"} <= {row.name for row in rows}
+    assert "bert_mini" not in {row.name for row in rows}
+    assert json.loads(bench_decode.as_json(rows))["rows"][0]["over_uncached"] == 3.5
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(bench_decode.as_table([row]))
+    line = next(line for line in capture.get().splitlines() if line.strip().startswith("a "))
+    assert " ".join(line.split()) == "a 2 × 8 2,150 550 3.5 times"
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["bert_mini", "--decode"], "zoo bench: bert_mini makes no sequences, so that there is nothing to decode"),
+        (["gpt_char_mini", "--decode", "--length", "65"], "zoo bench: length must be at most 64, the context of gpt"),
+        (["--decode", "--peers"], "zoo bench: --decode measures no training steps, so that --peers and --steps"),
+        (["--decode", "--rounds", "0"], "zoo bench: rounds must be at least 1, not 0"),
+    ],
+)
+@pytest.mark.usefixtures("kept_programs")
+def test_bad_input_of_decoding_is_one_line(args: list[str], line: str) -> None:
+    with pytest.raises(UserError) as error:
+        bench.main(args)
+    assert str(error.value).startswith(line)
 
 
 @pytest.mark.parametrize("card", SMALLEST.values(), ids=name_of)
@@ -152,13 +214,9 @@ def test_peers_say_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
         bench.bench(["perceptron"], peers=True)
 
 
-@pytest.mark.usefixtures("peak")
+@pytest.mark.usefixtures("peak", "kept_programs")
 def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
-    before = jax.config.jax_enable_compilation_cache
-    try:
-        bench.main(["perceptron", "--batch", "2", "--steps", "2", "--rounds", "1", "--json"])
-    finally:
-        jax.config.update("jax_enable_compilation_cache", before)
+    bench.main(["perceptron", "--batch", "2", "--steps", "2", "--rounds", "1", "--json"])
     printed = json.loads(capsys.readouterr().out)
     assert printed["jax"] == jax.__version__
     assert [row["name"] for row in printed["rows"]] == ["perceptron"]
