@@ -97,8 +97,9 @@ def as_json(rows: Sequence[DecodeRow]) -> str:
 def as_table(rows: Sequence[DecodeRow]) -> Table:
     """A line per model."""
     caption = (
-        f"{devices.describe()}, JAX {jax.__version__}, float32. Greedy, tokens a second, all sequences together, "
-        "median of the rounds. without: the whole target so far read anew for each token. batch: sequences × tokens made."
+        f"{devices.describe()}, JAX {jax.__version__}, float32. Greedy, tokens a second of all sequences together, "
+        "median of the rounds. without: the whole target so far read anew for each token. "
+        "batch: sequences × tokens made."
     )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption=caption, caption_justify="left")
     table.add_column("model", no_wrap=True)

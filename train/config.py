@@ -209,6 +209,9 @@ class Masked:
     """Of the tokens that are to be guessed; of these 80 % are hidden, 10 % replaced, 10 % left as they are."""
     next_sentence: bool = True
     """Whether half of the passages get another's second half, and the network has to say which."""
+    left_to_right: bool = False
+    """Whether instead every token is guessed from those before it, for a network with `causal` (Devlin et al. 2018,
+    Table 5, "LTR"), which BERT is compared with."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -177,6 +177,8 @@ def open_run(path: str, task: str) -> Opened:
     run = train.run.load(path)
     if (own := run.experiment.task.name) != task:
         raise UserError(f"{run.path} is of the task {own!r}, not {task!r}: use {COMMAND_FOR[own]}")
+    if getattr(run.experiment.task, "left_to_right", False):
+        raise UserError(f"{run.path} reads from left to right and has never seen a [MASK]: zoo fill cannot use it")
     train.run.demand_single(run)
     devices.prepare_backend()
     tokenizer = saved_tokenizer(run.experiment, run.path)

@@ -29,7 +29,7 @@ class Config:
     """The architecture. `dropout` acts on embeddings, attention weights, every sublayer's output and task heads.
 
     `head` says what the model returns:
-    "pooler": hidden states (B, T, D) and the pooled first token (B, D).
+    "pooler": hidden states (B, T, D) and the pooled first token (B, D); if `causal` the last, which has read the rest.
     "pretrain": logits of masked tokens (B, M, V) and of "sentence B follows sentence A" (B, 2).
     "masked": logits of masked tokens (B, M, V) alone.
     "classify": logits of the text (B, classes). "token": logits of each token (B, T, classes).
@@ -43,6 +43,7 @@ class Config:
     head: Literal["pooler", "pretrain", "masked", "classify", "token"] = "pooler"
     classes: int = 2
     dropout: float = 0.1
+    causal: bool = False  # left to right (Table 5, "LTR"): a token reads itself and what came before
     norm_epsilon: float = 1e-12  # of every LayerNorm
     gelu: Gelu = "exact"  # or its "tanh" form
 
@@ -67,7 +68,7 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """x (B, T, D) -> (B, T, D); every token reads all real ones. LayerNorm after each sum."""
+    """x (B, T, D) -> (B, T, D); every token reads all real ones, or those before it. LayerNorm after each sum."""
 
     cfg: Config
 
@@ -76,7 +77,7 @@ class Block(nn.Module):
         cfg = self.cfg
         drop = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")
         attention = MultiHeadAttention(
-            cfg.width, cfg.heads, dropout=cfg.dropout, in_init=INIT, out_init=INIT, name="attention"
+            cfg.width, cfg.heads, causal=cfg.causal, dropout=cfg.dropout, in_init=INIT, out_init=INIT, name="attention"
         )
         x = norm(cfg, "attention_norm")(x + drop(attention(x, mask=mask, train=train)))
         return norm(cfg, "mlp_norm")(x + drop(MLP(cfg.gelu, name="mlp")(x)))
@@ -125,12 +126,21 @@ class BERT(nn.Module):
         shown = x if positions is None else jnp.take_along_axis(x, positions[..., None], axis=1)  # (B, M, D)
         if cfg.head == "masked":
             return MaskedHead(cfg, name="masked")(shown, table.embedding)
-        pooled = jnp.tanh(Dense(cfg.width, name="pooler")(x[:, 0]))
+        pooled = jnp.tanh(Dense(cfg.width, name="pooler")(self.whole(x, mask)))
         if cfg.head == "classify":
             return Dense(cfg.classes, name="head")(drop(pooled))
         if cfg.head == "pooler":
             return x, pooled
         return MaskedHead(cfg, name="masked")(shown, table.embedding), Dense(2, name="next")(pooled)
+
+    def whole(self, x: Array, mask: Array | None) -> Array:
+        """Of x (B, T, D) the token that stands for the text, (B, D): the first, or the last real one if causal."""
+        if not self.cfg.causal:
+            return x[:, 0]
+        if mask is None:
+            return x[:, -1]
+        last = jnp.maximum(mask.sum(1) - 1, 0)
+        return jnp.take_along_axis(x, last[:, None, None], axis=1)[:, 0]
 
     def embed(self, tokens: Array, segments: Array | None, table: nn.Module) -> Array:
         """Figure 2: tokens (B, T) -> (B, T, D), the sum of what, where and in which sentence, normed."""

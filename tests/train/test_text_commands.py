@@ -293,6 +293,7 @@ def runs(tmp_path_factory) -> dict[str, Path]:
         "language": (Model("gpt_char_mini", gpt), Language(), CHAR),
         "translate": (Model("transformer_mini", small), Translate(), CHAR),
         "masked": (Model("bert_mini", bert), Masked(), words),
+        "one_way": (Model("bert_mini", bert | {"causal": True}), Masked(left_to_right=True), words),
     }
     made = {}
     for name, (model, task, tokenizer) in kinds.items():
@@ -325,6 +326,8 @@ def test_a_run_of_another_task_names_the_command_that_fits(runs, capsys):
         text_commands.sample_command(args)
     with pytest.raises(UserError, match="is of the task 'language', not 'translate': use zoo sample"):
         text_commands.translate_command([str(runs["language"]), "a"])
+    with pytest.raises(UserError, match=r"reads from left to right and has never seen a \[MASK\]: zoo fill cannot"):
+        text_commands.fill_command([str(runs["one_way"]), "the [MASK]"])
 
 
 def test_a_tokenizer_of_another_run_does_not_fit_the_checkpoint(runs, tmp_path):

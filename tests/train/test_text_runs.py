@@ -192,6 +192,8 @@ WRONG = [
     ("masked", {"task": Masked(share=1.0)}, "task.share must be at least 0 and below 1, not 1.0"),
     ("masked", {"data.tokenizer": "char"}, "this tokenizer has no [CLS]"),
     ("classify", {"init_from": "nowhere"}, "init_from: no run folder at nowhere"),
+    ("masked", {"task": Masked(left_to_right=True)}, "task.left_to_right and the model's field `causal` go together"),
+    ("masked", {"model": Model("bert_tiny", {"causal": True})}, "task.left_to_right and the model's field `causal`"),
     ("classify", {"optim": Optim(rates=("head/*",))}, "optim.rates must be PATTERN=FACTOR"),
     ("classify", {"optim": Optim(freeze=("heads/*",))}, "optim: no parameter is called 'heads/*'"),
 ]

@@ -14,7 +14,7 @@ from train.evaluation import means
 from train.tasks.classify import classify
 from train.tasks.inputs import sentences
 from train.tasks.language import language
-from train.tasks.masked import Marks, hide, join, masked
+from train.tasks.masked import Marks, foresee, hide, join, masked
 from train.tasks.translate import translate
 
 KEY = jax.random.key(0)
@@ -45,6 +45,15 @@ class Translator(nn.Module):
     def __call__(self, source, source_mask, target, *, train: bool):
         y = Reader(name="reader")(target, train=train)
         return y + nn.Dense(V, name="source")(jax.nn.one_hot(source[:, :1], V))
+
+
+class Reading(nn.Module):
+    """BERT's contract where each guess sees its own token and place alone."""
+
+    @nn.compact
+    def __call__(self, tokens, mask, segments=None, positions=None, *, train: bool):
+        logits = Reader(name="reader")(tokens, train=train)
+        return jnp.take_along_axis(logits, positions[..., None], axis=1), jnp.zeros((len(tokens), 2))
 
 
 class Guesser(nn.Module):
@@ -177,6 +186,21 @@ def test_without_next_sentence_the_halves_stay_together() -> None:
     _, metrics = run_chunk(task, jax.jit(task.init)(KEY), Resident({"a": a, "b": a}, 2), KEY, 2)
     assert "next_sentence_loss" not in metrics
     np.testing.assert_allclose(metrics["loss"], metrics["masked_loss"])
+
+
+def test_from_left_to_right_every_token_of_the_text_is_guessed_from_the_place_before_it() -> None:
+    tokens = jnp.array([[1, 7, 8, 2, 5, 2, 0, 0]])
+    positions, answers = foresee(tokens, MARKS)
+    np.testing.assert_array_equal(positions, [[0, 1, 2, 3, 4, 5, 6]])
+    np.testing.assert_array_equal(answers["token"] * answers["weight"], [[7, 8, 0, 5, 0, 0, 0]])
+    a = jnp.array([[4, 5, 6], [7, 8, 9]])
+    data = Resident({"a": a, "b": a}, 2)
+    task = masked(Reading(), optax.adam(1e-2), length=9, vocab=V, marks=MARKS, next_sentence=False, left_to_right=True)
+    state, metrics = run_chunk(task, jax.jit(task.init)(KEY), data, KEY, 200)
+    assert means(run_evaluate(task, state, data, data.sweep()))["count"] == 12  # nothing is hidden, all are guessed
+    # Only the first token of either text does not follow from the one before it.
+    assert float(metrics["loss"][0]) > 2
+    assert float(metrics["loss"][-1]) < 0.4
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -17,9 +17,9 @@ HEADS = ("pooler", "pretrain", "classify", "token")
 
 
 @functools.cache
-def made(head: str) -> tuple[Any, dict]:
+def made(head: str, *, causal: bool = False) -> tuple[Any, dict]:
     """Model and variables; noise on the biases, which start at zero."""
-    model = zoo.create("bert_mini", **SMALL, head=head)
+    model = zoo.create("bert_mini", **SMALL, head=head, causal=causal)
     variables = jax.jit(lambda key: model.init(key, jnp.zeros((1, 2), int), train=False))(KEY)
     return model, jax.tree.map(lambda p: p + 0.1 * jax.random.normal(KEY, p.shape), variables)
 
@@ -91,6 +91,26 @@ def test_every_token_reads_both_ways() -> None:
     tokens = text(2, 7)
     before, after = (run(model, variables, t)[0] for t in (tokens, tokens.at[:, 3].set((tokens[:, 3] + 1) % 11)))
     assert (jnp.abs(before - after).max(-1) > 1e-4).all()
+
+
+def test_from_left_to_right_no_token_reads_what_comes_after_it() -> None:
+    model, variables = made("pooler", causal=True)
+    tokens = text(2, 7)
+    other = tokens.at[:, 3].set((tokens[:, 3] + 1) % 11)
+    before, after = (run(model, variables, t)[0] for t in (tokens, other))
+    moved = jnp.abs(before - after).max((0, 2))
+    np.testing.assert_array_equal(moved[:3], 0)
+    assert (moved[3:] > 1e-4).all()
+
+
+def test_from_left_to_right_the_last_real_token_stands_for_the_text() -> None:
+    model, variables = made("pooler", causal=True)
+    tokens, mask = text(2, 9), jnp.arange(9)[None] < jnp.array([[6], [4]])
+    hidden, pooled = run(model, variables, tokens, mask)
+    dense = variables["params"]["pooler"]
+    close(pooled, jnp.tanh(hidden[jnp.arange(2), jnp.array([5, 3])] @ dense["kernel"] + dense["bias"][None]))
+    close(run(model, variables, jnp.where(mask, tokens, 5), mask)[1], pooled)
+    close(run(model, variables, tokens[:1, :6])[1], pooled[:1])  # without a mask all tokens are real
 
 
 def test_left_out_inputs_have_their_defaults() -> None:

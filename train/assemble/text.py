@@ -93,8 +93,10 @@ def blueprint(experiment: Experiment, tokenizer: Tokenizer, classes: int) -> tup
             return model, translate(*shared, **how), {"source": one, "source_mask": one != 0, "target": one}
         case "masked":
             marks = Marks(*tokenize.require(tokenizer, ("[CLS]", "[SEP]", "[MASK]"), "the task 'masked'"))
-            how = {"share": task.share, "next_sentence": task.next_sentence, "precision": experiment.precision}
-            made = masked(*shared, length=data.length, vocab=vocab, marks=marks, **how)
+            if task.left_to_right != model.cfg.causal:
+                raise UserError("task.left_to_right and the model's field `causal` go together: both or neither")
+            how = {"share": task.share, "next_sentence": task.next_sentence, "left_to_right": task.left_to_right}
+            made = masked(*shared, length=data.length, vocab=vocab, marks=marks, precision=experiment.precision, **how)
             return model, made, {"tokens": one, "mask": one != 0}
         case "classify":
             inputs = sentences(data.length)

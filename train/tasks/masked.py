@@ -1,4 +1,7 @@
-"""BERT's pre-training (Devlin et al. 2018, section 3.1): guess hidden tokens, tell whether two texts are one."""
+"""BERT's pre-training (Devlin et al. 2018, section 3.1): guess hidden tokens, tell whether two texts are one.
+
+Or, for comparison, each token from those before it (Table 5, "LTR").
+"""
 
 from typing import NamedTuple
 
@@ -30,16 +33,18 @@ def masked(
     marks: Marks,
     share: float = 0.15,
     next_sentence: bool = True,
+    left_to_right: bool = False,
     precision: str = "float32",
 ) -> Task:
     """A Task over {"a": (B, h), "b": (B, h)} integer, padded with 0, two texts that follow one another, and "mask":
     (B,) when evaluating; 2 h + 3 <= length.
 
     The network sees [CLS] a [SEP] b [SEP]. In half of the examples b is another example's (`next_sentence`). What is
-    hidden is drawn anew each time an example is seen; when evaluating it depends on the batch alone.
+    hidden is drawn anew each time an example is seen; when evaluating it depends on the batch alone. `left_to_right`:
+    nothing is hidden, every token of the text is guessed from those before it, which is all that a causal network sees.
     """
     net = Network(model, tx, precision)
-    guesses = max(1, round(share * (length - 3)))
+    guesses = length - 1 if left_to_right else max(1, round(share * (length - 3)))
 
     def init(key: Array) -> State:
         one = jnp.ones((1, length), jnp.int32)
@@ -54,7 +59,10 @@ def masked(
             follows = jax.random.bernoulli(coin_key, 0.5, (len(a),)).astype(jnp.int32)
             b = jnp.where(follows[:, None], b, jnp.roll(b, 1, axis=0))
         tokens, segments = join(a, b, length, marks)
-        tokens, positions, answers = hide(hide_key, tokens, guesses, share, vocab, marks)
+        if left_to_right:
+            positions, answers = foresee(tokens, marks)
+        else:
+            tokens, positions, answers = hide(hide_key, tokens, guesses, share, vocab, marks)
         shown = {"tokens": tokens, "mask": tokens != 0, "segments": segments, "positions": positions}
         return shown, answers | {"follows": follows}
 
@@ -114,6 +122,18 @@ def join(a: Array, b: Array, length: int, marks: Marks) -> tuple[Array, Array]:
     return tokens, segments.astype(jnp.int32)
 
 
+def is_text(tokens: Array, marks: Marks) -> Array:
+    """True where a token is neither padding nor structure."""
+    return (tokens != 0) & (tokens != marks.cls) & (tokens != marks.sep)
+
+
+def foresee(tokens: Array, marks: Marks) -> tuple[Array, dict[str, Array]]:
+    """Every token from the place before it: tokens (B, T) -> positions of the guesses (B, T - 1), and answers."""
+    positions = jnp.broadcast_to(jnp.arange(tokens.shape[1] - 1), (len(tokens), tokens.shape[1] - 1))
+    following = tokens[:, 1:]
+    return positions, {"token": following, "weight": is_text(following, marks).astype(jnp.float32)}
+
+
 def hide(
     key: Array, tokens: Array, guesses: int, share: float, vocab: int, marks: Marks
 ) -> tuple[Array, Array, dict[str, Array]]:
@@ -123,7 +143,7 @@ def hide(
     become [MASK], 10 % any token, 10 % stay. answers: "token" (B, guesses), and "weight", 0 where a row has fewer.
     """
     choose_key, kind_key, other_key = jax.random.split(key, 3)
-    text = (tokens != 0) & (tokens != marks.cls) & (tokens != marks.sep)
+    text = is_text(tokens, marks)
     scores = jnp.where(text, jax.random.uniform(choose_key, tokens.shape), -1.0)
     _, positions = jax.lax.top_k(scores, guesses)
     wanted = jnp.clip(jnp.round(share * text.sum(1, keepdims=True)), 1, guesses)

@@ -107,6 +107,10 @@ def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
     return content
 
 
+def _refuses(config: Config) -> str:
+    return "it reads both ways" if config.causal else ""
+
+
 LAYOUTS = [
     Layout(
         "huggingface",
@@ -120,5 +124,6 @@ LAYOUTS = [
         other_heads=("cls.*", "classifier.*", "bert.pooler.*"),
         preprocessing=Text(lower=True),
         describe=_describe,
+        refuses=_refuses,
     )
 ]
