@@ -52,6 +52,7 @@ def draw_views(x: np.ndarray, pairs: np.ndarray) -> Any:
 def write_map(extract: Extractor, variables: Mapping[str, Any], dataset: Dataset, path: Path) -> None:
     """A PNG of the features of up to 1,000 test images in the plane, by t-SNE on their cosines, coloured by class."""
     from sklearn.manifold import TSNE  # slow to import
+    from threadpoolctl import threadpool_limits
 
     split = dataset.test
     some = np.arange(len(split))
@@ -60,7 +61,9 @@ def write_map(extract: Extractor, variables: Mapping[str, Any], dataset: Dataset
         some = np.searchsorted(split.indices, taken)
     features = unit(extract(variables, split, some))
     perplexity = min(30.0, (len(some) - 1) / 3)
-    places = TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(features)
+    # Its threads wait for one another by spinning, so that on a busy machine two take 45 s where one takes 1 s.
+    with threadpool_limits(limits=1):
+        places = TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(features)
     _write(draw_map(places, split.batch(some)["y"], dataset.class_names, "Test images by their features (t-SNE)"), path)
 
 
