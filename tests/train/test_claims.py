@@ -1,4 +1,4 @@
-"""Claims: the verdict follows from the numbers alone, arms resume, what diverges is said, bad names are one line."""
+"""Claims: arms are ordinary runs and resume, what diverges is said, what cannot be is one line."""
 
 import dataclasses
 import json
@@ -9,9 +9,7 @@ import pytest
 from rich.console import Console
 
 import train.run
-from train import cli, configs
 from train.arguments import override
-from train.claim_command import parse_time
 from train.config import Data, Experiment, Model, Optim
 from train.history import claim_picture, claim_table, readings, results
 from train.history.claim import (
@@ -28,7 +26,6 @@ from train.history.claim import (
     Tune,
     metric,
 )
-from train.history.verdict import Values, judge, overall
 from train.interrupt import Stopped
 from train.trial import Trial
 from zoo.errors import UserError
@@ -105,56 +102,6 @@ def test_the_same_arm_twice_is_undecided(done: tuple[Path, dict]) -> None:
     assert found["effects"][0]["value"] == 0
     assert found["verdict"] == "undecided"
     assert not (done[0] / "other").exists()  # what would be the same to the bit is trained once
-
-
-def test_noise_alone_is_undecided() -> None:
-    draws = np.random.default_rng(0).normal(size=(200, 2, 4))
-    verdicts = [
-        judge(Effect("a", "b", "higher", ""), {"a": Values((0, 1, 2, 3), a), "b": Values((0, 1, 2, 3), b)})["verdict"]
-        for a, b in (map(tuple, one) for one in draws.tolist())
-    ]
-    assert verdicts.count("undecided") >= 184  # 95 % of 200 are 190; a percentile bootstrap alone would give about 160
-
-
-@pytest.mark.parametrize(
-    ("margin", "kind", "expected", "verdict"),
-    [
-        (None, "difference", "higher", "holds"),
-        (None, "difference", "lower", "does not hold"),
-        (0.3, "difference", "higher", "does not hold"),  # higher, but not by as much
-        (None, "ratio", "higher", "holds"),
-        (1.2, "ratio", "higher", "holds"),
-        (2.0, "ratio", "higher", "does not hold"),
-    ],
-)
-def test_a_margin_is_what_the_interval_must_pass(margin, kind, expected, verdict) -> None:
-    low = Values((0, 1, 2), (0.6, 0.61, 0.62))
-    high = Values((0, 1, 2), (0.85, 0.86, 0.87))
-    effect = judge(Effect("a", "b", expected, "", kind, margin), {"a": high, "b": low})
-    assert effect["verdict"] == verdict
-    assert effect["value"] == pytest.approx(0.25 if kind == "difference" else 0.86 / 0.61, rel=0.01)
-
-
-def test_seeds_are_paired_where_both_arms_have_them() -> None:
-    """With a large spread over seeds that both arms share, only the paired interval sees the small difference."""
-    base = np.array([0.1, 0.5, 0.9, 0.3])
-    arms = {"a": Values((0, 1, 2, 3), tuple(base + 0.01)), "b": Values((0, 1, 2, 3), tuple(base))}
-    assert judge(Effect("a", "b", "higher", ""), arms)["verdict"] == "holds"
-    apart = arms | {"b": Values((4, 5, 6, 7), tuple(base))}
-    effect = judge(Effect("a", "b", "higher", ""), apart)
-    assert (effect["verdict"], effect["paired"]) == ("undecided", False)
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "whole"),
-    [
-        (["holds", "holds"], "holds"),
-        (["holds", "undecided"], "undecided"),
-        (["undecided", "does not hold"], "does not hold"),
-    ],
-)
-def test_a_claim_is_as_good_as_its_effects(verdicts: list, whole: str) -> None:
-    assert overall(verdicts) == whole
 
 
 def test_one_seed_decides_nothing(tmp_path) -> None:
@@ -363,83 +310,6 @@ def test_full_changes_every_trained_arm_and_may_replace_others() -> None:
     full = small.at(full=True)
     assert (full.arms["fast"].experiment.steps, type(full.arms["slow"]), full.seeds) == (24, Computed, 9)
     assert small.at(full=True, seeds=2).seeds == 2
-
-
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        (["xorr"], "unknown claim 'xorr': did you mean xor?"),
-        (["no/such.py"], "no claim file at no/such.py"),
-        (["xor", "--seeds", "0"], "--seeds must be at least 1, not 0"),
-        (["xor", "--budget", "9m"], "--budget goes with --all"),
-        (["--all", "--budget", "soon"], "--budget must be a time such as 90m, 45s or 1h30m, not 'soon'"),
-        (["xor", "--full"], "this claim has no full setting"),
-    ],
-)
-def test_a_command_that_cannot_be_is_one_line(words: list[str], line: str, capsys) -> None:
-    assert cli.run(["claim", *words]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"zoo: {line}")
-    assert error.count("\n") == 1
-
-
-@pytest.fixture
-def three(tmp_path, monkeypatch) -> Path:
-    """A folder of claim files of which one needs data that are not here; results are recorded beside it."""
-    folder = tmp_path / "configs" / "claims"
-    folder.mkdir(parents=True)
-    head = "from train.history.claim import *\nfrom train.config import *\n"
-    tail = "effects=(Effect('a', 'b', 'lower', 'less'),), metric=Metric('x'), seeds=3"
-    for name, seconds in (("quick", 1), ("long", 500)):
-        arms = "{'a': Computed('[red]A', lambda s: 1 + s / 100), 'b': Computed('B', lambda s: 2.0)}"
-        text = f"CLAIM = Claim(1990, 'N 1990', 'https://e.org', 'It {name}.', {arms}, {tail}, seconds={seconds})\n"
-        (folder / f"{name}.py").write_text(f'"""Doc."""\n{head}{text}')
-    arms = "{x: Trained(x, Experiment(Model('mlp'), Data('no_such_set'))) for x in 'ab'}"
-    text = f"CLAIM = Claim(1980, 'N 1980', 'https://e.org', 'Absent.', {arms}, {tail}, seconds=2)\n"
-    (folder / "absent.py").write_text(head + text)
-    monkeypatch.setattr(configs, "FOLDER", tmp_path / "configs")
-    monkeypatch.setattr(results, "FILE", tmp_path / "results" / "claims.json")
-    monkeypatch.setattr(results.record, "__defaults__", (tmp_path / "results" / "claims.json",))
-    monkeypatch.setattr(results.read, "__defaults__", (tmp_path / "results" / "claims.json",))
-    return tmp_path
-
-
-def test_all_runs_the_quickest_first_within_the_budget_and_says_what_is_left(three: Path, capsys) -> None:
-    assert cli.run(["claim", "--all", "--budget", "60s", "--record", "--workdir", str(three / "runs")]) == 0
-    out = capsys.readouterr().out
-    assert "not run: long: would take about 500 s" in out
-    assert "not run: absent: " in out
-    assert list(results.read()) == ["quick"]
-    assert (three / "runs" / "claims" / "quick" / "claim.png").read_bytes()[:4] == b"\x89PNG"
-    assert not (three / "runs" / "claims" / "long").exists()
-    assert cli.run(["claim", "long", "--workdir", str(three / "runs")]) == 0
-    assert "[red]A" in capsys.readouterr().out
-    assert list(results.read()) == ["quick"]  # only what was asked to be recorded is
-    assert cli.run(["claim", "--list", "--workdir", str(three / "elsewhere")]) == 0
-    listed = {words[1]: words for words in map(str.split, capsys.readouterr().out.splitlines()) if len(words) > 3}
-    assert listed["quick"][4:6] == ["holds", "*"]
-    assert "–" in listed["long"]
-
-
-def test_results_are_merged_by_name_and_oldest_first(tmp_path) -> None:
-    file = tmp_path / "results" / "claims.json"
-    for name, year, verdict in (("b", 1990, "holds"), ("a", 1980, "holds"), ("b", 1990, "undecided")):
-        results.record({"name": name, "year": year, "verdict": verdict}, file)
-    assert [(claim["name"], claim["verdict"]) for claim in results.read(file).values()] == [
-        ("a", "holds"),
-        ("b", "undecided"),
-    ]
-    file.write_text("{")
-    with pytest.raises(UserError, match=r"claims\.json cannot be read"):
-        results.read(file)
-    with pytest.raises(UserError, match="cannot be read"):
-        results.record({"name": "c", "year": 1}, file)  # what is there is not lost
-    assert file.read_text() == "{"
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("90m", 5400), ("1h30m", 5400), ("45s", 45), ("0.5h", 1800)])
-def test_times_are_read(text: str, seconds: float) -> None:
-    assert parse_time(text) == seconds
 
 
 def test_the_table_for_the_readme_has_a_line_for_each_effect(done: tuple[Path, dict]) -> None:
