@@ -37,7 +37,8 @@ class Trial:
     def __init__(self, name: str, claim: Claim, folder: Path, console: Console, *, key: str = "") -> None:
         self.name, self.claim, self.folder, self.console, self.key = name, claim, folder, console, key
         self.runs: dict[str, Run] = {}  # of the trained arms
-        self.done: list[Run] = []  # of arms, of what they tune by and start from
+        self.starts: dict[str, Run] = {}  # what arms begin with
+        self.done: list[Run] = []  # all of these, and what arms tune by
         self.remarks: dict[str, str] = {}
         self.seconds: dict[str, float] = {}
 
@@ -101,8 +102,10 @@ class Trial:
         experiment = dataclasses.replace(arm.experiment, seeds=self.claim.seeds)
         seconds = 0.0
         if arm.start:
-            start = self._ensure(f"start.{arm.start}", self.claim.starts[arm.start])
-            experiment = dataclasses.replace(experiment, init_from=str(start.path))
+            if arm.start not in self.starts:  # its time counts once, for the first arm that begins with it
+                self.starts[arm.start] = self._ensure(f"start.{arm.start}", self.claim.starts[arm.start])
+                seconds += spent(self.starts[arm.start])
+            experiment = dataclasses.replace(experiment, init_from=str(self.starts[arm.start].path))
         if arm.tune:
             trial = self._ensure(f"{name}.tune", tuning(experiment, arm.tune))
             setting, self.remarks[name] = choose(trial, arm.tune)
