@@ -12,7 +12,9 @@ from train.config import Classify, Experiment, Model, Optim, Text
 CONFIG = Experiment(
     model=Model("bert_mini", {"context": 128}),
     task=Classify(),
-    data=Text("tsv:data/sst2", batch=32, tokenizer="wordpiece", vocab=8_000, lower=True, length=48),
+    data=Text(
+        "tsv:data/sst2", batch=32, tokenizer="wordpiece", vocab=8_000, lower=True, length=48, buckets=(16, 24, 32)
+    ),
     optim=Optim("adamw", lr=1e-4, weight_decay=0.01, clip_norm=1.0, schedule="cosine", warmup_steps=60),
     steps=648,
     eval_every_steps=108,

@@ -13,7 +13,7 @@ CONFIG = Experiment(
     task=Masked(next_sentence=False),
     data=Text("tsv:data/sst2", batch=64, tokenizer="wordpiece", vocab=8_000, lower=True, length=48),
     optim=Optim("adamw", lr=5e-4, weight_decay=0.01, clip_norm=1.0, schedule="cosine", warmup_steps=100),
-    steps=2_000,
-    eval_every_steps=250,
+    steps=1_200,
+    eval_every_steps=200,
     smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 2}, "optim": {"warmup_steps": 0}},
 )
