@@ -77,6 +77,30 @@ def test_the_command_makes_the_run_again(tmp_path: Path) -> None:
         assert json.loads(json.dumps(dataclasses.asdict(parsed))) == json.loads(json.dumps(usual | change))
 
 
+@pytest.mark.parametrize(
+    ("name", "shown", "changes"),
+    [
+        ("tsv:/home/me/data/multi30k/de-en", "tsv:multi30k/de-en", ""),  # the config's own set, elsewhere
+        ("tsv:data/multi30k/de-en", "tsv:multi30k/de-en", ""),
+        ("tsv:/home/me/mine", "tsv:me/mine", "--data.name tsv:me/mine"),
+        ("dates/en-ko", "dates/en-ko", "--data.name dates/en-ko"),
+    ],
+)
+def test_an_exhibit_does_not_say_whose_folder_the_data_lay_in(
+    name: str, shown: str, changes: str, tmp_path: Path
+) -> None:
+    usual = dataclasses.asdict(configs.load("multi30k_transformer"))
+    run = run_folder(tmp_path, "transformer_mini", 0.9, name="multi30k_transformer", dataset=name)
+    (run / "config.json").write_text(json.dumps(usual | {"data": usual["data"] | {"name": name}}))
+    exhibit = exhibits.of_run(run)
+    assert (exhibit.dataset, exhibit.changes) == (shown, changes)
+
+
+def test_weights_by_name_are_no_path() -> None:
+    assert exhibits._placeless("hf://owner/name") == "hf://owner/name"
+    assert exhibits._placeless("/home/me/runs/digits_mlp/last") == "digits_mlp/last"
+
+
 def test_an_exhibit_comes_back_as_it_was(tmp_path: Path) -> None:
     exhibit = exhibits.of_run(several(tmp_path))
     files = exhibits.write(exhibit, tmp_path / "kept")

@@ -101,12 +101,13 @@ def of_run(run: Path) -> Exhibit:
     model, optim = mapping(config, "model"), mapping(config, "optim")
     setting = next((row for row in sequence(summary, "settings") if isinstance(row, Mapping) and row.get("best")), {})
     test = _figures(mapping(summary, "test"))
-    shared = ("task", "dataset", "device", "date")
+    shared = ("task", "device", "date")
     counts = ("params", "flops", "steps", "examples", "seed")
     return Exhibit(
         name=text(summary, "name") or run.parent.name,
         model=text(summary, "model"),
         fields=dict(mapping(model, "fields")),
+        dataset=_placeless(text(summary, "dataset")),
         **{key: text(summary, key) for key in shared},
         **{key: whole(summary.get(key)) for key in counts},
         seeds=max(1, len(sequence(setting, "seeds"))),
@@ -182,7 +183,8 @@ def _changes(name: str, config: Mapping[str, Any]) -> Iterator[str]:
     rule = ALGORITHMS.get(text(mapping(config, "optim"), "name"))
     for constant, value in (rule.constants if rule else {}).items():  # None stands for what is on the card
         usual[f"optim.{constant}"] = value if usual[f"optim.{constant}"] is None else usual[f"optim.{constant}"]
-    for field, value in _flat(config).items():
+    usual = {field: _placeless(value) for field, value in usual.items()}
+    for field, value in ((field, _placeless(value)) for field, value in _flat(config).items()):
         if value != usual.get(field) and not field.startswith(("smoke", "model.name")) and value is not None:
             option = field.replace("model.fields.", "model.")
             if isinstance(value, bool):
@@ -191,6 +193,14 @@ def _changes(name: str, config: Mapping[str, Any]) -> Iterator[str]:
             else:
                 values = value if isinstance(value, list) else [value]
                 yield " ".join([f"--{option.replace('_', '-')}", *(shlex.quote(str(one)) for one in values)])
+
+
+def _placeless(value: Any) -> Any:
+    """A path, or "tsv:PATH" and the like, by its last two parts: whose machine it lay on is nobody's business."""
+    kind, colon, path = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if "://" in str(value) or not (colon or path.startswith("/")):
+        return value
+    return kind + colon + "/".join(Path(path).parts[-2:])
 
 
 def _flat(facts: Mapping[str, Any], place: str = "") -> dict[str, Any]:
