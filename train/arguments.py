@@ -109,6 +109,7 @@ def _model_config(card: zoo.Card, fields: Mapping[str, Any]) -> Any:
 def override(instance: T, changes: Mapping[str, Any], where: str = "") -> T:
     """`instance` (a dataclass) with fields replaced, nested dataclasses by nested mappings; lists become tuples.
 
+    What is a mapping itself is replaced whole: {"model": {"fields": {"depth": 2}}} leaves no other field of the model.
     Raises UserError for a name that is not a field, saying `where`, and for a value of another type.
     """
     hints = get_type_hints(type(instance), include_extras=True)
