@@ -43,9 +43,9 @@ class Config:
     head: Literal["pooler", "pretrain", "masked", "classify", "token"] = "pooler"
     classes: int = 2
     dropout: float = 0.1
-    causal: bool = False  # left to right (Table 5, "LTR"): a token reads itself and what came before
     norm_epsilon: float = 1e-12  # of every LayerNorm
     gelu: Gelu = "exact"  # or its "tanh" form
+    causal: bool = False  # left to right (Table 5, "LTR"): a token reads itself and what came before
 
     def __post_init__(self) -> None:
         check(self)
