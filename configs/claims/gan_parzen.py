@@ -6,14 +6,14 @@ Run:     zoo claim gan_parzen
 Here:    the pair of digits_gan, half of its steps. 10,000 images of each source as Parzen windows, their width chosen
          on validation, the mean log-likelihood of the test images in nats. The discriminator is measured on held-out
          images and as many made ones: how far its accuracy is from one half, over the first and the last fifth of the
-         evaluations.
+         evaluations. Seeds 5 to 16: 0 to 4 were a pilot, in which it came 5.28 points nearer (-11.18 to 0.62),
+         undecided, and so how many seeds tell.
 Departs: digits for MNIST. The paper's table has a deep belief net, a contractive autoencoder and a generative
          stochastic net beside the pair, which are not in this zoo; here stand what has learned nothing and what needs
          no adversary: the generator as it began, uniform noise, and a Gaussian with the mean and the covariance of the
          training images. The training images themselves are shown, and compared with nothing. Adam, and the average
          of the generator's weights makes the images. The measure says little of likelihood (Theis et al. 2016).
-Measured: see results/claims.json. Undecided: the likelihoods are as the paper has them, but how near the discriminator
-         comes to one half is within the spread of the seeds.
+Measured: see results/claims.json
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,6 +42,7 @@ BASE = Experiment(
     task=Adversarial(),
     optim=Optim("adam", lr=1e-3, b1=0.5, ema=0.99),
     steps=5_000,
+    seed=5,
     eval_every_steps=250,
     smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}},
 )
@@ -131,11 +132,8 @@ CLAIM = Claim(
         Effect("adversarial", "gaussian", "higher", "higher than that of a fitted Gaussian"),
         Effect("found_late", "found_early", "lower", "late in training the discriminator is nearer to one half"),
     ),
-    seeds=5,
-    seconds=240,
-    reason="That the discriminator comes nearer to one half lies just within the spread of five seeds, each measured "
-    "on 143 held-out images and as many made ones; it keeps telling about two of three apart, as a pair of finite nets "
-    "on 1,295 images need not reach the end of the game.",
+    seeds=12,
+    seconds=420,
     plot=Plot("bars", y=f"{NATS}, nats", arms=("adversarial", "untrained", "noise", "gaussian", "real")),
     full={"steps": 40_000, "eval_every_steps": 2_000},
 )
