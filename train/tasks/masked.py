@@ -66,25 +66,12 @@ def masked(
         shown = {"tokens": tokens, "mask": tokens != 0, "segments": segments, "positions": positions}
         return shown, answers | {"follows": follows}
 
-    def judge(output: tuple[Array, Array], answers: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Values for each guess (B, guesses) and for each example (B,)."""
-        guessed, related = output
-        tokens = {
-            "loss": losses.token_cross_entropy(guessed, answers["token"]),
-            "accuracy": guessed.argmax(-1) == answers["token"],
-        }
-        pairs = {
-            "next_sentence_loss": losses.token_cross_entropy(related, answers["follows"]),
-            "next_sentence_accuracy": related.argmax(-1) == answers["follows"],
-        }
-        return tokens, pairs if next_sentence else {}
-
     def step(state: State, batch: dict[str, Array], key: Array) -> tuple[State, Metrics]:
         pose_key, dropout_key = jax.random.split(key)
         shown, answers = pose(pose_key, batch)
 
         def loss_fn(output: tuple[Array, Array]) -> tuple[Array, Metrics]:
-            tokens, pairs = judge(output, answers)
+            tokens, pairs = judge(output, answers, next_sentence)
             weight = answers["weight"]
             means = {name: jnp.sum(value * weight) / weight.sum() for name, value in tokens.items()}
             means |= {name: value.mean() for name, value in pairs.items()}
@@ -96,13 +83,30 @@ def masked(
     def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
         key = jax.random.fold_in(jax.random.key(0), batch["a"].astype(jnp.uint32).sum())
         shown, answers = pose(key, batch)
-        tokens, pairs = judge(net.evaluate(state, shown), answers)
+        tokens, pairs = judge(net.evaluate(state, shown), answers, next_sentence)
         weight = answers["weight"] * batch["mask"][:, None]
         sums = {name: jnp.sum(value * weight) for name, value in tokens.items()} | {"count": weight.sum()}
         examples = batch["mask"].sum()
         return sums | {name: (jnp.sum(value * batch["mask"]), examples) for name, value in pairs.items()}
 
     return Task(init, step, evaluate)
+
+
+def judge(
+    output: tuple[Array, Array], answers: dict[str, Array], next_sentence: bool
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Values for each guess (B, guesses) and, where it was asked (`next_sentence`), for each example (B,)."""
+    guessed, related = output
+    tokens = {
+        "loss": losses.token_cross_entropy(guessed, answers["token"]),
+        "accuracy": guessed.argmax(-1) == answers["token"],
+    }
+    if not next_sentence:
+        return tokens, {}
+    return tokens, {
+        "next_sentence_loss": losses.token_cross_entropy(related, answers["follows"]),
+        "next_sentence_accuracy": related.argmax(-1) == answers["follows"],
+    }
 
 
 def join(a: Array, b: Array, length: int, marks: Marks) -> tuple[Array, Array]:

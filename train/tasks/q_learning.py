@@ -24,7 +24,7 @@ from train.tasks import replay
 from train.tasks.replay import Replay, as_input
 from train.worlds import living
 from train.worlds.environment import Environment
-from train.worlds.living import Living, Transitions
+from train.worlds.living import Crowd, Living, Transitions
 
 
 @struct.dataclass
@@ -55,49 +55,10 @@ def q_learning(
     """
     rounds = how.train_every // environments
     loss_of = {"huber": losses.huber, "squared": losses.squared}[how.loss]
-
     values = q_values(model, precision)
     crowd = living.crowd(env, environments)
-
-    def init(key: Array) -> State:
-        network_key, begin_key, fill_key = jax.random.split(key, 3)
-        alive = crowd.begin(jax.random.split(begin_key, environments))
-        params = model.init(network_key, as_input(alive.observations), train=False)["params"]
-
-        def one(alive: Living, noise: Array) -> tuple[Living, Transitions]:
-            alive, seen, _ = crowd.live(alive, living.below(noise[:, 0], env.actions), noise[:, 1:])
-            return alive, seen
-
-        def fill(carry: tuple[Living, Replay], number: Array) -> tuple[tuple[Living, Replay], None]:
-            alive, seen = one(carry[0], bits(jax.random.fold_in(fill_key, number)))
-            return (alive, replay.write(carry[1], seen)), None
-
-        def bits(key: Array) -> Array:
-            return jax.random.bits(key, (environments, 5), jnp.uint32)
-
-        memory = replay.empty(how.replay, jax.eval_shape(one, alive, bits(fill_key))[1], how.priority > 0)
-        (alive, memory), _ = jax.lax.scan(fill, (alive, memory), jnp.arange(how.replay_start // environments))
-        # A copy: the state is donated, and one buffer cannot be given away twice.
-        agent = Agent(jax.tree.map(jnp.copy, params), memory, alive)
-        return State(jnp.zeros((), jnp.int32), {"q": params}, {"q": tx.init(params)}, {"q": {}}, agent)
-
-    def act(state: State, noise: Array) -> tuple[Agent, Metrics]:
-        """`train_every` steps, all with the network as it stands. noise: (rounds, environments, 6) uint32."""
-        done_before = state.step * how.train_every
-
-        def one(agent: Agent, now: tuple[Array, Array]) -> tuple[Agent, Any]:
-            number, noise = now
-            q = values(state.params["q"], agent.living.observations)
-            epsilon = epsilon_at(how, done_before + number * environments)
-            actions = living.explore(q, noise[:, :2], epsilon)
-            alive, seen, ended = crowd.live(agent.living, actions, noise[:, 2:])
-            agent = agent.replace(living=alive, replay=replay.write(agent.replay, seen))
-            return agent, (jnp.sum(jnp.where(ended.done, ended.returns, 0)), jnp.sum(ended.done, dtype=jnp.float32))
-
-        if rounds == 1:
-            return one(state.aux, (jnp.int32(0), noise[0]))
-        agent, (sums, counts) = jax.lax.scan(one, state.aux, (jnp.arange(rounds), noise))
-        return agent, (sums.sum(), counts.sum())
+    init = _beginning(model, tx, env, how, crowd, environments)
+    act = _acting(values, how, crowd, environments)
 
     def step(state: State, nothing: None, key: Array) -> tuple[State, Metrics]:
         del nothing  # an agent makes its own experience
@@ -127,6 +88,69 @@ def q_learning(
         return {"return": returns.sum(), "length": lengths.sum(), "count": jnp.float32(len(keys))}
 
     return Task(init, step, evaluate)
+
+
+def _beginning(
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    env: Environment,
+    how: QLearning,
+    crowd: Crowd,
+    environments: int,
+) -> Callable[[Array], State]:
+    """A key -> the State before the first update: a fresh network, and a memory of `replay_start` random steps."""
+
+    def init(key: Array) -> State:
+        network_key, begin_key, fill_key = jax.random.split(key, 3)
+        alive = crowd.begin(jax.random.split(begin_key, environments))
+        params = model.init(network_key, as_input(alive.observations), train=False)["params"]
+
+        def one(alive: Living, noise: Array) -> tuple[Living, Transitions]:
+            alive, seen, _ = crowd.live(alive, living.below(noise[:, 0], env.actions), noise[:, 1:])
+            return alive, seen
+
+        def fill(carry: tuple[Living, Replay], number: Array) -> tuple[tuple[Living, Replay], None]:
+            alive, seen = one(carry[0], bits(jax.random.fold_in(fill_key, number)))
+            return (alive, replay.write(carry[1], seen)), None
+
+        def bits(key: Array) -> Array:
+            return jax.random.bits(key, (environments, 5), jnp.uint32)
+
+        memory = replay.empty(how.replay, jax.eval_shape(one, alive, bits(fill_key))[1], how.priority > 0)
+        (alive, memory), _ = jax.lax.scan(fill, (alive, memory), jnp.arange(how.replay_start // environments))
+        # A copy: the state is donated, and one buffer cannot be given away twice.
+        agent = Agent(jax.tree.map(jnp.copy, params), memory, alive)
+        return State(jnp.zeros((), jnp.int32), {"q": params}, {"q": tx.init(params)}, {"q": {}}, agent)
+
+    return init
+
+
+def _acting(
+    values: Callable[[Any, Array], Array], how: QLearning, crowd: Crowd, environments: int
+) -> Callable[[State, Array], tuple[Agent, Metrics]]:
+    """What an agent does between two updates: (State, noise (rounds, environments, 6) uint32) -> the agent after
+    `rounds` steps of each environment, the network as it stands, and the returns of the episodes that ended.
+    """
+
+    def act(state: State, noise: Array) -> tuple[Agent, Metrics]:
+        done_before = state.step * how.train_every
+
+        def one(agent: Agent, now: tuple[Array, Array]) -> tuple[Agent, Any]:
+            number, noise = now
+            q = values(state.params["q"], agent.living.observations)
+            epsilon = epsilon_at(how, done_before + number * environments)
+            actions = living.explore(q, noise[:, :2], epsilon)
+            alive, seen, ended = crowd.live(agent.living, actions, noise[:, 2:])
+            agent = agent.replace(living=alive, replay=replay.write(agent.replay, seen))
+            return agent, (jnp.sum(jnp.where(ended.done, ended.returns, 0)), jnp.sum(ended.done, dtype=jnp.float32))
+
+        rounds = len(noise)
+        if rounds == 1:
+            return one(state.aux, (jnp.int32(0), noise[0]))
+        agent, (sums, counts) = jax.lax.scan(one, state.aux, (jnp.arange(rounds), noise))
+        return agent, (sums.sum(), counts.sum())
+
+    return act
 
 
 def q_values(model: nn.Module, precision: str = "float32") -> Callable[[Any, Array], Array]:
