@@ -4,10 +4,13 @@ Paper:   Devlin et al. 2018, section 4 and Table 5 (what pre-training is worth);
          few labels
 Run:     zoo claim bert_pretraining
 Here:    which of the ten longest topics of Python's language reference is a paragraph from? 693 labelled paragraphs, or
-         a tenth of them; a BERT of two blocks 64 wide, pre-trained for 1,500 batches of 32 passages of the reference
+         a tenth of them; a BERT of two blocks 64 wide, pre-trained for 6,000 batches of 32 passages of the reference
          by BERT's two tasks, or as it began; 300 batches of 16 paragraphs of fine-tuning. Both arms have one
          vocabulary and begin with the same initial network, before and after its pre-training, and each has the better
-         of two learning rates by its validation loss after 100 steps with seed 0.
+         of two learning rates by its validation loss after 100 steps with the first seed. Seeds 5 to 16: 0 to 4 were a
+         pilot with a quarter of the pre-training, which had found only 14 % of the hidden tokens of validation and was
+         still gaining; it left all three undecided: +6.19 points (-1.73 to 14.62) with all labels, +3.45 (-3.30 to
+         10.20) with a tenth, -2.74 (-14.72 to 9.02) from the one to the other.
 Departs: a thousandth of the paper's net and of its text; one pre-training seed. The passages of pre-training hold the
          test paragraphs as well, without their topics: what is measured is worth for text that could be read before.
 Measured: see results/claims.json
@@ -32,8 +35,8 @@ PRETRAINED = Experiment(
     task=Masked(),
     data=Text("python_docs", batch=32, **WORDS),
     optim=Optim("adamw", lr=2e-3, weight_decay=0.01, clip_norm=1.0, schedule="cosine", warmup_steps=100),
-    steps=1_500,
-    eval_every_steps=500,
+    steps=6_000,
+    eval_every_steps=1_500,
     smoke=SMOKE,
 )
 UNTRAINED = override(PRETRAINED, {"steps": 1, "eval_every_steps": 1, "optim": {"lr": 1e-12, "warmup_steps": 0}})
@@ -43,6 +46,7 @@ TOPICS = Experiment(
     data=Text("python_docs/topic", batch=16, **WORDS),
     optim=Optim("adamw", lr=1e-3, weight_decay=0.01, clip_norm=1.0, schedule="cosine", warmup_steps=20),
     steps=300,
+    seed=5,
     eval_every_steps=100,
     smoke=SMOKE,
 )
@@ -75,8 +79,8 @@ CLAIM = Claim(
         Effect("pretrained_tenth", "scratch_tenth", "higher", "pre-training helps with a tenth of the labels"),
         Effect("gain_tenth", "gain_all", "higher", "it helps more with a tenth than with all"),
     ),
-    seeds=5,
-    seconds=300,
+    seeds=12,
+    seconds=570,
     plot=Plot("bars", arms=("scratch_all", "pretrained_all", "scratch_tenth", "pretrained_tenth")),
     full={"model": {"fields": {"context": 64}}},
 )
