@@ -1,8 +1,8 @@
 """DQN on Atari's Breakout, recipe of Mnih et al. 2015 (Extended Data Table 1), but with sticky actions.
 
 Run:     zoo train atari_breakout_dqn_nature
-Expect:  not run to its end: 50,000,000 actions are beyond a CPU. The memory of 1,000,000 transitions needs 52.6 GiB,
-         as both screens of each are kept; --task.replay 100000 needs a tenth. The paper gives 401.2, without sticky
+Expect:  not run to its end: 50,000,000 actions are beyond a CPU. The memory of 1,000,000 transitions needs 13.2 GiB,
+         two frames each; --task.replay 100000 needs a tenth. The paper gives 401.2, without sticky
          actions. Its code sums over a batch what is a mean here, hence `eps`; its "gradient momentum" is the decay
          of the gradient's average, not a momentum of the updates
 """

@@ -42,6 +42,8 @@ def assemble(experiment: Experiment) -> Parts:
     env = worlds.make(data)
     if env.herd and len(replicas.members(experiment)) > 1:
         raise UserError(f"{env.name} trains one replica (seeds 1, no sweep): its emulators are no part of a State")
+    if env.stacked:
+        _demand_history(experiment, env)
     _demand_memory(experiment, env)
     model = make_model(experiment, actions=env.actions)
 
@@ -120,11 +122,23 @@ def check(experiment: Experiment) -> None:
         raise UserError(f"data.sticky must be at least 0 and below 1, not {data.sticky}")
 
 
+def _demand_history(experiment: Experiment, env: Environment) -> None:
+    """Raise UserError for a replay memory that never holds a transition with all frames of its observation."""
+    frames, side = env.observation.shape[-1], experiment.data.environments
+    for field in ("replay", "replay_start"):
+        if getattr(experiment.task, field) < frames * side:
+            raise UserError(
+                f"task.{field} must be at least {frames * side}, not {getattr(experiment.task, field)}: an observation "
+                f"of {env.name} is {frames} frames, and there are {side} environments"
+            )
+
+
 def _demand_memory(experiment: Experiment, env: Environment) -> None:
     """Raise UserError for a replay memory that does not fit, before anything is allocated."""
     how = experiment.task
     agents = len(replicas.members(experiment))
-    need, have = agents * replay.nbytes(how.replay, env.observation, how.priority > 0), devices.memory_free()
+    need = agents * replay.nbytes(how.replay, env.observation, how.priority > 0, env.stacked)
+    have = devices.memory_free()
     if need > have:
         each = need / how.replay
         whose = f" of each of {agents} replicas" * (agents > 1)

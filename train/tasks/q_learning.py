@@ -116,7 +116,7 @@ def _beginning(
         def bits(key: Array) -> Array:
             return jax.random.bits(key, (environments, 5), jnp.uint32)
 
-        memory = replay.empty(how.replay, jax.eval_shape(one, alive, bits(fill_key))[1], how.priority > 0)
+        memory = replay.empty(how.replay, jax.eval_shape(one, alive, bits(fill_key))[1], how.priority > 0, env.stacked)
         (alive, memory), _ = jax.lax.scan(fill, (alive, memory), jnp.arange(how.replay_start // environments))
         # A copy: the state is donated, and one buffer cannot be given away twice.
         agent = Agent(jax.tree.map(jnp.copy, params), memory, alive)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
+from train.tasks import frames
 from train.worlds.living import Transitions, below, unit
 
 
@@ -18,26 +19,42 @@ from train.worlds.living import Transitions, below, unit
 class Replay:
     """`capacity` transitions; `written` counts all that ever came in, and the oldest make way."""
 
-    stored: Transitions  # leaves (capacity, ...)
+    stored: Transitions  # leaves (capacity, ...), of stacked frames as `frames.kept` has them
     written: Array  # () int32
     priorities: Array | None = None  # (capacity,) float32, 0 where nothing is; None: drawn uniformly
     largest: Array | None = None  # () float32: priority of a new transition, so that each is soon replayed
+    side: int = struct.field(pytree_node=False, default=0)  # environments side by side, of stacked frames; else 0
+
+    @property
+    def bare(self) -> int:
+        """How many of the oldest are not drawn: their stacks began with frames that are gone."""
+        return frames.history(self.stored, self.side) if self.side else 0
 
 
-def empty(capacity: int, example: Transitions, prioritized: bool) -> Replay:
-    """`example` gives the shapes and types of what comes in, leaves (N, ...); `capacity` must be a multiple of N."""
+def empty(capacity: int, example: Transitions, prioritized: bool, stacked: bool = False) -> Replay:
+    """`example` gives the shapes and types of what comes in, leaves (N, ...); `capacity` must be a multiple of N.
+
+    stacked: observations are stacks (H, W, S) of frames, and what comes in with one call of `write` is followed by what
+    comes in with the next. Then the oldest (S - 1) N are not drawn, and `capacity` must be larger.
+    """
+    side = len(example.actions) if stacked else 0
+    example = jax.eval_shape(frames.kept, example) if stacked else example
     stored = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape[1:]), leaf.dtype), example)
-    return Replay(stored, jnp.int32(0), *((jnp.zeros(capacity), jnp.float32(1)) if prioritized else ()))
+    priorities = (jnp.zeros(capacity), jnp.float32(1)) if prioritized else (None, None)
+    return Replay(stored, jnp.int32(0), *priorities, side)
 
 
-def nbytes(capacity: int, observation: jax.ShapeDtypeStruct, prioritized: bool) -> int:
+def nbytes(capacity: int, observation: jax.ShapeDtypeStruct, prioritized: bool, stacked: bool = False) -> int:
     """Memory of a replay memory of observations like `observation`."""
-    one = 2 * math.prod(observation.shape) * observation.dtype.itemsize + 4 + 4 + 1 + 4 * prioritized
-    return capacity * one
+    size = math.prod(observation.shape) * observation.dtype.itemsize
+    frames_of = observation.shape[-1]
+    own = 2 * size // frames_of + frames_of - 1 if stacked else 2 * size
+    return capacity * (own + 4 + 4 + 1 + 4 * prioritized)
 
 
 def write(replay: Replay, new: Transitions) -> Replay:
     """`new` (N, ...) takes the places of the oldest N."""
+    new = frames.kept(new) if replay.side else new
     capacity, count = len(replay.stored.actions), len(new.actions)
     start = replay.written % capacity
 
@@ -50,12 +67,19 @@ def write(replay: Replay, new: Transitions) -> Replay:
     replay = replay.replace(stored=jax.tree.map(put, replay.stored, new), written=written)
     if replay.priorities is None:
         return replay
-    return replay.replace(priorities=put(replay.priorities, jnp.full(count, 1.0) * replay.largest))
+    priorities = put(replay.priorities, jnp.full(count, 1.0) * replay.largest)
+    bare = (_oldest(replay) + jnp.arange(replay.bare)) % capacity
+    return replay.replace(priorities=priorities.at[bare].set(0))
 
 
 def size(replay: Replay) -> Array:
     """() int32: transitions in it."""
     return jnp.minimum(replay.written, len(replay.stored.actions))
+
+
+def _oldest(replay: Replay) -> Array:
+    capacity = len(replay.stored.actions)
+    return jnp.where(replay.written < capacity, 0, replay.written % capacity)
 
 
 def draw(replay: Replay, noise: Array, beta: Array | float = 1.0) -> tuple[Transitions, Array, Array]:
@@ -64,15 +88,19 @@ def draw(replay: Replay, noise: Array, beta: Array | float = 1.0) -> tuple[Trans
     By priority, transition i comes with a chance P(i) = p_i / sum p, one from each of B equal shares of the sum, and
     weighs (N P(i))^-beta over the largest such weight in the batch (section 3.4). Uniformly all weigh 1.
     """
-    batch = len(noise)
+    batch, count = len(noise), size(replay) - replay.bare
     if replay.priorities is None:
-        places = below(noise, size(replay))
+        places = below(noise, count)
+        if replay.side:
+            places = (_oldest(replay) + replay.bare + places) % len(replay.stored.actions)
         weights = jnp.ones(batch)
     else:
         shares = (jnp.arange(batch) + unit(noise)) / batch
         places, chances = _by_priority(replay.priorities, shares)
-        weights = (size(replay) * chances) ** -beta
+        weights = (count * chances) ** -beta
         weights = weights / weights.max()
+    if replay.side:
+        return frames.restored(replay.stored, places, replay.side), places, weights
     return jax.tree.map(lambda leaf: leaf.at[places].get(mode="promise_in_bounds"), replay.stored), places, weights
 
 

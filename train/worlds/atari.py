@@ -47,7 +47,7 @@ def make(name: str, time_limit: int | None = None, sticky: float | None = None) 
 
     observation = jax.ShapeDtypeStruct((84, 84, 4), jnp.uint8)
     actions = int(_emulators(game, 1, limit, chance).single_action_space.n)
-    return Environment(name, None, None, observation, actions, limit, None, herd)
+    return Environment(name, None, None, observation, actions, limit, None, herd, stacked=True)
 
 
 def _emulators(game: str, count: int, limit: int, sticky: float) -> Any:

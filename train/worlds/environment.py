@@ -38,6 +38,7 @@ class Environment(NamedTuple):
     time_limit: int
     solved: float | None = None  # the mean return from which this version counts as solved
     herd: Callable[[int], Herd] | None = None  # how many -> so many at once
+    stacked: bool = False  # an observation is a stack (H, W, S) of the newest frames; before an episode they are zero
 
 
 def limited(
