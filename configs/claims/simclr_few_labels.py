@@ -7,7 +7,9 @@ Here:    CIFAR-10, labels of 1 % of the training images (450), each class alike.
          learns from all training images without labels in 600 steps of 128. Then a linear classifier on its frozen
          features, its regularization chosen on validation (each seed with its own encoder); and the same network
          fine-tuned, all seeds from one encoder, against itself trained from random weights: 300 steps of 32 under
-         crops and flips, each at the best of four rates by validation with seed 0.
+         crops and flips, each at the best of four rates by validation with the first seed. Seeds 4 to 11: 0 to 3 were
+         a pilot of the same setting, in which fine-tuned was ahead (+1.71 points, 0.05 to 3.37) and the linear
+         classifier not told apart (-1.77, -4.00 to 0.45).
 Departs: CIFAR-10 for ImageNet, a tiny encoder and less than two epochs of it; Adam for LARS; the paper has the linear
          classifier on all labels only. --full has 2,000 steps each.
 Measured: see results/claims.json. The digits (38 labels, 5 seeds) were tried first and left it undecided: fine-tuned
@@ -31,6 +33,7 @@ SIMCLR = Experiment(
     optim=Optim("adam", lr=2e-3, weight_decay=1e-6, schedule="cosine", warmup_steps=50),
     task=Contrast(temperature=0.5),
     steps=600,
+    seed=4,
     eval_every_steps=200,
     smoke={
         "steps": 2,
@@ -45,6 +48,7 @@ SUPERVISED = Experiment(
     data=Data("cifar10", batch=32, augment=CROPS, labels=LABELS),
     optim=Optim("adam", lr=1e-3, schedule="cosine", warmup_steps=20),
     steps=300,
+    seed=4,
     eval_every_steps=100,
     smoke={
         "steps": 2,
@@ -81,8 +85,8 @@ CLAIM = Claim(
         Effect("fine_tuned", "scratch", "higher", "fine-tuned beats trained from scratch"),
         Effect("linear", "scratch", "higher", "a linear classifier on frozen features beats it too"),
     ),
-    seeds=4,
-    seconds=600,
+    seeds=8,
+    seconds=700,
     plot=Plot("bars", y="test accuracy with 450 labels"),
     starts={"simclr": SIMCLR},
     full={"steps": 2_000},
