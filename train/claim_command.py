@@ -4,10 +4,11 @@ import dataclasses
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
+import jax
 import tyro
 from rich.console import Console
 
@@ -15,7 +16,9 @@ from train import configs, devices
 from train.arguments import parse
 from train.history import claim_picture, claim_table, results
 from train.history.claim import Claim
+from train.interrupt import Stopped
 from train.run import RUNS, write_text
+from train.side_by_side import Ended, side_by_side
 from train.trial import Trial
 from zoo.errors import UserError
 
@@ -35,6 +38,9 @@ class ClaimOptions:
     """Run every claim, the quickest first; one whose data are not here is passed over and said so."""
     budget: str | None = None
     """With --all: start no claim that would not end within this time, such as 90m or 1h30m."""
+    jobs: int = 1
+    """With --all on a CPU: so many claims side by side, each in a process with its share of the cores. The networks are
+    small: with a core each, claims are done sooner than one after the other on all."""
     full: bool = False
     """The setting nearer to the paper, for an accelerator."""
     seeds: int | None = None
@@ -54,11 +60,17 @@ def claim_command(args: Sequence[str]) -> None:
         raise UserError(f"--seeds must be at least 1, not {options.seeds}")
     if options.budget is not None and not options.all:
         raise UserError("--budget goes with --all")
+    if options.jobs != 1 and not options.all:
+        raise UserError("--jobs goes with --all")
+    if not 1 <= options.jobs <= devices.cores():
+        raise UserError(f"--jobs must be 1 to {devices.cores()}, the number of cores, not {options.jobs}")
     budget = None if options.budget is None else parse_time(options.budget)
     if options.markdown:
         print(results.markdown(list(results.read().values())), end="")
     elif options.all:
-        _all(options, budget)
+        if options.name is not None:
+            raise UserError(f"either a name or --all, not both: {options.name}")
+        All(options, budget).run()
     elif options.name is None or options.list:
         _list(options)
     else:
@@ -111,35 +123,89 @@ def expected_seconds(name: str, claim: Claim, recorded: dict[str, Any], options:
     return known["seconds"] * claim.seeds / seeds
 
 
-def _all(options: ClaimOptions, budget: float | None) -> None:
-    if options.name is not None:
-        raise UserError(f"either a name or --all, not both: {options.name}")
-    console, recorded, began = _console(), results.read(), time.perf_counter()
-    planned, left = [], []
-    for name in configs.claim_names():
-        claim, _ = configs.load_claim(name)
-        try:
-            claim = claim.at(full=options.full, seeds=options.seeds)
-        except UserError as error:
-            left.append((name, str(error)))
-            continue
-        planned.append((expected_seconds(name, claim, recorded, options), name))
-    devices.prepare_backend()
-    found = []
-    for seconds, name in sorted(planned):
-        spent = time.perf_counter() - began
-        if budget is not None and spent + seconds > budget:
-            left.append((name, f"would take about {seconds:,.0f} s, and {max(0.0, budget - spent):,.0f} s are left"))
-            continue
-        try:
-            found.append(run_claim(name, options, console))
-        except UserError as error:  # a data set that is not here; what is wrong with one claim stops no other
-            left.append((name, str(error)))
-    rows = [(one["name"], one["year"], one["says"], one, True) for one in sorted(found, key=lambda one: one["year"])]
-    console.print(claim_table.listing(rows))
-    console.print(f"{len(found)} claims in {time.perf_counter() - began:,.0f} s", highlight=False)
-    for name, why in left:
-        console.print(f"not run: {name}: {why}", soft_wrap=True, highlight=False)
+class Planned(NamedTuple):
+    """A claim that is to be run."""
+
+    seconds: float  # that it should take
+    name: str
+    alone: bool  # with nothing beside it
+
+
+class All:
+    """`--all`: every claim, the quickest first, within the budget; what could not be run is listed with its reason."""
+
+    def __init__(self, options: ClaimOptions, budget: float | None) -> None:
+        self.options, self.budget, self.console = options, budget, _console()
+        self.found: list[dict[str, Any]] = []
+        self.left: list[tuple[str, str]] = []
+        self.failed: list[str] = []
+        self.began = time.perf_counter()
+
+    def run(self) -> None:
+        """Raises Stopped, after the rest, where a claim's process did not end as it should."""
+        planned = sorted(self._plan())
+        devices.prepare_backend()
+        if self.options.jobs > 1 and jax.default_backend() != "cpu":
+            raise UserError(f"--jobs shares out the cores of a processor, and this runs on {devices.describe()}")
+        for name in self._in_time(one for one in planned if one.alone or self.options.jobs == 1):
+            try:
+                self.found.append(run_claim(name, self.options, self.console))
+            except UserError as error:  # a data set that is not here; what is wrong with one claim stops no other
+                self.left.append((name, str(error)))
+        if self.options.jobs > 1:
+            names = self._in_time(one for one in planned if not one.alone)
+            for ended in side_by_side(((name, self._arguments(name)) for name in names), self.options.jobs):
+                self._take(ended)
+        self._show()
+
+    def _plan(self) -> Iterator[Planned]:
+        recorded = results.read()
+        for name in configs.claim_names():
+            claim, _ = configs.load_claim(name)
+            try:
+                claim = claim.at(full=self.options.full, seeds=self.options.seeds)
+            except UserError as error:
+                self.left.append((name, str(error)))
+                continue
+            yield Planned(expected_seconds(name, claim, recorded, self.options), name, claim.alone)
+
+    def _in_time(self, planned: Iterable[Planned]) -> Iterator[str]:
+        """The names of those that would end within the budget, judged when each is asked for."""
+        for seconds, name, _ in planned:
+            spent = time.perf_counter() - self.began
+            if self.budget is not None and spent + seconds > self.budget:
+                why = f"would take about {seconds:,.0f} s, and {max(0.0, self.budget - spent):,.0f} s are left"
+                self.left.append((name, why))
+            else:
+                yield name
+
+    def _arguments(self, name: str) -> list[str]:
+        path = configs.FOLDER / "claims" / f"{name}.py"
+        words = ["claim", str(path), "--workdir", str(self.options.workdir)]
+        words += ["--seeds", str(self.options.seeds)] if self.options.seeds is not None else []
+        return words + ["--full"] * self.options.full + ["--record"] * self.options.record
+
+    def _take(self, ended: Ended) -> None:
+        said = (ended.err.strip().splitlines() or [""])[-1].removeprefix("zoo: ")
+        if ended.code == 0:
+            print(ended.out, end="", flush=True)
+            folder = claim_folder(self.options.workdir, ended.name, "full" if self.options.full else "small")
+            self.found.append(results.own(folder))
+        elif ended.code == 2:
+            self.left.append((ended.name, said))
+        else:
+            self.left.append((ended.name, f"ended with code {ended.code}: {said}"))
+            self.failed.append(ended.name)
+
+    def _show(self) -> None:
+        by_year = sorted(self.found, key=lambda one: one["year"])
+        self.console.print(claim_table.listing([(one["name"], one["year"], one["says"], one, True) for one in by_year]))
+        seconds = time.perf_counter() - self.began
+        self.console.print(f"{len(self.found)} claims in {seconds:,.0f} s", highlight=False)
+        for name, why in self.left:
+            self.console.print(f"not run: {name}: {why}", soft_wrap=True, highlight=False)
+        if self.failed:
+            raise Stopped(f"{', '.join(self.failed)} did not end; the same command goes on", 1)
 
 
 def _list(options: ClaimOptions) -> None:

@@ -144,9 +144,14 @@ def settle(arrays: T) -> T:
     return jax.block_until_ready(arrays)
 
 
+def core_numbers() -> list[int]:
+    """The processor cores that this process may use, by the system's numbers."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
 def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many these are."""
+    return len(core_numbers())
 
 
 def describe() -> str:

@@ -94,6 +94,7 @@ CLAIM = Claim(
     ),
     seeds=5,
     seconds=90,
+    alone=True,
     reason="two cores have no width to spare: a product over a few sequences fills them as one over many does, so the "
     "recurrent net loses little by taking its places in turn, while attention weighs every pair of places, 16 times "
     "as many of them at 512 tokens as at 32. The paper's advantage is that of wide accelerators",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from train import cli, configs
+from train import cli, configs, devices
 from train.claim_command import parse_time
 from train.history import results
 from zoo.errors import UserError
@@ -17,6 +17,9 @@ from zoo.errors import UserError
         (["no/such.py"], "no claim file at no/such.py"),
         (["xor", "--seeds", "0"], "--seeds must be at least 1, not 0"),
         (["xor", "--budget", "9m"], "--budget goes with --all"),
+        (["xor", "--jobs", "2"], "--jobs goes with --all"),
+        (["--all", "--jobs", "0"], "--jobs must be 1 to "),
+        (["--all", "--jobs", "99999"], "--jobs must be 1 to "),
         (["--all", "--budget", "soon"], "--budget must be a time such as 90m, 45s or 1h30m, not 'soon'"),
         (["xor", "--full"], "this claim has no full setting"),
     ],
@@ -64,6 +67,21 @@ def test_all_runs_the_quickest_first_within_the_budget_and_says_what_is_left(thr
     listed = {words[1]: words for words in map(str.split, capsys.readouterr().out.splitlines()) if len(words) > 3}
     assert listed["quick"][4:6] == ["holds", "*"]
     assert "–" in listed["long"]
+
+
+@pytest.mark.skipif(devices.cores() < 2, reason="needs two cores")
+def test_side_by_side_the_same_claims_are_run_and_a_broken_one_stops_no_other(three: Path, capsys) -> None:
+    text = (three / "configs" / "claims" / "quick.py").read_text()
+    (three / "configs" / "claims" / "broken.py").write_text(text.replace("1 + s / 100", "1 / 0"))
+    (three / "configs" / "claims" / "timed.py").write_text(text.replace("seconds=1", "seconds=900, alone=True"))
+    assert cli.run(["claim", "--all", "--jobs", "2", "--workdir", str(three / "runs")]) == 1
+    out, err = capsys.readouterr()
+    assert out.count("The claim: holds") == 3
+    assert out.index("timed, 1990") < out.index("quick, 1990")  # what must run alone has ended before others begin
+    assert "3 claims in" in out
+    assert "not run: absent: " in out
+    assert "not run: broken: ended with code 1: ZeroDivisionError: division by zero" in out
+    assert err == "zoo: broken did not end; the same command goes on\n"
 
 
 def test_results_are_merged_by_name_and_oldest_first(tmp_path) -> None:

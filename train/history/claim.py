@@ -176,6 +176,7 @@ class Claim:
     starts: Mapping[str, Experiment] = dataclasses.field(
         default_factory=dict
     )  # runs that arms begin with, trained once
+    alone: bool = False  # what it measures is disturbed by whatever runs beside it
     reason: str = ""  # where it was seen not to hold, or to stay undecided: the likely reason
     full: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # overrides of all trained arms, nearer the paper
     full_arms: Mapping[str, Arm] = dataclasses.field(default_factory=dict)  # arms that `full` replaces as a whole
