@@ -5,7 +5,6 @@ Small networks gain little from a second core, and lose by waiting for it at eve
 
 import dataclasses
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -41,8 +40,8 @@ def side_by_side(commands: Iterable[tuple[str, Sequence[str]]], jobs: int) -> It
     """Run (name, arguments of `zoo`), at most `jobs` at once, each on every `jobs`-th core; in the order they end.
 
     The next command is asked for when a share is free. Where the system cannot keep a process to some cores, all share
-    all. Raises Stopped after Ctrl-C or SIGTERM. However it is left, no process stays behind: each is asked to stop as
-    by Ctrl-C, and waited for.
+    all. Raises Stopped after Ctrl-C or SIGTERM. However it is left, no process stays behind: each is asked to stop
+    (SIGTERM, for Ctrl-C is ignored by what was started in the background), and waited for.
     """
     commands, running = iter(commands), []
     every = devices.core_numbers()
@@ -61,7 +60,7 @@ def side_by_side(commands: Iterable[tuple[str, Sequence[str]]], jobs: int) -> It
                 yield Ended(ended.name, ended.process.returncode, *said)
         finally:
             for left in running:
-                left.process.send_signal(signal.SIGINT)
+                left.process.terminate()
             for left in running:
                 left.process.wait()
 
