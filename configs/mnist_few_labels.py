@@ -1,4 +1,4 @@
-"""A small ResNet on 10 % of MNIST's labels: from scratch, or from what SimCLR learned without any (Chen et al. 2020).
+"""A small ResNet on 10 % of MNIST's labels: from scratch, or from what SimCLR learned without them (Chen 2020).
 
 Recipe: section 6, "fine-tuning": crops for augmentation, the whole network trained. Departs: the encoder of
         mnist_simclr, cosine decay, each arm at the best of three rates by validation.

@@ -153,9 +153,7 @@ class All:
             except UserError as error:  # a data set that is not here; what is wrong with one claim stops no other
                 self.left.append((name, str(error)))
         if self.options.jobs > 1:
-            names = self._in_time(one for one in planned if not one.alone)
-            for ended in side_by_side(((name, self._arguments(name)) for name in names), self.options.jobs):
-                self._take(ended)
+            self._together([one for one in planned if not one.alone])
         self._show()
 
     def _plan(self) -> Iterator[Planned]:
@@ -179,6 +177,24 @@ class All:
             else:
                 yield name
 
+    def _together(self, planned: Sequence[Planned]) -> None:
+        running: list[str] = []
+
+        def say() -> None:
+            status.update(f"running {', '.join(running)}; {len(self.found)} claims done")
+
+        def commands() -> Iterator[tuple[str, Sequence[str]]]:
+            for name in self._in_time(planned):
+                running.append(name)
+                say()
+                yield name, self._arguments(name)
+
+        with self.console.status("") as status:
+            for ended in side_by_side(commands(), self.options.jobs):
+                running.remove(ended.name)
+                self._take(ended)
+                say()
+
     def _arguments(self, name: str) -> list[str]:
         path = configs.FOLDER / "claims" / f"{name}.py"
         words = ["claim", str(path), "--workdir", str(self.options.workdir)]
@@ -188,7 +204,7 @@ class All:
     def _take(self, ended: Ended) -> None:
         said = (ended.err.strip().splitlines() or [""])[-1].removeprefix("zoo: ")
         if ended.code == 0:
-            print(ended.out, end="", flush=True)
+            self.console.out(ended.out, end="", highlight=False)
             folder = claim_folder(self.options.workdir, ended.name, "full" if self.options.full else "small")
             self.found.append(results.own(folder))
         elif ended.code == 2:

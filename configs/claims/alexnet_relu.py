@@ -8,8 +8,8 @@ Here:    the same form of net and SGD with momentum 0.9, on 2,000 images of CIFA
          is the number of steps until the training error over 20 steps was below 25 %.
 Departs: a twenty-fifth of the images, a quarter of their pixels (--full has all of both); the paper does not give the
          net's layers (see `zoo show alexnet_cifar`).
-Measured: tanh reaches it after 577 steps, ReLU after 797 (two of three seeds not within 800): the other way round.
-         (cpu, 2 cores, shared, 2026-11-24, 3 seeds)
+Measured: tanh reaches it after 537 steps, ReLU after 793 (two of three seeds not within 800): the other way round.
+         (cpu, 1 core, 2026-11-28, 3 seeds)
 """
 
 from train.arguments import override

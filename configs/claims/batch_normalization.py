@@ -10,7 +10,7 @@ Here:    the net of Fig. 1a and its minibatches, plain SGD, rates of 0.1, 5 time
          1.51), two of them undecided, and so how many seeds tell.
 Departs: 2,000 steps for the paper's 50,000; the rates of Fig. 2, which is of an Inception net, on the net of Fig. 1a.
 Measured: 4.5 times fewer steps at the same rate, 1.25 at 30 times the rate, 1.10 each at its best; 30 times the rate
-         with it takes as many steps (ratio 1.00, 0.87 to 1.16). (cpu, 2 cores, shared, 2026-11-24, 8 seeds)
+         with it takes as many steps (ratio 1.00, 0.87 to 1.16). (cpu, 1 core, 2026-11-28, 8 seeds)
 """
 
 from train.arguments import override

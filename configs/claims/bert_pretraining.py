@@ -81,8 +81,8 @@ CLAIM = Claim(
     ),
     seeds=12,
     seconds=570,
-    reason="300 batches from scratch leave the net half-trained even with all labels (42 % right, 8 points apart from seed "
-    "to seed), so that pre-training gains as much there as with a tenth of them",
+    reason="300 batches from scratch leave the net half-trained even with all labels (42 % right, 8 points apart from "
+    "seed to seed), so that pre-training gains as much there as with a tenth of them",
     plot=Plot("bars", arms=("scratch_all", "pretrained_all", "scratch_tenth", "pretrained_tenth")),
     full={"model": {"fields": {"context": 64}}},
 )

@@ -107,6 +107,8 @@ CLAIM = Claim(
     ),
     seeds=5,
     seconds=420,
+    reason="16 wide chose by one seed the highest rate of its sweep, which spreads its seeds (0.094 nats, where the "
+    "other sizes have 0.009 to 0.015), so that it is not told apart from 8 and 32 wide; the exponent itself holds",
     plot=Plot(
         "points",
         x="parameters without embeddings",
