@@ -13,7 +13,7 @@ from runs_by_hand import EVIL, claim, line, run_folder
 from train import cli, configs
 from train.arguments import parse_experiment
 from train.commands import TrainOptions
-from train.history import exhibits, findings
+from train.history import cells, exhibits, findings, words
 from train.history.compare import compare
 from zoo.errors import UserError
 
@@ -173,12 +173,15 @@ def test_findings_are_read_and_figures_that_are_none_stay_out(tmp_path: Path) ->
     first["arms"][0] |= {"mean": None, "low": "NaN"}
     share = claim("share", 2016, metric={"name": "test accuracy", "unit": "share", "better": "higher"})
     share["plot"]["y"] = "test accuracy"
+    share["effects"].append(share["effects"][0] | {"against": None, "unit": ""})  # of a slope, say
     file.write_text(json.dumps({"claims": [first, share]}))
     one, two = findings.read_all(file)
     assert (one.verdict, one.command, one.recorded) == ("does not hold", "zoo claim depth", True)
     assert (one.arms[0].mean, one.arms[0].low, one.arms[1].mean) == (None, None, 0.25)
     assert one.effects[0].measured == "+0.25 nats (0.2 to 0.3)"
     assert two.effects[0].measured == "+25.00 points (20.00 to 30.00)"
+    assert two.effects[1].measured == "+0.25 (0.2 to 0.3)"
+    assert [row[1] for row in cells.effect_rows(two, words.load("en"))] == ["deep, shallow", "deep"]
     assert (one.plot["share"], two.plot["share"]) == (False, True)
     assert findings.read_all(tmp_path / "none.json") == []
 

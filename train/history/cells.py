@@ -121,7 +121,8 @@ def effect_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
         expected = t(f"expected_{effect.expected}") if effect.expected in ("higher", "lower") else effect.expected
         key = f"verdict_{effect.verdict.replace(' ', '_')}"
         verdict = t(key) if key in t.table else effect.verdict
-        rows.append((effect.says, f"{effect.arm}, {effect.against}", expected, effect.measured, verdict))
+        arms = ", ".join(filter(None, (effect.arm, effect.against)))
+        rows.append((effect.says, arms, expected, effect.measured, verdict))
     return rows
 
 

@@ -126,7 +126,8 @@ def _effect(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> Effect:
     figures = {key: finite(facts.get(key)) for key in ("value", "low", "high")}
     if None in (figures["low"], figures["high"]):
         figures |= {"low": None, "high": None}
-    measured = effect_text({"kind": text(facts, "kind"), **figures}, {"unit": text(metric, "unit")})
+    unit = text(facts if "unit" in facts else metric, "unit")  # an effect of derived arms may have one of its own
+    measured = effect_text({"kind": text(facts, "kind"), **figures}, {"unit": unit})
     return Effect(*words, measured, text(facts, "verdict"))
 
 
