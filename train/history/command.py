@@ -41,8 +41,8 @@ class TimelineOptions:
     """Train the line of image classifiers; --no-line shows what is there."""
     lang: str = words.ORIGINAL
     """Language of the page's own text: en or ko."""
-    claims: str = "60s"
-    """Run the quickest claims too, as many as were recorded to take no longer than this together: 60s, 10m, 0s."""
+    claims: str = "30s"
+    """Run the quickest claims too, as many as were recorded to take no longer than this together: 30s, 10m, 0s."""
 
 
 def timeline_command(args: Sequence[str]) -> None:
