@@ -5,8 +5,8 @@ Recipe: appendix B.9: crops, flips, colours of strength 0.5, no blur, temperatur
 Run:     zoo train cifar10_simclr
          zoo probe runs/cifar10_simclr
 Expect:  46.69 % test accuracy of a linear classifier on the frozen features, 47.14 % of nearest neighbours, against
-         34.91 % and 33.32 % of the network as it began, in 7 minutes; one seed; on a JPEG copy of the set (cpu, one core
-         beside other work, jax 0.10.2, 2026-11-28). With 1 % of the labels, fine-tuned from the features of 895 of
+         34.91 % and 33.32 % of the network as it began, in 7 minutes; one seed; on a JPEG copy of the set (cpu, one
+         core beside other work, jax 0.10.2, 2026-11-28). With 1 % of the labels, fine-tuned from the features of 895 of
          these steps, 42.18 % (standard deviation 0.51) against 39.62 % (0.65) from scratch, 3 seeds (2026-11-24). For
          10 % see cifar10_few_labels
 """
