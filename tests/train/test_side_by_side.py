@@ -14,18 +14,19 @@ from train.side_by_side import side_by_side
 
 CONFIG = """import os, time
 from pathlib import Path
-Path({file!r}).write_text(f"{{os.getpid()}} {{sorted(os.sched_getaffinity(0))}}")
+from train import devices
+Path({file!r}).write_text(f"{{os.getpid()}} {{devices.core_numbers()}}")
 while not Path({until!r}).exists():
     time.sleep(0.05)
 """
 LEADER = """import sys
-from train.cli import _say
 from train.interrupt import Stopped
 from train.side_by_side import side_by_side
 try:
     list(side_by_side([("slow", ["train", sys.argv[1]])], 1))
 except Stopped as stop:
-    sys.exit(_say(stop, stop.code))
+    print(stop, file=sys.stderr)
+    sys.exit(stop.code)
 """
 
 
@@ -67,7 +68,7 @@ def test_stopped_it_leaves_no_process_behind(tmp_path, number: int) -> None:
             assert leader.poll() is None, leader.stderr.read()
             time.sleep(0.05)
         leader.send_signal(number)
-        assert leader.stderr.read() == "zoo: slow stopped; the same command goes on\n"
+        assert leader.stderr.read() == "slow stopped; the same command goes on\n"
     assert leader.returncode == 128 + number
     with pytest.raises(ProcessLookupError):
         os.kill(int(file.read_text().split()[0]), 0)
