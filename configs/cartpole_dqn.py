@@ -10,20 +10,20 @@ Expect:  mean return 492.2 of 500 (standard deviation 21.4) in 100 fresh episode
 from train.config import Experiment, Model, Optim, QLearning, World
 
 CONFIG = Experiment(
-    model=Model("dqn_mlp"),
-    data=World("CartPole-v1", batch=128, environments=10),
+    model=Model("dqn_mlp", {"hidden": (64, 64)}),
+    data=World("CartPole-v1", batch=32, environments=4),
     optim=Optim("adam", lr=2.5e-4),
     task=QLearning(
-        train_every=10,
-        target_every=50,
+        train_every=4,
+        target_every=125,
         replay=10_000,
         replay_start=10_000,
         loss="squared",
         epsilon=(1.0, 0.05),
         epsilon_steps=250_000,
     ),
-    steps=49_000,
-    eval_every_steps=4_900,
+    steps=122_500,
+    eval_every_steps=12_250,
     smoke={
         "steps": 4,
         "eval_every_steps": 2,

@@ -112,13 +112,7 @@ class Loop:
         data = self.feed.take(n)
         if n not in self.programs:
             started = time.perf_counter()
-            program = jax.jit(
-                self.team.chunk,
-                static_argnames="n",
-                donate_argnames="state",
-                out_shardings=None if self.sharding is None else (self.sharding, None),
-            )
-            self.programs[n] = program.lower(state, data, self.key, n, active).compile()
+            self.programs[n] = self.team.compile(state, data, self.key, n, active, self.sharding)
             self.compile_seconds += time.perf_counter() - started
         state, metrics = self.programs[n](state, data, self.key, active)
         if stop < self.experiment.steps:

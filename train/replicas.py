@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
@@ -10,7 +11,8 @@ import numpy as np
 from jax import Array
 
 from train.config import Experiment, World
-from train.core import Metrics, Source, State, Task, chunk, replicate
+from train.core import Metrics, Source, State, Task, chunk
+from train.shares import compile_replicas
 from train.spread import student
 from train.sweep import Setting, settings, with_setting
 
@@ -23,6 +25,10 @@ class Member(NamedTuple):
     fold: int | None = None  # the one that it validates on
 
 
+Advance = Callable[[State, Source, Array, Array | None], tuple[State, Metrics]]
+"""(state, data, key, active) -> (state, metrics). The State that goes in is given up."""
+
+
 class Team(Protocol):
     """The replicas of a run, and how a State of theirs is made, advanced and taken apart."""
 
@@ -32,10 +38,10 @@ class Team(Protocol):
     def init(self, key: Array) -> State:
         """A fresh State."""
 
-    def chunk(
-        self, state: State, data: Source, key: Array, n: int, active: Array | None = None
-    ) -> tuple[State, Metrics]:
-        """`train.core.chunk` for all of them, or those of several that are `active` (members,)."""
+    def compile(self, state: State, data: Source, key: Array, n: int, active: Array | None, sharding: Any) -> Advance:
+        """`train.core.chunk` for all of them, or those of several that are `active` (members,), compiled for arguments
+        of these shapes. sharding: of the State that comes out; of several members there is none.
+        """
 
     def each(self, state: State) -> list[State]:
         """The State of every member alone."""
@@ -61,11 +67,13 @@ class Single:
     def init(self, key: Array) -> State:
         return self.task.init(key)
 
-    def chunk(
-        self, state: State, data: Source, key: Array, n: int, active: Array | None = None
-    ) -> tuple[State, Metrics]:
-        del active  # where the only member stops, the run ends
-        return chunk(self.task, state, data, key, n)
+    def compile(self, state: State, data: Source, key: Array, n: int, active: Array | None, sharding: Any) -> Advance:
+        def advance(state: State, data: Source, key: Array, active: Array | None) -> tuple[State, Metrics]:
+            del active  # where the only member stops, the run ends
+            return chunk(self.task, state, data, key, n)
+
+        out = None if sharding is None else (sharding, None)
+        return jax.jit(advance, donate_argnames="state", out_shardings=out).lower(state, data, key, active).compile()
 
     def each(self, state: State) -> list[State]:
         return [state]
@@ -102,10 +110,10 @@ class Replicas:
     def init(self, key: Array) -> State:
         return initial(self.build, self.settings, key, self.how)
 
-    def chunk(
-        self, state: State, data: Source, key: Array, n: int, active: Array | None = None
-    ) -> tuple[State, Metrics]:
-        return replicate(self.build, self.settings, state, data, key, n, self.how, active)
+    def compile(self, state: State, data: Source, key: Array, n: int, active: Array | None, sharding: Any) -> Advance:
+        del sharding
+        settings = self.settings
+        return partial(compile_replicas(self.build, settings, state, data, key, n, self.how, active), settings)
 
     def each(self, state: State) -> list[State]:
         return [jax.tree.map(lambda leaf, i=i: leaf[i], state) for i in range(len(self.members))]

@@ -3,7 +3,7 @@
 Paper:   Mnih et al. 2015, Extended Data Table 3: replay and target network each switched on and off, five Atari games,
          each arm at the best of three learning rates
 Run:     zoo claim dqn_ablation
-Here:    CartPole-v1 with the network of cartpole_dqn, one environment, as the paper has one emulator; 40,000 updates
+Here:    CartPole-v1 with the network of dqn_mlp's card, one environment, as the paper has one emulator; 40,000 updates
          from batches of 32, one every 4 steps, as there; ε falls over the first half. Without a target network the
          goals come from the network that learns (target_every=1). Without replay the memory holds the newest 32
          transitions, as many as a batch. Each arm has the best of three rates by its validation in as many updates

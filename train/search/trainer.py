@@ -14,9 +14,10 @@ import numpy as np
 from train import devices, replicas, transfer
 from train.assemble import Parts
 from train.config import Experiment
-from train.core import State, Task, run_replicas
+from train.core import State, Task
 from train.interrupt import Watch
 from train.loop import LONGEST_CHUNK, chunk_steps, next_stop
+from train.shares import Program, compile_replicas
 from train.sweep import Setting, with_setting
 from zoo.errors import UserError
 
@@ -66,6 +67,7 @@ class Trainer:
         self.seeds = range(experiment.seed, experiment.seed + experiment.seeds)
         self.how = replicas.faster_way(experiment, parts.task)
         self.feed = parts.feed(None, None)
+        self.programs: dict[tuple[int, int], Program] = {}  # (replicas, steps) -> what advances so many by so much
 
         def build(setting: Setting) -> Task:
             return parts.build(with_setting(experiment, setting)) if setting else parts.task
@@ -93,7 +95,10 @@ class Trainer:
         while step < steps and not all(outcome.ended for outcome in outcomes):
             stop = next_stop(step, steps, every, chunk)
             data, n = self.feed.take(stop - step), stop - step
-            states, metrics = run_replicas(self.build, values, states, data, keys, n, self.how)
+            if (len(rows), n) not in self.programs:
+                program = compile_replicas(self.build, values, states, data, keys, n, self.how)
+                self.programs[len(rows), n] = program
+            states, metrics = self.programs[len(rows), n](values, states, data, keys, None)
             if stop < steps and self.feed.most:
                 self.feed.read_ahead(next_stop(stop, steps, every, chunk) - stop)
             devices.settle((states, metrics))
