@@ -21,6 +21,9 @@ CASES = [  # batch, height, width, channels, features, kernel, stride, padding, 
     (2, 7, 10, 6, 6, 7, 2, 3, 3),
     (35, 6, 5, 2, 3, 3, 2, "SAME", 1),  # more examples than one part of the kernel's gradient takes
     (2, 5, 5, 2, 3, 5, 1, "VALID", 1),  # the window is the image
+    (3, 2, 2, 4, 6, 3, 1, "SAME", 1),  # and larger than it
+    (2, 4, 5, 4, 6, (3, 4), (2, 3), ((1, 0), (2, 1)), 2),
+    (2, 1, 9, 2, 3, (1, 12), 2, ((0, 0), (4, 3)), 1),
 ]
 
 
@@ -55,7 +58,7 @@ def test_convolution_and_both_gradients_equal_xla(case: tuple) -> None:
     close(loss(conv.apply)(variables, x), loss(reference)(variables, x), 1e-4)
 
 
-@pytest.mark.parametrize("case", [CASES[1], CASES[2]], ids=str)
+@pytest.mark.parametrize("case", [CASES[1], CASES[2], CASES[-2]], ids=str)
 def test_convolution_under_every_transformation(case: tuple) -> None:
     conv, variables, x, reference = build(case)
 
@@ -93,6 +96,14 @@ def test_gradient_inside_a_scan_has_only_canonical_convolutions() -> None:
     labels = [line.split("dim_labels=")[1].split(",")[0] for line in hlo(text).splitlines() if "dim_labels=" in line]
     assert labels
     assert set(labels) == {"b01f_01io->b01f"}
+
+
+def test_an_image_smaller_than_the_window_meets_no_convolution() -> None:
+    """XLA:CPU would swap the two: ResNet-20 spent two thirds of its time on 2 x 2 pixels."""
+    for size, kernel, stride, expected in ((2, 3, 1, False), (4, 3, 2, False), (4, 3, 1, True)):
+        x, k = jnp.ones((2, size, size, 4)), jnp.ones((kernel, kernel, 4, 4))
+        loss = jax.grad(lambda x, k, s=stride: convolution(x, k, (s, s), ((1, 1), (1, 1))).sum(), (0, 1))
+        assert ("convolution(" in hlo(jax.jit(partial(loss, x, k)))) == expected
 
 
 def hlo(f: object) -> str:
