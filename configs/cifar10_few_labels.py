@@ -4,7 +4,9 @@ Recipe: section 6, "fine-tuning": crops for augmentation, the whole network trai
         cifar10_simclr, cosine decay, each arm at the best of three rates by validation.
 Run:     zoo train cifar10_few_labels
          zoo train cifar10_few_labels --init-from runs/cifar10_simclr
-Expect:  not run yet
+Expect:  test accuracy 55.82 % ± 1.21 fine-tuned from six epochs of cifar10_simclr, 53.68 % ± 1.28 from scratch, both at
+         the rate 0.1 of 0.03, 0.1 and 0.3 (--sweep optim.lr=0.03,0.1,0.3 --seeds 3: 8 minutes of one core each); with
+         three seeds the intervals overlap; x86-64, jax 0.10.2, 2026-11-28
 """
 
 from train.config import Data, Experiment, Model, Optim

@@ -4,7 +4,9 @@ Recipe: section 6, "fine-tuning": crops for augmentation, the whole network trai
         mnist_simclr, cosine decay, each arm at the best of three rates by validation.
 Run:     zoo train mnist_few_labels
          zoo train mnist_few_labels --init-from runs/mnist_simclr
-Expect:  not run yet
+Expect:  test accuracy 98.92 % ± 0.08 fine-tuned from mnist_simclr, 98.68 % ± 0.03 from scratch, at the rates 0.1 and
+         0.3 of 0.03, 0.1 and 0.3 (--sweep optim.lr=0.03,0.1,0.3 --seeds 3: 5 to 8 minutes of one core each); x86-64,
+         jax 0.10.2, 2026-11-28
 """
 
 from train.config import Data, Experiment, Model, Optim

@@ -305,7 +305,8 @@ class Experiment:
     seed: int = 0
     """Fixes initial weights, batches, augmentation and dropout."""
     seeds: int = 1
-    """Replicas trained in one program, with the seeds `seed`, `seed` + 1, …; each is what that seed gives alone."""
+    """Replicas trained together, with the seeds `seed`, `seed` + 1, …; each is what that seed gives alone. They are one
+    program, or one for each core of a CPU."""
     sweep: tuple[str, ...] = ()
     """FIELD=VALUE,VALUE,… such as optim.lr=1e-4,1e-3: replicas with each of the values, times `seeds`; of several
     fields, with every combination. What differs must be a number that changes no shapes."""
