@@ -1,7 +1,10 @@
-"""DQN on Atari's Pong within an hour of a laptop: the network of Mnih et al. 2013, Adam, double Q-learning.
+"""DQN on Atari's Pong in one to two hours of a laptop: the network of Mnih et al. 2013, Adam, double Q-learning.
 
 Run:     zoo train atari_pong_dqn
-Expect:  not run yet
+Expect:  it learns, far from the paper's 20: a mean return of -11.0 in the test's four episodes and of -11.9 (-14 to
+         -9.5) in ten of zoo play, from -20.75; after every 40,000 updates -21.0, -19.5, -16.25, -9.75 in validation;
+         one seed, 640,000 agent steps, 90 minutes of one core beside other work, 23 ms an update without; x86-64,
+         jax 0.10.2, 2026-11-28
 """
 
 from train.config import Experiment, Model, Optim, QLearning, World

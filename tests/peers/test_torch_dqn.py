@@ -21,8 +21,9 @@ def test_network_and_recipe_are_those_of_the_config() -> None:
     ours = sorted(leaf.size for leaf in jax.tree.leaves(parts.abstract.params))
     assert sorted(p.numel() for p in theirs.parameters()) == ours
     how = experiment.task
-    assert (how.replay, experiment.data.batch, how.train_every) == (
+    assert (how.replay, how.replay_start, experiment.data.batch, how.train_every) == (
         torch_dqn.REPLAY,
+        torch_dqn.FILL,
         torch_dqn.BATCH,
         torch_dqn.EVERY,
     )
@@ -38,10 +39,9 @@ def test_it_learns_from_its_own_experience(vector: bool) -> None:
     before = [p.detach().clone() for p in agent.learner.parameters()]
     agent.advance(40)
     assert any((a != b).any() for a, b in zip(before, agent.learner.parameters(), strict=True))
-    ended = np.flatnonzero(agent.terminated[:-1])
-    goes_on = np.flatnonzero(agent.terminated[:-1] == 0)
-    places = np.arange(40, len(agent.terminated) - 1)  # before the ring's seam
-    ended, goes_on = np.intersect1d(ended, places), np.intersect1d(goes_on, places)
+    assert agent.written == torch_dqn.FILL + 40
+    before_last = agent.terminated[: agent.written - 1]
+    ended, goes_on = np.flatnonzero(before_last), np.flatnonzero(before_last == 0)
     np.testing.assert_array_equal(agent.following[goes_on], agent.observations[goes_on + 1])
     last = np.abs(agent.following[ended])
     assert ((last[:, 2] > 0.2) | (last[:, 0] > 2.4)).all()

@@ -27,7 +27,7 @@ from train.shares import compile_replicas
 
 START, END, FALL = 1.0, 0.05, 250_000  # the chance of a random action, and the steps in which it falls
 HIDDEN, DISCOUNT, RATE = (64, 64), 0.99, 2.5e-4
-REPLAY, BATCH, EVERY, TARGET_EVERY = 10_000, 32, 4, 500
+REPLAY, FILL, BATCH, EVERY, TARGET_EVERY = 50_000, 10_000, 32, 4, 500
 
 
 def _vector_of_one() -> gymnasium.vector.VectorEnv:
@@ -60,7 +60,7 @@ class Agent:
         self.rewards, self.terminated = (np.zeros(REPLAY, np.float32) for _ in range(2))
         self.written = 0
         self.first = 0
-        for _ in range(REPLAY):
+        for _ in range(FILL):
             self._step(self.random.randrange(2))
         self.done, self.first = 0, first
 
@@ -87,7 +87,7 @@ class Agent:
             return int(self.learner(torch.from_numpy(self.observation).reshape(1, 4)).argmax())
 
     def _learn(self) -> None:
-        places = np.random.randint(0, REPLAY, BATCH)  # noqa: NPY002  (what such agents call)
+        places = np.random.randint(0, min(self.written, REPLAY), BATCH)  # noqa: NPY002  (what such agents call)
         observations, following, actions, rewards, terminated = (
             torch.from_numpy(each[places])
             for each in (self.observations, self.following, self.actions, self.rewards, self.terminated)
