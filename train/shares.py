@@ -38,11 +38,11 @@ def compile_replicas(
     where so many would need more than half of the free memory at once.
     """
 
-    def lower(piece: Stacked) -> jax.stages.Lowered:
+    def lower(piece: Share) -> jax.stages.Lowered:
         return run_replicas.lower(build, piece.settings, piece.states, piece.of(data), piece.keys, n, how, piece.active)
 
-    whole = Stacked(settings, states, keys, active, _own(data))
-    for shares in range(_most(states, len(keys)), 1, -1):
+    whole, shares = Share(settings, states, keys, active, _own(data)), _most(states, len(keys))
+    while shares > 1:
         cut = jax.jit(partial(_cut, shares))
         pieces = jax.eval_shape(cut, whole)
         lowered = {len(piece.keys): lower(piece) for piece in pieces}
@@ -51,11 +51,12 @@ def compile_replicas(
         need = sum(programs[len(piece.keys)].memory_analysis().temp_size_in_bytes for piece in pieces)
         if need <= devices.memory_free() // 2:
             return _side_by_side(cut, programs)
+        shares //= 2
     return lower(whole).compile()
 
 
-class Stacked(NamedTuple):
-    """All that has a leading axis of replicas."""
+class Share(NamedTuple):
+    """Some of the replicas, or all: whatever has a leading axis of them."""
 
     settings: Mapping[str, Any]
     states: State
@@ -79,7 +80,7 @@ def _most(states: State, count: int) -> int:
     return min(devices.cores(), count) if nbytes <= LARGEST_CUT else 1
 
 
-def _cut(shares: int, whole: Stacked) -> list[Stacked]:
+def _cut(shares: int, whole: Share) -> list[Share]:
     """Consecutive replicas, as many in each share as in any other or one more."""
     ends = [len(whole.keys) * i // shares for i in range(shares + 1)]
     return [jax.tree.map(lambda leaf, a=a, b=b: leaf[a:b], whole) for a, b in itertools.pairwise(ends)]
@@ -90,20 +91,20 @@ def _join(results: Sequence[tuple[State, Metrics]]) -> tuple[State, Metrics]:
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *results)
 
 
-def _side_by_side(cut: Callable[[Stacked], list[Stacked]], programs: Mapping[int, jax.stages.Compiled]) -> Program:
+def _side_by_side(cut: Callable[[Share], list[Share]], programs: Mapping[int, jax.stages.Compiled]) -> Program:
     """programs: by their number of replicas."""
 
     def advance(
         settings: Mapping[str, Any], states: State, data: Source | PerReplica, keys: Array, active: Array | None = None
     ) -> tuple[State, Metrics]:
-        def one(piece: Stacked) -> tuple[State, Metrics]:
+        def one(piece: Share) -> tuple[State, Metrics]:
             program = programs[len(piece.keys)]
             # To the end in this thread: a thread's programs wait for one another.
             return jax.block_until_ready(
                 program(piece.settings, piece.states, piece.of(data), piece.keys, piece.active)
             )
 
-        pieces = cut(Stacked(settings, states, keys, active, _own(data)))
+        pieces = cut(Share(settings, states, keys, active, _own(data)))
         for leaf in jax.tree.leaves(states):
             leaf.delete()
         with ThreadPoolExecutor(len(pieces)) as pool:
