@@ -23,8 +23,7 @@ import jax
 import numpy as np
 
 import train.run
-from train.assemble import assemble
-from train.checkpoints import Checkpoints
+from train.commands import restore_team
 from train.core import State
 
 COMMAND = [sys.executable, "-m", "train", "train"]
@@ -68,7 +67,7 @@ def checkpoints(workdir: Path) -> str:
 
 def final_state(workdir: Path) -> State:
     run = train.run.load(*folders(workdir))
-    return Checkpoints(run.checkpoints, read_only=True).restore(assemble(run.experiment).abstract)[0]
+    return restore_team(run)[2]
 
 
 def compare(folder: Path, plan: Plan, times: int, seed: int) -> bool:
