@@ -1,4 +1,4 @@
-"""Replicas: many seeds or settings as one run, their States stacked and advanced by one program, each judged alone."""
+"""Replicas: many seeds or settings as one run, their States stacked and advanced together, each judged alone."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence

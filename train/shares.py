@@ -95,7 +95,7 @@ def _side_by_side(cut: Callable[[Share], list[Share]], programs: Mapping[int, ja
     """programs: by their number of replicas."""
 
     def advance(
-        settings: Mapping[str, Any], states: State, data: Source | PerReplica, keys: Array, active: Array | None = None
+        settings: Mapping[str, Any], states: State, data: Source | PerReplica, keys: Array, active: Array | None
     ) -> tuple[State, Metrics]:
         def one(piece: Share) -> tuple[State, Metrics]:
             program = programs[len(piece.keys)]

@@ -4,9 +4,7 @@ import ast
 import math
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -50,22 +48,11 @@ def smoke(name: str) -> Experiment:
     return override(experiment, experiment.smoke)
 
 
-def family(experiment: Experiment) -> str:
-    return zoo.card(experiment.model.name).family
-
-
-def step(experiment: Experiment) -> tuple[str, str, str]:
-    """All that decides which code a step runs through, but for switches."""
-    return family(experiment), experiment.task.name, experiment.optim.name
-
-
-def cheapest_of_each(kind: Callable[[Experiment], Any], names: list[str]) -> list[str]:
-    """Of the configs of a kind the one with the fewest operations a step, for every kind."""
-    found: dict[Any, list[tuple[int, str]]] = {}
-    for name in names:
-        experiment = configs.load(name)
-        found.setdefault(kind(experiment), []).append((zoo.card(experiment.model.name).flops, name))
-    return sorted(min(each)[1] for each in found.values())
+def cheapest_of_each_family(names: list[str]) -> list[str]:
+    """The config with the fewest operations a step for each family of models."""
+    cards = {name: zoo.card(configs.load(name).model.name) for name in names}
+    families = {card.family for card in cards.values()}
+    return sorted(min((c.flops, n) for n, c in cards.items() if c.family == family)[1] for family in families)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -145,9 +132,8 @@ def batch_of(experiment: Experiment, parts: Parts) -> dict[str, jax.ShapeDtypeSt
     return {name: jax.ShapeDtypeStruct((size, *shape), dtype) for name, (shape, dtype) in shapes.items()}
 
 
-@pytest.fixture
-def built(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Experiment, Parts]:
-    """The config at its data's size, without data and without memory."""
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_builds_and_its_step_keeps_the_shape_of_its_state(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train.data, "load", blank)
     monkeypatch.setattr(train.data.text, "load", blank_text)
     experiment = configs.load(name)
@@ -155,33 +141,25 @@ def built(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Experiment, Parts
         pytest.importorskip("ale_py", reason="the extra `atari` is not installed")
     if isinstance(experiment.data, World):  # the whole memory would have to be free on this machine
         experiment = override(experiment, {"task": {"replay": 1_000}})
-    return experiment, assemble(experiment)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_config_builds_and_its_evaluation_sums_up(name: str, built: tuple[Experiment, Parts]) -> None:
-    experiment, parts = built
+    parts = assemble(experiment)
     batch = batch_of(experiment, parts)
-    if batch is None:
-        shown = jax.eval_shape(lambda key: jax.random.split(key, 3), jax.random.key(0))  # of three episodes
-    else:
-        words = (experiment.data.length,) if experiment.task.name == "language" else ()
-        mask = jax.ShapeDtypeStruct((*next(iter(batch.values())).shape[:1], *words), jnp.float32)
-        shown = batch | {"mask": mask}
-    sums = jax.eval_shape(parts.task.evaluate, parts.abstract, shown)
-    assert {value.shape for value in jax.tree.leaves(sums)} == {()}
-    assert "count" in sums
-    assert "return" in sums if batch is None else any(name.endswith("loss") for name in sums)
-
-
-@pytest.mark.parametrize("name", cheapest_of_each(step, NAMES))
-def test_a_step_keeps_the_shape_of_its_state(name: str, built: tuple[Experiment, Parts]) -> None:
-    experiment, parts = built
-    after, metrics = jax.eval_shape(parts.task.step, parts.abstract, batch_of(experiment, parts), jax.random.key(0))
+    after, metrics = jax.eval_shape(parts.task.step, parts.abstract, batch, jax.random.key(0))
     shapes = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state) for state in (parts.abstract, after)]
     assert shapes[0] == shapes[1]
     assert {(value.shape, value.dtype) for value in jax.tree.leaves(metrics)} == {((), jnp.dtype("float32"))}
     assert any(name.endswith("loss") for name in metrics)
+    if batch is None:
+        episodes = jax.eval_shape(lambda key: jax.random.split(key, 3), jax.random.key(0))
+        sums = jax.eval_shape(parts.task.evaluate, parts.abstract, episodes)
+        assert {value.shape for value in sums.values()} == {()}
+        assert {"return", "count"} <= set(sums)
+        return
+    words = (experiment.data.length,) if experiment.task.name == "language" else ()
+    mask = jax.ShapeDtypeStruct((*next(iter(batch.values())).shape[:1], *words), jnp.float32)
+    sums = jax.eval_shape(parts.task.evaluate, parts.abstract, batch | {"mask": mask})
+    assert {value.shape for value in jax.tree.leaves(sums)} == {()}
+    assert "count" in sums
+    assert any(name.endswith("loss") for name in sums)
 
 
 @pytest.mark.parametrize("name", of("imagenet2012"))
@@ -204,9 +182,7 @@ def test_smoke_on_digits(name: str, tmp_path: Path) -> None:
     assert all(math.isfinite(value) for value in summary["test"].values())
 
 
-@pytest.mark.parametrize(
-    "name", cheapest_of_each(lambda experiment: experiment.task.name, of("python_docs", "python_docs/topic"))
-)
+@pytest.mark.parametrize("name", cheapest_of_each_family(of("python_docs", "python_docs/topic")))
 def test_smoke_on_text_that_comes_with_python(name: str, tmp_path: Path) -> None:
     experiment = smoke(name)
     parts = assemble(experiment)
@@ -229,9 +205,7 @@ def decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOO_CACHE_DIR", str(Path(__file__).parents[2] / ".cache" / "zoo"))
 
 
-@pytest.mark.parametrize(
-    "name", cheapest_of_each(lambda experiment: (experiment.data.name, experiment.task.name), of("mnist", "cifar10"))
-)
+@pytest.mark.parametrize("name", cheapest_of_each_family(of("mnist", "cifar10")))
 def test_smoke_on_real_images(name: str, decoded_once: None) -> None:
     experiment = smoke(name)
     if not Path(os.environ.get("TFDS_DATA_DIR", ""), experiment.data.name).is_dir():
