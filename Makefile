@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 help:
 	@echo "make timeline   train the image classifiers on digits, write runs/timeline/index.html"
 	@echo "make test       run the tests"
-	@echo "make check      format check, lint, tests"
+	@echo "make check      format, lint, import layers, tests"
 	@echo "make slow       the tests that learn something real (minutes)"
 	@echo "make bench      milliseconds a step of every model, beside PyTorch"
 
@@ -24,6 +24,7 @@ test: $(BIN)/.dev
 check: $(BIN)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 	$(MAKE) test
 
 slow: $(BIN)/.dev

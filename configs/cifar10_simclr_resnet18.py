@@ -3,7 +3,7 @@
 Recipe: appendix B.9 (first convolution 3x3 without stride, no pooling, crops, flips, colours of strength 0.5, no blur,
         temperature 0.5, LARS at 1.0 for each 256 images, 10 epochs of warm-up, cosine) and, for the ResNet-18, batches
         of 512 and the weight decay of the authors' command (github.com/google-research/simclr), 1e-4 where the paper
-        has 1e-6. Departs: a tenth is held out for validation; crops are bilinear; see train/data/color.py.
+        has 1e-6. Departs: a tenth is held out for validation; crops are bilinear; see train/data/images/color.py.
 Run:     zoo train cifar10_simclr_resnet18
          zoo probe runs/cifar10_simclr_resnet18
 Expect:  about 91 % linear evaluation (the authors' command); 94.0 % with a ResNet-50 and batches of 1,024 (paper);

@@ -4,7 +4,7 @@ Recipe: sections 2.2 and 2.3, appendix A: crops, flips, colours of strength 1, g
         0.3 for each 256 images (which is 0.075 times the root of 4,096 as well), weight decay 1e-6, 10 epochs of
         warm-up, cosine. Batch statistics are of the whole batch, on however many devices it lies.
         Departs: crops are drawn from the image's centre square of 256 pixels, and bilinear; 1 % of the training split
-        is held out for validation; see train/data/color.py.
+        is held out for validation; see train/data/images/color.py.
 Run:     zoo train imagenet_simclr_resnet50
          zoo probe runs/imagenet_simclr_resnet50
 Expect:  69.3 % linear evaluation (paper, Table 6); not run here: needs ImageNet and some 16 GPUs (6e19 FLOPs)

@@ -46,4 +46,4 @@ REGULARIZED = {
     "cutmix": {"data": {"augment": ("cutmix_0.2",)}},
     "augmentation": {"data": {"augment": ("shift_2",)}},
 }
-"""What `train.arguments.override` adds to CONFIG for each regularizer alone, at the strength that validation chose."""
+"""What `train.config.override` adds to CONFIG for each regularizer alone, at the strength that validation chose."""

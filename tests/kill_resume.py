@@ -22,9 +22,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-import train.run
-from train.commands import restore_team
+import train.loop.run
 from train.core import State
+from train.loop.restore import restore_replicas
 
 COMMAND = [sys.executable, "-m", "train", "train"]
 RANDOM = ["--model.dropout=0.1", "--data.augment", "shift_1", "--eval-every-steps=50"]
@@ -57,7 +57,7 @@ def finish(process: subprocess.Popen) -> None:
 
 def last_step(workdir: Path) -> int:
     """The last step in metrics.jsonl."""
-    return max((line["step"] for folder in folders(workdir) for line in train.run.read_metrics(folder)), default=0)
+    return max((line["step"] for folder in folders(workdir) for line in train.loop.run.read_metrics(folder)), default=0)
 
 
 def checkpoints(workdir: Path) -> str:
@@ -66,8 +66,8 @@ def checkpoints(workdir: Path) -> str:
 
 
 def final_state(workdir: Path) -> State:
-    run = train.run.load(*folders(workdir))
-    return restore_team(run)[2]
+    run = train.loop.run.load(*folders(workdir))
+    return restore_replicas(run)[2]
 
 
 def compare(folder: Path, plan: Plan, times: int, seed: int) -> bool:

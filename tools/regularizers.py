@@ -17,14 +17,15 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-import train.run
-from train import configs, devices, ensemble, replicas
-from train.arguments import override
-from train.assemble import assemble
-from train.commands import finished, restore_team
-from train.config import Experiment
-from train.loop import fit
-from train.run import RUNS, Run
+import train.loop.run
+from train.config import Experiment, files, override
+from train.core import machine
+from train.loop import summary as summary_module
+from train.loop.fit import fit
+from train.loop.restore import finished, restore_replicas
+from train.loop.run import RUNS, Run
+from train.studies import ensemble
+from train.tasks.assemble import assemble
 
 NAME = "mnist_mlp_overfit"
 CHOICE_SEED = 100
@@ -57,13 +58,13 @@ class Options:
 def main() -> None:
     """Either half of the work."""
     options = tyro.cli(Options)
-    devices.prepare_backend()
+    machine.prepare_backend()
     (choose if options.choose else table)(options)
 
 
 def loaded() -> tuple[Experiment, dict[str, Mapping[str, Any]]]:
     """CONFIG and REGULARIZED of the config file."""
-    spec = importlib.util.spec_from_file_location(NAME, configs.FOLDER / f"{NAME}.py")
+    spec = importlib.util.spec_from_file_location(NAME, files.FOLDER / f"{NAME}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.CONFIG, module.REGULARIZED
@@ -92,7 +93,7 @@ def trained(arm: str, experiment: Experiment, workdir: Path) -> Run:
     folder = workdir / "regularizers" / arm.replace(" ", "_")
     run = finished(folder, experiment)
     if run is None:
-        run = train.run.create(folder.name, experiment, folder.parent)
+        run = train.loop.run.create(folder.name, experiment, folder.parent)
         fit(run, assemble(experiment), Console())
     return run
 
@@ -104,7 +105,7 @@ def choose(options: Options) -> None:
     for arm, tries in STRENGTHS.items():
         for field, value in tries:
             run = trained(f"{arm} choice", changed(base, field, value), options.workdir)
-            accuracy = train.run.read_summary(run.path)["validation"]["accuracy"]
+            accuracy = train.loop.run.read_summary(run.path)["validation"]["accuracy"]
             print(f"{arm}: {field}={value}: validation accuracy {100 * accuracy:.2f} %", flush=True)
 
 
@@ -132,9 +133,9 @@ def table(options: Options) -> None:
 
 
 def _row(arm: str, run: Run) -> str:
-    parts, team, state = restore_team(run)
+    parts, team, state = restore_replicas(run)
     on_train = [parts.evaluator("train", None)(one)["accuracy"] for one in team.each(state)]
-    summary = train.run.read_summary(run.path)
+    summary = train.loop.run.read_summary(run.path)
     each = summary.get("replicas", [summary])
     on_test, losses = ([one["test"][name] for one in each] for name in ("accuracy", "loss"))
     gaps = [a - b for a, b in zip(on_train, on_test, strict=True)]
@@ -163,7 +164,7 @@ def _percent(values: list[float]) -> str:
 
 
 def _spread(values: list[float]) -> float:
-    found = replicas.spread([{"value": value} for value in values])
+    found = summary_module.spread([{"value": value} for value in values])
     return found["value"]["deviation"] if found else float("nan")
 
 

@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from train.interrupt import Stopped
+from train.core.signals import Stopped
 from zoo.errors import UserError, unknown
 
 USAGE = """\
@@ -51,51 +51,51 @@ HELP = {
 
 
 def _list(args: Sequence[str]) -> None:
-    from train import show
+    from train.commands import console, show
 
     options = [arg for arg in args if arg.startswith("-")]
     patterns = [arg for arg in args if not arg.startswith("-")]
     if not patterns and options in (["--optimizers"], ["--losses"], ["--activations"]):
-        return show.emit(show.list_algorithms(options[0].removeprefix("--")))
+        return console.emit(show.list_algorithms(options[0].removeprefix("--")))
     if options not in ([], ["--json"]) or len(patterns) > 1:
         raise UserError(HELP["list"])
     if options:
         print(show.list_models_json(*patterns))
     else:
-        show.emit(show.list_models(*patterns))
+        console.emit(show.list_models(*patterns))
 
 
 def _show(args: Sequence[str]) -> None:
-    from train import show
+    from train.commands import console, show
 
     if len(args) != 1 or args[0].startswith("-"):
         raise UserError(HELP["show"])
-    show.emit(show.show(args[0]))
+    console.emit(show.show(args[0]))
 
 
 def _configs(args: Sequence[str]) -> None:
     from fnmatch import fnmatchcase
 
-    from train import configs
+    from train.config import files
 
     if len(args) > 1 or any(arg.startswith("-") for arg in args):
         raise UserError(HELP["configs"])
-    names = [name for name in configs.names() if fnmatchcase(name, args[0] if args else "*")]
+    names = [name for name in files.names() if fnmatchcase(name, args[0] if args else "*")]
     if not names:
-        raise unknown("config", args[0], configs.names())
+        raise unknown("config", args[0], files.names())
     for name in names:
-        print(f"{name:<{max(map(len, names))}}  {configs.description(name)}")
+        print(f"{name:<{max(map(len, names))}}  {files.description(name)}")
 
 
 def _data(args: Sequence[str]) -> None:
     from rich.console import Console
 
-    from train.data import command
+    from train.commands import data
 
     if not args:
-        command.show(Console())
+        data.show(Console())
     elif args[0] == "prepare" and len(args) == 2 and not args[1].startswith("-"):
-        command.prepare(args[1], None, Console())
+        data.prepare(args[1], None, Console())
     else:
         raise UserError(HELP["data"])
 
@@ -104,25 +104,25 @@ COMMANDS = {
     "list": _list,
     "show": _show,
     "configs": _configs,
-    "train": "train.commands:train_command",
-    "eval": "train.commands:eval_command",
-    "extract": "train.extract:extract_command",
-    "ensemble": "train.ensemble_command:ensemble_command",
-    "search": "train.search.command:search_command",
-    "compress": "train.compress.command:compress_command",
-    "probe": "train.probe:probe_command",
-    "sample": "train.sampling:sample_command",
-    "translate": "train.text_commands:translate_command",
-    "fill": "train.text_commands:fill_command",
-    "judge": "train.judge.command:judge_command",
-    "play": "train.play_command:play_command",
-    "export": "train.export:export_command",
-    "convert": "train.export:convert_command",
-    "predict": "train.predict:predict_command",
-    "claim": "train.claim_command:claim_command",
-    "timeline": "train.history.command:timeline_command",
-    "exhibit": "train.history.exhibit_command:exhibit_command",
-    "bench": "train.bench:main",
+    "train": "train.commands.train:train_command",
+    "eval": "train.commands.eval:eval_command",
+    "extract": "train.commands.extract:extract_command",
+    "ensemble": "train.commands.ensemble:ensemble_command",
+    "search": "train.commands.search:search_command",
+    "compress": "train.commands.compress:compress_command",
+    "probe": "train.commands.probe:probe_command",
+    "sample": "train.commands.sample:sample_command",
+    "translate": "train.commands.translate:translate_command",
+    "fill": "train.commands.fill:fill_command",
+    "judge": "train.commands.judge:judge_command",
+    "play": "train.commands.play:play_command",
+    "export": "train.commands.export:export_command",
+    "convert": "train.commands.export:convert_command",
+    "predict": "train.commands.predict:predict_command",
+    "claim": "train.commands.claim:claim_command",
+    "timeline": "train.commands.timeline:timeline_command",
+    "exhibit": "train.commands.exhibit:exhibit_command",
+    "bench": "train.commands.bench:main",
     "data": _data,
 }
 """Name -> the function that takes its arguments, or the module and function to import when it is called."""

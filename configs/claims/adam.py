@@ -11,9 +11,8 @@ Measured: Adam comes out behind AdaGrad; AdaDelta, Nesterov momentum and RMSProp
          AdaDelta and ahead of RMSProp: three seeds are few. AdaGrad and AdaDelta chose an end of their sweeps.
 """
 
-from train.arguments import override
-from train.config import Data, Experiment, Model, Optim
-from train.history.claim import Claim, Effect, Plot, Trained, Tune
+from train.config import Data, Experiment, Model, Optim, override
+from train.history.claims import Claim, Effect, Plot, TrainedArm, Tune
 
 EPOCH = 468
 BASE = Experiment(
@@ -38,9 +37,9 @@ RATES = {
 }
 
 
-def rule(name: str) -> Trained:
+def rule(name: str) -> TrainedArm:
     tune = Tune((f"optim.lr={RATES[name]}",), steps=EPOCH // 3)
-    return Trained(f"rates {RATES[name].replace(',', ', ')}", override(BASE, {"optim": {"name": name}}), tune=tune)
+    return TrainedArm(f"rates {RATES[name].replace(',', ', ')}", override(BASE, {"optim": {"name": name}}), tune=tune)
 
 
 CLAIM = Claim(

@@ -15,11 +15,10 @@ Measured: a gap of 0.138 nats with dropout, 0.157 without. (cpu, 1 core, 2026-11
 import jax
 import numpy as np
 
-from train.arguments import override
-from train.commands import restore_team
-from train.config import Data, Experiment, Model, Optim
-from train.history.claim import Claim, Effect, Metric, Plot, Trained
-from train.run import Run
+from train.config import Data, Experiment, Model, Optim, override
+from train.history.claims import Claim, Effect, Metric, Plot, TrainedArm
+from train.loop.restore import restore_replicas
+from train.loop.run import Run
 
 BASE = Experiment(
     model=Model("mlp", {"widths": (256, 256)}),
@@ -34,7 +33,7 @@ BASE = Experiment(
 
 def gap(run: Run) -> list[float]:
     """Test loss less training loss of each seed, both without dropout."""
-    parts, team, state = restore_team(run)
+    parts, team, state = restore_replicas(run)
     losses = {
         split: np.array([parts.evaluator(split, None)(one)["loss"] for one in team.each(state)])
         for split in ("train", "test")
@@ -50,11 +49,11 @@ CLAIM = Claim(
     models=("alexnet", "mlp"),
     metric=Metric("test less training loss", "nats", "lower", gap),
     arms={
-        "dropped": Trained(
+        "dropped": TrainedArm(
             "half of the hidden units dropped",
             override(BASE, {"model": {"fields": BASE.model.fields | {"dropout": 0.5}}}),
         ),
-        "whole": Trained("none dropped", BASE),
+        "whole": TrainedArm("none dropped", BASE),
     },
     effects=(Effect("dropped", "whole", "lower", "the gap is smaller with dropout"),),
     seeds=12,

@@ -12,9 +12,8 @@ Measured: tanh reaches it after 537 steps, ReLU after 793 (two of three seeds no
          (cpu, 1 core, 2026-11-28, 3 seeds)
 """
 
-from train.arguments import override
-from train.config import Data, Experiment, Model, Optim
-from train.history.claim import Claim, Effect, Plot, Trained, Tune
+from train.config import Data, Experiment, Model, Optim, override
+from train.history.claims import Claim, Effect, Plot, TrainedArm, Tune
 
 BASE = Experiment(
     model=Model("alexnet_cifar"),
@@ -27,9 +26,9 @@ BASE = Experiment(
 TUNE = Tune(("optim.lr=0.003,0.01,0.03,0.1",), steps=150)
 
 
-def net(activation: str) -> Trained:
+def net(activation: str) -> TrainedArm:
     changed = override(BASE, {"model": {"fields": {"activation": activation}}})
-    return Trained(f"{activation} units, at their own best rate", changed, tune=TUNE)
+    return TrainedArm(f"{activation} units, at their own best rate", changed, tune=TUNE)
 
 
 CLAIM = Claim(

@@ -13,9 +13,8 @@ Measured: 4.5 times fewer steps at the same rate, 1.25 at 30 times the rate, 1.1
          with it takes as many steps (ratio 1.00, 0.87 to 1.16). (cpu, 1 core, 2026-11-28, 8 seeds)
 """
 
-from train.arguments import override
-from train.config import Data, Experiment, Model, Optim
-from train.history.claim import Claim, Effect, Plot, Trained, Tune
+from train.config import Data, Experiment, Model, Optim, override
+from train.history.claims import Claim, Effect, Plot, TrainedArm, Tune
 
 BASE = Experiment(
     model=Model("mlp", {"widths": (100, 100, 100), "activation": "sigmoid"}),
@@ -31,15 +30,15 @@ TIMES = (1, 5, 30)
 TUNE = Tune(("optim.lr=0.03,0.1,0.3,1,3,10,30",), steps=300)
 
 
-def arm(norm: bool, times: int) -> Trained:
+def arm(norm: bool, times: int) -> TrainedArm:
     changed = override(BASE, {"optim": {"lr": 0.1 * times}})
     changed = override(changed, {"model": {"fields": BASE.model.fields | {"batch_norm": norm}}})
-    return Trained(f"{'with' if norm else 'without'} batch normalization, rate {0.1 * times:g}", changed)
+    return TrainedArm(f"{'with' if norm else 'without'} batch normalization, rate {0.1 * times:g}", changed)
 
 
-def tuned(norm: bool) -> Trained:
+def tuned(norm: bool) -> TrainedArm:
     own = arm(norm, 1)
-    return Trained(f"{'with' if norm else 'without'}, at its own best rate", own.experiment, tune=TUNE)
+    return TrainedArm(f"{'with' if norm else 'without'}, at its own best rate", own.experiment, tune=TUNE)
 
 
 CLAIM = Claim(

@@ -13,9 +13,8 @@ Departs: a thousandth of the paper's net and of its text; one pre-training seed 
 Measured: see results/claims.json
 """
 
-from train.arguments import override
-from train.config import Classify, Experiment, Masked, Model, Optim, Text
-from train.history.claim import Claim, Effect, Plot, Trained, Tune
+from train.config import Classify, Experiment, Masked, Model, Optim, Text, override
+from train.history.claims import Claim, Effect, Plot, TrainedArm, Tune
 
 NET = {"width": 64, "context": 64}
 WORDS = {"tokenizer": "wordpiece", "vocab": 2_000, "lower": True, "length": 64}
@@ -63,8 +62,8 @@ CLAIM = Claim(
         "left_to_right": override(PRETRAINED, ONE_WAY | {"task": {"left_to_right": True}}),
     },
     arms={
-        "both_ways": Trained("pre-trained by filling gaps", TOPICS, tune=TUNE, start="both_ways"),
-        "left_to_right": Trained(
+        "both_ways": TrainedArm("pre-trained by filling gaps", TOPICS, tune=TUNE, start="both_ways"),
+        "left_to_right": TrainedArm(
             "pre-trained from left to right", override(TOPICS, ONE_WAY), tune=TUNE, start="left_to_right"
         ),
     },

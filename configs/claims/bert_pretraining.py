@@ -16,9 +16,8 @@ Departs: a thousandth of the paper's net and of its text; one pre-training seed.
 Measured: see results/claims.json
 """
 
-from train.arguments import override
-from train.config import Classify, Experiment, Masked, Model, Optim, Text
-from train.history.claim import Claim, Difference, Effect, Plot, Trained, Tune
+from train.config import Classify, Experiment, Masked, Model, Optim, Text, override
+from train.history.claims import Claim, Difference, Effect, Plot, TrainedArm, Tune
 
 NET = Model("bert_tiny", {"width": 64, "context": 64})
 WORDS = {"tokenizer": "wordpiece", "vocab": 2_000, "lower": True, "length": 64}
@@ -53,8 +52,8 @@ TOPICS = Experiment(
 TUNE = Tune(("optim.lr=0.0005,0.002",), steps=100, by="validation loss")
 
 
-def tuned(start: str, says: str, labels: float = 1.0) -> Trained:
-    return Trained(says, override(TOPICS, {"data": {"labels": labels}}), tune=TUNE, start=start)
+def tuned(start: str, says: str, labels: float = 1.0) -> TrainedArm:
+    return TrainedArm(says, override(TOPICS, {"data": {"labels": labels}}), tune=TUNE, start=start)
 
 
 CLAIM = Claim(

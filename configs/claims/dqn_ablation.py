@@ -19,9 +19,8 @@ Measured: see results/claims.json
 from collections.abc import Mapping
 from typing import Any
 
-from train.arguments import override
-from train.config import Experiment, Model, Optim, QLearning, World
-from train.history.claim import Claim, Effect, Plot, Trained, Tune
+from train.config import Experiment, Model, Optim, QLearning, World, override
+from train.history.claims import Claim, Effect, Plot, TrainedArm, Tune
 
 BASE = Experiment(
     model=Model("dqn_mlp"),
@@ -63,11 +62,11 @@ FULL = Experiment(
 )
 
 
-def agents(base: Experiment, tune: Tune) -> dict[str, Trained]:
+def agents(base: Experiment, tune: Tune) -> dict[str, TrainedArm]:
     """The four arms: `base` has both parts."""
 
-    def agent(says: str, task: Mapping[str, Any]) -> Trained:
-        return Trained(says, override(base, {"task": task}), tune)
+    def agent(says: str, task: Mapping[str, Any]) -> TrainedArm:
+        return TrainedArm(says, override(base, {"task": task}), tune)
 
     newest, moving = {"replay": base.data.batch}, {"target_every": 1}
     return {

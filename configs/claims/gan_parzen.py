@@ -22,18 +22,17 @@ import jax
 import numpy as np
 
 import train.data
-from train import samples
-from train.assemble import Parts
-from train.commands import restore_team
 from train.config import Adversarial, Data, Experiment, Model, Optim
 from train.core import State
 from train.data.split import Split, some
-from train.history import readings
-from train.history.claim import Claim, Computed, Effect, Measured, Metric, Plot, Trained
-from train.judge.command import by_parzen
-from train.judge.frechet import fitted
-from train.judge.parzen import parzen
-from train.run import Run
+from train.history.claims import Claim, Effect, FunctionArm, Metric, Plot, RemeasuredArm, TrainedArm, readings
+from train.inference import images as samples
+from train.loop.restore import restore_replicas
+from train.loop.run import Run
+from train.metrics.frechet import fitted
+from train.metrics.parzen import parzen
+from train.studies.judge.judge import by_parzen
+from train.tasks.setup import Setup
 
 DIGITS = Data("digits", batch=64)
 BASE = Experiment(
@@ -50,7 +49,7 @@ SAMPLES = 10_000
 NATS = "Parzen log-likelihood of a test image"
 
 
-def made(run: Run, parts: Parts, states: Iterable[State]) -> list[float]:
+def made(run: Run, parts: Setup, states: Iterable[State]) -> list[float]:
     """The figure of the generator in each of `states`, one a seed."""
     found = []
     for seed, state in enumerate(states, start=run.experiment.seed):
@@ -61,13 +60,13 @@ def made(run: Run, parts: Parts, states: Iterable[State]) -> list[float]:
 
 
 def trained(run: Run) -> list[float]:
-    parts, team, state = restore_team(run)
+    parts, team, state = restore_replicas(run)
     return made(run, parts, team.each(state))
 
 
 def begun(run: Run) -> list[float]:
     """Of the generators as they were before the first step."""
-    parts, team, _ = restore_team(run)
+    parts, team, _ = restore_replicas(run)
     return made(run, parts, team.each(jax.jit(team.init)(team.key)))
 
 
@@ -118,13 +117,15 @@ CLAIM = Claim(
     models=("gan",),
     metric=Metric(NATS, "nats", "higher", trained),
     arms={
-        "adversarial": Trained("the generator after training", BASE),
-        "untrained": Measured("the same generator before it", "adversarial", Metric(NATS, "nats", "higher", begun)),
-        "noise": Computed("uniform noise in every pixel", noise),
-        "gaussian": Computed("a Gaussian fitted to the training images", gaussian),
-        "real": Computed("the training images as if they were made", themselves),
-        "found_early": Measured("the discriminator in the first fifth", "adversarial", from_one_half(0)),
-        "found_late": Measured("the discriminator in the last fifth", "adversarial", from_one_half(-1)),
+        "adversarial": TrainedArm("the generator after training", BASE),
+        "untrained": RemeasuredArm(
+            "the same generator before it", "adversarial", Metric(NATS, "nats", "higher", begun)
+        ),
+        "noise": FunctionArm("uniform noise in every pixel", noise),
+        "gaussian": FunctionArm("a Gaussian fitted to the training images", gaussian),
+        "real": FunctionArm("the training images as if they were made", themselves),
+        "found_early": RemeasuredArm("the discriminator in the first fifth", "adversarial", from_one_half(0)),
+        "found_late": RemeasuredArm("the discriminator in the last fifth", "adversarial", from_one_half(-1)),
     },
     effects=(
         Effect("adversarial", "untrained", "higher", "training raises the likelihood"),

@@ -23,9 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import zoo
-from train.arguments import override
-from train.config import Experiment, Language, Model, Optim, Text
-from train.history.claim import Claim, Derived, Effect, Plot, Trained, Tune
+from train.config import Experiment, Language, Model, Optim, Text, override
+from train.history.claims import Claim, DerivedArm, Effect, Plot, TrainedArm, Tune
 
 WIDTHS = (8, 16, 32, 64, 96)
 RATES = "0.001,0.003,0.01,0.03"
@@ -73,9 +72,9 @@ def off_the_line(*losses: float) -> float:
     return float(np.exp(np.abs(np.log(losses) - np.polyval(line(losses), np.log(list(SIZES.values())))).max()))
 
 
-def gpt(width: int) -> Trained:
+def gpt(width: int) -> TrainedArm:
     tune = Tune((f"optim.lr={RATES}",), steps=200, by="validation loss")
-    return Trained(
+    return TrainedArm(
         f"{SIZES[f'width_{width}']:,} parameters without embeddings",
         override(BASE, {"model": {"fields": {"width": width}}}),
         tune=tune,
@@ -93,10 +92,10 @@ CLAIM = Claim(
     metric="validation loss",
     arms=ARMS
     | {
-        "exponent": Derived(
+        "exponent": DerivedArm(
             "slope of log loss over log parameters, fitted to all five sizes", NAMES, exponent, unit=""
         ),
-        "off_the_line": Derived("the largest factor between a loss and that line", NAMES, off_the_line, unit=""),
+        "off_the_line": DerivedArm("the largest factor between a loss and that line", NAMES, off_the_line, unit=""),
     },
     effects=(
         Effect("exponent", None, "lower", "the exponent of the power law is negative"),

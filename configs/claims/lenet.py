@@ -19,11 +19,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from train import devices
-from train.commands import restore_team
 from train.config import Data, Experiment, Model, Optim
-from train.history.claim import Claim, Difference, Effect, Measured, Metric, Plot, Trained, Tune
-from train.run import Run
+from train.core import devices
+from train.history.claims import Claim, Difference, Effect, Metric, Plot, RemeasuredArm, TrainedArm, Tune
+from train.loop.restore import restore_replicas
+from train.loop.run import Run
 
 BASE = Experiment(
     model=Model("lenet5"),
@@ -41,7 +41,7 @@ PIXELS = 3
 
 def moved_accuracy(run: Run) -> list[float]:
     """Test accuracy of each seed, the mean over the four ways to move all images by PIXELS along a diagonal."""
-    parts, team, state = restore_team(run)
+    parts, team, state = restore_replicas(run)
     test = parts.dataset.test.arrays()
     count = jax.jit(parts.task.evaluate)
     found = []
@@ -66,14 +66,14 @@ CLAIM = Claim(
     models=("lenet5", "mlp"),
     metric="test accuracy",
     arms={
-        "lenet": Trained("LeNet-5, 61,706 parameters", BASE, tune=TUNE),
-        "mlp": Trained(
+        "lenet": TrainedArm("LeNet-5, 61,706 parameters", BASE, tune=TUNE),
+        "mlp": TrainedArm(
             "60 hidden units, 62,110 parameters",
             dataclasses.replace(BASE, model=Model("mlp", {"widths": (60,)})),
             tune=TUNE,
         ),
-        "lenet_moved": Measured("LeNet-5 on test images moved by 3 pixels", "lenet", MOVED),
-        "mlp_moved": Measured("the MLP on test images moved by 3 pixels", "mlp", MOVED),
+        "lenet_moved": RemeasuredArm("LeNet-5 on test images moved by 3 pixels", "lenet", MOVED),
+        "mlp_moved": RemeasuredArm("the MLP on test images moved by 3 pixels", "mlp", MOVED),
         "lenet_loss": Difference("what LeNet-5 loses when they move", "lenet", "lenet_moved"),
         "mlp_loss": Difference("what the MLP loses when they move", "mlp", "mlp_moved"),
     },

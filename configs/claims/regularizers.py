@@ -15,11 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from train.arguments import override
-from train.commands import restore_team
-from train.config import Data, Experiment, Model, Optim
-from train.history.claim import Claim, Effect, Measured, Metric, Plot, Trained, Tune
-from train.run import Run
+from train.config import Data, Experiment, Model, Optim, override
+from train.history.claims import Claim, Effect, Metric, Plot, RemeasuredArm, TrainedArm, Tune
+from train.loop.restore import restore_replicas
+from train.loop.run import Run
 
 BASE = Experiment(
     model=Model("mlp", {"widths": (256, 256)}),
@@ -39,14 +38,14 @@ MEMBERS = 3
 
 def stopped_early(run: Run) -> list[float]:
     """Test accuracy of each seed with the weights that were best on validation."""
-    parts, team, state = restore_team(run, "best")
+    parts, team, state = restore_replicas(run, "best")
     measure = parts.evaluator("test", None)
     return [measure(one)["accuracy"] for one in team.each(state)]
 
 
 def averaged(run: Run) -> list[float | None]:
     """Test accuracy of ensembles of MEMBERS seeds, none in two of them, as many as there are; None for other seeds."""
-    parts, team, state = restore_team(run)
+    parts, team, state = restore_replicas(run)
     mean, std = (np.asarray(each, np.float32) for each in (parts.dataset.mean, parts.dataset.std))
     test = parts.dataset.test.arrays()
     x = jnp.asarray((test["x"].astype(np.float32) / 255 - mean) / std)
@@ -70,25 +69,25 @@ CLAIM = Claim(
     algorithms=("adamw",),
     metric="test accuracy",
     arms={
-        "none": Trained("nothing against overfitting", BASE),
-        "dropout": Trained(
+        "none": TrainedArm("nothing against overfitting", BASE),
+        "dropout": TrainedArm(
             "half of the hidden units dropped",
             override(BASE, {"model": {"fields": BASE.model.fields | {"dropout": 0.5}}}),
         ),
-        "weight_decay": Trained(
+        "weight_decay": TrainedArm(
             "decoupled weight decay, the best of four on validation",
             BASE,
             tune=Tune(("optim.weight_decay=0.01,0.1,1,10",), steps=600, by="validation accuracy"),
         ),
-        "mixup": Trained(
+        "mixup": TrainedArm(
             "pairs of images and labels mixed, alpha 1", override(BASE, {"data": {"augment": ("mixup_1",)}})
         ),
-        "early_stopping": Measured(
+        "early_stopping": RemeasuredArm(
             "the first net where it was best on validation",
             "none",
             Metric("test accuracy of the best checkpoint", "share", "higher", stopped_early),
         ),
-        "ensemble": Measured(
+        "ensemble": RemeasuredArm(
             "three of the first nets averaged",
             "none",
             Metric("test accuracy of ensembles", "share", "higher", averaged),

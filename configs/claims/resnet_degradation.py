@@ -15,9 +15,8 @@ Measured: see results/claims.json
 
 import dataclasses
 
-from train.arguments import override
-from train.config import Data, Experiment, Model, Optim
-from train.history.claim import Claim, Difference, Effect, Plot, Trained
+from train.config import Data, Experiment, Model, Optim, override
+from train.history.claims import Claim, Difference, Effect, Plot, TrainedArm
 
 BASE = Experiment(
     model=Model("resnet20"),
@@ -37,13 +36,13 @@ PAPER = {
 }
 
 
-def net(kind: str, layers: int, widths: tuple[int, ...], changes: dict) -> Trained:
+def net(kind: str, layers: int, widths: tuple[int, ...], changes: dict) -> TrainedArm:
     says = f"{layers} layers, {'identity shortcuts' if kind == 'resnet' else 'no shortcuts'}"
     model = Model(f"{kind}20", {"depths": ((layers - 2) // 6,) * 3, "widths": widths})
-    return Trained(says, override(dataclasses.replace(BASE, model=model), changes))
+    return TrainedArm(says, override(dataclasses.replace(BASE, model=model), changes))
 
 
-def nets(widths: tuple[int, ...], changes: dict) -> dict[str, Trained]:
+def nets(widths: tuple[int, ...], changes: dict) -> dict[str, TrainedArm]:
     named = {"plain": "plain", "res": "resnet"}
     return {f"{name}_{n}": net(kind, n, widths, changes) for name, kind in named.items() for n in (8, 44)}
 

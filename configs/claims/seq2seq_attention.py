@@ -22,13 +22,12 @@ import numpy as np
 from flax import linen as nn
 from jax import Array
 
-from train.arguments import override
-from train.commands import restore_team
-from train.config import Experiment, Model, Optim, Text, Translate
-from train.data.text import TextDataset
-from train.history.claim import Claim, Difference, Effect, Measured, Metric, Plot, Trained, Tune
-from train.run import Run
-from train.tasks.network import weights
+from train.algorithms.averages import evaluation_params
+from train.config import Experiment, Model, Optim, Text, Translate, override
+from train.data.text.dataset import TextDataset
+from train.history.claims import Claim, Difference, Effect, Metric, Plot, RemeasuredArm, TrainedArm, Tune
+from train.loop.restore import restore_replicas
+from train.loop.run import Run
 
 TOGETHER = 256  # lines in one program
 MEAN_LENGTH = {"shorter": 16.7, "longer": 37.7}  # characters of the sources of each half
@@ -69,12 +68,15 @@ def right(model: nn.Module, params: object, source: Array, target: Array) -> tup
 
 def accuracy(half: str, run: Run) -> Sequence[float]:
     """Of each seed on the `half` of the test lines whose sources are "shorter" or "longer" than the median."""
-    parts, team, state = restore_team(run)
+    parts, team, state = restore_replicas(run)
     source, target = lines(parts.dataset, half)
     values = []
     for own in team.each(state):
         pieces = range(0, len(source), TOGETHER)
-        sums = [right(parts.model, weights(own), source[i : i + TOGETHER], target[i : i + TOGETHER]) for i in pieces]
+        sums = [
+            right(parts.model, evaluation_params(own), source[i : i + TOGETHER], target[i : i + TOGETHER])
+            for i in pieces
+        ]
         good, every = (sum(int(jnp.sum(part)) for part in column) for column in zip(*sums, strict=True))
         values.append(good / every)
     return values
@@ -87,9 +89,9 @@ def lines(dataset: TextDataset, half: str) -> tuple[np.ndarray, np.ndarray]:
     return arrays["source"][taken], arrays["target"][taken]
 
 
-def measured(arm: str, half: str) -> Measured:
+def measured(arm: str, half: str) -> RemeasuredArm:
     metric = Metric(f"accuracy on the {half} half", "share", "higher", of=functools.partial(accuracy, half))
-    return Measured(f"{arm}: the {half} half of the test lines", arm, metric)
+    return RemeasuredArm(f"{arm}: the {half} half of the test lines", arm, metric)
 
 
 CLAIM = Claim(
@@ -100,8 +102,8 @@ CLAIM = Claim(
     models=("seq2seq_mini", "seq2seq_attention_mini"),
     metric="test accuracy",
     arms={
-        "plain": Trained("LSTMs of 96 units, one vector between them", BASE, tune=TUNE),
-        "attention": Trained("GRUs of 60 units, with attention", ATTENTION, tune=TUNE),
+        "plain": TrainedArm("LSTMs of 96 units, one vector between them", BASE, tune=TUNE),
+        "attention": TrainedArm("GRUs of 60 units, with attention", ATTENTION, tune=TUNE),
         **{f"{arm}_{half}": measured(arm, half) for arm in ("plain", "attention") for half in ("shorter", "longer")},
         "plain_fades": Difference("plain: longer minus shorter half", "plain_longer", "plain_shorter"),
         "attention_fades": Difference("attention: longer minus shorter half", "attention_longer", "attention_shorter"),

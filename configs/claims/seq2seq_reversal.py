@@ -11,9 +11,8 @@ Departs: one layer of 96 units, not four of 1,000; characters, not words; greedy
 Measured: see results/claims.json
 """
 
-from train.arguments import override
-from train.config import Experiment, Model, Optim, Text, Translate
-from train.history.claim import Claim, Effect, Measured, Plot, Trained, metric
+from train.config import Experiment, Model, Optim, Text, Translate, override
+from train.history.claims import Claim, Effect, Plot, RemeasuredArm, TrainedArm, metric
 
 NET = {"embed": 48, "width": 96, "depth": 1, "dropout": 0.0}
 BASE = Experiment(
@@ -40,12 +39,12 @@ CLAIM = Claim(
     models=("seq2seq_mini",),
     metric="test perplexity",
     arms={
-        "backwards": Trained("source reversed", BASE),
-        "forwards": Trained(
+        "backwards": TrainedArm("source reversed", BASE),
+        "forwards": TrainedArm(
             "source as it is written", override(BASE, {"model": {"fields": NET | {"reverse_source": False}}})
         ),
-        "backwards_bleu": Measured("BLEU with the source reversed", "backwards", BLEU),
-        "forwards_bleu": Measured("BLEU with the source as it is written", "forwards", BLEU),
+        "backwards_bleu": RemeasuredArm("BLEU with the source reversed", "backwards", BLEU),
+        "forwards_bleu": RemeasuredArm("BLEU with the source as it is written", "forwards", BLEU),
     },
     effects=(
         Effect("backwards", "forwards", "lower", "lower perplexity", kind="ratio"),

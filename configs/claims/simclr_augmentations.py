@@ -13,11 +13,10 @@ Measured: see results/claims.json; on a copy of CIFAR-10 whose images had been J
 
 from collections.abc import Sequence
 
-from train.arguments import override
-from train.config import Contrast, Data, Experiment, Model, Optim
-from train.history.claim import Claim, Effect, Measured, Metric, Plot, Trained
-from train.probe import linear_each
-from train.run import Run
+from train.config import Contrast, Data, Experiment, Model, Optim, override
+from train.history.claims import Claim, Effect, Metric, Plot, RemeasuredArm, TrainedArm
+from train.loop.run import Run
+from train.studies.probe import linear_each
 
 LABELS = 0.1  # of the training images, for the linear classifier alone
 CROP, COLOR = ("resized_crop_32", "flip"), ("color_0.5", "grey_0.2")
@@ -56,11 +55,11 @@ def begun(run: Run) -> Sequence[float]:
     return [result.test for result in linear_each(run, LABELS, untrained=True)]
 
 
-def arms(base: Experiment) -> dict[str, Trained]:
+def arms(base: Experiment) -> dict[str, TrainedArm]:
     """One for each set of augmentations."""
 
-    def under(says: str, augment: Sequence[str]) -> Trained:
-        return Trained(says, override(base, {"data": {"augment": augment}}))
+    def under(says: str, augment: Sequence[str]) -> TrainedArm:
+        return TrainedArm(says, override(base, {"data": {"augment": augment}}))
 
     return {
         "crop_and_color": under("crops, flips, colours and grey", CROP + COLOR),
@@ -78,7 +77,7 @@ CLAIM = Claim(
     metric=Metric("test accuracy of a linear classifier", "share", "higher", trained),
     arms=arms(BASE)
     | {
-        "untrained": Measured(
+        "untrained": RemeasuredArm(
             "the network as it began",
             "crop_and_color",
             Metric("test accuracy of a linear classifier", "share", "higher", begun),

@@ -19,9 +19,9 @@ Measured: see results/claims.json. The digits (38 labels, 5 seeds) were tried fi
 from collections.abc import Sequence
 
 from train.config import Contrast, Data, Experiment, Model, Optim
-from train.history.claim import Claim, Effect, Metric, Plot, Trained, Tune
-from train.probe import linear_each
-from train.run import Run, read_summary
+from train.history.claims import Claim, Effect, Metric, Plot, TrainedArm, Tune
+from train.loop.run import Run, read_summary
+from train.studies.probe import linear_each
 
 LABELS = 0.01
 CROPS = ("resized_crop_32", "flip")
@@ -77,9 +77,9 @@ CLAIM = Claim(
     models=("simclr_resnet20", "resnet20"),
     metric=Metric("test accuracy", "share", "higher", accuracy),
     arms={
-        "fine_tuned": Trained("SimCLR's encoder, all of it trained on", SUPERVISED, TUNE, start="simclr"),
-        "linear": Trained("SimCLR's features frozen, a linear classifier on them", SIMCLR),
-        "scratch": Trained("the same network from random weights", SUPERVISED, TUNE),
+        "fine_tuned": TrainedArm("SimCLR's encoder, all of it trained on", SUPERVISED, TUNE, start="simclr"),
+        "linear": TrainedArm("SimCLR's features frozen, a linear classifier on them", SIMCLR),
+        "scratch": TrainedArm("the same network from random weights", SUPERVISED, TUNE),
     },
     effects=(
         Effect("fine_tuned", "scratch", "higher", "fine-tuned beats trained from scratch"),

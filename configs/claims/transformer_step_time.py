@@ -19,12 +19,12 @@ from operator import truediv
 import jax
 
 import zoo
+from train.algorithms.optimizers import make_optimizer
 from train.config import Optim
 from train.core import run_chunk
-from train.data.device import Windows
-from train.history.claim import Claim, Computed, Derived, Effect, Metric, Plot
-from train.optimizers import make_optimizer
-from train.tasks.language import language
+from train.data.sources import Windows
+from train.history.claims import Claim, DerivedArm, Effect, FunctionArm, Metric, Plot
+from train.tasks.text.language import language
 
 LENGTHS = (32, 128, 512)
 TOKENS = 2_048  # of a step
@@ -62,11 +62,11 @@ def milliseconds(seed: int, small: bool) -> Mapping[tuple[str, int], float]:
     return {key: min(times[key] for times in rounds) for key in steppers}
 
 
-def at(net: str, length: int) -> Computed:
+def at(net: str, length: int) -> FunctionArm:
     def value(seed: int, small: bool = False) -> float:
         return milliseconds(seed, small)[net, length]
 
-    return Computed(f"{TOKENS // length} texts of {length} tokens", value, functools.partial(value, small=True))
+    return FunctionArm(f"{TOKENS // length} texts of {length} tokens", value, functools.partial(value, small=True))
 
 
 SHORT, LONG = min(LENGTHS), max(LENGTHS)
@@ -80,7 +80,7 @@ CLAIM = Claim(
     metric=Metric("time of a training step", "ms"),
     arms={f"{net}_{length}": at(net, length) for net in NETS for length in LENGTHS}
     | {
-        f"{net}_grows": Derived(
+        f"{net}_grows": DerivedArm(
             f"{net}: time with texts of {LONG} over time with texts of {SHORT}",
             (f"{net}_{LONG}", f"{net}_{SHORT}"),
             truediv,

@@ -15,9 +15,8 @@ Departs: nets a thousandth of the paper's, for which a CPU's time is not where a
 Measured: see results/claims.json
 """
 
-from train.arguments import override
-from train.config import Experiment, Model, Optim, Text, Translate
-from train.history.claim import Claim, Effect, Measured, Plot, Trained, Tune, metric
+from train.config import Experiment, Model, Optim, Text, Translate, override
+from train.history.claims import Claim, Effect, Plot, RemeasuredArm, TrainedArm, Tune, metric
 
 RECURRENT = {"embed": 48, "width": 60, "align": 60, "maxout": 30, "dropout": 0.0}
 TRANSFORMER = {"width": 52, "depth": 2, "heads": 4, "hidden": 110, "dropout": 0.0}
@@ -57,10 +56,10 @@ CLAIM = Claim(
     models=("transformer_mini", "seq2seq_attention_mini"),
     metric="test perplexity",
     arms={
-        "recurrent": Trained("GRUs of 60 units with attention, 1,500 steps", BASE, tune=TUNE),
-        "transformer": Trained("2 + 2 blocks 52 wide, 1,080 steps", ATTENTION_ALONE, tune=TUNE),
-        "recurrent_bleu": Measured("BLEU of the recurrent net", "recurrent", BLEU),
-        "transformer_bleu": Measured("BLEU of the Transformer", "transformer", BLEU),
+        "recurrent": TrainedArm("GRUs of 60 units with attention, 1,500 steps", BASE, tune=TUNE),
+        "transformer": TrainedArm("2 + 2 blocks 52 wide, 1,080 steps", ATTENTION_ALONE, tune=TUNE),
+        "recurrent_bleu": RemeasuredArm("BLEU of the recurrent net", "recurrent", BLEU),
+        "transformer_bleu": RemeasuredArm("BLEU of the Transformer", "transformer", BLEU),
     },
     effects=(
         Effect("transformer", "recurrent", "lower", "the Transformer has the lower perplexity", kind="ratio"),

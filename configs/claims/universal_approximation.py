@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from train.history.claim import Claim, Computed, Effect, Metric, Plot
+from train.history.claims import Claim, Effect, FunctionArm, Metric, Plot
 
 WIDTHS = (4, 16, 64, 256)
 GRID = np.linspace(0, 1, 2_001)
@@ -92,7 +92,7 @@ CLAIM = Claim(
     algorithms=("sigmoid",),
     metric=Metric("largest error", "", "lower"),
     arms={
-        f"{kind}_{width}": Computed(
+        f"{kind}_{width}": FunctionArm(
             f"{width} units, {says}",
             functools.partial(function, width),
             None if function is built else functools.partial(function, width, updates=10),

@@ -11,9 +11,8 @@ Measured: the gap in accuracy falls from 24.9 to 8.4 points. The ratio of the tw
          7.7, as the ResNet comes close to no error at all. (cpu, 2 cores, shared, 2026-11-24, 4 seeds)
 """
 
-from train.arguments import override
-from train.config import Data, Experiment, Model, Optim
-from train.history.claim import Claim, Difference, Effect, Plot, Trained
+from train.config import Data, Experiment, Model, Optim, override
+from train.history.claims import Claim, Difference, Effect, Plot, TrainedArm
 
 DATA = Data("digits", batch=32)
 SMOKE = {"steps": 2, "eval_every_steps": 2, "data": {"batch": 4}, "optim": {"warmup_steps": 1}}
@@ -48,7 +47,7 @@ CLAIM = Claim(
     models=("vit_mini_patch2", "resnet20"),
     metric="test accuracy",
     arms={
-        f"{kind}_{size}": Trained(f"{said}, {int(1295 * share):,} images", on(net, share))
+        f"{kind}_{size}": TrainedArm(f"{said}, {int(1295 * share):,} images", on(net, share))
         for size, share in SHARES.items()
         for kind, said, net in (("resnet", "ResNet-20", RESNET), ("vit", "ViT", VIT))
     }

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from train.history.claim import Claim, Computed, Effect, Metric, Plot
+from train.history.claims import Claim, Effect, FunctionArm, Metric, Plot
 
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 Y = np.array([0, 1, 1, 0])
@@ -105,11 +105,11 @@ CLAIM = Claim(
     models=("perceptron", "mlp"),
     metric=Metric("accuracy on the four points", "share", "higher"),
     arms={
-        "linear_bound": Computed("the best of all linear units, by trying every cut", best_linear),
-        "linear_unit": Computed("2-1, trained", net()),
-        "linear_stack": Computed("2-8-8-1, nothing between the layers, multiplied out to one map", multiplied_out),
-        "tanh_stack": Computed("2-8-8-1, tanh between the layers", net(8, 8)),
-        "hidden_layer": Computed("2-4-1, one hidden layer of tanh units", net(4)),
+        "linear_bound": FunctionArm("the best of all linear units, by trying every cut", best_linear),
+        "linear_unit": FunctionArm("2-1, trained", net()),
+        "linear_stack": FunctionArm("2-8-8-1, nothing between the layers, multiplied out to one map", multiplied_out),
+        "tanh_stack": FunctionArm("2-8-8-1, tanh between the layers", net(8, 8)),
+        "hidden_layer": FunctionArm("2-4-1, one hidden layer of tanh units", net(4)),
     },
     effects=(
         Effect("hidden_layer", "linear_bound", "higher", "a hidden layer does what no linear unit could"),

@@ -11,12 +11,12 @@ pytest.importorskip("gymnasium")
 
 import torch_dqn  # noqa: E402
 
-from train import configs  # noqa: E402
-from train.assemble import assemble  # noqa: E402
+from train.config import files  # noqa: E402
+from train.tasks.assemble import assemble  # noqa: E402
 
 
 def test_network_and_recipe_are_those_of_the_config() -> None:
-    experiment = configs.load("cartpole_dqn")
+    experiment = files.load("cartpole_dqn")
     theirs, parts = torch_dqn.network(), assemble(experiment)
     ours = sorted(leaf.size for leaf in jax.tree.leaves(parts.abstract.params))
     assert sorted(p.numel() for p in theirs.parameters()) == ours

@@ -15,8 +15,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 import zoo  # noqa: E402
-from train import bench_tasks, peers  # noqa: E402
-from train.bench import LINE  # noqa: E402
+from train.studies.bench import peers, workloads  # noqa: E402
+from train.studies.bench.steps import LINE  # noqa: E402
 
 training_step = peers.load()
 
@@ -59,14 +59,14 @@ def test_image_peer_is_the_same_model(name: str) -> None:
 def test_text_peer_is_the_same_model(name: str) -> None:
     card, length = zoo.card(name), 16
     build, draw, vocab = torch_text.MODELS[name]
-    task, data = bench_tasks.training(card, 1, length)
+    task, data = workloads.training(card, 1, length)
     model = build().eval()
     # The second bias of a recurrent gate is PyTorch's own.
     theirs = [p.numel() for part, p in model.named_parameters() if "bias_hh" not in part]
     ours = [leaf.size for leaf in jax.tree.leaves(jax.eval_shape(task.init, jax.random.key(0)).params)]
     assert (sum(theirs), vocab) == (sum(ours), card.config.vocab)
     inputs, _ = draw(vocab, 1, length)
-    assert forward_flops(model, **inputs) == bench_tasks.forward_flops(task, data)
+    assert forward_flops(model, **inputs) == workloads.forward_flops(task, data)
 
 
 def test_dropout_is_that_of_the_card() -> None:

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from train import configs, devices
-from train.assemble import assemble
-from train.assemble.agent import Nothing
-from train.core import Metrics, State, run_chunk
-from train.shares import compile_replicas
+from train.config import files
+from train.core import Metrics, State, machine, run_chunk
+from train.core.cores import compile_replicas
+from train.tasks.assemble import assemble
+from train.tasks.q_learning.setup import Nothing
 
 START, END, FALL = 1.0, 0.05, 250_000  # the chance of a random action, and the steps in which it falls
 HIDDEN, DISCOUNT, RATE = (64, 64), 0.99, 2.5e-4
@@ -112,7 +112,7 @@ class Agent:
 
 def ours(seeds: int, chunk: int) -> Callable[[], int]:
     """A function that runs `chunk` steps of the loop for each of so many seeds: how many environment steps that was."""
-    experiment = configs.load("cartpole_dqn")
+    experiment = files.load("cartpole_dqn")
     task, keys = assemble(experiment).task, jax.random.split(jax.random.key(0), seeds)
     # Into the middle of the fall of epsilon, where half of the actions are random on both sides.
     states = jax.jit(jax.vmap(task.init))(keys)
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the peer; a net so small gains nothing from more")
     parser.add_argument("--vector", action="store_true", help="within a vector environment of one, as CleanRL's agent")
     options = parser.parse_args()
-    devices.prepare_backend()
+    machine.prepare_backend()
     torch.set_num_threads(options.threads)
     peer = Agent(first=FALL // 2, vector=options.vector)
 
@@ -163,7 +163,7 @@ def main() -> None:
         return options.steps
 
     speeds = rounds_of({"PyTorch": one_round, "1 seed": ours(1, 10_000), "10 seeds": ours(10, 4_000)}, options.rounds)
-    print(f"{devices.describe()}, CartPole-v1, environment steps, median of {options.rounds} rounds")
+    print(f"{machine.describe()}, CartPole-v1, environment steps, median of {options.rounds} rounds")
     for number, unit in enumerate(("second", "second of a core")):
         for name, pairs in speeds.items():
             each, peers = ([pair[number] for pair in row] for row in (pairs, speeds["PyTorch"]))

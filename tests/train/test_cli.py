@@ -13,11 +13,11 @@ import jax
 import numpy as np
 import pytest
 
-import train.run
+import train.loop.run
 from train import cli
-from train.assemble import assemble
-from train.checkpoints import Checkpoints
 from train.config import Data, Experiment, Optim
+from train.loop.checkpoints import Checkpoints
+from train.tasks.assemble import assemble
 
 ROOT = Path(__file__).parents[2]
 BAD_INPUT = [
@@ -163,7 +163,7 @@ def whole(tmp_path_factory) -> list[np.ndarray]:
 
 
 def final_leaves(workdir: Path) -> list[np.ndarray]:
-    run = train.run.load(workdir / "digits_mlp")
+    run = train.loop.run.load(workdir / "digits_mlp")
     state, _ = Checkpoints(run.checkpoints, read_only=True).restore(assemble(run.experiment).abstract)
     assert int(state.step) == run.experiment.steps
     return jax.tree.leaves(state)

@@ -1,6 +1,6 @@
 """DATA: from a name in the config to labelled images, on the host (`load`) and on the device (`device`, `augment`)."""
 
-from train.data.catalog import load
+from train.data.images.catalog import load
 from train.data.split import Dataset, Split
 
 __all__ = ["Dataset", "Split", "load"]

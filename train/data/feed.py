@@ -5,11 +5,10 @@ from typing import Any, Protocol
 import numpy as np
 from jax.sharding import Mesh
 
-from train import devices
 from train.config import Data
-from train.core import Source
-from train.data.catalog import Split
-from train.data.device import Stacked
+from train.core import Source, devices, machine
+from train.data.sources import Stacked
+from train.data.split import Split
 
 READ_AHEAD_BYTES = 256 << 20  # at most this much of a streamed set is stacked for one chunk
 
@@ -86,5 +85,5 @@ class StreamFeed:
 def streams(split: Split, data: Data) -> bool:
     """Whether `split` is read while training: as the user says, else when it takes too much of the device."""
     if data.placement == "auto":
-        return split.nbytes > devices.memory_limit()
+        return split.nbytes > machine.memory_limit()
     return data.placement == "stream"

@@ -164,3 +164,14 @@ def some(split: Split, count: int) -> dict[str, np.ndarray]:
     """
     order = np.argsort(np.random.PCG64(0).random_raw(len(split)), kind="stable")
     return split.batch(np.sort(order[:count]))
+
+
+def cut(store: Store, indices: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Parts `indices` (ascending) in two, the second with `share` of them, each class within one of its share.
+
+    The order is that of PCG64's raw output, which NumPy promises never to change, so a cut is the same for ever.
+    """
+    labels = store.y[indices] if isinstance(store, Arrays) else np.zeros(len(indices))
+    order = np.lexsort((np.random.PCG64(seed).random_raw(len(indices)), labels))
+    taken = np.diff(np.floor(np.arange(len(indices) + 1) * share)) > 0
+    return np.sort(indices[order[~taken]]), np.sort(indices[order[taken]])

@@ -10,10 +10,10 @@ import optax
 from flax import linen as nn
 from jax import Array
 
+from train.algorithms.averages import evaluation_params
 from train.core import Metrics, State, descend
-from train.optimizers import ema_params
 
-Inputs = Mapping[str, Array]  # the arguments of the model, by name
+ModelInputs = Mapping[str, Array]  # the arguments of the model, by name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Network:
     tx: optax.GradientTransformation
     precision: str = "float32"
 
-    def init(self, key: Array, inputs: Inputs) -> State:
+    def init(self, key: Array, inputs: ModelInputs) -> State:
         """A fresh State; `inputs` only give shapes."""
         variables = dict(self.model.init(key, **inputs, train=False))
         params = variables.pop("params")
         return State(jnp.zeros((), jnp.int32), {"net": params}, {"net": self.tx.init(params)}, {"net": variables})
 
     def descend(
-        self, state: State, inputs: Inputs, key: Array, loss_fn: Callable[[Any], tuple[Array, Metrics]]
+        self, state: State, inputs: ModelInputs, key: Array, loss_fn: Callable[[Any], tuple[Array, Metrics]]
     ) -> tuple[State, Metrics]:
         """One update; `loss_fn(output of the model in training) -> (loss, metrics)`. `key` is that of dropout."""
         variables = state.vars["net"]
@@ -48,18 +48,13 @@ class Network:
 
         return descend(state, "net", self.tx, loss_of)
 
-    def evaluate(self, state: State, inputs: Inputs) -> Any:
+    def evaluate(self, state: State, inputs: ModelInputs) -> Any:
         """The output of the model out of training."""
-        return self._apply(weights(state), state.vars["net"], inputs, train=False)
+        return self._apply(evaluation_params(state), state.vars["net"], inputs, train=False)
 
-    def _apply(self, params: Any, variables: Any, inputs: Inputs, **how: Any) -> Any:
+    def _apply(self, params: Any, variables: Any, inputs: ModelInputs, **how: Any) -> Any:
         def cast(leaf: Array) -> Array:
             return leaf.astype(self.precision) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
         params, inputs = jax.tree.map(cast, (params, dict(inputs)))
         return self.model.apply({"params": params, **variables}, **inputs, **how)
-
-
-def weights(state: State) -> Any:
-    """The parameters to evaluate with: their average, if the optimizer keeps one."""
-    return ema_params(state.opt["net"]) or state.params["net"]

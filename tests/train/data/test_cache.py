@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from train.config import Data
-from train.data import cache, load
+from train.data import cache
+from train.data.images.catalog import load
 
 
 class Builder:

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from train.config import Data
-from train.data import Split, catalog, load
+from train.data.images import catalog
+from train.data.images.catalog import load
+from train.data.split import Split
 from train.data.stream import batches
 from zoo.errors import UserError
 

@@ -9,11 +9,10 @@ from tokenizers import Tokenizer
 
 from train.config import Text
 from train.data import cache
-from train.data.catalog import cut
-from train.data.split import Arrays
-from train.data.text import dates, embedded_text, files, tfds_text, tokenize
+from train.data.split import Arrays, cut
+from train.data.text import dates, files, python_docs, tfds, tokenizers
 from train.data.text.dataset import WANTS, Corpus, Examples, Form, Part, TextDataset
-from train.data.text.forms import FORMS, LEAST
+from train.data.text.encode import FORMS, LEAST
 from zoo.errors import UserError, unknown
 
 TEST_SHARE = {"stream": 0.1, "passages": 0.1, "pairs": 0.2, "labelled": 0.2}
@@ -50,7 +49,7 @@ def load(data: Text, form: Form, tokenizer: Tokenizer | None = None) -> TextData
 
 def is_embedded(name: str) -> bool:
     """Whether the text comes inside a dependency, and so is the same as long as the process lives."""
-    return name in embedded_text.EMBEDDED or name.partition("/")[0] == "dates"
+    return name in python_docs.EMBEDDED or name.partition("/")[0] == "dates"
 
 
 @functools.lru_cache(maxsize=4)
@@ -69,11 +68,11 @@ def _load(data: Text, form: Form, tokenizer: Tokenizer | None) -> TextDataset:
         splits = {name: part.lower() for name, part in splits.items()}
     several = max(map(len, corpus.splits.values())) > 1
     if tokenizer is None:
-        tokenizer = tokenize.named(data.tokenizer, data.lower) or _learned(corpus, splits, data, form, several)
-    if tokenize.special(tokenizer, "[UNK]") is None:
+        tokenizer = tokenizers.named(data.tokenizer, data.lower) or _learned(corpus, splits, data, form, several)
+    if tokenizers.special(tokenizer, "[UNK]") is None:
         every = (text for part in splits.values() for text in part.every_text)
-        if found := tokenize.strangers(tokenizer, every):
-            raise UserError(f"{corpus.name} has characters that the tokenizer lacks: {tokenize.listed(found)}")
+        if found := tokenizers.strangers(tokenizer, every):
+            raise UserError(f"{corpus.name} has characters that the tokenizer lacks: {tokenizers.listed(found)}")
     splits["train"] = _known(corpus, splits["train"], data)
     parts = {name: _part(corpus, part, name, data, form, tokenizer, several) for name, part in splits.items()}
     if form == "stream" and len(parts["train"]) <= data.length:
@@ -105,14 +104,14 @@ def find(name: str, form: Form) -> Corpus:
         corpus = files.text(path)
     elif kind == "tsv":
         corpus = files.tsv(path, form)
-    elif name in embedded_text.EMBEDDED:
-        corpus = embedded_text.EMBEDDED[name]()
+    elif name in python_docs.EMBEDDED:
+        corpus = python_docs.EMBEDDED[name]()
     elif name.partition("/")[0] == "dates":
         corpus = dates.dates(name)
     elif kind == "folder" or name == "digits":
         raise UserError(f"{name} holds images, not {WANTS[form]}: choose a config whose data are images")
     else:
-        corpus = tfds_text.find(name, form)
+        corpus = tfds.find(name, form)
     some = next(iter(corpus.splits.values()))
     if form in ("stream", "passages"):
         if some.seconds is not None and some.labels is None:
@@ -185,8 +184,8 @@ def _known(corpus: Corpus, train: Examples, data: Text) -> Examples:
 
 def _learned(corpus: Corpus, splits: dict[str, Examples], data: Text, form: Form, several: bool) -> Tokenizer:
     """A tokenizer of the kind that data.tokenizer names, from the training split."""
-    if data.tokenizer not in tokenize.KINDS:
-        raise unknown("data.tokenizer", data.tokenizer, tokenize.KINDS)
+    if data.tokenizer not in tokenizers.KINDS:
+        raise unknown("data.tokenizer", data.tokenizer, tokenizers.KINDS)
     texts = splits["train"].every_text
     specials = True
     if data.tokenizer == "char" and form == "stream" and not several:
@@ -195,7 +194,7 @@ def _learned(corpus: Corpus, splits: dict[str, Examples], data: Text, form: Form
         specials = len(known) > data.vocab or bool(others - known)
 
     def build() -> cache.Arrays:
-        learned = tokenize.learn(data.tokenizer, texts, data.vocab, data.lower, specials)
+        learned = tokenizers.learn(data.tokenizer, texts, data.vocab, data.lower, specials)
         return {"json": np.frombuffer(learned.to_str().encode(), np.uint8)}
 
     fingerprint = [data.tokenizer, data.vocab, data.lower, specials]

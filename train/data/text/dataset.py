@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from tokenizers import Tokenizer
 
-from train.data.text import tokenize
+from train.data.text import tokenizers
 
 Form = Literal["stream", "passages", "pairs", "labelled"]
 WANTS = {
@@ -105,4 +105,4 @@ class TextDataset:
     @property
     def vocab(self) -> int:
         """Rows of an embedding that holds every token."""
-        return tokenize.vocab_size(self.tokenizer)
+        return tokenizers.vocab_size(self.tokenizer)

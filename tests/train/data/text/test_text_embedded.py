@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from train.config import Text
-from train.data.text import TextDataset, dates, embedded_text, load
+from train.data.text import dates, python_docs
+from train.data.text.catalog import load
+from train.data.text.dataset import TextDataset
 from zoo.errors import UserError
 
 
@@ -18,7 +20,7 @@ def refused(call: Callable, *arguments: object) -> str:
 
 
 def test_python_docs_hold_every_section_once() -> None:
-    corpus = embedded_text.python_docs()
+    corpus = python_docs.python_docs()
     assert corpus.version == platform.python_version()
     documents = corpus.splits["train"].texts
     assert len(documents) > 40
@@ -28,14 +30,14 @@ def test_python_docs_hold_every_section_once() -> None:
 
 
 def test_topics_are_told_from_paragraphs_that_no_two_splits_share() -> None:
-    corpus = embedded_text.python_docs_topic()
+    corpus = python_docs.python_docs_topic()
     sizes = {split: len(part) for split, part in corpus.splits.items()}
     assert sum(sizes.values()) > 800
     assert abs(sizes["test"] / sum(sizes.values()) - 0.2) < 0.01
     assert abs(sizes["validation"] / sum(sizes.values()) - 0.1) < 0.01
     assert len(corpus.class_names) == 10
     assert set(corpus.splits["validation"].labels) == set(range(10))
-    keys = [{" ".join(embedded_text._words(text)) for text in part.texts} for part in corpus.splits.values()]
+    keys = [{" ".join(python_docs._words(text)) for text in part.texts} for part in corpus.splits.values()]
     assert len(set().union(*keys)) == sum(sizes.values())
 
 

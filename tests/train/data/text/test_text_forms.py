@@ -7,9 +7,10 @@ import pytest
 
 from train.config import Text
 from train.data import cache
-from train.data.text import TextDataset, catalog, load, tokenize
-from train.data.text.dataset import Examples
-from train.data.text.forms import _shortened, lay
+from train.data.text import catalog, tokenizers
+from train.data.text.catalog import load
+from train.data.text.dataset import Examples, TextDataset
+from train.data.text.encode import _shortened, lay
 from zoo.errors import UserError
 
 
@@ -31,7 +32,7 @@ def test_a_single_document_is_cut_by_position_and_nothing_is_added(tmp_path: Pat
     assert data.vocab == len(set(text))
     assert data.tokenizer.token_to_id(",") == sorted(set(text)).index(",")
     parts = [data.train, data.validation, data.test]
-    assert "".join(tokenize.decode(data.tokenizer, part.arrays["tokens"]) for part in parts) == text
+    assert "".join(tokenizers.decode(data.tokenizer, part.arrays["tokens"]) for part in parts) == text
     assert sizes(data) == (829, 93, 103)
     assert [part.nbytes_utf8 for part in parts] == [829, 93, 103]
     assert sizes(load(Text(f"text:{tmp_path}/one.txt", tokenizer="char", validation=0), "stream")) == (922, 0, 103)
@@ -47,7 +48,7 @@ def test_characters_first_met_in_validation_need_unk(tmp_path: Path) -> None:
     assert data.validation.arrays["tokens"].tolist() == [5, 6, 4, 1]
     assert data.test.nbytes_utf8 == 2
     with pytest.raises(UserError, match="has characters that the tokenizer lacks: 'c', 'é'"):
-        load(Text(f"text:{folder}", length=8), "stream", tokenize.learn("char", ["ab "], 9, specials=False))
+        load(Text(f"text:{folder}", length=8), "stream", tokenizers.learn("char", ["ab "], 9, specials=False))
 
 
 def test_documents_stay_whole_and_end(tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_documents_stay_whole_and_end(tmp_path: Path) -> None:
     for part in (data.train, data.validation, data.test):
         tokens = part.arrays["tokens"]
         assert tokens[-1] == 3
-        documents = [tokenize.decode(data.tokenizer, one) for one in np.split(tokens, np.flatnonzero(tokens == 3))]
+        documents = [tokenizers.decode(data.tokenizer, one) for one in np.split(tokens, np.flatnonzero(tokens == 3))]
         found += documents[:-1]
         assert part.nbytes_utf8 == len("".join(documents))
     assert sorted(found) == sorted(written)
@@ -74,7 +75,7 @@ def test_passages_are_halves_of_consecutive_text(tmp_path: Path) -> None:
     a, b = data.train.arrays["a"], data.train.arrays["b"]
     assert a.shape[1] == b.shape[1] == 5
     joined = np.concatenate([a, b], axis=1)
-    assert tokenize.decode(data.tokenizer, joined[joined > 0]) == words
+    assert tokenizers.decode(data.tokenizer, joined[joined > 0]) == words
     assert (joined[:-1] > 0).all()
     test = data.test.arrays
     assert ((test["a"] > 0).sum(), (test["b"] > 0).sum()) == (4, 3)
@@ -109,7 +110,7 @@ def test_labelled(tmp_path: Path) -> None:
     for part in (data.train, data.test):
         assert part.arrays["tokens"].shape == (len(part), 6)
         for text, row, y in zip(part.texts, *part.arrays.values(), strict=True):
-            content = tokenize.encode(data.tokenizer, text)
+            content = tokenizers.encode(data.tokenizer, text)
             assert row.tolist() == [4, *content, 5, *[0] * (4 - len(content))]
             assert data.class_names[y] == {"good": "10", "bad": "9", "so so": "2"}[text]
     plain = load(Text(f"tsv:{folder}", tokenizer="char", length=5, vocab=60), "labelled")
@@ -117,7 +118,7 @@ def test_labelled(tmp_path: Path) -> None:
     assert set(ends) == {3}
     assert plain.train.cut == sum(text == "so so" for text in plain.train.texts)
     documents = load(Text(f"tsv:{folder}", tokenizer="wordpiece", length=11, vocab=60), "passages")
-    assert tokenize.decode(documents.tokenizer, documents.train.arrays["a"].ravel()).split()[0] in (
+    assert tokenizers.decode(documents.tokenizer, documents.train.arrays["a"].ravel()).split()[0] in (
         "g",
         "b",
         "so",
@@ -136,7 +137,7 @@ def test_lay_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = [7, (flat, np.cumsum(counts) - counts, counts), 9]
     whole = lay(8, 4, parts, np.int32)
     assert whole.tolist()[1:3] == [[7, 9, 0, 0, 0, 0, 0, 0], [7, 4, 5, 6, 7, 8, 9, 0]]
-    monkeypatch.setattr("train.data.text.forms.ROWS", 3)
+    monkeypatch.setattr("train.data.text.encode.ROWS", 3)
     np.testing.assert_array_equal(lay(8, 4, parts, np.int32), whole)
 
 
@@ -144,15 +145,15 @@ def test_lower_case_text_and_vocabulary(tmp_path: Path) -> None:
     folder = write(tmp_path / "own", train__tsv="Ab\tCD\n" * 5, test__tsv="AB\tcd\n")
     data = load(Text(f"tsv:{folder}", tokenizer="char", lower=True, validation=0), "pairs")
     assert data.test.texts == (["ab"], ["cd"])
-    assert tokenize.encode(data.tokenizer, "AB") == data.test.arrays["source"][0, :2].tolist()
-    assert tokenize.characters(data.tokenizer) == set("abcd")
+    assert tokenizers.encode(data.tokenizer, "AB") == data.test.arrays["source"][0, :2].tolist()
+    assert tokenizers.characters(data.tokenizer) == set("abcd")
 
 
 def test_learned_from_the_training_split_only_or_given(tmp_path: Path) -> None:
     folder = write(tmp_path / "own", train__tsv="ab\tcd\n" * 5, val__tsv="xy\tz\n", test__tsv="uv\tw\n")
     data = load(Text(f"tsv:{folder}", tokenizer="char"), "pairs")
-    assert tokenize.characters(data.tokenizer) == set("abcd")
-    given = tokenize.learn("char", ["abcdxyz"], 20)
+    assert tokenizers.characters(data.tokenizer) == set("abcd")
+    given = tokenizers.learn("char", ["abcdxyz"], 20)
     again = load(Text(f"tsv:{folder}", tokenizer="bpe"), "pairs", given)
     assert again.tokenizer is given
     given.save(str(tmp_path / "tokenizer.json"))
@@ -167,7 +168,7 @@ def test_long_sets_are_kept_and_bound_to_their_text(tmp_path: Path, monkeypatch:
     first = load(config, "pairs")
     kept = len(list((cache.folder() / "data").iterdir()))
     monkeypatch.setattr(catalog, "FORMS", {})
-    monkeypatch.setattr(tokenize, "learn", None)
+    monkeypatch.setattr(tokenizers, "learn", None)
     again = load(config, "pairs")
     assert kept == 4
     np.testing.assert_array_equal(first.train.arrays["target"], again.train.arrays["target"])

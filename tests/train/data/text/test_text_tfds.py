@@ -20,10 +20,11 @@ from tensorflow_datasets.core.download import resource
 from tensorflow_datasets.proto import tf_example_pb2
 
 from train.config import Data, Text
-from train.data import load as load_images
-from train.data.text import load, tokenize
-from train.data.tfds_prepare import prepare
-from train.data.tfds_read import registered
+from train.data.images.catalog import load as load_images
+from train.data.text import tokenizers
+from train.data.text.catalog import load
+from train.data.tfds.prepare import prepare
+from train.data.tfds.read import registered
 from zoo.errors import UserError
 
 F = tfds.features
@@ -80,7 +81,7 @@ def test_running_text(put: Callable) -> None:
         **{s: [{"text": f"set für {s}"}] for s in ("train", "test")},
     )
     data = load(Text("words", tokenizer="char", length=4, validation=0), "stream")
-    assert tokenize.decode(data.tokenizer, data.test.arrays["tokens"]) == "set für test"
+    assert tokenizers.decode(data.tokenizer, data.test.arrays["tokens"]) == "set für test"
     assert data.version == "1.0.0"
     assert refused("labelled") == "words does not hold sentences with a class, but text (Text)"
     with pytest.raises(
@@ -128,13 +129,13 @@ def test_two_sentences_are_joined_by_sep_and_supervised_keys_decide(put: Callabl
     put("words", features, train=rows, test=rows)
     put("headlines", features, ("second", "label"), train=rows, test=rows)
     data = load(WORD, "labelled")
-    ids = [tokenize.encode(data.tokenizer, text) for text in ("one two", "three")]
+    ids = [tokenizers.encode(data.tokenizer, text) for text in ("one two", "three")]
     row = [4, *ids[0], 5, *ids[1], 5]
     assert data.test.arrays["tokens"][0].tolist() == [*row, *[0] * (16 - len(row))]
     assert list(load(Text("headlines", tokenizer="char"), "labelled").test.texts) == ["three"] * 20
     documents = load(WORD, "passages")
     joined = np.concatenate([documents.test.arrays["a"][0], documents.test.arrays["b"][0]])
-    assert tokenize.decode(documents.tokenizer, joined[joined > 0]) == "one two three"
+    assert tokenizers.decode(documents.tokenizer, joined[joined > 0]) == "one two three"
 
 
 def test_sets_of_another_kind(put: Callable, make: Callable) -> None:
@@ -255,7 +256,7 @@ def test_prepared_without_tensorflow(name: str, tmp_path: Path) -> None:
     assert data.name == {"imdb_reviews": "imdb_reviews/plain_text"}.get(name, name)
     text = "".join(data.train.texts[0]) if form == "pairs" else "".join(data.train.texts)
     if form == "stream":
-        text = tokenize.decode(data.tokenizer, data.train.arrays["tokens"])
+        text = tokenizers.decode(data.tokenizer, data.train.arrays["tokens"])
     assert {"stream": "line ", "pairs": "line ", "labelled": ""}[form] in text
     assert len(text) > 100
 

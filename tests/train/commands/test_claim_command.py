@@ -1,0 +1,107 @@
+"""`zoo claim`: all within a budget, what is recorded, bad names in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from train import cli
+from train.config import files
+from train.core import machine
+from train.history.claims import results
+from train.history.claims.run import parse_time
+from zoo.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["xorr"], "unknown claim 'xorr': did you mean xor?"),
+        (["no/such.py"], "no claim file at no/such.py"),
+        (["xor", "--seeds", "0"], "--seeds must be at least 1, not 0"),
+        (["xor", "--budget", "9m"], "--budget goes with --all"),
+        (["xor", "--jobs", "2"], "--jobs goes with --all"),
+        (["--all", "--jobs", "0"], "--jobs must be 1 to "),
+        (["--all", "--jobs", "99999"], "--jobs must be 1 to "),
+        (["--all", "--budget", "soon"], "--budget must be a time such as 90m, 45s or 1h30m, not 'soon'"),
+        (["xor", "--full"], "this claim has no full setting"),
+    ],
+)
+def test_a_command_that_cannot_be_is_one_line(words: list[str], line: str, capsys) -> None:
+    assert cli.run(["claim", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"zoo: {line}")
+    assert error.count("\n") == 1
+
+
+@pytest.fixture
+def three(tmp_path, monkeypatch) -> Path:
+    """A folder of claim files of which one needs data that are not here; results are recorded beside it."""
+    folder = tmp_path / "configs" / "claims"
+    folder.mkdir(parents=True)
+    head = "from train.history.claims import *\nfrom train.config import *\n"
+    tail = "effects=(Effect('a', 'b', 'lower', 'less'),), metric=Metric('x'), seeds=3"
+    for name, seconds in (("quick", 1), ("long", 500)):
+        arms = "{'a': FunctionArm('[red]A', lambda s: 1 + s / 100), 'b': FunctionArm('B', lambda s: 2.0)}"
+        text = f"CLAIM = Claim(1990, 'N 1990', 'https://e.org', 'It {name}.', {arms}, {tail}, seconds={seconds})\n"
+        (folder / f"{name}.py").write_text(f'"""Doc."""\n{head}{text}')
+    arms = "{x: TrainedArm(x, Experiment(Model('mlp'), Data('no_such_set'))) for x in 'ab'}"
+    text = f"CLAIM = Claim(1980, 'N 1980', 'https://e.org', 'Absent.', {arms}, {tail}, seconds=2)\n"
+    (folder / "absent.py").write_text(head + text)
+    monkeypatch.setattr(files, "FOLDER", tmp_path / "configs")
+    monkeypatch.setattr(results, "FILE", tmp_path / "results" / "claims.json")
+    monkeypatch.setattr(results.record, "__defaults__", (tmp_path / "results" / "claims.json",))
+    monkeypatch.setattr(results.read, "__defaults__", (tmp_path / "results" / "claims.json",))
+    return tmp_path
+
+
+def test_all_runs_the_quickest_first_within_the_budget_and_says_what_is_left(three: Path, capsys) -> None:
+    assert cli.run(["claim", "--all", "--budget", "60s", "--record", "--workdir", str(three / "runs")]) == 0
+    out = capsys.readouterr().out
+    assert "not run: long: would take about 500 s" in out
+    assert "not run: absent: " in out
+    assert list(results.read()) == ["quick"]
+    assert (three / "runs" / "claims" / "quick" / "claim.png").read_bytes()[:4] == b"\x89PNG"
+    assert not (three / "runs" / "claims" / "long").exists()
+    assert cli.run(["claim", "long", "--workdir", str(three / "runs")]) == 0
+    assert "[red]A" in capsys.readouterr().out
+    assert list(results.read()) == ["quick"]  # only what was asked to be recorded is
+    assert cli.run(["claim", "--list", "--workdir", str(three / "elsewhere")]) == 0
+    listed = {words[1]: words for words in map(str.split, capsys.readouterr().out.splitlines()) if len(words) > 3}
+    assert listed["quick"][4:6] == ["holds", "*"]
+    assert "–" in listed["long"]
+
+
+@pytest.mark.skipif(machine.cores() < 2, reason="needs two cores")
+def test_side_by_side_the_same_claims_are_run_and_a_broken_one_stops_no_other(three: Path, capsys) -> None:
+    text = (three / "configs" / "claims" / "quick.py").read_text()
+    (three / "configs" / "claims" / "broken.py").write_text(text.replace("1 + s / 100", "1 / 0"))
+    (three / "configs" / "claims" / "timed.py").write_text(text.replace("seconds=1", "seconds=900, alone=True"))
+    assert cli.run(["claim", "--all", "--jobs", "2", "--workdir", str(three / "runs")]) == 1
+    out, err = capsys.readouterr()
+    assert out.count("The claim: holds") == 3
+    assert out.index("timed, 1990") < out.index("quick, 1990")  # what must run alone has ended before others begin
+    assert "3 claims in" in out
+    assert "not run: absent: " in out
+    assert "not run: broken: ended with code 1: ZeroDivisionError: division by zero" in out
+    assert err == "zoo: broken did not end; the same command goes on\n"
+
+
+def test_results_are_merged_by_name_and_oldest_first(tmp_path) -> None:
+    file = tmp_path / "results" / "claims.json"
+    for name, year, verdict in (("b", 1990, "holds"), ("a", 1980, "holds"), ("b", 1990, "undecided")):
+        results.record({"name": name, "year": year, "verdict": verdict}, file)
+    assert [(claim["name"], claim["verdict"]) for claim in results.read(file).values()] == [
+        ("a", "holds"),
+        ("b", "undecided"),
+    ]
+    file.write_text("{")
+    with pytest.raises(UserError, match=r"claims\.json cannot be read"):
+        results.read(file)
+    with pytest.raises(UserError, match="cannot be read"):
+        results.record({"name": "c", "year": 1}, file)  # what is there is not lost
+    assert file.read_text() == "{"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90m", 5400), ("1h30m", 5400), ("45s", 45), ("0.5h", 1800)])
+def test_times_are_read(text: str, seconds: float) -> None:
+    assert parse_time(text) == seconds

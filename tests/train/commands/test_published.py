@@ -1,0 +1,248 @@
+"""export, convert, predict: from a run to a file, from a file to an answer, and one line for whatever is wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict, unflatten_dict
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import train.loop.run
+import zoo
+from train import cli
+from train.algorithms.averages import evaluation_params
+from train.loop.restore import restore
+from zoo.weights import layouts
+from zoo.weights.fit import expected_shapes, inputs_for
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run whose optimizer keeps an average of the weights."""
+    workdir = tmp_path_factory.mktemp("runs")
+    args = "train digits_mlp --steps 60 --eval-every-steps 60 --optim.warmup-steps 5 --optim.ema 0.5 --model.widths 32"
+    assert cli.run([*args.split(), "--workdir", str(workdir)]) == 0
+    return workdir / "digits_mlp"
+
+
+@pytest.fixture
+def digit(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    """An image file of a three, and what training made of it."""
+    pixels = (load_digits().images[3] * 255 / 16).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "three.png")
+    return tmp_path / "three.png", pixels
+
+
+def drawn(model: Any, spread: float = 0.3) -> dict[str, Any]:
+    card = zoo.weights.fit.card_of(model)
+    shapes = expected_shapes(model, inputs_for(card, model.cfg, layouts.own(type(model)), {}))
+    draw = np.random.default_rng(0)
+    arrays = {path: spread * draw.normal(size=shape).astype(np.float32) for path, shape in shapes.items()}
+    return unflatten_dict({path: abs(a) if path.endswith("var") else a for path, a in arrays.items()}, sep="/")
+
+
+def said(capsys: pytest.CaptureFixture[str], *args: object) -> str:
+    assert cli.run([str(arg) for arg in args]) == 0
+    return capsys.readouterr().out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *args: object) -> str:
+    assert cli.run([str(arg) for arg in args]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    return lines[0].removeprefix("zoo: ")
+
+
+def test_a_run_is_read_as_it_evaluates(run: Path) -> None:
+    """The average of its weights, without its data or its optimizer."""
+    parts, state = restore(train.loop.run.load(run), "best")
+    loaded = zoo.load_model("mlp", run)
+    assert (loaded.model, loaded.layout) == (parts.model, "zoo")
+    expected = flatten_dict(evaluation_params(state))
+    assert not np.array_equal(expected["head", "kernel"], state.params["net"]["head"]["kernel"])
+    found = flatten_dict(loaded.variables["params"])
+    assert found.keys() == expected.keys()
+    for path, array in expected.items():
+        np.testing.assert_array_equal(found[path], array)
+    with pytest.raises(zoo.UserError, match=r"zoo.create\('mlp', widths=\(32,\)\)"):
+        zoo.load_weights("mlp", run)
+
+
+def test_preparation_and_classes_travel_with_the_weights(
+    run: Path, digit: tuple[Path, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, pixels = digit
+    file = tmp_path / "mlp.safetensors"
+    assert "mlp from" in said(capsys, "export", run, file)
+    loaded = zoo.load_model("mlp", file)
+    dataset = restore(train.loop.run.load(run))[0].dataset
+    prepared = (pixels[None, ..., None] / 255 - dataset.mean) / dataset.std
+    np.testing.assert_allclose(loaded.preprocessing(Image.open(path))[None], prepared, rtol=1e-5, atol=1e-6)
+    assert loaded.labels == tuple("0123456789")
+    answers = {said(capsys, "predict", path, "--weights", source, "--top", 3) for source in (run, file)}
+    (answer,) = answers
+    assert answer.split()[0] == "3"
+    assert len(answer.splitlines()) == 3
+
+
+def test_stablehlo_runs_without_the_project(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mlp.stablehlo"
+    assert "a program of x float32[batch, 8, 8, 1]" in said(capsys, "export", run, file)
+    program = (
+        "import sys, jax, numpy as np; from jax import export\n"
+        f"f = export.deserialize(bytearray(open({str(file)!r}, 'rb').read()))\n"
+        "for b in (1, 3): np.save(sys.argv[b], f.call(np.arange(b * 64, dtype=np.float32).reshape(b, 8, 8, 1) / 64))\n"
+        "assert not {'zoo', 'train', 'flax'} & set(sys.modules)"
+    )
+    names = [str(tmp_path / f"{i}.npy") for i in range(4)]
+    subprocess.run([sys.executable, "-I", "-c", program, *names[1:]], check=True, cwd=tmp_path)
+    loaded = zoo.load_model("mlp", run)
+    for b in (1, 3):
+        x = np.arange(b * 64, dtype=np.float32).reshape(b, 8, 8, 1) / 64
+        expected = loaded.model.apply(loaded.variables, x, train=False)
+        np.testing.assert_allclose(np.load(names[b]), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "program"),
+    [
+        ("resnet18", {"depths": (1, 1), "widths": (4, 8)}, "x float32[batch, 224, 224, 3]"),
+        ("vit_mini_patch8", {"width": 16, "depth": 1, "heads": 2}, "x float32[batch, 32, 32, 3]"),
+        ("gpt2", {"width": 16, "depth": 1, "heads": 2, "vocab": 11}, "tokens int32[batch, 6]"),
+        (
+            "bert_mini",
+            {"width": 16, "depth": 1, "heads": 2, "vocab": 11},
+            "tokens int32[batch, 6], mask bool[batch, 6]",
+        ),
+        ("lstm_char", {"width": 8}, "tokens int32[batch, 6]"),
+    ],
+)
+def test_stablehlo_of_every_kind(
+    name: str, fields: dict[str, Any], program: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = zoo.create(name, **fields)
+    file = zoo.save_weights(tmp_path / "w.safetensors", model, drawn(model))
+    made = said(capsys, "export", name, tmp_path / "m.stablehlo", "--weights", file, "--length", 6)
+    assert made.endswith(f"a program of {program}\n")
+    call = jax.export.deserialize(bytearray((tmp_path / "m.stablehlo").read_bytes())).call
+    for batch in (1, 2):
+        inputs = [np.ones((batch, *(int(n) for n in part.split(", ")[1:])), kind) for kind, part in _parts(program)]
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
+            call(*inputs),
+            model.apply(zoo.load_weights(model, file), *inputs, train=False),
+        )
+
+
+def _parts(program: str) -> list[tuple[str, str]]:
+    return [tuple(part.split(" ", 1)[1].split("[")) for part in program.removesuffix("]").split("], ")]
+
+
+def test_convert_finds_the_model_by_its_arrays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = zoo.create("bert_tiny")
+    path = zoo.save_weights(tmp_path / "w.npz", model, drawn(model), layout="huggingface")  # without metadata
+    out = tmp_path / "folder"
+    assert f"{out}: bert_tiny from {path}, layout huggingface to huggingface" in said(
+        capsys, "convert", path, out, "--layout", "huggingface"
+    )
+    assert sorted(p.name for p in out.iterdir()) == ["config.json", "model.safetensors"]
+    back = zoo.load_weights("bert_tiny", out)
+    jax.tree.map(np.testing.assert_array_equal, back, drawn(model))
+
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat", "##s"]
+
+
+def bert_folder(tmp_path: Path, head: str, labels: list[str] | None = None) -> tuple[Path, Any, Any]:
+    model = zoo.create("bert_mini", width=16, depth=1, heads=2, vocab=len(WORDS), context=8, head=head)
+    variables = drawn(model)
+    folder = zoo.save_weights(tmp_path / head, model, variables, layout="huggingface", labels=labels)
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    return folder, model, variables
+
+
+def test_masked_words_by_a_published_vocabulary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, model, variables = bert_folder(tmp_path, "pretrain")
+    ids = [WORDS.index(word) for word in ("[CLS]", "the", "[MASK]", "sat", "[SEP]")]
+    logits, _ = model.apply(variables, np.array([ids]), train=False)
+    best = WORDS[int(logits[0, 2].argmax())]
+    answer = said(capsys, "predict", "The [MASK] sat", "--weights", folder, "--model", "bert_mini", "--top", 2)
+    assert answer.splitlines()[0].split()[:2] == ["1", best]
+    assert "write [MASK] where" in refused(capsys, "predict", "the cat", "--weights", folder, "--model", "bert_mini")
+
+
+def test_classes_of_a_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, model, variables = bert_folder(tmp_path, "classify", ["bad", "good"])
+    ids = [WORDS.index(word) for word in ("[CLS]", "cat", "##s", "[SEP]")]
+    logits = model.apply(variables, np.array([ids]), train=False)
+    answer = said(capsys, "predict", "CATS", "--weights", folder, "--model", "bert_mini")
+    assert answer.split()[0] == ["bad", "good"][int(logits[0].argmax())]
+    (folder / "vocab.txt").unlink()
+    assert "has no vocabulary beside it" in refused(
+        capsys, "predict", "cat", "--weights", folder, "--model", "bert_mini"
+    )
+
+
+BAD_INPUT = [
+    ("export resnet50 out.npz", "resnet50 is a model without weights: add --weights, or give the folder of a run"),
+    ("export nowhere out.npz", "no file or folder at nowhere"),
+    ("export rsnet50 out.npz --weights {file}", "unknown model 'rsnet50': did you mean resnet50"),
+    ("export {file} {file}", "is there already: choose another name, or remove it first"),
+    ("export {file} out.npz --layout timm", "unknown layout of LeNet5 'timm': choose from pytorch, zoo"),
+    ("export {file} out.npz --layout pytorch", ""),
+    ("export {file} out.pth", "weights are written to .safetensors or .npz, or to a folder"),
+    ("export {file} out.stablehlo --length 0", "--length must be at least 1, not 0"),
+    ("convert nowhere out.npz", "no file or folder at nowhere"),
+    ("predict {file} --weights {file}", "is no image; a text is given as itself, not as a file"),
+    ("predict no.png --weights {file}", "no image at no.png"),
+    ("predict words --weights {file}", "lenet5 reads an image file, not a text"),
+    ("predict words --weights {file} --top 0", "--top must be at least 1, not 0"),
+    ("predict words --weights hf://x", "'hf://x' is no hub name"),
+]
+
+
+@pytest.mark.parametrize(("command", "message"), BAD_INPUT, ids=[command for command, _ in BAD_INPUT])
+def test_bad_input_is_one_line(
+    command: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = zoo.create("lenet5")
+    zoo.save_weights("w.safetensors", model, drawn(model))
+    args = command.format(file="w.safetensors").split()
+    if message:
+        assert message in refused(capsys, *args)
+        assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+    else:
+        said(capsys, *args)
+
+
+def test_images_without_a_preparation(
+    tmp_path: Path, digit: tuple[Path, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = zoo.create("lenet5")
+    file = zoo.save_weights(tmp_path / "w.safetensors", model, drawn(model))
+    assert "does not say how images are prepared" in refused(capsys, "predict", digit[0], "--weights", file)
+
+
+def test_fine_tuning_from_published_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Grey images and other classes: what depends on them begins anew, the rest comes along, a frozen part stays."""
+    model = zoo.create("resnet20", classes=7, shortcut="B", depths=(1, 1), widths=(4, 8))
+    variables = drawn(model)
+    file = zoo.save_weights(tmp_path / "w.safetensors", model, variables, layout="torchvision")
+    args = "train digits_resnet20 --steps 2 --eval-every-steps 2 --data.batch 8 --optim.warmup-steps 0"
+    args = f"{args} --model.depths 1 1 --model.widths 4 8 --optim.freeze s0* --init-from {file}".split()
+    args += ["--workdir", str(tmp_path / "runs")]
+    assert "is of another network than this config's model: add --model.shortcut B" in refused(capsys, *args)
+    said(capsys, *args, "--model.shortcut", "B")
+    found = zoo.load_model("resnet20", tmp_path / "runs" / "digits_resnet20").variables
+    jax.tree.map(np.testing.assert_array_equal, found["params"]["s0b0"], variables["params"]["s0b0"])
+    began, ended = variables["params"]["s1b0"]["conv2"]["kernel"], found["params"]["s1b0"]["conv2"]["kernel"]
+    assert 0 < np.abs(ended - began).max() < 0.1
+    assert found["params"]["head"]["kernel"].shape == (8, 10)
+    mean = variables["batch_stats"]["s0b0"]["norm2"]["mean"]  # two steps move it by less than a fifth of the way
+    assert np.corrcoef(found["batch_stats"]["s0b0"]["norm2"]["mean"], mean)[0, 1] > 0.5

@@ -1,0 +1,224 @@
+"""One run on eight devices of one process, or on two processes, has the losses of the same run on one device."""
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+
+import train.loop.fit
+import train.loop.run
+from train import cli
+from train.config import Contrast, Data, Experiment, Model, Optim
+from train.core import State, devices
+from train.core.signals import Stopped
+from train.tasks.assemble import assemble
+from zoo.errors import UserError
+
+ROOT = Path(__file__).parents[3]
+EXPERIMENTS = {
+    "mlp": Experiment(
+        model=Model("mlp", {"widths": (32,), "dropout": 0.1}),
+        data=Data("digits", batch=32, augment=("shift_1",)),
+        optim=Optim("adam", lr=3e-3),
+        steps=12,
+        eval_every_steps=6,
+    ),
+    "resnet20": Experiment(
+        model=Model("resnet20", {"widths": (8, 8, 16)}),
+        data=Data("digits", batch=32),
+        optim=Optim("momentum", lr=0.05),
+        steps=6,
+        eval_every_steps=3,
+    ),
+    "simclr_resnet20": Experiment(  # others of an image are those on all devices
+        model=Model("simclr_resnet20", {"fields": {"depths": (1,), "widths": (16,)}, "widths": (16, 8)}),
+        data=Data("digits", batch=32, augment=("shift_1", "cutout_3")),
+        optim=Optim("sgd", lr=0.1),
+        task=Contrast(temperature=0.2),
+        steps=4,
+        eval_every_steps=2,
+    ),
+}
+CASES = (
+    ("mlp", "data"),
+    ("mlp", "fsdp"),
+    ("resnet20", "fsdp"),
+    ("simclr_resnet20", "data"),
+)  # model, how it is sharded
+COMMAND = ["digits_mlp", "--steps=12", "--eval-every-steps=4", "--optim.warmup-steps=2", "--model.dropout=0.1"]
+
+
+def train_step_by_step(name: str, experiment: Experiment, workdir: Path, *, stop: bool = False) -> train.loop.run.Run:
+    """A finished run, in metrics.jsonl the loss of every single step; `stop`: interrupted half-way and resumed."""
+    run = train.loop.run.create(name, experiment, workdir)
+    parts, quiet = assemble(experiment), Console(quiet=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("train.loop.fit.LONGEST_CHUNK", 1)
+        if stop:
+            advance = train.loop.fit.Loop.advance
+
+            def interrupted(loop: train.loop.fit.Loop, state: State, step: int, stop: int) -> tuple:
+                loop.watch.received = signal.SIGTERM if step == experiment.steps // 2 else None
+                return advance(loop, state, step, stop)
+
+            patch.setattr("train.loop.fit.Loop.advance", interrupted)
+            with pytest.raises(Stopped):
+                train.loop.fit.fit(run, parts, quiet)
+            patch.setattr("train.loop.fit.Loop.advance", advance)
+        train.loop.fit.fit(run, parts, quiet, resume=stop)
+    return run
+
+
+def on_eight_devices(workdir: Path) -> None:
+    """The runs and facts that the tests below compare; called in a process that has eight devices."""
+    facts, save = {}, train.loop.fit.Loop.save
+
+    def watched(loop: train.loop.fit.Loop, state: State, step: int, score: float) -> None:
+        leaves = jax.tree.leaves(state.params)
+        held = sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves)
+        facts[loop.run.name] = held / sum(leaf.nbytes for leaf in leaves)
+        save(loop, state, step, score)
+
+    train.loop.fit.Loop.save = watched
+    for name, shard in CASES:
+        experiment = dataclasses.replace(EXPERIMENTS[name], shard=shard)
+        train_step_by_step(f"{name}_{shard}", experiment, workdir, stop=shard == "fsdp")
+    try:
+        devices.make_mesh(36)
+    except UserError as error:
+        facts["a batch of 36"] = str(error)
+    (workdir / "facts.json").write_text(json.dumps(facts))
+
+
+def losses(folder: Path) -> np.ndarray:
+    """Those of every step, every validation and the test."""
+    [config] = folder.glob("*/config.json")
+    lines = train.loop.run.read_metrics(config.parent)
+    return np.array(
+        [line["loss"] for split in ("train", "validation", "test") for line in lines if line["split"] == split]
+    )
+
+
+# On fewer cores than devices two collectives of XLA:CPU can wait for one another until it aborts after 40 s, now and
+# then and whatever the program; a test that may fail without a fault does not belong in the everyday suite.
+on_eight = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory) -> Path:
+    workdir = tmp_path_factory.mktemp("eight")
+    script = "import sys; from test_devices import *; on_eight_devices(Path(sys.argv[1]))"
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", script, workdir], cwd=Path(__file__).parent, env=environment, check=True)
+    return workdir
+
+
+@on_eight
+@pytest.mark.parametrize(("name", "shard"), CASES)
+def test_eight_devices_have_the_losses_of_one(name: str, shard: str, eight: Path, tmp_path) -> None:
+    """With fsdp the run on eight devices was also stopped and resumed half-way."""
+    train_step_by_step(name, EXPERIMENTS[name], tmp_path)
+    alone, together = losses(tmp_path / name), losses(eight / f"{name}_{shard}")
+    assert len(alone) == EXPERIMENTS[name].steps + 3
+    np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
+@on_eight
+def test_fsdp_cuts_the_parameters_and_data_copies_them(eight: Path) -> None:
+    share = json.loads((eight / "facts.json").read_text())
+    assert share["mlp_data"] == 1
+    for name in ("mlp_fsdp", "resnet20_fsdp"):
+        assert 1 / 8 <= share[name] < 0.2  # a bias of 10 numbers cannot be cut in eight
+
+
+@on_eight
+def test_a_batch_that_does_not_divide_among_the_devices_is_one_line(eight: Path) -> None:
+    facts = json.loads((eight / "facts.json").read_text())
+    assert facts["a batch of 36"] == "data.batch 36 does not divide among 8 devices: take a multiple of 8"
+
+
+@on_eight
+def test_a_run_of_eight_devices_can_be_measured_on_one(eight: Path, capsys) -> None:
+    assert cli.run(["eval", str(eight / "mlp_fsdp")]) == 0
+    assert f"{losses(eight / 'mlp_fsdp')[-1]:.4f}" in capsys.readouterr().out
+
+
+def test_nt_xent_has_the_others_of_all_devices() -> None:
+    """A batch cut in two: value and gradient are those of the whole, and not of two halves on their own."""
+    script = """
+import jax, numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from train import devices
+from train.algorithms.losses import nt_xent
+
+first, second = jax.random.normal(jax.random.key(0), (2, 8, 4))
+cut = NamedSharding(devices.make_mesh(8), PartitionSpec(devices.AXIS))
+
+def loss(a, b):
+    return nt_xent(a, b, 0.2)[0].mean()
+
+both = jax.jit(jax.value_and_grad(loss, (0, 1)))
+whole, together = both(first, second), both(*(jax.device_put(z, cut) for z in (first, second)))
+assert len(together[1][0].sharding.device_set) == 2
+jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), whole, together)
+halves = [loss(first[i : i + 4], second[i : i + 4]) for i in (0, 4)]
+assert abs(np.mean(halves) - whole[0]) > 0.1
+"""
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
+
+
+@pytest.mark.parametrize("placement", ["device", pytest.param("stream", marks=pytest.mark.slow)])
+def test_two_processes_have_the_losses_of_one(placement: str, tmp_path, capsys) -> None:
+    command = ["train", *COMMAND, f"--data.placement={placement}", "--data.workers=0"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    processes = []
+    for process in (0, 1):
+        own = tmp_path / f"process{process}"
+        line = [
+            *command,
+            f"--workdir={own}",
+            f"--coordinator=127.0.0.1:{port}",
+            "--processes=2",
+            f"--process={process}",
+        ]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        processes.append(subprocess.Popen([sys.executable, "-m", "train", *line], cwd=ROOT, text=True, **pipes))
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [(process.returncode, err) for process, (_, err) in zip(processes, outputs, strict=True)] == [(0, "")] * 2
+    assert "test accuracy" in outputs[0][0]
+    assert "test accuracy" not in outputs[1][0]
+    assert [path.name for path in tmp_path.iterdir()] == ["process0"]
+    assert cli.run([*command, f"--workdir={tmp_path / 'alone'}"]) == 0
+    alone, together = losses(tmp_path / "alone" / "digits_mlp"), losses(tmp_path / "process0" / "digits_mlp")
+    assert len(alone) == 3 + 3 + 1
+    np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (
+            ["--coordinator=127.0.0.1:1", "--processes=2", "--process=2"],
+            "--process must be 0 to 1 with --processes 2, not 2",
+        ),
+        (["--coordinator=127.0.0.1:1", "--processes=0"], "--processes must be at least 1, not 0"),
+        (["--coordinator=localhost"], "--coordinator must be HOST:PORT, not 'localhost'"),
+        (["--processes=2"], "--processes and --process need --coordinator HOST:PORT"),
+    ],
+)
+def test_processes_that_cannot_be_are_one_line(options: list[str], line: str, tmp_path, capsys) -> None:
+    assert cli.run(["train", *COMMAND, f"--workdir={tmp_path}", *options]) == 2
+    assert capsys.readouterr().err == f"zoo: {line}\n"
+    assert not list(tmp_path.iterdir())

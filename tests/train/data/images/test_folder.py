@@ -1,0 +1,103 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.config import Data
+from train.data.images.catalog import load
+from zoo.errors import UserError
+
+
+def save(path: Path, value: int, size: tuple[int, int] = (6, 5), mode: str = "RGB", **options: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    colour = value if mode in ("L", "I;16") else (value,) * len(mode)
+    Image.new(mode, size, colour).save(path, **options)
+
+
+def fill(root: Path, classes: tuple[str, ...] = ("cat", "dog"), count: int = 10, **options: object) -> None:
+    for number, name in enumerate(classes):
+        for i in range(count):
+            save(root / name / f"{i:02}.png", 100 * number + i, **options)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    return tmp_path / "images"
+
+
+def refused(root: Path, **fields: object) -> str:
+    with pytest.raises(UserError) as raised:
+        load(Data(f"folder:{root}", **fields))
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_one_folder_per_class_gets_a_fixed_test_split(root: Path) -> None:
+    fill(root)
+    data = load(Data(f"folder:{root}"))
+    assert data.class_names == ("cat", "dog")
+    assert data.shape == (5, 6, 3)
+    assert (len(data.train), len(data.validation), len(data.test)) == (15, 1, 4)
+    for split in (data.train, data.validation, data.test):
+        arrays = split.arrays()
+        np.testing.assert_array_equal(arrays["x"][:, 0, 0, 0] // 100, arrays["y"])
+    assert np.bincount(data.test.arrays()["y"]).tolist() == [2, 2]
+    again = load(Data(f"folder:{root}", validation=0))
+    np.testing.assert_array_equal(again.test.arrays()["x"], data.test.arrays()["x"])
+
+
+def test_folders_of_splits(root: Path) -> None:
+    fill(root / "train", mode="L")
+    fill(root / "val", count=3, mode="L")
+    fill(root / "test", count=2, mode="L")
+    data = load(Data(f"folder:{root}"))
+    assert (len(data.train), len(data.validation), len(data.test)) == (20, 6, 4)
+    assert data.shape == (5, 6, 1)
+
+
+def test_grey_and_colour_become_colour_and_sizes_are_brought_together(root: Path) -> None:
+    fill(root, mode="L")
+    save(root / "cat" / "colour.jpg", 5)
+    save(root / "dog" / "large.png", 5, size=(9, 9), mode="RGBA")
+    (root / "dog" / "notes.txt").write_text("no image, no error")
+    says = refused(root)
+    assert says.endswith("images differ in size (00.png has 5x6, large.png 9x9): give data.image_size")
+    assert load(Data(f"folder:{root}", image_size=9, fit="pad")).shape == (9, 9, 3)
+    assert "large.png: an image of 9x9 does not fit into data.image_size=8" in refused(root, image_size=8, fit="pad")
+
+
+def test_a_changed_image_is_read_again(root: Path) -> None:
+    fill(root / "train")
+    fill(root / "test")
+    assert load(Data(f"folder:{root}")).test.arrays()["x"][0, 0, 0, 0] == 0
+    save(root / "test" / "cat" / "00.png", 77)
+    os.utime(root / "test" / "cat" / "00.png", ns=(1, 1))
+    assert load(Data(f"folder:{root}")).test.arrays()["x"][0, 0, 0, 0] == 77
+
+
+def test_what_a_user_gets_wrong_is_named(root: Path) -> None:
+    assert "there is no such folder" in refused(root / "nowhere")
+    assert "holds no class folders" in refused(root)
+    fill(root, classes=("cat",))
+    assert "has one class only, 'cat'" in refused(root)
+    (root / "dog").mkdir()
+    assert f"{root / 'dog'} holds no images" in refused(root)
+    fill(root)
+    broken = root / "dog" / "03.png"
+    broken.write_text("no image")
+    assert refused(root).startswith(f"{broken} cannot be read as an image (")
+    noise = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
+    Image.fromarray(noise).save(broken)
+    broken.write_bytes(broken.read_bytes()[:-40])
+    assert refused(root).startswith(f"{broken} cannot be read as an image (")
+    save(broken, 300, mode="I;16")
+    assert refused(root).startswith(f"{broken} has more than 8 bits a channel (I;16)")
+
+
+def test_classes_that_training_does_not_know(root: Path) -> None:
+    fill(root / "train")
+    fill(root / "test", classes=("cat", "mouse"))
+    assert "test has the class 'mouse', which train has not" in refused(root)

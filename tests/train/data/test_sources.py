@@ -1,0 +1,90 @@
+"""Sources on the device: windows of a text and buckets of sentences draw what they say, each token and example once."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from train.data.sources import Resident, Windows, sorted_by_length
+
+KEY = jax.random.key(0)
+
+
+def batches(source, planned) -> list[dict[str, np.ndarray]]:
+    """Each step's batch, outside of any compiled program."""
+    steps = len(next(iter(planned.values())))
+    step = jax.jit(lambda planned: source.feed(planned, lambda batch: batch))
+    return [jax.tree.map(np.asarray, step({k: v[i] for k, v in planned.items()})) for i in range(steps)]
+
+
+def test_windows_come_from_anywhere_in_the_text() -> None:
+    text = Windows(jnp.arange(50, dtype=jnp.uint16), batch=16, length=5)
+    drawn = batches(text, text.plan(KEY, jnp.int32(0), 40))
+    for batch in drawn:
+        assert batch["tokens"].shape == (16, 6)
+        assert batch["tokens"].dtype == np.int32
+        np.testing.assert_array_equal(np.diff(batch["tokens"], axis=1), 1)
+    starts = np.concatenate([batch["tokens"][:, 0] for batch in drawn])
+    assert (starts.min(), starts.max()) == (0, 44)
+
+
+def test_the_windows_of_a_step_depend_on_its_number_alone() -> None:
+    text = Windows(jnp.arange(50), batch=4, length=5)
+    whole, part = text.plan(KEY, jnp.int32(0), 9), text.plan(KEY, jnp.int32(4), 3)
+    np.testing.assert_array_equal(part["start"], whole["start"][4:7])
+
+
+@pytest.mark.parametrize("size", [6, 7, 10, 11, 12, 48])
+def test_a_sweep_of_windows_predicts_each_token_but_the_first_once(size: int) -> None:
+    text = Windows(jnp.arange(size), batch=3, length=5)
+    counted = np.zeros(size, int)
+    for batch in batches(text, text.sweep()):
+        np.add.at(counted, batch["tokens"][:, 1:].ravel(), batch["mask"].ravel().astype(int))
+    np.testing.assert_array_equal(counted, [0] + [1] * (size - 1))
+
+
+@pytest.fixture
+def bucketed() -> Resident:
+    """30 sentences of 1 to 9 tokens, each token the sentence's own number; buckets up to 3, 6 and 9 tokens."""
+    lengths = 1 + np.arange(30) * 7 % 9
+    tokens = np.where(np.arange(9) < lengths[:, None], 1 + np.arange(30)[:, None], 0)
+    arrays, buckets = sorted_by_length({"tokens": tokens, "y": np.arange(30)}, lengths, (3, 6, 9))
+    assert sum(size for size, _ in buckets) == 30
+    return Resident(jax.tree.map(jnp.asarray, arrays), batch=4, buckets=buckets)
+
+
+def used(source: Resident, planned: dict) -> list[dict[str, np.ndarray]]:
+    """What a scan over all steps sees: of each batch its width, its labels and whether its tokens are whole."""
+
+    def use(batch: dict) -> dict:
+        real = (batch["tokens"] != 0).sum(1)
+        width = jnp.full((), batch["tokens"].shape[1])
+        seen = {"width": width, "y": batch["y"], "length": real, "mask": batch.get("mask", jnp.ones(4))}
+        return seen
+
+    return jax.tree.map(np.asarray, jax.lax.map(lambda each: source.feed(each, use), planned))
+
+
+def test_a_batch_is_as_wide_as_its_bucket(bucketed: Resident) -> None:
+    seen = used(bucketed, bucketed.plan(KEY, jnp.int32(0), 60))
+    assert set(seen["width"]) == {3, 6, 9}
+    true_length = 1 + seen["y"] * 7 % 9
+    np.testing.assert_array_equal(seen["length"], true_length)  # nothing was cut off
+    assert (true_length <= seen["width"][:, None]).all()
+    assert (true_length > seen["width"][:, None] - 3).all()
+
+
+def test_an_epoch_of_buckets_shows_no_example_twice_and_mixes_lengths(bucketed: Resident) -> None:
+    per_epoch = sum(size // 4 for size, _ in bucketed.buckets)
+    seen = used(bucketed, bucketed.plan(KEY, jnp.int32(0), 2 * per_epoch))
+    first, second = seen["y"][:per_epoch].ravel(), seen["y"][per_epoch:].ravel()
+    assert len(set(first)) == len(first)
+    assert len(set(second)) == len(second)
+    assert list(seen["width"][:per_epoch]) != sorted(seen["width"][:per_epoch])
+    part = used(bucketed, bucketed.plan(KEY, jnp.int32(3), 5))
+    np.testing.assert_array_equal(part["y"], seen["y"][3:8])
+
+
+def test_a_sweep_of_buckets_sees_every_example_once(bucketed: Resident) -> None:
+    seen = used(bucketed, bucketed.sweep())
+    assert sorted(seen["y"][seen["mask"] == 1]) == list(range(30))

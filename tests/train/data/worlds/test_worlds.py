@@ -1,0 +1,211 @@
+"""Worlds: the wrapper is the library's own step, an end is told from a cut, and a new episode never leaks back."""
+
+from typing import Any
+
+import gymnax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import Array
+
+from train.config import World, files, override
+from train.data import worlds
+from train.data.worlds import vector
+from train.data.worlds.environment import Environment, limited
+from train.inference import episodes
+from train.pictures import films
+from train.tasks.assemble import assemble
+from zoo.errors import UserError
+
+KEY = jax.random.key(0)
+
+
+def corridor(end: int = 3, time_limit: int = 100) -> Environment:
+    """Observes its place, counted from 1; each step goes on by one and pays that place; it ends at `end`."""
+
+    def step(key: Array, place: Array, action: Array) -> tuple[Array, Array, Array, Array]:
+        return place + 1, (place + 1)[None] * 1.0, (place + 1) * 1.0, place + 1 == end
+
+    return limited("corridor", lambda key: (jnp.ones(1), 1), step, 2, time_limit)
+
+
+def walk(env: Environment, steps: int) -> list[tuple[Any, Any, Any]]:
+    crowd = vector.crowd(env, 1)
+    alive = crowd.begin(jax.random.split(KEY, 1))
+    seen = []
+    for _ in range(steps):
+        alive, *rest = crowd.live(alive, jnp.zeros(1, int), jnp.zeros((1, 4), jnp.uint32))
+        seen.append((alive, *rest))
+    return seen
+
+
+def test_an_episode_that_ends_begins_anew_and_its_last_observation_is_its_own() -> None:
+    _, (alive, seen, ended) = walk(corridor(end=3), 2)
+    assert (bool(seen.terminated[0]), bool(ended.done[0])) == (True, True)
+    assert float(seen.next_observations[0, 0]) == 3  # of the episode that ended
+    assert float(alive.observations[0, 0]) == 1  # of the one that begins
+    assert (float(ended.returns[0]), int(ended.lengths[0])) == (2 + 3, 2)
+    assert (float(alive.returns[0]), int(alive.lengths[0])) == (0, 0)
+
+
+def test_an_episode_whose_time_is_up_has_not_terminated() -> None:
+    _, (alive, seen, ended) = walk(corridor(end=50, time_limit=2), 2)
+    assert (bool(seen.terminated[0]), bool(ended.done[0])) == (False, True)
+    assert float(seen.next_observations[0, 0]) == 3
+    assert float(alive.observations[0, 0]) == 1
+    _, (_, seen, _) = walk(corridor(end=3, time_limit=2), 2)  # both at once: nothing more can be earned
+    assert bool(seen.terminated[0])
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0"])
+def test_a_step_is_that_of_gymnax(name: str) -> None:
+    env = worlds.make(World(name))
+    theirs, params = gymnax.make(name)
+    observation, state = env.reset(KEY)
+    expected, inner = theirs.reset_env(KEY, params)
+    np.testing.assert_array_equal(observation, expected)
+    ours_step, their_step = jax.jit(env.step), jax.jit(theirs.step_env)
+    for i in range(5):
+        key, action = jax.random.fold_in(KEY, i), jnp.int32(i % env.actions)
+        state, step = ours_step(key, state, action)
+        observation, inner, reward, done, _ = their_step(key, inner, action, params)
+        np.testing.assert_allclose(step.observation, observation, rtol=1e-5, atol=1e-6)
+        assert (float(step.reward), bool(step.terminated)) == (float(reward), bool(done))
+
+
+@pytest.mark.parametrize(("name", "limit"), [("CartPole-v0", 200), ("CartPole-v1", 500), ("MountainCar-v0", 200)])
+def test_a_time_limit_truncates(name: str, limit: int) -> None:
+    env = worlds.make(World(name))
+    assert env.time_limit == limit
+    _, (inner, _) = env.reset(KEY)
+    for time, truncated in ((limit - 2, False), (limit - 1, True)):
+        _, step = env.step(KEY, (inner, jnp.int32(time)), jnp.int32(1))
+        assert (bool(step.terminated), bool(step.truncated)) == (False, truncated)
+
+
+def test_minatar_has_six_actions_that_stick_and_frames_of_bits() -> None:
+    pytest.importorskip("pgx")
+    env = worlds.make(World("minatar/breakout"))
+    assert (env.actions, env.observation.shape, env.observation.dtype) == (6, (10, 10, 4), bool)
+    step = jax.jit(jax.vmap(env.step, in_axes=(0, None, None)))
+    _, state = env.reset(KEY)
+    _, after = step(jax.random.split(KEY, 400), state, jnp.int32(3))
+    moved = after.observation[:, 9, 5, 0]  # the paddle starts at 4 and was told to go right
+    assert 0.84 < moved.mean() < 0.95
+    steady = worlds.make(World("minatar/breakout", sticky=0.0))
+    _, after = jax.jit(jax.vmap(steady.step, in_axes=(0, None, None)))(jax.random.split(KEY, 20), state, jnp.int32(3))
+    assert after.observation[:, 9, 5, 0].all()
+
+
+def test_an_episode_is_a_function_of_its_own_key() -> None:
+    env = worlds.make(World("CartPole-v1"))
+    values = lambda params, x: jnp.stack([-x[:, 2], x[:, 2]], 1)  # noqa: E731  (falls left: push left)
+    keys = episodes.keys("play", 0, 5)
+    returns, lengths = episodes.play(env, values, {}, keys, 0.2)
+    assert (returns == lengths).all()
+    assert len(set(returns.tolist())) > 1
+    alone, _ = episodes.play(env, values, {}, keys[3:4], 0.2)
+    assert alone[0] == returns[3]
+    film = episodes.record(env, values, {}, keys[3], 0.2)
+    assert (film.total[-1], len(film.observations), film.ended) == (returns[3], returns[3] + 1, True)
+    assert not np.array_equal(episodes.play(env, values, {}, episodes.keys("test", 0, 5), 0.2)[0], returns)
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "minatar/breakout"])
+def test_what_an_agent_sees_can_be_drawn(name: str) -> None:
+    if name in worlds.minatar.GAMES:
+        pytest.importorskip("pgx")
+    env = worlds.make(World(name))
+    observation, state = env.reset(KEY)
+    for i in range(3):
+        state, step = env.step(KEY, state, jnp.int32(min(i, env.actions - 1)))
+    first, later = (np.asarray(films.draw(name, np.asarray(each))) for each in (observation, step.observation))
+    assert first.shape == (films.SIZE, films.SIZE, 3)
+    assert (first != later).any()
+
+
+@pytest.mark.parametrize(
+    ("world", "line"),
+    [
+        (World("Cartpole-v1"), "unknown environment 'Cartpole-v1': did you mean CartPole-v1 or CartPole-v0?"),
+        (World("minatar/brekout"), "unknown environment 'minatar/brekout': did you mean minatar/breakout"),
+        (World("CartPole-v1", sticky=0.1), "data.sticky must be None or 0 in CartPole-v1"),
+    ],
+)
+def test_a_wrong_world_is_one_line(world: World, line: str) -> None:
+    with pytest.raises(UserError) as error:
+        worlds.make(world)
+    assert str(error.value).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("name", "extra"), [("minatar/freeway", "Pgx, the extra `minatar`"), ("atari/pong", "ale-py, the extra `atari`")]
+)
+def test_a_game_without_its_library_is_one_line(name: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=f"^{name} needs {extra}: pip install"):
+        worlds.make(World(name))
+
+
+@pytest.fixture
+def pong() -> Environment:
+    """Whose episodes are cut off after three steps."""
+    pytest.importorskip("ale_py")
+    pytest.importorskip("chex")
+    return worlds.make(World("atari/pong", time_limit=3))
+
+
+def test_emulators_live_inside_the_program_and_begin_anew_a_step_late(pong: Environment) -> None:
+    crowd = vector.crowd(pong, 2)
+    alive = crowd.begin(jax.random.split(KEY, 2))
+    live = jax.jit(crowd.live)
+    ends, ages = [], []
+    for i in range(8):
+        before = np.asarray(alive.observations)
+        alive, seen, ended = live(alive, jnp.array([2, 3]), jax.random.bits(KEY, (2, 4), jnp.uint32) + np.uint32(i))
+        np.testing.assert_array_equal(seen.observations, before)
+        np.testing.assert_array_equal(seen.next_observations, alive.observations)
+        between = i % 4 == 3
+        if not between:  # the newest frame is last
+            np.testing.assert_array_equal(before[..., 1:], np.asarray(alive.observations)[..., :3])
+        assert seen.terminated.tolist() == [between] * 2  # time was up, and nothing terminated
+        ends.append(bool(ended.done.all()))
+        ages.append(int(alive.lengths[0]))
+    assert ends == [False, False, True, False] * 2
+    assert ages == [1, 2, 0, 0] * 2
+    assert (alive.observations.shape, alive.observations.dtype) == ((2, 84, 84, 4), np.uint8)
+
+
+def test_a_state_that_another_process_saved_begins_anew(pong: Environment) -> None:
+    crowd = vector.crowd(pong, 2)
+    alive = crowd.begin(jax.random.split(KEY, 2))
+    stale = alive.replace(
+        states={"born": alive.states["born"] - 1, "over": jnp.ones(2, bool), "where": jnp.zeros((2, 8), jnp.uint8)},
+        observations=jnp.zeros_like(alive.observations),
+    )
+    after, seen, _ = jax.jit(crowd.live)(stale, jnp.array([0, 0]), jax.random.bits(KEY, (2, 4), jnp.uint32))
+    assert np.asarray(seen.observations).any()  # the beginning of an episode, not the zeros of the State
+    assert not seen.terminated.any()
+    np.testing.assert_array_equal(after.states["born"], alive.states["born"])
+
+
+def test_an_episode_of_emulators_is_played_recorded_and_drawn(pong: Environment) -> None:
+    values = lambda params, x: jnp.zeros((len(x), 6))  # noqa: E731
+    returns, lengths = episodes.play(pong, values, {}, episodes.keys("play", 0, 2), 1.0)
+    assert (returns.shape, lengths.tolist()) == ((2,), [3, 3])
+    film = episodes.record(pong, values, {}, episodes.keys("play", 0, 1)[0], 1.0)
+    assert (len(film.observations), film.ended) == (4, True)
+    assert np.ptp(np.asarray(films.draw("atari/pong", film.observations[-1]))) > 50
+
+
+def test_an_atari_game_that_does_not_exist_is_one_line(pong: Environment) -> None:
+    with pytest.raises(UserError, match=r"^unknown environment 'atari/pongg': did you mean atari/pong"):
+        worlds.make(World("atari/pongg"))
+
+
+def test_emulators_train_one_replica_at_a_time(pong: Environment) -> None:
+    experiment = override(files.load("atari_pong_dqn"), files.load("atari_pong_dqn").smoke)
+    for several in ({"seeds": 2}, {"sweep": ("optim.lr=1e-4,1e-3",)}):
+        with pytest.raises(UserError, match=r"^atari/pong trains one replica \(seeds 1, no sweep\)"):
+            assemble(override(experiment, several))

@@ -1,0 +1,90 @@
+"""Every claim file: it loads, names cards that are there, says what it does, and each of its arms runs, shrunk."""
+
+import ast
+import functools
+import json
+import os
+
+import pytest
+from rich.console import Console
+
+import zoo
+from train.algorithms.cards import ALGORITHMS
+from train.config.files import FOLDER
+from train.data.images.catalog import names
+from train.history.claims import files, picture, results, table
+from train.history.claims.claim import Claim, TrainedArm
+from train.history.claims.claim_run import ClaimRun, tuning
+from train.tasks.check import check
+
+NAMES = files.claim_names()
+
+
+@functools.cache
+def load(name: str) -> Claim:
+    return files.load_claim(name)[0]
+
+
+def experiments(claim: Claim) -> list:
+    return [arm.experiment for arm in claim.arms.values() if isinstance(arm, TrainedArm)] + list(claim.starts.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_claim_is_sound_and_says_how_to_repeat_it(name: str) -> None:
+    claim = load(name)
+    for model in claim.models:
+        zoo.card(model)
+    assert set(claim.algorithms) <= set(ALGORITHMS)
+    settings = [claim, claim.small()]
+    settings += [claim.at(full=True)] if claim.full or claim.full_arms or claim.full_seeds else []
+    for experiment in (each for setting in settings for each in experiments(setting)):
+        check(experiment)
+    for arm in claim.arms.values():
+        if isinstance(arm, TrainedArm) and arm.tune:
+            check(tuning(arm.experiment, arm.tune))
+    text = (FOLDER / "claims" / f"{name}.py").read_text(encoding="utf-8")
+    lines = ast.get_docstring(ast.parse(text)).splitlines()
+    for head in ("Paper:   ", f"Run:     zoo claim {name}", "Here:    ", "Departs: "):
+        assert any(line.startswith(head) for line in lines), head
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_every_arm_runs(name: str, tmp_path) -> None:
+    claim = load(name).small()
+    there = names()
+    missing = {each.data.name for each in experiments(claim) if each.data.name.isidentifier()} - set(there)
+    missing -= {"python_docs", "digits"}
+    if missing:
+        pytest.skip(f"not prepared in TFDS_DATA_DIR={os.environ.get('TFDS_DATA_DIR')}: {', '.join(sorted(missing))}")
+    trial = ClaimRun(name, claim, tmp_path, Console(quiet=True))
+    trial.check()
+    found = json.loads(json.dumps(trial.run(), allow_nan=False))
+    assert [arm["name"] for arm in found["arms"]] == list(claim.arms)
+    assert all(len(arm["values"]) == claim.seeds for arm in found["arms"])
+    assert any(value is not None for arm in found["arms"] for value in arm["values"])
+    assert found["plot"]["series"]
+    picture.save(found, tmp_path / "claim.png")
+    with Console(width=100).capture():
+        Console(width=100).print(table.show(found))
+
+
+def test_recorded_results_are_of_claims_that_are_there_and_of_their_arms() -> None:
+    for name, found in results.read().items():
+        claim = load(name)
+        claim = claim if found["setting"] == "small" else claim.at(full=True)
+        assert [arm["name"] for arm in found["arms"]] == list(claim.arms)
+        wanted = [(effect.arm, effect.against, effect.expected, effect.says) for effect in claim.effects]
+        assert [(e["arm"], e["against"], e["expected"], e["says"]) for e in found["effects"]] == wanted
+        assert found["verdict"] == "holds" or found["reason"], f"{name}: the file gives no likely reason"
+        assert (found["year"], found["paper"], found["says"]) == (claim.year, claim.paper, claim.says)
+
+
+def test_the_readme_has_the_table_of_what_is_recorded() -> None:
+    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    begin, end = "<!-- claims: zoo claim --markdown -->\n", "<!-- end of claims -->"
+    if begin not in readme:
+        pytest.skip("the README has no table of claims")
+    assert (
+        readme.partition(begin)[2].partition(end)[0].strip() == results.markdown(list(results.read().values())).strip()
+    )

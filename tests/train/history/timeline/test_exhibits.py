@@ -1,0 +1,227 @@
+"""Exhibits and findings: what is kept of runs and claims comes back as it was, and what is broken is one line."""
+
+import dataclasses
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from runs_by_hand import EVIL, claim, line, run_folder
+
+from train import cli
+from train.commands.train import TrainOptions
+from train.config import files as configs
+from train.config.parse import parse_experiment
+from train.history.timeline import cells, exhibits, findings, words
+from train.history.timeline.comparison import compare
+from zoo.errors import UserError
+
+
+def picture(path: Path, width: int = 40, height: int = 20, noise: bool = False) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = (height, width, 3)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8) if noise else np.zeros(shape, np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def several(root: Path) -> Path:
+    """A run of three seeds with a curve, pictures, translations and what a judge said."""
+    replicas = {"accuracy": [0.5, 0.6, 0.7]}
+    lines = json.dumps({"step": 10, "split": "validation", "seconds": 1, "accuracy": 0.6, "replicas": replicas}) + "\n"
+    spread = {"accuracy": {"deviation": 0.1, "low": 0.4, "high": 0.8}}
+    best = {"setting": {}, "seeds": [0, 1, 2], "test_spread": spread, "best": True}
+    run = run_folder(root, "resnet20", 0.6, lines=lines + line(20, 0.7), settings=[best], notes={"accuracy": "shares"})
+    picture(run / "samples" / "growth.png")
+    (run / "samples" / "test.tsv").write_text("source\treference\ttranslation\na\tb\tc\nbroken\n")
+    (run / "judge").mkdir()
+    judged = {"parzen": {"log_likelihood": 151.4, "standard_error": 1.7}, "features": {"made": {"precision": 0.75}}}
+    (run / "judge" / "last.json").write_text(json.dumps(judged))
+    return run
+
+
+def test_an_exhibit_has_what_the_run_has(tmp_path: Path) -> None:
+    exhibit = exhibits.of_run(several(tmp_path))
+    assert (exhibit.name, exhibit.model, exhibit.seeds, exhibit.count) == ("digits_resnet20", "resnet20", 3, 360)
+    assert exhibit.test == {"loss": 0.1, "accuracy": 0.6}
+    assert exhibit.spread["accuracy"] == {"deviation": 0.1, "low": 0.4, "high": 0.8}
+    curve = exhibit.curves["accuracy"]
+    assert (curve.steps, curve.mean) == ((10, 20), (0.6, 0.7))
+    half = 4.302653 * 0.1 / 3**0.5  # Student's t, two degrees of freedom
+    assert (curve.low[0], curve.high[0]) == pytest.approx((0.6 - half, 0.6 + half), abs=1e-5)
+    assert (curve.low[1], curve.high[1]) == (None, None)
+    assert exhibit.more == {"log_likelihood": {"value": 151.4, "error": 1.7}, "precision": {"value": 0.75}}
+    assert exhibit.translations == (("a", "b", "c"),)
+    assert [(p.kind, p.width, p.height, p.suffix) for p in exhibit.pictures] == [("growth", 40, 20, "png")]
+
+
+def test_the_command_makes_the_run_again(tmp_path: Path) -> None:
+    usual = dataclasses.asdict(configs.load("digits_resnet20"))
+    changed = [
+        ({}, "zoo train digits_resnet20"),
+        ({"seeds": 3, "optim": usual["optim"] | {"lr": 0.01}}, "zoo train digits_resnet20 --optim.lr 0.01 --seeds 3"),
+        ({"model": {"name": "resnet20", "fields": {"depths": [1, 1, 1], "bottleneck": True}}},
+         "zoo train digits_resnet20 --model.depths 1 1 1 --model.bottleneck"),
+        ({"data": usual["data"] | {"normalize": False}, "init_from": "a b"},
+         "zoo train digits_resnet20 --data.no-normalize --init-from 'a b'"),
+    ]  # fmt: skip
+    for change, expected in changed:
+        run = run_folder(tmp_path, "resnet20", 0.9)
+        (run / "config.json").write_text(json.dumps(usual | change))
+        command = exhibits.of_run(run).command
+        assert command == expected
+        parsed, _ = parse_experiment(
+            shlex.split(command)[3:], prog="zoo train", default=configs.load("digits_resnet20"), options=TrainOptions
+        )
+        assert json.loads(json.dumps(dataclasses.asdict(parsed))) == json.loads(json.dumps(usual | change))
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "changes"),
+    [
+        ("tsv:/home/me/data/multi30k/de-en", "tsv:multi30k/de-en", ""),  # the config's own set, elsewhere
+        ("tsv:data/multi30k/de-en", "tsv:multi30k/de-en", ""),
+        ("tsv:/home/me/mine", "tsv:me/mine", "--data.name tsv:me/mine"),
+        ("dates/en-ko", "dates/en-ko", "--data.name dates/en-ko"),
+    ],
+)
+def test_an_exhibit_does_not_say_whose_folder_the_data_lay_in(
+    name: str, shown: str, changes: str, tmp_path: Path
+) -> None:
+    usual = dataclasses.asdict(configs.load("multi30k_transformer"))
+    run = run_folder(tmp_path, "transformer_mini", 0.9, name="multi30k_transformer", dataset=name)
+    (run / "config.json").write_text(json.dumps(usual | {"data": usual["data"] | {"name": name}}))
+    exhibit = exhibits.of_run(run)
+    assert (exhibit.dataset, exhibit.changes) == (shown, changes)
+
+
+def test_weights_by_name_are_no_path() -> None:
+    assert exhibits._placeless("hf://owner/name") == "hf://owner/name"
+    assert exhibits._placeless("/home/me/runs/digits_mlp/last") == "digits_mlp/last"
+
+
+def test_an_exhibit_comes_back_as_it_was(tmp_path: Path) -> None:
+    exhibit = exhibits.of_run(several(tmp_path))
+    files = exhibits.write(exhibit, tmp_path / "kept")
+    assert sorted(file.name for file in files) == ["digits_resnet20.growth.png", "digits_resnet20.json"]
+    (back,) = exhibits.read_all(tmp_path / "kept")
+    assert back.recorded
+    assert not exhibit.recorded
+    for field in exhibit.__dataclass_fields__:
+        if field != "recorded":
+            assert getattr(back, field) == getattr(exhibit, field), field
+
+
+def test_long_curves_are_thinned_and_keep_their_ends(tmp_path: Path) -> None:
+    lines = "".join(line(step, 0.5) for step in range(0, 1001, 5))
+    steps = exhibits.of_run(run_folder(tmp_path, "resnet20", 0.9, lines=lines)).curves["accuracy"].steps
+    assert len(steps) <= exhibits.POINTS + 1
+    assert (steps[0], steps[-1]) == (0, 1000)
+
+
+def test_heavy_pictures_become_light(tmp_path: Path) -> None:
+    kept = exhibits.load_picture("samples", picture(tmp_path / "big.png", 1500, 700, noise=True))
+    assert kept.suffix == "webp"
+    assert max(kept.width, kept.height) == exhibits.SIDE
+    assert len(kept.data) < (tmp_path / "big.png").stat().st_size / 3
+
+
+def test_what_is_no_exhibit_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a finished run"):
+        exhibits.of_run(tmp_path)
+    file = tmp_path / "x.json"
+    for text, line_ in (
+        ("{}", "it names no run and model"),
+        ("{", "not JSON"),
+        ('{"name": "a", "model": "b", "pictures": [{"kind": "growth", "file": "../a.png"}]}', "by its file alone"),
+        ('{"name": "a", "model": "b", "pictures": [{"kind": "growth", "file": "no.png"}]}', "not a picture"),
+        ('{"name": "a", "model": "b", "curves": {"loss": {"steps": [1], "mean": []}}}', "as many values as steps"),
+    ):
+        file.write_text(text)
+        with pytest.raises(UserError, match=line_):
+            exhibits.read(file)
+
+
+def test_the_command_keeps_a_run_and_more_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, into = several(tmp_path), tmp_path / "kept"
+    more = picture(tmp_path / "sentence.png", 30, 30)
+    config = {"model": {"name": "resnet20"}, "data": {"name": "digits"}}
+    (run / "config.json").write_text(json.dumps(config))
+    assert cli.run(["exhibit", str(run), "--into", str(into), "--picture", f"alignment={more}"]) == 0
+    (back,) = exhibits.read_all(into)
+    assert [p.kind for p in back.pictures] == ["growth", "alignment"]
+    assert "digits_resnet20.json" in capsys.readouterr().out
+    assert cli.run(["exhibit", str(run), "--picture", "beauty=x.png"]) == 2
+    assert "KIND one of growth" in capsys.readouterr().err
+    assert cli.run(["exhibit"]) == 2
+
+
+def test_recorded_exhibits_can_be_read() -> None:
+    kept = exhibits.read_all(exhibits.FOLDER)
+    assert len(kept) >= 8
+    assert sum(file.stat().st_size for file in exhibits.FOLDER.iterdir()) < 1.2e6
+    for exhibit in kept:
+        assert exhibit.device
+        assert exhibit.date
+        assert exhibit.curves
+
+
+def test_findings_are_read_and_figures_that_are_none_stay_out(tmp_path: Path) -> None:
+    file = tmp_path / "claims.json"
+    first = claim("depth", 2015, "does not hold")
+    first["arms"][0] |= {"mean": None, "low": "NaN"}
+    share = claim("share", 2016, metric={"name": "test accuracy", "unit": "share", "better": "higher"})
+    share["plot"]["y"] = "test accuracy"
+    share["effects"].append(share["effects"][0] | {"against": None, "unit": ""})  # of a slope, say
+    file.write_text(json.dumps({"claims": [first, share]}))
+    one, two = findings.read_all(file)
+    assert (one.verdict, one.command, one.recorded) == ("does not hold", "zoo claim depth", True)
+    assert (one.arms[0].mean, one.arms[0].low, one.arms[1].mean) == (None, None, 0.25)
+    assert one.effects[0].measured == "+0.25 nats (0.2 to 0.3)"
+    assert two.effects[0].measured == "+25.00 points (20.00 to 30.00)"
+    assert two.effects[1].measured == "+0.25 (0.2 to 0.3)"
+    assert [row[1] for row in cells.effect_rows(two, words.load("en"))] == ["deep, shallow", "deep"]
+    assert (one.plot["share"], two.plot["share"]) == (False, True)
+    assert findings.read_all(tmp_path / "none.json") == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [({"verdict": "maybe"}, "its verdict is 'maybe'"), ({"year": "long ago"}, "no year"), ({"name": ""}, "no name")],
+)
+def test_what_is_no_finding_is_one_line(tmp_path: Path, facts: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        findings.read(claim("depth", 2015) | facts, "claims.json")
+    (tmp_path / "claims.json").write_text('{"claims": 3}')
+    with pytest.raises(UserError, match="expected"):
+        findings.read_all(tmp_path / "claims.json")
+
+
+def test_what_was_found_here_is_read_from_the_claims_own_folder(tmp_path: Path) -> None:
+    for name, setting in (("depth", "small"), ("depth.full", "full")):
+        folder = tmp_path / "claims" / name
+        folder.mkdir(parents=True)
+        (folder / "result.json").write_text(json.dumps(claim("depth", 2015, setting=setting)))
+    (found,) = findings.read_own(tmp_path)
+    assert not found.recorded
+
+
+def test_runs_on_the_same_data_are_compared(tmp_path: Path) -> None:
+    import zoo
+
+    runs = [run_folder(tmp_path, name, value, task="classify") for name, value in (("resnet20", 0.95), ("mlp", 0.9))]
+    runs += [run_folder(tmp_path, "lenet5", 1.5, task="classify"), run_folder(tmp_path, EVIL, 0.99, task="classify")]
+    runs += [run_folder(tmp_path, "lenet5", 0.9, task="classify", dataset="mnist")]
+    text = [run_folder(tmp_path, "lstm_char", 0.5, task="language", dataset="a text") for _ in range(2)]
+    shown = [exhibits.of_run(run) for run in (*text, *runs)]
+    group, other = compare(shown, zoo.CARDS)
+    assert (group.task, other.task, other.metric.name) == ("classify", "language", "loss")
+    assert [entry.label for entry in group.entries] == ["mlp", "lenet5", "resnet20", EVIL]
+    assert [entry.value for entry in group.entries] == [0.9, None, 0.95, 0.99]
+    assert group.best.label == EVIL
+    assert [entry.label for entry in group.reaching] == []
+    low, high = group.entries[2].low, group.entries[2].high
+    assert low < 0.95 < high
+    assert group.entries[3].low > high

@@ -1,0 +1,213 @@
+"""The tasks on text: each learns a fixed batch, counts what it says, and poses its problem as its paper does."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen as nn
+
+from train.algorithms import losses
+from train.core import run_chunk, run_evaluate
+from train.data.inputs import sentences
+from train.data.sources import Resident, Windows
+from train.metrics.evaluation import means
+from train.tasks.classify.task import classify
+from train.tasks.text.language import language
+from train.tasks.text.masked import Marks, foresee, hide, join, masked
+from train.tasks.text.translate import translate
+
+KEY = jax.random.key(0)
+MARKS = Marks(cls=1, sep=2, mask=3)
+V = 12
+
+
+class Reader(nn.Module):
+    """Looks at its inputs token by token; enough to learn by heart what depends on one token and its place."""
+
+    width: int = V
+    pooled: bool = False
+
+    @nn.compact
+    def __call__(self, tokens, mask=None, *, train: bool):
+        x = nn.Embed(V, 32, name="embed")(tokens)
+        x = x + self.param("place", nn.initializers.normal(1), (1, 16, 32))[:, : tokens.shape[1]]
+        if self.pooled:
+            x = (x * mask[..., None]).sum(1)
+        x = nn.Dropout(0.0, deterministic=not train)(nn.relu(nn.Dense(64, name="hidden")(x)))
+        return nn.Dense(self.width, name="head")(x)
+
+
+class Translator(nn.Module):
+    """The target's tokens so far and the first token of the source."""
+
+    @nn.compact
+    def __call__(self, source, source_mask, target, *, train: bool):
+        y = Reader(name="reader")(target, train=train)
+        return y + nn.Dense(V, name="source")(jax.nn.one_hot(source[:, :1], V))
+
+
+class Reading(nn.Module):
+    """BERT's contract where each guess sees its own token and place alone."""
+
+    @nn.compact
+    def __call__(self, tokens, mask, segments=None, positions=None, *, train: bool):
+        logits = Reader(name="reader")(tokens, train=train)
+        return jnp.take_along_axis(logits, positions[..., None], axis=1), jnp.zeros((len(tokens), 2))
+
+
+class Guesser(nn.Module):
+    """BERT's contract: logits at `positions`, and whether the two halves belong together."""
+
+    @nn.compact
+    def __call__(self, tokens, mask, segments=None, positions=None, *, train: bool):
+        whole = jax.nn.one_hot(tokens, V).reshape(len(tokens), -1)
+        logits = Reader(name="reader")(tokens, train=train) + nn.Dense(V, name="context")(whole)[:, None]
+        at = jnp.take_along_axis(logits, positions[..., None], axis=1)
+        return at, nn.Dense(2, name="related")(whole)
+
+
+def learned(task, data, steps: int = 300) -> tuple[float, float]:
+    state = jax.jit(task.init)(KEY)
+    state, metrics = run_chunk(task, state, data, KEY, steps)
+    return float(metrics["loss"][0]), float(metrics["loss"][-20:].mean())
+
+
+def test_a_language_model_learns_a_text_and_counts_its_tokens() -> None:
+    text = Windows(jnp.arange(61) % 6 + 4, batch=8, length=6)
+    task = language(Reader(), optax.adam(1e-2), length=6)
+    first, last = learned(task, text)
+    assert first > 1.5
+    assert last < 0.05
+    sums = run_evaluate(task, jax.jit(task.init)(KEY), text, text.sweep())
+    assert float(sums["count"]) == 60
+
+
+PAIRS = {
+    "source": jnp.array([[4, 3, 0, 0], [5, 4, 3, 0], [6, 3, 0, 0], [7, 5, 3, 0]]),
+    "target": jnp.array([[2, 8, 3, 0, 0], [2, 9, 8, 3, 0], [2, 10, 3, 0, 0], [2, 11, 10, 9, 3]]),
+}
+
+
+def test_translation_learns_and_counts_real_tokens_only() -> None:
+    task = translate(Translator(), optax.adam(1e-2))
+    data = Resident(PAIRS, 4)
+    _, last = learned(task, data)
+    assert last < 0.1
+    result = means(run_evaluate(task, jax.jit(task.init)(KEY), data, data.sweep()))
+    assert result["count"] == 2 + 3 + 2 + 4
+
+
+class Fixed(nn.Module):
+    """Logits of each target token alone."""
+
+    @nn.compact
+    def __call__(self, source, source_mask, target, *, train: bool):
+        return nn.Embed(V, V, name="table")(target)
+
+
+def test_padding_of_a_target_changes_no_loss() -> None:
+    task = translate(Fixed(), optax.sgd(0.1))
+    state = jax.jit(task.init)(KEY)
+
+    def loss(target) -> float:
+        batch = {"source": PAIRS["source"], "target": target, "mask": jnp.ones(4)}
+        sums = jax.jit(task.evaluate)(state, batch)
+        return float(sums["loss"] / sums["count"])
+
+    wider = jnp.pad(PAIRS["target"], ((0, 0), (0, 3)))
+    np.testing.assert_allclose(loss(PAIRS["target"]), loss(wider), rtol=1e-6)
+
+
+def test_smoothing_is_for_training_only() -> None:
+    state = jax.jit(translate(Translator(), optax.sgd(0.0)).init)(KEY)
+    data = Resident(PAIRS, 4)
+    trained, evaluated = [], []
+    for smoothing in (0.0, 0.3):
+        task = translate(Translator(), optax.sgd(0.0), label_smoothing=smoothing)
+        evaluated.append(float(run_evaluate(task, state, data, data.sweep())["loss"]))
+        _, metrics = run_chunk(task, jax.tree.map(jnp.copy, state), data, KEY, 1)
+        trained.append(float(metrics["loss"][0]))
+    assert trained[0] != trained[1]
+    assert evaluated[0] == evaluated[1]
+
+
+def test_token_cross_entropy_is_cross_entropy_with_smoothed_labels() -> None:
+    logits = jax.random.normal(KEY, (2, 3, V))
+    tokens = jnp.array([[0, 5, 11], [3, 3, 2]])
+    labels = losses.one_hot(tokens.ravel(), V, 0.2).reshape(2, 3, V)
+    expected = losses.cross_entropy(logits, labels)
+    np.testing.assert_allclose(losses.token_cross_entropy(logits, tokens, 0.2), expected, rtol=1e-5)
+
+
+def test_two_texts_are_joined_without_gaps() -> None:
+    a, b = jnp.array([[7, 8, 0, 0], [7, 8, 9, 10]]), jnp.array([[5, 0, 0, 0], [5, 6, 4, 11]])
+    tokens, segments = join(a, b, 11, MARKS)
+    np.testing.assert_array_equal(tokens, [[1, 7, 8, 2, 5, 2, 0, 0, 0, 0, 0], [1, 7, 8, 9, 10, 2, 5, 6, 4, 11, 2]])
+    np.testing.assert_array_equal(segments, [[0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1]])
+
+
+def test_of_the_hidden_tokens_80_percent_are_masked_10_replaced_10_left() -> None:
+    rows, length, vocab = 400, 103, 5000
+    text = jax.random.randint(KEY, (rows, length), 10, vocab).at[:, 0].set(MARKS.cls).at[:, -1].set(MARKS.sep)
+    text = text.at[:200, 53:].set(0)  # half of the rows are half as long
+    guesses = round(0.15 * (length - 3))
+    shown, positions, answers = jax.jit(lambda k, t: hide(k, t, guesses, 0.15, vocab, MARKS))(jax.random.key(1), text)
+    weight = np.asarray(answers["weight"])
+    np.testing.assert_array_equal(weight.sum(1), [8] * 200 + [15] * 200)  # 15 % of 52 and of 101 tokens
+    at = np.take_along_axis(np.asarray(shown), np.asarray(positions), 1)[weight == 1]
+    answer = np.asarray(answers["token"])[weight == 1]
+    assert not np.isin(answer, [0, MARKS.cls, MARKS.sep]).any()
+    count = len(answer)
+    hidden, same = (at == MARKS.mask).sum() / count, (at == answer).sum() / count
+    assert abs(hidden - 0.8) < 3 * np.sqrt(0.16 / count)
+    assert abs(same - 0.1) < 3 * np.sqrt(0.09 / count)
+    untouched = (np.asarray(shown) == np.asarray(text)).sum()
+    assert untouched == rows * length - (at != answer).sum()
+
+
+def test_masked_modelling_learns_and_half_of_the_pairs_belong_together() -> None:
+    a = jnp.tile(jnp.array([[4, 4, 4], [5, 5, 5], [6, 6, 6], [7, 7, 7]]), (16, 1))
+    data = Resident({"a": a, "b": a + 4}, 32)
+    task = masked(Guesser(), optax.adam(1e-2), length=9, vocab=V, marks=MARKS)
+    state, metrics = run_chunk(task, jax.jit(task.init)(KEY), data, KEY, 400)
+    assert float(metrics["next_sentence_loss"][0]) > 0.4
+    assert float(metrics["masked_loss"][-50:].mean()) < 0.6 * float(metrics["masked_loss"][:5].mean())
+    result = means(run_evaluate(task, state, data, data.sweep()))
+    assert result["count"] == 64  # one guess in each
+    assert result["loss"] > 0
+    again = means(run_evaluate(task, state, data, data.sweep()))
+    assert result == again
+
+
+def test_without_next_sentence_the_halves_stay_together() -> None:
+    a = jnp.array([[4, 5, 6], [7, 8, 9]])
+    task = masked(Guesser(), optax.sgd(0.1), length=9, vocab=V, marks=MARKS, next_sentence=False)
+    _, metrics = run_chunk(task, jax.jit(task.init)(KEY), Resident({"a": a, "b": a}, 2), KEY, 2)
+    assert "next_sentence_loss" not in metrics
+    np.testing.assert_allclose(metrics["loss"], metrics["masked_loss"])
+
+
+def test_from_left_to_right_every_token_of_the_text_is_guessed_from_the_place_before_it() -> None:
+    tokens = jnp.array([[1, 7, 8, 2, 5, 2, 0, 0]])
+    positions, answers = foresee(tokens, MARKS)
+    np.testing.assert_array_equal(positions, [[0, 1, 2, 3, 4, 5, 6]])
+    np.testing.assert_array_equal(answers["token"] * answers["weight"], [[7, 8, 0, 5, 0, 0, 0]])
+    a = jnp.array([[4, 5, 6], [7, 8, 9]])
+    data = Resident({"a": a, "b": a}, 2)
+    task = masked(Reading(), optax.adam(1e-2), length=9, vocab=V, marks=MARKS, next_sentence=False, left_to_right=True)
+    state, metrics = run_chunk(task, jax.jit(task.init)(KEY), data, KEY, 200)
+    assert means(run_evaluate(task, state, data, data.sweep()))["count"] == 12  # nothing is hidden, all are guessed
+    # Only the first token of either text does not follow from the one before it.
+    assert float(metrics["loss"][0]) > 2
+    assert float(metrics["loss"][-1]) < 0.4
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_sentences_are_classified_whatever_their_padding(smoothing: float) -> None:
+    tokens = jnp.array([[4, 5, 0, 0], [6, 7, 8, 0], [9, 0, 0, 0], [10, 11, 4, 5]])
+    data = Resident({"tokens": tokens, "y": jnp.array([0, 1, 0, 1])}, 4)
+    task = classify(Reader(2, pooled=True), optax.adam(1e-2), sentences(4), classes=2, label_smoothing=smoothing)
+    state, metrics = run_chunk(task, jax.jit(task.init)(KEY), data, KEY, 100)
+    assert metrics["accuracy"][-1] == 1
+    assert means(run_evaluate(task, state, data, data.sweep()))["count"] == 4

@@ -1,0 +1,260 @@
+"""Optimizers by name, through optax: the update rule, its schedule, and the regularizers that act on updates.
+
+Every step number in `Optim` counts steps of the loop (batches drawn). With accumulate=k, k steps make one
+update, and its rate is the schedule's at the first of them.
+"""
+
+import itertools
+import math
+from fnmatch import fnmatchcase
+from typing import Any, get_args, get_type_hints
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import optax.contrib
+from jax import Array
+
+from train.algorithms.averages import _average_weights
+from train.algorithms.cards import ALGORITHMS
+from train.config import Optim
+from zoo.errors import UserError, unknown
+
+_NAMES = get_args(get_type_hints(Optim)["name"])
+_SCHEDULES = get_args(get_type_hints(Optim)["schedule"])
+DECOUPLED = ("adamw", "lamb", "lion", "muon")
+"""Rules that decay weights by themselves, beside the gradient."""
+_WHOLE = (int,)
+_REAL = (int, float)
+
+CONSTANTS = ("momentum", "b1", "b2", "decay", "eps", "trust")
+"""Fields of `Optim` that belong to some rules only; their cards say to which."""
+
+# field -> types, test, what is allowed
+_NUMBERS = {
+    "lr": (_REAL, lambda v: 0 < v < math.inf, "a number above 0"),
+    "momentum": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "trust": (_REAL, lambda v: 0 < v < math.inf, "a number above 0"),
+    "b1": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "b2": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "decay": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+    "eps": (_REAL, lambda v: 0 < v < math.inf, "a number above 0"),
+    "weight_decay": (_REAL, lambda v: 0 <= v < math.inf, "a number from 0 up"),
+    "warmup_steps": (_WHOLE, lambda v: v >= 0, "a whole number from 0 up"),
+    "decay_factor": (_REAL, lambda v: 0 < v < 1, "between 0 and 1"),
+    "accumulate": (_WHOLE, lambda v: v >= 1, "a whole number from 1 up"),
+    "ema": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
+}
+
+
+def validate(optim: Optim, steps: int) -> None:
+    """Raises UserError, one line naming the field, for a value that cannot work in a run of `steps` steps."""
+    if optim.name not in _NAMES:
+        raise unknown("optim.name", optim.name, _NAMES)
+    if optim.schedule not in _SCHEDULES:
+        raise unknown("optim.schedule", optim.schedule, _SCHEDULES)
+    taken = ALGORITHMS[optim.name].constants
+    for field, (types, test, allowed) in _NUMBERS.items():
+        value = getattr(optim, field)
+        if value is None and field in CONSTANTS:
+            continue
+        if field in CONSTANTS and field not in taken:
+            own = f"; its constants: {', '.join(taken)}" if taken else ", which has no constants"
+            raise UserError(f"optim.{field} means nothing to the rule {optim.name!r}{own}")
+        if isinstance(value, bool) or not isinstance(value, types) or not test(value):
+            raise UserError(f"optim.{field} must be {allowed}, not {value!r}")
+    if optim.clip_norm is not None and not 0 < optim.clip_norm < math.inf:
+        raise UserError(f"optim.clip_norm must be a number above 0, or None for no clipping, not {optim.clip_norm!r}")
+    for rate in optim.rates:
+        _factor(rate)
+    if optim.warmup_steps >= steps:
+        raise UserError(f"optim.warmup_steps must be below the {steps} steps of the run, not {optim.warmup_steps}")
+    if not 0 <= optim.final_lr <= optim.lr:
+        raise UserError(f"optim.final_lr must be from 0 to optim.lr {optim.lr}, not {optim.final_lr}")
+    if optim.final_lr and optim.schedule != "cosine":
+        raise UserError(f"optim.final_lr {optim.final_lr} needs optim.schedule=cosine, not {optim.schedule}")
+    if optim.accumulate > steps:
+        raise UserError(f"optim.accumulate must be at most the {steps} steps of the run, not {optim.accumulate}")
+    if optim.schedule == "one_cycle" and optim.warmup_steps:
+        own = "optim.schedule=one_cycle, which begins with its own rise"
+        raise UserError(f"optim.warmup_steps must be 0 with {own}, not {optim.warmup_steps}")
+    if optim.decay_at and optim.schedule != "steps":
+        raise UserError(f"optim.decay_at {optim.decay_at} needs optim.schedule=steps, not {optim.schedule}")
+    if optim.schedule == "steps" and not optim.decay_at:
+        raise UserError("optim.schedule=steps needs optim.decay_at, the steps at which the rate falls")
+    bounds = (optim.warmup_steps, *optim.decay_at, steps)
+    if any(a >= b for a, b in itertools.pairwise(bounds)):
+        between = f"between the {optim.warmup_steps} steps of warm-up and the {steps} of the run"
+        raise UserError(f"optim.decay_at must rise and lie {between}, not {optim.decay_at}")
+
+
+def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
+    """Learning rate at a step of the loop, 0 to `steps`.
+
+    With warm-up it is lr · step / warmup_steps first (Goyal et al. 2017, arXiv 1706.02677, section 2.2).
+    After it, t counting steps since its end and T being what then remains of `steps`:
+    constant      lr
+    steps         lr · decay_factor ** (milestones of `decay_at` reached)
+    cosine        final_lr + (lr - final_lr) · ½(1 + cos(π t / T)) (Loshchilov and Hutter 2016, arXiv 1608.03983, eq. 5)
+    one_cycle     straight lines from lr/25 to lr at 30 % of `steps`, back at 85 %, down to lr/250,000 at the
+                  end (Smith and Topin 2017, arXiv 1708.07120, with the defaults of optax's linear one-cycle)
+    inverse_sqrt  lr · √(w / (w + t)), w = warmup_steps or 1 (Vaswani et al. 2017, section 5.3)
+    """
+    warmup, remaining = optim.warmup_steps, steps - optim.warmup_steps
+    match optim.schedule:
+        case "constant":
+            after = optax.constant_schedule(optim.lr)
+        case "steps":
+            scales = {at - warmup: optim.decay_factor for at in optim.decay_at}
+            after = optax.piecewise_constant_schedule(optim.lr, scales)
+        case "cosine":
+            after = optax.cosine_decay_schedule(optim.lr, remaining, optim.final_lr / optim.lr)
+        case "one_cycle":
+            after = _one_cycle(optim.lr, steps)
+        case "inverse_sqrt":
+            after = _inverse_sqrt(optim.lr, max(warmup, 1))
+    if not warmup:
+        return after
+    return optax.join_schedules([optax.linear_schedule(0.0, optim.lr, warmup), after], [warmup])
+
+
+def _one_cycle(lr: float, steps: int) -> optax.Schedule:
+    # optax's own rounds the corners down to whole steps, and in a run of a few steps never reaches the peak.
+    corners = np.array([0, 0.3, 0.85, 1]) * steps
+    shares = np.array([1, 25, 1, 1e-4]) / 25
+    return lambda step: lr * jnp.interp(step, corners, shares)
+
+
+def _inverse_sqrt(lr: float, width: int) -> optax.Schedule:
+    # join_schedules evaluates this before its turn as well, at negative steps.
+    return lambda step: lr * jnp.sqrt(width / (width + jnp.maximum(step, 0)))
+
+
+def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
+    """The whole update: clip, L2 decay, rule with schedule, average of the weights; then accumulation around it.
+
+    Decay acts on the leaves named `kernel` only: not on biases, the scales and shifts of normalizations,
+    position tables or class tokens. Call `validate` first; values are not checked here. All leaves of
+    the state are arrays, so it can be donated, scanned over and saved.
+    """
+
+    schedule = make_schedule(optim, steps)
+
+    def rate(update: Array) -> Array:
+        return schedule(update * optim.accumulate)
+
+    parts = []
+    if optim.clip_norm is not None:
+        parts.append(optax.clip_by_global_norm(optim.clip_norm))
+    decays = isinstance(optim.weight_decay, jax.core.Tracer) or optim.weight_decay > 0  # traced where it is swept
+    # Before the rule: added after it, decay would not be turned into a descent and weights would grow.
+    if decays and optim.name not in DECOUPLED:
+        parts.append(optax.add_decayed_weights(optim.weight_decay, mask=_kernels))
+    else:  # its empty state, so that a replica without decay has the state of those with it
+        parts.append(optax.masked(optax.identity(), _kernels))
+    parts.append(_rule(optim, rate))
+    if optim.rates or optim.freeze:
+        parts.append(_own_rates(optim))
+    if optim.ema:
+        parts.append(_average_weights(optim.ema))
+    transformation = optax.chain(*parts)
+    if optim.accumulate > 1:
+        return optax.MultiSteps(transformation, optim.accumulate).gradient_transformation()
+    return transformation
+
+
+def constants(optim: Optim) -> dict[str, float]:
+    """Those of the rule by name: as `optim` has them, else as the rule's card has."""
+    card = ALGORITHMS[optim.name].constants
+    return {name: value if (own := getattr(optim, name)) is None else own for name, value in card.items()}
+
+
+def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
+    own = constants(optim)
+    decay = {"weight_decay": optim.weight_decay, "mask": _kernels}
+    match optim.name:
+        case "sgd":
+            return optax.sgd(rate)
+        case "momentum" | "nesterov":
+            return optax.sgd(rate, own["momentum"], nesterov=optim.name == "nesterov")
+        case "adagrad":
+            return optax.adagrad(rate, eps=own["eps"])
+        case "adadelta":
+            return optax.adadelta(rate, own["decay"], own["eps"])
+        case "rmsprop":
+            return optax.rmsprop(rate, own["decay"], own["eps"])
+        case "rmsprop_graves":
+            return optax.rmsprop(rate, centered=True, eps_in_sqrt=optim.eps_in_root, **own)
+        case "adam":
+            return optax.adam(rate, **own)
+        case "lars":  # its weight decay has been added to the gradient, which is where its paper has it
+            return optax.lars(rate, trust_coefficient=own["trust"], trust_ratio_mask=_kernels, momentum=own["momentum"])
+        case "muon":
+            return optax.contrib.muon(
+                rate,
+                beta=own["momentum"],
+                weight_decay=optim.weight_decay,
+                muon_weight_dimension_numbers=_as_matrices,
+            )
+        case _:
+            return {"adamw": optax.adamw, "lamb": optax.lamb, "lion": optax.lion}[optim.name](rate, **own, **decay)
+
+
+def _own_rates(optim: Optim) -> optax.GradientTransformation:
+    """Multiplies the updates of parts by their factors, of frozen parts by 0: last, so that decay is scaled too.
+
+    Patterns are matched against the path of a parameter, "block0/attention/qkv/kernel". Raises UserError where one
+    fits no parameter.
+    """
+    factors = [(pattern, 0.0) for pattern in optim.freeze] + [_factor(rate) for rate in optim.rates]
+
+    def init(params: Any) -> optax.EmptyState:
+        paths = [_path(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+        for pattern, _ in factors:
+            if not any(fnmatchcase(path, pattern) for path in paths):
+                raise UserError(f"optim: no parameter is called {pattern!r}; there are {', '.join(paths[:4])} …")
+        return optax.EmptyState()
+
+    def update(updates: Any, state: optax.EmptyState, params: Any = None) -> tuple[Any, optax.EmptyState]:
+        del params
+
+        def one(path: Any, leaf: Array) -> Array:
+            return leaf * next((factor for pattern, factor in factors if fnmatchcase(_path(path), pattern)), 1.0)
+
+        return jax.tree_util.tree_map_with_path(one, updates), state
+
+    return optax.GradientTransformation(init, update)
+
+
+def _path(path: Any) -> str:
+    return "/".join(str(getattr(key, "key", key)) for key in path)
+
+
+def _factor(rate: str) -> tuple[str, float]:
+    """ "PATTERN=FACTOR" -> its parts."""
+    pattern, _, factor = rate.rpartition("=")
+    try:
+        number = float(factor)
+    except ValueError:
+        number = math.nan
+    if not pattern or not 0 <= number < math.inf:
+        raise UserError(f"optim.rates must be PATTERN=FACTOR, the factor a number from 0 up, not {rate!r}")
+    return pattern, number
+
+
+def _kernels(params: Any) -> Any:
+    """True for each leaf that decays: linen calls the weight of a dense or convolutional layer `kernel`."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: bool(path) and getattr(path[-1], "key", None) == "kernel", params
+    )
+
+
+def _as_matrices(params: Any) -> Any:
+    """How Muon sees each kernel as a matrix (inputs, outputs), a convolution's window as more inputs; None: as none."""
+
+    def one(decays: bool, leaf: Array) -> optax.contrib.MuonDimensionNumbers | None:
+        axes = tuple(range(leaf.ndim))
+        return optax.contrib.MuonDimensionNumbers(axes[:-1], axes[-1:]) if decays and leaf.ndim > 1 else None
+
+    return jax.tree.map(one, _kernels(params), params)

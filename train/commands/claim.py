@@ -1,0 +1,210 @@
+"""`zoo claim`: run a paper's claim and judge it, list all of them, or run as many as the time allows."""
+
+import dataclasses
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import tyro
+from rich.console import Console
+
+from train.config import files as config_files
+from train.config.parse import parse
+from train.core import machine
+from train.core.signals import Stopped
+from train.history.claims import files, results, table
+from train.history.claims.claim import Claim
+from train.history.claims.run import claim_folder, parse_time, run_claim
+from train.history.claims.workers import Ended, side_by_side
+from train.loop.run import RUNS
+from zoo.errors import UserError
+
+PIPE_COLUMNS = 120  # of tables that nobody watches
+
+
+@dataclasses.dataclass(frozen=True)
+class ClaimOptions:
+    """Run what a paper claims and judge it; without NAME, list the claims and their verdicts."""
+
+    name: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="NAME")] = None
+    """Of the claim, or the path of a Python file with CLAIM = Claim(...)."""
+    list: bool = False
+    """List the claims; a verdict with * is the project's own (results/claims.json), one without was found here."""
+    all: bool = False
+    """Run every claim, the quickest first; one whose data are not here is passed over and said so."""
+    budget: str | None = None
+    """With --all: start no claim that would not end within this time, such as 90m or 1h30m."""
+    jobs: int = 1
+    """With --all on a CPU: so many claims side by side, each in a process with its share of the cores. The networks are
+    small: with a core each, claims are done sooner than one after the other on all."""
+    full: bool = False
+    """The setting nearer to the paper, for an accelerator."""
+    seeds: int | None = None
+    """Seeds of each arm; by default the claim's own number."""
+    record: bool = False
+    """Put the result into results/claims.json of the project as well."""
+    markdown: bool = False
+    """Print the recorded results as the README's table."""
+    workdir: Path = RUNS
+    """Run folders, picture and result are made in WORKDIR/claims/<name>."""
+
+
+def claim_command(args: Sequence[str]) -> None:
+    """`zoo claim NAME`, `zoo claim --list`, `zoo claim --all`."""
+    options = parse(ClaimOptions, args, prog="zoo claim")
+    if options.seeds is not None and options.seeds < 1:
+        raise UserError(f"--seeds must be at least 1, not {options.seeds}")
+    if options.budget is not None and not options.all:
+        raise UserError("--budget goes with --all")
+    if options.jobs != 1 and not options.all:
+        raise UserError("--jobs goes with --all")
+    if not 1 <= options.jobs <= machine.cores():
+        raise UserError(f"--jobs must be 1 to {machine.cores()}, the number of cores, not {options.jobs}")
+    budget = None if options.budget is None else parse_time(options.budget)
+    if options.markdown:
+        print(results.markdown(list(results.read().values())), end="")
+    elif options.all:
+        if options.name is not None:
+            raise UserError(f"either a name or --all, not both: {options.name}")
+        All(options, budget).run()
+    elif options.name is None or options.list:
+        _list(options)
+    else:
+        claim, _ = files.load_claim(options.name)
+        claim.at(full=options.full, seeds=options.seeds)  # before the devices are touched
+        machine.prepare_backend()
+        _run(options.name, options, _console())
+
+
+def _run(name: str, options: ClaimOptions, console: Console) -> dict[str, Any]:
+    where = {"workdir": options.workdir, "record": options.record, "console": console}
+    return run_claim(name, full=options.full, seeds=options.seeds, **where)
+
+
+def expected_seconds(name: str, claim: Claim, recorded: dict[str, Any], options: ClaimOptions) -> float:
+    """What a claim took here, else where it was recorded, else what its file says; with as many seeds as asked for."""
+    setting = "full" if options.full else "small"
+    known = results.own(claim_folder(options.workdir, name, setting)) or recorded.get(name)
+    if known is None or known["setting"] != setting:
+        return claim.seconds
+    seeds = max((len(arm["seeds"]) for arm in known["arms"]), default=1)
+    return known["seconds"] * claim.seeds / seeds
+
+
+class Planned(NamedTuple):
+    """A claim that is to be run."""
+
+    seconds: float  # that it should take
+    name: str
+    alone: bool  # with nothing beside it
+
+
+class All:
+    """`--all`: every claim, the quickest first, within the budget; what could not be run is listed with its reason."""
+
+    def __init__(self, options: ClaimOptions, budget: float | None) -> None:
+        self.options, self.budget, self.console = options, budget, _console()
+        self.found: list[dict[str, Any]] = []
+        self.left: list[tuple[str, str]] = []
+        self.failed: list[str] = []
+        self.began = time.perf_counter()
+
+    def run(self) -> None:
+        """Raises Stopped, after the rest, where a claim's process did not end as it should."""
+        planned = sorted(self._plan())
+        machine.prepare_backend()
+        if self.options.jobs > 1 and jax.default_backend() != "cpu":
+            raise UserError(f"--jobs shares out the cores of a processor, and this runs on {machine.describe()}")
+        for name in self._in_time(one for one in planned if one.alone or self.options.jobs == 1):
+            try:
+                self.found.append(_run(name, self.options, self.console))
+            except UserError as error:  # a data set that is not here; what is wrong with one claim stops no other
+                self.left.append((name, str(error)))
+        if self.options.jobs > 1:
+            self._together([one for one in planned if not one.alone])
+        self._show()
+
+    def _plan(self) -> Iterator[Planned]:
+        recorded = results.read()
+        for name in files.claim_names():
+            claim, _ = files.load_claim(name)
+            try:
+                claim = claim.at(full=self.options.full, seeds=self.options.seeds)
+            except UserError as error:
+                self.left.append((name, str(error)))
+                continue
+            yield Planned(expected_seconds(name, claim, recorded, self.options), name, claim.alone)
+
+    def _in_time(self, planned: Iterable[Planned]) -> Iterator[str]:
+        """The names of those that would end within the budget, judged when each is asked for."""
+        for seconds, name, _ in planned:
+            spent = time.perf_counter() - self.began
+            if self.budget is not None and spent + seconds > self.budget:
+                why = f"would take about {seconds:,.0f} s, and {max(0.0, self.budget - spent):,.0f} s are left"
+                self.left.append((name, why))
+            else:
+                yield name
+
+    def _together(self, planned: Sequence[Planned]) -> None:
+        running: list[str] = []
+
+        def say() -> None:
+            status.update(f"running {', '.join(running)}; {len(self.found)} claims done")
+
+        def commands() -> Iterator[tuple[str, Sequence[str]]]:
+            for name in self._in_time(planned):
+                running.append(name)
+                say()
+                yield name, self._arguments(name)
+
+        with self.console.status("") as status:
+            for ended in side_by_side(commands(), self.options.jobs):
+                running.remove(ended.name)
+                self._take(ended)
+                say()
+
+    def _arguments(self, name: str) -> list[str]:
+        path = config_files.FOLDER / "claims" / f"{name}.py"
+        words = ["claim", str(path), "--workdir", str(self.options.workdir)]
+        words += ["--seeds", str(self.options.seeds)] if self.options.seeds is not None else []
+        return words + ["--full"] * self.options.full + ["--record"] * self.options.record
+
+    def _take(self, ended: Ended) -> None:
+        said = (ended.err.strip().splitlines() or [""])[-1].removeprefix("zoo: ")
+        if ended.code == 0:
+            self.console.out(ended.out, end="", highlight=False)
+            folder = claim_folder(self.options.workdir, ended.name, "full" if self.options.full else "small")
+            self.found.append(results.own(folder))
+        elif ended.code == 2:
+            self.left.append((ended.name, said))
+        else:
+            self.left.append((ended.name, f"ended with code {ended.code}: {said}"))
+            self.failed.append(ended.name)
+
+    def _show(self) -> None:
+        by_year = sorted(self.found, key=lambda one: one["year"])
+        self.console.print(table.listing([(one["name"], one["year"], one["says"], one, True) for one in by_year]))
+        seconds = time.perf_counter() - self.began
+        self.console.print(f"{len(self.found)} claims in {seconds:,.0f} s", highlight=False)
+        for name, why in self.left:
+            self.console.print(f"not run: {name}: {why}", soft_wrap=True, highlight=False)
+        if self.failed:
+            raise Stopped(f"{', '.join(self.failed)} did not end; the same command goes on", 1)
+
+
+def _list(options: ClaimOptions) -> None:
+    recorded, rows = results.read(), []
+    for name in files.claim_names():
+        claim, _ = files.load_claim(name)
+        here = results.own(claim_folder(options.workdir, name))
+        rows.append((name, claim.year, claim.says, here or recorded.get(name), here is not None))
+    console = _console()
+    console.print(table.listing(sorted(rows, key=lambda row: row[1])))
+    console.print("zoo claim NAME runs one; * the project's own result (results/claims.json)", highlight=False)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_COLUMNS)

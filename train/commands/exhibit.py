@@ -1,0 +1,45 @@
+"""`zoo exhibit`: what the museum keeps of a finished run."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+import train.loop.run
+from train.config.parse import parse
+from train.history.timeline import exhibits
+from zoo.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class ExhibitOptions:
+    """Keep what a finished run came to for the page of `zoo timeline`: figures, curves, pictures, texts; no weights."""
+
+    into: Path = exhibits.FOLDER
+    """Folder that it is written into; the page shows what lies in results/exhibits."""
+    picture: tuple[str, ...] = ()
+    """KIND=PATH: pictures that do not lie in the run's samples/, such as alignment=sentence.png."""
+
+
+def exhibit_command(args: Sequence[str]) -> None:
+    """`zoo exhibit RUN`."""
+    if not args or args[0].startswith("-"):
+        if args and args[0] in ("-h", "--help"):
+            parse(ExhibitOptions, ["--help"], prog="zoo exhibit RUN")
+        raise UserError("zoo exhibit needs a RUN first: zoo exhibit RUN [OPTIONS]")
+    options = parse(ExhibitOptions, args[1:], prog="zoo exhibit RUN")
+    more = [_named(word) for word in options.picture]
+    exhibit = exhibits.of_run(train.loop.run.load(args[0]).path)
+    kinds = {picture.kind for picture in more}
+    kept = [picture for picture in exhibit.pictures if picture.kind not in kinds]
+    exhibit = dataclasses.replace(exhibit, pictures=(*kept, *more))
+    for file in exhibits.write(exhibit, options.into):
+        Console().print(f"{file} ({file.stat().st_size:,} bytes)", soft_wrap=True, highlight=False, markup=False)
+
+
+def _named(word: str) -> exhibits.Picture:
+    kind, equals, path = word.partition("=")
+    if not equals or kind not in exhibits.PICTURES:
+        raise UserError(f"--picture takes KIND=PATH, KIND one of {', '.join(exhibits.PICTURES)}, not {word!r}")
+    return exhibits.load_picture(kind, Path(path))

@@ -1,0 +1,101 @@
+"""`zoo export` and `zoo convert`: weights written in another library's layout, or the whole model as StableHLO."""
+
+import dataclasses
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+import zoo
+from train.commands.published import open_weights
+from train.config.parse import parse
+from train.inference import stablehlo
+from zoo.errors import UserError
+from zoo.weights import Loaded
+
+TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt")
+OutPath = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """Write a trained run, or published weights of a named model, for another library or as a program."""
+
+    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN|NAME")]
+    """Folder of a run; or the name of a model, with --weights."""
+    out: OutPath
+    """NAME.safetensors, NAME.npz, NAME.stablehlo (the model itself, for a batch of any size), or a folder, which gets
+    config.json and the vocabulary as well where the layout has such."""
+    layout: str = "zoo"
+    """Whose names and shapes: zoo, torchvision, timm, huggingface, google-vit, pytorch, ... as the model has them."""
+    weights: str | None = None
+    """File, folder or hub name (hf://owner/name@revision) of the weights of a named model."""
+    source_layout: str = "auto"
+    """Layout of --weights; auto sees it in the names of the arrays."""
+    length: int | None = None
+    """Tokens of a text in a .stablehlo; without it as many as the model's card says."""
+
+
+def export_command(args: Sequence[str]) -> None:
+    """`zoo export RUN OUT`, `zoo export NAME OUT --weights SOURCE`."""
+    options = parse(ExportOptions, args, prog="zoo export")
+    demand_free(options.out)
+    if options.weights is not None:
+        loaded = open_weights(options.weights, options.run, options.source_layout)
+    elif options.run in zoo.CARDS and not Path(options.run).is_dir():
+        raise UserError(f"{options.run} is a model without weights: add --weights, or give the folder of a run")
+    else:
+        loaded = open_weights(options.run, None, options.source_layout)
+    if options.out.suffix == ".stablehlo":
+        if options.length is not None and options.length < 1:
+            raise UserError(f"--length must be at least 1, not {options.length}")
+        arguments = stablehlo.write(options.out, loaded, options.length)
+        print(f"{options.out}: {loaded.name}, a program of {', '.join(arguments)}")
+    else:
+        write(loaded, options.out, options.layout)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertOptions:
+    """Weights from one layout to another. What the arrays do not show is asked for in one line."""
+
+    source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="IN")]
+    """File, folder, run or hub name."""
+    out: OutPath
+    """NAME.safetensors, NAME.npz, or a folder."""
+    layout: str = "zoo"
+    """Layout of OUT."""
+    source_layout: str = "auto"
+    """Layout of IN; auto sees it in the names of the arrays."""
+    model: str | None = None
+    """Name of the model, where the arrays do not tell it."""
+
+
+def convert_command(args: Sequence[str]) -> None:
+    """`zoo convert IN OUT --layout LAYOUT`."""
+    options = parse(ConvertOptions, args, prog="zoo convert")
+    demand_free(options.out)
+    write(open_weights(options.source, options.model, options.source_layout), options.out, options.layout)
+
+
+def demand_free(out: Path) -> None:
+    """Raise UserError where something is there already: nothing of the user's is ever written over."""
+    if out.exists():
+        raise UserError(f"{out} is there already: choose another name, or remove it first")
+
+
+def write(loaded: Loaded, out: Path, layout: str) -> None:
+    """The file or folder, and one line that says what it holds."""
+    path = zoo.save_weights(
+        out, loaded.model, loaded.variables, layout=layout, inputs=loaded.preprocessing, labels=loaded.labels
+    )
+    if path.is_dir() and loaded.folder is not None:
+        for name in TOKENIZERS:
+            if (loaded.folder / name).is_file():
+                shutil.copyfile(loaded.folder / name, path / name)
+    if loaded.passed_over:
+        print(f"zoo: {len(loaded.passed_over)} arrays of other heads were passed over", file=sys.stderr)
+    print(f"{path}: {loaded.name} from {loaded.source}, layout {loaded.layout} to {layout}")

@@ -1,0 +1,90 @@
+"""`zoo extract RUN NUMBER`: one replica of a run as an ordinary run, which can be resumed, measured and used."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+import train.loop.run
+from train.config.parse import parse
+from train.config.replicas import Member, alone, members
+from train.core import machine
+from train.loop.checkpoints import Checkpoints
+from train.loop.restore import restore_replicas
+from train.loop.run import Run
+from zoo.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtractOptions:
+    """Take one replica out of a run of several: a new run folder, as if it had been trained alone."""
+
+    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
+    """Folder of the run of several replicas."""
+    number: Annotated[tyro.conf.Positional[int], tyro.conf.arg(metavar="NUMBER")]
+    """Which of them, from 0: all seeds under the first setting of the sweep, then under the next; all folds of
+    each."""
+    workdir: Path | None = None
+    """The new run is WORKDIR/<config>/<time>; by default beside the run that it comes from."""
+
+
+def extract_command(args: Sequence[str]) -> None:
+    """`zoo extract RUN NUMBER`."""
+    options = parse(ExtractOptions, args, prog="zoo extract")
+    run = train.loop.run.load(options.run)
+    there = members(run.experiment)
+    if len(there) == 1:
+        raise UserError(f"{run.path} holds one replica only: it is an ordinary run already")
+    if not 0 <= options.number < len(there):
+        raise UserError(f"{run.path} holds the replicas 0 to {len(there) - 1}, not {options.number}")
+    machine.prepare_backend()
+    made = extract(run, options.number, options.workdir or run.path.parent.parent)
+    print(f"{_said(there[options.number])}: {made.path}")
+
+
+def _said(member: Member) -> str:
+    setting = "".join(f", {field}={value:g}" for field, value in member.setting.items())
+    fold = "" if member.fold is None else f", fold {member.fold}"
+    return f"seed {member.seed}{setting}{fold}"
+
+
+def extract(run: Run, number: int, workdir: Path) -> Run:
+    """A new run in `workdir` with what replica `number` of `run` came to: its last checkpoint, metrics and summary."""
+    summary = train.loop.run.read_summary(run.path)
+    if run.experiment.patience and not summary:
+        raise UserError(f"{run.path} stops its replicas early and is not finished: zoo train --resume {run.path}")
+    parts, team, state = restore_replicas(run)
+    member = team.members[number]
+    experiment = alone(run.experiment, member)
+    new = train.loop.run.create(run.name, experiment, workdir, parts.tokenizer)
+    own = summary["replicas"][number] if summary else {}
+    step = own.get("stopped_at_step", int(state.step.max()))
+    lines = [_of_one(line, number) for line in train.loop.run.read_metrics(run.path)]
+    lines = [
+        line | {"step": min(line["step"], step)} for line in lines if line["step"] <= step or line["split"] == "test"
+    ]
+    (new.path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    validation = own.get("validation") or next(
+        (line for line in lines if line["split"] == "validation" and line["step"] == step), None
+    )
+    with closing(Checkpoints(new.checkpoints)) as checkpoints:
+        score = parts.score(validation) if validation else 0.0
+        checkpoints.save(team.each(state)[number], step, score, tokenizer=parts.fingerprint)
+    if summary:
+        for name in ("replicas", "settings"):
+            del summary[name]
+        results = {split: own.get(split, {}) for split in ("validation", "test")}
+        stops = {name: own[name] for name in ("best_step", "stopped_at_step") if name in own}
+        done = {"steps": step, "examples": step * experiment.data.batch}
+        new.summarize(summary | results | stops | done | {"seed": member.seed})
+    return new
+
+
+def _of_one(line: dict[str, Any], number: int) -> dict[str, Any]:
+    """A line of metrics.jsonl with one replica's values for the means over all."""
+    each = line.pop("replicas")
+    return line | {name: values[number] for name, values in each.items()}

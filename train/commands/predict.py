@@ -1,0 +1,143 @@
+"""`zoo predict`: what published or own weights say of an image or a text, prepared as the weights want it."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+import tyro
+from PIL import Image, UnidentifiedImageError
+
+import zoo
+from train.commands.published import open_weights, tokenizer_of
+from train.config.parse import parse
+from train.core import machine
+from train.data.text.tokenizers import encode, require, special
+from train.inference import text as write
+from zoo.errors import UserError
+from zoo.weights import Loaded
+from zoo.weights.preprocessing import Images
+
+IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictOptions:
+    """Classes of an image or a text, what stands at each [MASK], or the token that comes next."""
+
+    what: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="IMAGE|TEXT")]
+    """An image file, or a text."""
+    weights: str
+    """File, folder, run or hub name (hf://owner/name@revision)."""
+    model: str | None = None
+    """Name of the model, where the arrays do not tell it."""
+    layout: str = "auto"
+    """Layout of the weights; auto sees it in the names of the arrays."""
+    top: int = 5
+    """Answers to show."""
+
+
+def predict_command(args: Sequence[str]) -> None:
+    """`zoo predict IMAGE|TEXT --weights SOURCE`."""
+    options = parse(PredictOptions, args, prog="zoo predict")
+    if options.top < 1:
+        raise UserError(f"--top must be at least 1, not {options.top}")
+    picture = _picture(options.what)
+    machine.prepare_backend()
+    loaded = open_weights(options.weights, options.model, options.layout)
+    takes_images = "x" in zoo.card(loaded.name).inputs
+    if takes_images != (picture is not None):
+        needs, given = ("an image file", "a text") if takes_images else ("a text", "an image")
+        raise UserError(f"{loaded.name} reads {needs}, not {given}")
+    answer = classify_image if takes_images else read_text
+    rows = answer(loaded, picture if takes_images else options.what, options.top)
+    width = max(len(name) for _, name in rows)
+    for probability, name in rows:
+        print(f"{name:<{width}}  {100 * probability:5.1f} %")
+
+
+def classify_image(loaded: Loaded, picture: Image.Image, top: int) -> list[tuple[float, str]]:
+    """(probability, class) of the likeliest classes."""
+    if not isinstance(loaded.preprocessing, Images):
+        raise UserError(f"{loaded.source} does not say how images are prepared; export it from its run, or add that")
+    x = loaded.preprocessing(picture)[None]
+    logits = jax.jit(lambda v, x: loaded.model.apply(v, x, train=False))(loaded.variables, x)
+    return _likeliest(logits[0], top, _class_names(loaded))
+
+
+def read_text(loaded: Loaded, text: str, top: int) -> list[tuple[float, str]]:
+    """Classes of a text, guesses for each [MASK], or the next token, by what the model is."""
+    if not text.strip():
+        raise UserError("the text is empty")
+    tokenizer = tokenizer_of(loaded)
+    head = getattr(loaded.model.cfg, "head", None)
+    ids = encode(tokenizer, text, strict=False)
+    if head in ("pretrain", "masked"):
+        marks = require(tokenizer, ("[CLS]", "[SEP]", "[MASK]"), "filling masks")
+        if marks[2] not in ids:
+            raise UserError("these weights guess masked words: write [MASK] where one is to be guessed")
+        shown = write.around_masks(ids, loaded.model.cfg.context - 2, marks[2])
+        guesses = fill(loaded.model, loaded.variables, [marks[0], *shown, marks[1]], marks[2], top)
+        return [(p, f"{place} {tokenizer.id_to_token(i)}") for place, found in enumerate(guesses, 1) for i, p in found]
+    if head in ("classify", "token"):
+        first, last = require(tokenizer, ("[CLS]", "[SEP]"), "reading a text")
+        ids = [first, *ids[: loaded.model.cfg.context - 2], last]
+        logits = _apply(loaded, ids)
+        if head == "classify":
+            return _likeliest(logits, top, _class_names(loaded))
+        best = [_likeliest(row, 1, _class_names(loaded))[0] for row in logits[1:-1]]
+        return [(p, f"{tokenizer.id_to_token(i)}  {name}") for i, (p, name) in zip(ids[1:-1], best, strict=True)]
+    if head == "pooler":
+        raise UserError(f"{loaded.source} has no head to predict with: only the hidden states of BERT")
+    if "tokens" not in zoo.card(loaded.name).inputs:
+        raise UserError(f"{loaded.name} translates, which zoo translate does for runs of this project")
+    start = special(tokenizer, "[BOS]")
+    ids = ids[-getattr(loaded.model.cfg, "context", len(ids)) :] or [start]
+    return _likeliest(_apply(loaded, ids)[-1], top, lambda i: repr(tokenizer.decode([i])))
+
+
+def fill(model: Any, variables: Any, ids: Sequence[int], mask: int, top: int) -> list[list[tuple[int, float]]]:
+    """(token, probability) of the likeliest tokens at each place of `mask`."""
+    places = np.flatnonzero(np.asarray(ids) == mask)
+    output = model.apply(variables, np.asarray([ids]), positions=places[None], train=False)
+    logits = output[0] if isinstance(output, tuple) else output
+    probabilities = np.asarray(jax.nn.softmax(logits[0]))
+    order = np.argsort(-probabilities, axis=-1)[:, :top]
+    return [[(int(i), float(row[i])) for i in best] for row, best in zip(probabilities, order, strict=True)]
+
+
+def _apply(loaded: Loaded, ids: Sequence[int]) -> np.ndarray:
+    return np.asarray(loaded.model.apply(loaded.variables, np.asarray([ids]), train=False)[0])
+
+
+def _likeliest(logits: Any, top: int, name: Callable[[int], str]) -> list[tuple[float, str]]:
+    probabilities = np.asarray(jax.nn.softmax(logits))
+    order = np.argsort(-probabilities)[:top]
+    return [(float(probabilities[i]), name(int(i))) for i in order]
+
+
+def _class_names(loaded: Loaded) -> Callable[[int], str]:
+    labels = loaded.labels or ()
+    return lambda i: labels[i] if i < len(labels) else f"class {i}"
+
+
+def _picture(what: str) -> Image.Image | None:
+    """The image in a file of that name; None for a text."""
+    path = Path(what).expanduser()
+    try:
+        there = path.is_file()
+    except OSError:  # a text too long for a name
+        return None
+    if not there:
+        if path.suffix.lower() in IMAGES and " " not in what:
+            raise UserError(f"no image at {what}")
+        return None
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB") if image.mode == "P" else image.copy()
+    except UnidentifiedImageError:
+        raise UserError(f"{what} is no image; a text is given as itself, not as a file") from None
+    except OSError as error:
+        raise UserError(f"cannot read the image {what}: {error}") from None

@@ -1,0 +1,47 @@
+"""`zoo probe`: judge the features of a trained network."""
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+import train.data
+import train.loop.run
+from train.config.parse import parse
+from train.core import machine
+from train.loop.run import Run
+from train.metrics.format import figure
+from train.studies.probe import SPLITS, ProbeOptions, probe
+from zoo.errors import UserError
+
+
+def probe_command(args: Sequence[str]) -> None:
+    """`zoo probe RUN`: prints a table and writes RUN/probe_FEATURES_LABELS.json."""
+    options = parse(ProbeOptions, args, prog="zoo probe")
+    machine.prepare_backend()
+    run = train.loop.run.load(options.run)
+    result = probe(run, options)
+    part = run.path / f"probe_{options.features}_{options.labels:g}.part"
+    try:
+        part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        os.replace(part, part.with_suffix(".json"))
+    except OSError as error:
+        raise UserError(f"cannot write in {run.path}: {error.strerror}") from None
+    Console().print(_table(run, result))
+    for name in ("linear", "nearest neighbours", "weights"):
+        Console().print(f"{name}: {result['notes'][name]}", soft_wrap=True, highlight=False)
+
+
+def _table(run: Run, result: dict[str, Any]) -> Table:
+    share = f", {100 * result['labels']:g} % of the labels" if result["labels"] < 1 else ""
+    what = f"{result['features']} features ({result['dimensions']:,} numbers{share})"
+    table = Table(
+        "split", "examples", "linear", "nearest neighbours", title=f"{run.path}, step {result['step']:,}: {what}"
+    )
+    for name in SPLITS:
+        near = figure("accuracy", result["knn"][name]) if name in result["knn"] else ""
+        table.add_row(name, f"{result['counts'][name]:,}", figure("accuracy", result["linear"][name]), near)
+    return table

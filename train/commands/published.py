@@ -1,0 +1,72 @@
+"""Weights opened for a command: which model they are of, and what an image or text of theirs goes through first."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+import train.data
+import train.loop.run
+import zoo
+from train.config import Data, Experiment, Text
+from train.data.images.augment import output_shape, parse
+from train.data.text import tokenizers
+from zoo.errors import UserError
+from zoo.weights import Loaded, runs
+from zoo.weights.fit import identify
+from zoo.weights.load import open_source
+from zoo.weights.preprocessing import Images
+from zoo.weights.preprocessing import Text as TextInputs
+
+
+def open_weights(source: str, model: str | None, layout: str) -> Loaded:
+    """The model of a source, found by its arrays where it is not named, with its weights."""
+    name = model or identify(open_source(source))
+    loaded = zoo.load_model(name, source, layout=layout)
+    return with_inputs_of_run(loaded)
+
+
+def with_inputs_of_run(loaded: Loaded) -> Loaded:
+    """Of a run: with the normalization and the classes of its data, where those can be read."""
+    if loaded.folder is None or runs.find(loaded.folder) is None:
+        return loaded
+    experiment = train.loop.run.load(loaded.folder).experiment
+    if isinstance(experiment.data, Text):
+        return dataclasses.replace(loaded, preprocessing=TextInputs(lower=experiment.data.lower))
+    return image_inputs(loaded, experiment)
+
+
+def image_inputs(loaded: Loaded, experiment: Experiment) -> Loaded:
+    """What training did to an image. Padding, and a part of an image out of shape, have no such description: none."""
+    data: Data = experiment.data
+    dataset = train.data.load(data)
+    height, width, channels = output_shape(parse(data.augment, dataset.shape), dataset.shape)
+    cut = (height, width) != dataset.shape[:2]
+    if data.image_size is not None and (data.fit == "pad" or (cut and data.fit == "resize")):
+        return dataclasses.replace(loaded, labels=dataset.class_names)
+    cut = cut or (data.image_size is not None and data.fit == "crop")
+    mean, std = (dataset.mean, dataset.std) if data.normalize else (np.zeros(channels), np.ones(channels))
+    images = Images(
+        (height, width),
+        min(dataset.shape[:2]) if cut else None,
+        "bilinear",
+        tuple(float(value) for value in np.broadcast_to(mean, channels)),
+        tuple(float(value) for value in np.broadcast_to(std, channels)),
+    )
+    return dataclasses.replace(loaded, preprocessing=images, labels=dataset.class_names)
+
+
+def tokenizer_of(loaded: Loaded) -> Tokenizer:
+    """The tokenizer that lies beside weights. UserError where there is none, or it is another vocabulary's."""
+    folder = loaded.folder or Path()
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
+        raise UserError(
+            f"{loaded.source} has no vocabulary beside it: put tokenizer.json, vocab.txt, or vocab.json with "
+            "merges.txt into the same folder"
+        )
+    lower = isinstance(loaded.preprocessing, TextInputs) and loaded.preprocessing.lower
+    tokenizer = tokenizers.read(folder, lower)
+    if tokenizers.vocab_size(tokenizer) > loaded.model.cfg.vocab:
+        tokenizers.require_vocab(tokenizer, loaded.model.cfg.vocab, loaded.source)
+    return tokenizer

@@ -1,0 +1,109 @@
+"""Open a run on text, and read the texts that a command is given."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import tyro
+from flax import linen as nn
+from tokenizers import Tokenizer
+
+import train.loop.run
+from train.algorithms.averages import evaluation_params
+from train.core import devices, machine
+from train.data.text.tokenizers import encode, fingerprint, listed, strangers
+from train.loop.checkpoints import Checkpoints
+from train.loop.restore import saved_tokenizer
+from train.tasks.text.setup import blueprint
+from zoo.errors import UserError
+
+COMMAND_FOR = {
+    **{"language": "zoo sample", "translate": "zoo translate", "masked": "zoo fill", "classify": "zoo eval"},
+    **{"adversarial": "zoo sample"},
+}
+
+
+RULE = "-" * 60  # between samples
+
+
+RunPath = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
+
+
+OneText = Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="TEXT")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A trained run, ready to write."""
+
+    model: nn.Module
+    variables: dict[str, Any]
+    tokenizer: Tokenizer
+    length: int  # tokens of a window or sentence in training: positions beyond have learned nothing
+
+
+def open_run(path: str, task: str) -> Opened:
+    """The last checkpoint of a run. UserError where the run is of another task, saying which command fits it."""
+    run = train.loop.run.load(path)
+    if (own := run.experiment.task.name) != task:
+        raise UserError(f"{run.path} is of the task {own!r}, not {task!r}: use {COMMAND_FOR[own]}")
+    if getattr(run.experiment.task, "left_to_right", False):
+        raise UserError(f"{run.path} reads from left to right and has never seen a [MASK]: zoo fill cannot use it")
+    train.loop.run.require_single(run)
+    machine.prepare_backend()
+    tokenizer = saved_tokenizer(run.experiment, run.path)
+    model, learning, _ = blueprint(run.experiment, tokenizer, classes=0)
+    abstract = devices.placed(jax.eval_shape(learning.init, jax.random.key(0)), None, "data")
+    checkpoints = Checkpoints(run.checkpoints, read_only=True)
+    state, _ = checkpoints.restore(abstract, tokenizer=fingerprint(tokenizer))
+    variables = {"params": evaluation_params(state), **state.vars["net"]}
+    return Opened(model, variables, tokenizer, run.experiment.data.length)
+
+
+def read_texts(text: str | None, file: str | None) -> list[str]:
+    """The text given, or the lines of a file or of standard input ("-"). UserError unless there is some, in UTF-8."""
+    if (text is None) == (file is None):
+        raise UserError("give one text, or --file FILE for one a line (- reads standard input)")
+    if file is None:
+        name, raw = "the text", text.encode(errors="surrogateescape")  # the bytes that were typed
+    else:
+        name = "standard input" if file == "-" else file
+        try:
+            raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        except OSError as error:
+            raise UserError(f"cannot read {name}: {error.strerror}") from None
+    try:
+        whole = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise UserError(f"{name}: line {line} is not UTF-8 (byte 0x{raw[error.start]:02x})") from None
+    if not whole.strip():
+        raise UserError(f"{name} is empty")
+    return [whole] if file is None else [line.removesuffix("\r") for line in whole.removesuffix("\n").split("\n")]
+
+
+def encode_prompt(opened: Opened, number: int, text: str) -> list[int]:
+    """Ids of a text; what the vocabulary lacks is said, and read as [UNK]."""
+    if found := strangers(opened.tokenizer, [text]):
+        note(f"text {number} has characters that are not in the vocabulary: {listed(found)}")
+    return encode(opened.tokenizer, text, strict=False)
+
+
+def encode_source(opened: Opened, number: int, text: str, eos: int) -> list[int]:
+    """Ids of a sentence as training shows it."""
+    ids, room = encode_prompt(opened, number, text), opened.length - 1
+    if len(ids) > room:
+        note(f"text {number} has {len(ids)} tokens: cut to the first {room}, which is all that the model reads")
+    return [*ids[:room], eos]
+
+
+def require_at_least(least: int, **options: float) -> None:
+    for name, value in options.items():
+        if not least <= value < 2**32:
+            raise UserError(f"--{name.replace('_', '-')} must be at least {least} and below 2^32, not {value}")
+
+
+def note(message: str) -> None:
+    print(f"zoo: {message}", file=sys.stderr)

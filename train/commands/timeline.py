@@ -1,0 +1,122 @@
+"""`zoo timeline`: trains the line of image classifiers, runs the quickest claims, writes the page of all there is."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+import train.loop.run
+from train.config import files
+from train.config.parse import parse
+from train.core import machine
+from train.history.claims import results
+from train.history.claims.run import claim_folder, parse_time, run_claim
+from train.history.timeline import exhibits, findings, picture, words
+from train.history.timeline import rows as timeline
+from train.history.timeline.page import write_page
+from train.loop.fit import fit
+from train.loop.restore import assemble_run, finished
+from train.loop.run import RUNS
+from zoo.errors import UserError
+
+LINE = ("perceptron", "mlp", "lenet5", "alexnet", "resnet20", "vit")
+"""The image classifiers of the timeline, oldest first: the configs digits_<name>."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TimelineOptions:
+    """Train the line of image classifiers on digits under one budget; write the page of all landmarks, and a picture.
+
+    The page shows the newest finished run of each config in WORKDIR, and of the others what came with the project.
+    """
+
+    runs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[RUN ...]")] = ()
+    """Finished runs to show besides; they go before others of their configs."""
+    workdir: Path = RUNS
+    """Run folders are made here; the page is WORKDIR/timeline/index.html."""
+    fresh: bool = False
+    """Train all models again, also those that a finished run of the same config is there for."""
+    line: bool = True
+    """Train the line of image classifiers; --no-line shows what is there."""
+    lang: str = words.ORIGINAL
+    """Language of the page's own text: en or ko."""
+    claims: str = "30s"
+    """Run the quickest claims too, as many as were recorded to take no longer than this together: 30s, 10m, 0s."""
+
+
+def timeline_command(args: Sequence[str]) -> None:
+    """`zoo timeline`."""
+    options = parse(TimelineOptions, args, prog="zoo timeline")
+    words.load(options.lang)  # says so at once where there is no such language
+    seconds = parse_time(options.claims)
+    given = [train.loop.run.load(path).path for path in options.runs]
+    shown = [exhibits.of_run(path) for path in given]
+    console, folder = Console(), options.workdir / "timeline"
+    if options.line:
+        machine.prepare_backend()
+        line = list(train_line(options, console))
+        rows = timeline.gather(line)
+        console.print(timeline.table(rows))
+        picture.write(rows, folder)
+        shown += [exhibits.of_run(path) for path in line]
+        run_quickest(seconds, options, console)
+    shown += [exhibits.of_run(path) for path in newest(options.workdir)]
+    shown += exhibits.read_all(exhibits.FOLDER)
+    claims = {finding.name: finding for finding in findings.read_all(results.FILE)}
+    claims |= {finding.name: finding for finding in findings.read_own(options.workdir)}
+    page = write_page(shown, list(claims.values()), folder, lang=options.lang)
+    console.print(f"page: {page}", soft_wrap=True, highlight=False, markup=False)
+
+
+def train_line(options: TimelineOptions, console: Console) -> Iterator[Path]:
+    """A finished run of each model of the line; those that are there are not trained again."""
+    for model in LINE:
+        name = f"digits_{model}"
+        experiment = files.load(name)
+        run = None if options.fresh else finished(options.workdir / name, experiment)
+        if run is None:
+            parts = assemble_run(experiment)
+            run = train.loop.run.create(name, experiment, options.workdir)
+            fit(run, parts, console)
+        yield run.path
+
+
+def run_quickest(seconds: float, options: TimelineOptions, console: Console) -> None:
+    """Run the claims that took the least when they were recorded, within `seconds` in all; those found here stay."""
+    recorded = sorted(results.read().values(), key=lambda claim: claim["seconds"])
+    for claim in recorded:
+        name, seconds = claim["name"], seconds - claim["seconds"]
+        if seconds < 0:
+            break
+        if claim["setting"] == "full" or (results.own(claim_folder(options.workdir, name)) and not options.fresh):
+            continue
+        try:
+            run_claim(name, full=False, seeds=None, record=False, workdir=options.workdir, console=console)
+        except UserError as error:  # data that are not here: what is recorded is shown
+            console.print(f"claim {name} was not run: {error}", soft_wrap=True, highlight=False, markup=False)
+
+
+def newest(workdir: Path) -> Iterator[Path]:
+    """Of each config in `workdir` the newest finished run that is just that config, with whatever seeds."""
+    for folder in sorted(workdir.glob("*")):
+        done = [
+            file.parent for file in sorted(folder.glob("*/summary.json")) if train.loop.run.read_summary(file.parent)
+        ]
+        usual = [path for path in done if as_written(path)]
+        if usual:
+            yield usual[-1]
+
+
+def as_written(path: Path) -> bool:
+    """Whether a run is of the config of its name, seeds aside; one of a config of one's own always is."""
+    name = path.parent.name
+    if name not in files.names():
+        return True
+    try:
+        found = train.loop.run.load(path).experiment
+    except UserError:  # of another version of the project
+        return False
+    return dataclasses.replace(found, seed=0, seeds=1) == dataclasses.replace(files.load(name), seed=0, seeds=1)

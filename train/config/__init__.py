@@ -1,0 +1,37 @@
+"""The schema of an experiment: what a config file fills in and the command line overrides."""
+
+from train.config.parse import override
+from train.config.schema import (
+    AUGMENTATIONS,
+    Adversarial,
+    Classify,
+    Contrast,
+    Data,
+    Experiment,
+    Language,
+    Masked,
+    Model,
+    Optim,
+    QLearning,
+    Text,
+    Translate,
+    World,
+)
+
+__all__ = [
+    "AUGMENTATIONS",
+    "Adversarial",
+    "Classify",
+    "Contrast",
+    "Data",
+    "Experiment",
+    "Language",
+    "Masked",
+    "Model",
+    "Optim",
+    "QLearning",
+    "Text",
+    "Translate",
+    "World",
+    "override",
+]

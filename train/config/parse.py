@@ -1,0 +1,159 @@
+"""From the command line to dataclasses, and from JSON to dataclasses, with one line for whatever is wrong."""
+
+import contextlib
+import dataclasses
+import io
+import re
+from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import tyro
+
+import zoo
+from train.config.schema import Experiment, Model
+from zoo.errors import UserError, unknown
+
+T = TypeVar("T")
+
+
+def parse(schema: type[T], args: Sequence[str], *, prog: str, default: T | None = None) -> T:
+    """Fill `schema` (a dataclass) from `args`; `--help` prints every field and exits with 0.
+
+    Raises UserError, one line, for an unknown option (nearest offered), a wrong type, a missing value.
+    """
+    box = io.StringIO()
+    given = {} if default is None else {"default": default}
+    try:
+        with contextlib.redirect_stderr(box):
+            return tyro.cli(schema, args=list(args), prog=prog, **given)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise UserError(_one_line(box.getvalue())) from None
+
+
+def _one_line(box: str) -> str:
+    """The message inside the box that tyro draws, with its suggestions and without its pointers to --help."""
+    sections: list[list[str]] = [[]]
+    for line in box.splitlines()[1:]:
+        text = line.strip("│╭╰╮╯ ")
+        if not text.strip("─-"):  # a rule; made of hyphens where the output is not UTF-8
+            sections.append([])
+        else:
+            sections[-1].append(text)
+    message, *rest = [" ".join(section) for section in sections if section]
+    if choice := re.search(r"invalid choice '(.*)' for argument '--(\S+)'. Expected one of \((.*)\)", message):
+        return str(unknown(choice[2], choice[1], re.findall(r"'([^']*)'", choice[3])))
+    if number := re.search(r"Error parsing (--\S+): (invalid literal|could not convert).*: ('.*')", message):
+        return f"{number[1]} must be a {'whole ' * (number[2] == 'invalid literal')}number, not {number[3]}"
+    if missing := re.search(r"Missing value for argument '(--\S+)'", message):
+        return f"{missing[1]} needs a value"
+    near = [option for text in rest if "meant" in text for option in re.findall(r"(?<![\w-])--[a-z][\w.-]*", text)]
+    message = re.sub("^Error parsing model: ", "", message).rstrip(".")
+    return f"{message}: did you mean {' or '.join(list(dict.fromkeys(near))[:3])}?" if near else message
+
+
+def parse_experiment(args: Sequence[str], *, prog: str, default: Experiment, options: type[T]) -> tuple[Experiment, T]:
+    """(`default` with overrides applied, the command's own `options`) from one command line.
+
+    `--model.FIELD` takes the fields of the named model's own Config, so `--help` shows them too.
+    """
+    args, name = _take("--model.name", args)
+    model = default.model if name in (None, default.model.name) else Model(name)
+    card = zoo.card(model.name)
+    config = _model_config(card, model.fields)
+    schema = dataclasses.make_dataclass(
+        "Command",
+        [
+            ("options", Annotated[options, tyro.conf.arg(name="")]),
+            ("experiment", Annotated[Experiment, tyro.conf.arg(name="")]),
+            ("model", type(config)),
+        ],
+        namespace={"__doc__": f"Train {model.name} on {default.data.name}. Another model: --model.name NAME."},
+    )
+    filled = parse(schema, args, prog=prog, default=schema(options(), default, config))
+    fields = {
+        f.name: _plain(getattr(filled.model, f.name))
+        for f in dataclasses.fields(config)
+        if getattr(filled.model, f.name) != getattr(card.config, f.name)
+    }
+    return dataclasses.replace(filled.experiment, model=Model(model.name, fields)), filled.options
+
+
+def _plain(value: Any) -> Any:
+    """A mapping that a Config froze as a dict, which JSON knows."""
+    return {name: _plain(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
+
+
+def _take(option: str, args: Sequence[str]) -> tuple[list[str], str | None]:
+    """`args` without `option` and its value, and that value."""
+    rest, value = [], None
+    words = iter(args)
+    for word in words:
+        if word == option:
+            value = next(words, None)
+            if value is None:
+                raise UserError(f"{option} needs a value")
+        elif word.startswith(option + "="):
+            value = word.removeprefix(option + "=")
+        else:
+            rest.append(word)
+    return rest, value
+
+
+def _model_config(card: zoo.Card, fields: Mapping[str, Any]) -> Any:
+    return override(card.config, fields, card.name)
+
+
+def override(instance: T, changes: Mapping[str, Any], where: str = "") -> T:
+    """`instance` (a dataclass) with fields replaced, nested dataclasses by nested mappings; lists become tuples.
+
+    What is a mapping itself is replaced whole: {"model": {"fields": {"depth": 2}}} leaves no other field of the model.
+    Raises UserError for a name that is not a field, saying `where`, and for a value of another type.
+    """
+    hints = get_type_hints(type(instance), include_extras=True)
+    names = [f.name for f in dataclasses.fields(instance)]
+    new = {}
+    for name, value in changes.items():
+        if name not in names:
+            raise UserError(
+                f"{where}: {unknown('field', name, names)}" if where else f"{unknown('field', name, names)}"
+            )
+        old, path = getattr(instance, name), f"{where}.{name}" if where else name
+        if dataclasses.is_dataclass(old) and isinstance(value, Mapping):
+            new[name] = override(_of_kind(old, value, hints[name]), value, path)
+        elif _fits(value, hints[name]):
+            new[name] = tuple(value) if isinstance(value, list) else value
+        else:
+            raise UserError(f"{path} cannot be {value!r}")
+    return dataclasses.replace(instance, **new)
+
+
+def _of_kind(old: Any, changes: Mapping[str, Any], hint: Any) -> Any:
+    """`old`, or where `changes` are those of another dataclass that the field may hold, a blank one of that."""
+    while get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    kinds = [type(old), *(kind for kind in get_args(hint) if dataclasses.is_dataclass(kind))]
+    for kind in kinds:
+        types = get_type_hints(kind, include_extras=True)
+        if all(name in types for name in changes) and _fits(changes.get("name", ""), types.get("name", str)):
+            return old if kind is type(old) else kind(**({} if "name" not in changes else {"name": changes["name"]}))
+    return old
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether `value` (a list may stand for a tuple, an int for a float) is of the type that a field declares."""
+    kind, inside = get_origin(hint), get_args(hint)
+    if kind is Annotated:
+        return _fits(value, inside[0])
+    if kind is Literal:
+        return value in inside
+    if kind in (Union, UnionType):
+        return any(_fits(value, each) for each in inside)
+    if kind is tuple and isinstance(value, list | tuple):
+        each = inside[:1] * len(value) if inside[1:] == (...,) else inside
+        return len(each) == len(value) and all(map(_fits, value, each))
+    if isinstance(value, bool) or hint is bool:
+        return isinstance(value, bool) and hint is bool
+    return isinstance(value, {float: int | float}.get(hint, kind or hint))

@@ -1,0 +1,169 @@
+"""`load`: from the name of a data set to its fixed train, validation and test splits."""
+
+import dataclasses
+
+import numpy as np
+
+from train.config import Data
+from train.data import cache, decode, embedded
+from train.data.images import folder, folds
+from train.data.split import Arrays, Dataset, Split, Store, cut, moments, read_all
+from train.data.tfds import read
+from zoo.errors import UserError
+
+IN_MEMORY = 2 << 30
+"""Decoded bytes up to which a set is decoded once, cached and held in the host's memory."""
+TEST_SHARE = 0.2
+"""Share cut off as test split, always the same, from a set that brings none."""
+SAMPLE = 10_000
+"""Images from which mean and deviation of a set are taken that is too large for memory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A data set before it is split: its parts by the names its makers gave them."""
+
+    name: str
+    version: str
+    class_names: tuple[str, ...]
+    stores: dict[str, Store]
+
+
+def load(data: Data) -> Dataset:
+    """The data set a config names, with train, validation and test splits that never change.
+
+    name: `digits`, a TFDS name prepared in $TFDS_DATA_DIR (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or
+    `folder:PATH` (see `train.data.folder`). Images are brought to `data.image_size` by `data.fit` here.
+
+    Test: the set's labelled `test` split, else its `validation`, else a stratified 20 % of train (the same for
+    every config). Validation: the set's own, where that is not the test split already; else `data.validation` of
+    train, stratified, drawn by `data.split_seed`; none where that share is 0. Of the rest the share `data.labels` is
+    the training split, drawn in the same way. Cuts of a set too large for memory are random, not stratified.
+    With `data.fold` (k, n) all of train but the test split is cut in n folds (`folds.cut`): validation is fold k, and
+    the others are the training split.
+    Raises UserError with one line for everything that a user can get wrong.
+    """
+    if not 0 <= data.validation < 1:
+        raise UserError(f"data.validation={data.validation}: must be at least 0 and less than 1")
+    if not 0 < data.labels <= 1:
+        raise UserError(f"data.labels={data.labels}: must be above 0 and at most 1")
+    if data.split_seed < 0:
+        raise UserError(f"data.split_seed={data.split_seed}: must not be negative")
+    if data.image_size is not None and data.image_size < 1:
+        raise UserError(f"data.image_size={data.image_size}: must be at least 1 pixel")
+    if data.fold is not None:
+        return _one_fold(data, *data.fold)
+    found = find(data)
+    train, validation, test = _roles(found, data)
+    for split, part in (("train", train), ("test", test)):
+        if not len(part):
+            raise UserError(f"{found.name}: no examples are left for {split}; data.validation={data.validation}")
+    mean, std = _statistics(found, train, data)
+    train = _labelled(found, train, data)
+    shape = train.store.shape
+    return Dataset(found.name, found.version, shape, found.class_names, train, validation, test, mean, std)
+
+
+def _one_fold(data: Data, number: int, count: int) -> Dataset:
+    whole = load(dataclasses.replace(data, fold=None, validation=0.0))
+    cut = folds.cut(whole.train, count, data.split_seed, whole.name, whole.class_names)[number]
+    train, validation = (Split(whole.train.store, whole.train.indices[positions]) for positions in cut)
+    mean, std = moments(train)
+    return dataclasses.replace(whole, train=train, validation=validation, mean=mean, std=std)
+
+
+def names() -> list[str]:
+    """Every name that can be loaded now: embedded sets and those prepared in $TFDS_DATA_DIR."""
+    return [*embedded.EMBEDDED, *read.prepared(read.data_dir())]
+
+
+def find(data: Data) -> Found:
+    """Looks the name up; reads no images of sets that lie in files."""
+    kind, _, path = data.name.partition(":")
+    if kind == "folder":
+        return Found(*folder.find(path, data.image_size, data.fit))
+    if data.name in embedded.EMBEDDED:
+        whole = embedded.EMBEDDED[data.name]()
+        x = whole.x
+        if data.image_size is not None:
+            shape = (data.image_size, data.image_size, x.shape[3])
+            x = np.stack([decode.bring(image, shape, data.fit) for image in x])
+        names = tuple(str(label) for label in range(int(whole.y.max()) + 1))
+        return Found(data.name, embedded.VERSION, names, {"train": Arrays(x, whole.y)})
+    if data.name.startswith(("text:", "tsv:")) or data.name.partition("/")[0] in ("python_docs", "dates"):
+        raise UserError(f"{data.name} holds text, not images: choose a config whose data are text")
+    return Found(*read.find(data.name, data.image_size, data.fit))
+
+
+def _roles(found: Found, data: Data) -> tuple[Split, Split, Split]:
+    """Train, validation and test, as `load` describes them; in memory if all three together are small enough."""
+    stores = {name: store for name, store in found.stores.items() if name in ("train", "validation", "test")}
+    if "train" not in stores:
+        raise UserError(f"{found.name} has no train split, only {', '.join(found.stores) or 'no examples at all'}")
+    if "test" in stores and stores["test"].read(np.array([0]))[1][0] < 0:  # a contest keeps its labels, as ImageNet
+        del stores["test"]
+    if "test" not in stores and "validation" in stores:
+        stores["test"] = stores.pop("validation")
+    if sum(len(store) * int(np.prod(store.shape)) for store in stores.values()) <= IN_MEMORY:
+        stores = {name: _in_memory(found, name, store) for name, store in stores.items()}
+    every = {name: np.arange(len(store)) for name, store in stores.items()}
+    if "test" not in stores:
+        stores["test"] = stores["train"]
+        every["train"], every["test"] = cut(stores["train"], every["train"], TEST_SHARE, seed=0)
+    if data.validation == 0 or "validation" not in stores:
+        stores["validation"] = stores["train"]
+        every["train"], every["validation"] = cut(stores["train"], every["train"], data.validation, data.split_seed)
+    return tuple(Split(stores[name], every[name]) for name in ("train", "validation", "test"))
+
+
+def _labelled(found: Found, train: Split, data: Data) -> Split:
+    """The share `data.labels` of the training split, at least one example of each class where the labels are known."""
+    if data.labels == 1:
+        return train
+    _, taken = cut(train.store, train.indices, data.labels, data.split_seed)
+    kept = Split(train.store, taken)
+    if train.in_memory:
+        counts = np.bincount(train.store.y[taken], minlength=len(found.class_names))
+        before = np.bincount(train.store.y[train.indices], minlength=len(found.class_names))
+        lost = np.flatnonzero((counts == 0) & (before > 0))
+        if len(lost):
+            name, few = found.class_names[lost[0]], f"{before[lost[0]]} training examples"
+            raise UserError(f"{found.name}: data.labels={data.labels} leaves nothing of class {name!r} with its {few}")
+    return kept
+
+
+def _in_memory(found: Found, split: str, store: Store) -> Arrays:
+    """All of a store, from the cache if it holds it."""
+    if isinstance(store, Arrays):
+        return store
+    height, width, _ = store.shape
+
+    def build() -> cache.Arrays:
+        held = read_all(store, np.arange(len(store)))
+        return {"x": held.x, "y": held.y}
+
+    name = f"{found.name}-{found.version}-{split}-{height}x{width}"
+    held = Arrays(**cache.cached(name, store.fingerprint(), build))
+    _check_labels(found, split, held.y)
+    return held
+
+
+def _check_labels(found: Found, split: str, labels: np.ndarray) -> None:
+    if np.any((labels < 0) | (labels >= len(found.class_names))):
+        raise UserError(f"{found.name}: its {split} split has labels outside 0..{len(found.class_names) - 1}")
+
+
+def _statistics(found: Found, train: Split, data: Data) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation per channel of the training split; a sample's, kept in the cache, of a set read from files."""
+    if train.in_memory:
+        return moments(train)
+
+    def build() -> cache.Arrays:
+        order = np.argsort(np.random.PCG64(0).random_raw(len(train)), kind="stable")
+        sample = read_all(train.store, np.sort(train.indices[order[:SAMPLE]]))
+        _check_labels(found, "train", sample.y)
+        return dict(zip(("mean", "std"), moments(Split(sample, np.arange(len(sample)))), strict=True))
+
+    fingerprint = [train.store.fingerprint(), len(train), data.validation, data.split_seed]
+    held = cache.cached(f"{found.name}-{found.version}-statistics", fingerprint, build)
+    return held["mean"], held["std"]

@@ -1,0 +1,75 @@
+"""What a classifier is shown: images, augmented and normalized on the device, or sentences with their mask."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from train.data.images.augment import augment, for_evaluation, output_shape, parse
+
+Batch = dict[str, Array]
+
+
+class Inputs(NamedTuple):
+    """From a batch to the arguments of the model."""
+
+    example: Callable[[], Batch]  # arguments for a batch of one, to initialize with
+    train: Callable[[Array, Batch, Array], tuple[Batch, Array]]  # key, batch, label probabilities -> the same, changed
+    evaluate: Callable[[Batch], Batch]
+
+
+def images(
+    shape: tuple[int, int, int],
+    augmentations: tuple[str, ...] = (),
+    mean: np.ndarray | float = 0.0,
+    std: np.ndarray | float = 1.0,
+) -> Inputs:
+    """Batches {"x": (B, *shape) uint8, ...}. x is brought to 0..1, augmented in training (in evaluation only cropped,
+    where training crops), then normalized with `mean` and `std`, each () or (C,); a batch may bring its own."""
+    operations = parse(augmentations, shape)
+    mean, std = (np.reshape(moment, (1, 1, 1, -1)).astype(np.float32) for moment in (mean, std))
+
+    def unit(x: Array) -> Array:
+        return x.astype(jnp.float32) / 255
+
+    def train(key: Array, batch: Batch, labels: Array) -> tuple[Batch, Array]:
+        x, labels = augment(operations, key, unit(batch["x"]), labels)
+        return normalized(x, batch), labels
+
+    def evaluate(batch: Batch) -> Batch:
+        return normalized(unit(for_evaluation(operations, batch["x"])), batch)
+
+    def normalized(x: Array, batch: Batch) -> Batch:
+        if "mean" not in batch:
+            return {"x": (x - mean) / std}
+        return {"x": (x - batch["mean"].reshape(1, 1, 1, -1)) / batch["std"].reshape(1, 1, 1, -1)}
+
+    return Inputs(lambda: {"x": jnp.zeros((1, *output_shape(operations, shape)))}, train, evaluate)
+
+
+def sentences(length: int) -> Inputs:
+    """Batches {"tokens": (B, length) integer, padded with 0, ...}."""
+
+    def evaluate(batch: Batch) -> Batch:
+        tokens = batch["tokens"].astype(jnp.int32)
+        return {"tokens": tokens, "mask": tokens != 0}
+
+    def train(key: Array, batch: Batch, labels: Array) -> tuple[Batch, Array]:
+        del key  # nothing is augmented
+        return evaluate(batch), labels
+
+    return Inputs(lambda: evaluate({"tokens": jnp.ones((1, length), jnp.int32)}), train, evaluate)
+
+
+def views(inputs: Inputs, key: Array, batch: dict[str, Array]) -> dict[str, Array]:
+    """What the network is shown: {"x": (2B, H, W, C)}, the views of an image one after the other.
+
+    So the views of one image are on one device, wherever the batch is cut.
+    """
+    unlabelled = jnp.zeros((len(batch["x"]), 1))
+    pair = [inputs.train(key, batch, unlabelled)[0]["x"] for key in jax.random.split(key)]
+    x = jnp.stack(pair, axis=1)
+    return {"x": x.reshape(-1, *x.shape[2:])}

@@ -1,0 +1,87 @@
+"""Text that comes with Python itself: its language reference, as `help()` shows it (`pydoc_data.topics`)."""
+
+import platform
+import re
+
+import numpy as np
+
+from train.data.split import Arrays, cut
+from train.data.text.dataset import Corpus, Examples
+
+TOPICS = 10
+"""Classes of `python_docs/topic`."""
+FEWEST_WORDS = 8
+"""Shorter paragraphs (headings, single lines of code) say too little of where they are from."""
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [paragraph.strip("\n") for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip()]
+
+
+def topics() -> dict[str, str]:
+    """Title to text, longest first, without topics whose paragraphs mostly stand in a longer one as well.
+
+    Many topics are sections of others ("for" of "compound"): kept, they would put the same text into several splits.
+    """
+    from pydoc_data.topics import topics
+
+    seen, kept = set(), {}
+    for title, text in sorted(topics.items(), key=lambda topic: (-len(topic[1]), topic[0])):
+        own = {" ".join(_words(paragraph)) for paragraph in _paragraphs(text)}
+        if len(own & seen) <= len(own) / 2:
+            kept[title] = text
+        seen |= own
+    return kept
+
+
+def python_docs() -> Corpus:
+    """One document per topic, in the order of their titles; about 0.4 MB, and as the running Python has them."""
+    return Corpus(
+        "python_docs", platform.python_version(), {"train": Examples([text for _, text in sorted(topics().items())])}
+    )
+
+
+def python_docs_topic() -> Corpus:
+    """Paragraph to the topic it is from, among the ten longest topics: 70 % train, 10 % validation, 20 % test.
+
+    A paragraph is left out when it is short, or when half of its runs of three words have been in one before it.
+    """
+    longest = sorted(list(topics().items())[:TOPICS])
+    seen, texts, labels = set(), [], []
+    for label, (_, text) in enumerate(longest):
+        for paragraph in _paragraphs(text):
+            words = _words(paragraph)
+            runs = set(zip(words, words[1:], words[2:], strict=False))
+            if len(words) >= FEWEST_WORDS and len(runs & seen) < len(runs) / 2:
+                texts.append(paragraph)
+                labels.append(label)
+            seen |= runs
+    classes = np.array(labels, np.int32)
+    every = Examples(texts, labels=classes)
+    rest, test = cut(Arrays(classes, classes), np.arange(len(classes)), 0.2, seed=0)
+    train, validation = cut(Arrays(classes, classes), rest, 0.125, seed=0)
+    splits = {"train": every[train], "validation": every[validation], "test": every[test]}
+    return Corpus("python_docs/topic", platform.python_version(), splits, tuple(title for title, _ in longest))
+
+
+EMBEDDED = {"python_docs": python_docs, "python_docs/topic": python_docs_topic}
+"""Name and reader of every set of text that needs no preparation, `dates/SRC-DST` aside."""
+
+
+def described() -> list[tuple[str, str, str, str]]:
+    """Name, version, content and examples of each, for `zoo data`."""
+    import babel
+    from babel import localedata
+
+    rows = []
+    for name, read in EMBEDDED.items():
+        corpus = read()
+        content = f"text, {len(corpus.class_names)} classes" if corpus.class_names else "running text"
+        rows.append((name, corpus.version, content, f"{sum(map(len, corpus.splits.values())):,}, cut by the zoo"))
+    languages = sum("_" not in code for code in localedata.locale_identifiers()) - 1  # one is "root"
+    content = f"any two of {languages}: dates/en-ko; up to 3 in a line: dates/en-ko/3"
+    return [*rows, ("dates/SRC-DST", f"babel {babel.__version__}", content, "35,000, cut by the zoo")]

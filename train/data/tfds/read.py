@@ -1,0 +1,278 @@
+"""Sets that TFDS prepared, read without TensorFlow from array_record or TFRECORD files; `find`: those of images."""
+
+import dataclasses
+import functools
+import importlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.data import decode as images
+from train.data.embedded import EMBEDDED
+from train.data.tfds import tfrecord
+from zoo.errors import UserError, unknown
+
+VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+
+def data_dir() -> Path:
+    """Where TFDS keeps prepared sets: $TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+def prepared(root: Path) -> dict[str, list[Path]]:
+    """Name (`mnist`, `emnist/balanced`) of each prepared set below `root`, and its version folders, newest last."""
+    found: dict[str, list[Path]] = {}
+    for pattern in ("*/*/dataset_info.json", "*/*/*/dataset_info.json"):
+        for file in root.glob(pattern):
+            if VERSION.fullmatch(file.parent.name):
+                found.setdefault(file.parent.parent.relative_to(root).as_posix(), []).append(file.parent)
+    for folders in found.values():
+        folders.sort(key=lambda folder: [int(part) for part in folder.name.split(".")])
+    return dict(sorted(found.items()))
+
+
+def registered() -> list[str]:
+    """Every name TFDS can prepare (imports TFDS: half a second and more)."""
+    import tensorflow_datasets as tfds
+
+    # Importing a package registers its builders. TFDS imports them all, but stops at the first that lacks something
+    # (robotics at h5py), and so would know neither glue nor wmt14_translate.
+    for package in ("text", "translate"):
+        importlib.import_module(f"tensorflow_datasets.{package}")
+    return tfds.list_builders(with_community_datasets=False)
+
+
+def _has_one_form(name: str) -> bool:
+    """Whether TFDS can prepare a set in a single form only, so that its name needs none (`imdb_reviews`)."""
+    import tensorflow_datasets as tfds
+
+    return name in registered() and len(tfds.builder_cls(name).builder_configs) == 1
+
+
+def damaged(name: str, path: Path, reason: object) -> UserError:
+    """The line for a file of a prepared set that cannot be used."""
+    reason = " ".join(str(reason).split())[:160]
+    return UserError(f"{path} is damaged ({reason}): delete {path.parent} and run `zoo data prepare {name}`")
+
+
+class ArrayRecordShard:
+    """One array_record file. Raises ValueError or RuntimeError where it is not whole."""
+
+    def __init__(self, path: Path, length: int) -> None:
+        from array_record.python import array_record_module
+
+        # Random access: reading ahead would only decode what is not asked for.
+        self.reader = array_record_module.ArrayRecordReader(
+            str(path), options="readahead_buffer_size:0", file_reader_buffer_size=32768
+        )
+        if self.reader.num_records() != length:
+            raise ValueError(f"{self.reader.num_records()} records where dataset_info.json says {length}")
+
+    def read(self, positions: np.ndarray) -> list[bytes]:
+        return self.reader.read(positions.tolist())
+
+
+class TFRecordShard:
+    """One TFRECORD file. Raises ValueError where it is not whole."""
+
+    def __init__(self, path: Path, length: int) -> None:
+        self.path, self.spans = path, tfrecord.scan(path)
+        if len(self.spans) != length:
+            raise ValueError(f"{len(self.spans)} records where dataset_info.json says {length}")
+
+    def read(self, positions: np.ndarray) -> list[bytes]:
+        return tfrecord.read(self.path, self.spans[positions])
+
+
+SHARDS = {"array_record": ArrayRecordShard, "tfrecord": TFRecordShard}
+
+
+@functools.lru_cache(maxsize=512)  # ImageNet has 1,024 shards; many systems allow 1,024 open files
+def _shard(format: str, path: Path, length: int, stamp: tuple) -> ArrayRecordShard | TFRecordShard:
+    return SHARDS[format](path, length)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shards:
+    """The files of one split."""
+
+    name: str
+    paths: tuple[Path, ...]
+    lengths: tuple[int, ...]
+    """Records in each file, as dataset_info.json has them."""
+    format: str
+
+    def __len__(self) -> int:
+        return sum(self.lengths)
+
+    def stamps(self) -> list:
+        """JSON-able; changes when a file does."""
+        return [[path.name, *self._stamp(path)] for path in self.paths]
+
+    def _stamp(self, path: Path) -> tuple[int, int]:
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            raise damaged(self.name, path, "the file is missing") from None
+        return stat.st_size, stat.st_mtime_ns
+
+    def read(self, shard: int, positions: np.ndarray, decode: Callable[[Any], Any]) -> list:
+        """What `decode` makes of the features (tf.train.Example's map) of records in one file.
+
+        Raises UserError naming the file where it, or what `decode` finds in it, is not as described.
+        """
+        from google.protobuf.message import DecodeError
+        from tensorflow_datasets.proto import tf_example_pb2
+
+        path = self.paths[shard]
+        try:
+            payloads = _shard(self.format, path, self.lengths[shard], self._stamp(path)).read(positions)
+            return [decode(tf_example_pb2.Example.FromString(payload).features.feature) for payload in payloads]
+        except UserError:
+            raise
+        except PermissionError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        except (OSError, ValueError, RuntimeError, IndexError, SyntaxError, DecodeError) as error:
+            raise damaged(self.name, path, error) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """A Store over the files of one split; see `train.data.split.Store`."""
+
+    shards: Shards
+    image_key: str
+    label_key: str
+    shape: tuple[int, int, int]
+    fit: str | None
+
+    def __len__(self) -> int:
+        return len(self.shards)
+
+    def fingerprint(self) -> list:
+        return [self.shards.stamps(), self.image_key, self.label_key, self.shape, self.fit]
+
+    def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x, y = np.empty((len(indices), *self.shape), np.uint8), np.empty(len(indices), np.int32)
+        ends = np.cumsum(self.shards.lengths)
+        shards = np.searchsorted(ends, indices, side="right")
+        for shard in np.unique(shards):
+            at = np.flatnonzero(shards == shard)
+            positions = indices[at] - (ends[shard] - self.shards.lengths[shard])
+            rows = self.shards.read(shard, positions, self._decode)
+            x[at], y[at] = [image for image, _ in rows], [label for _, label in rows]
+        return x, y
+
+    def _decode(self, feature: Any) -> tuple[np.ndarray, int]:
+        pixels = images.decode(feature[self.image_key].bytes_list.value[0], self.shape[2])
+        return images.bring(pixels, self.shape, self.fit), feature[self.label_key].int64_list.value[0]
+
+
+def locate(name: str, root: Path, embedded: Iterable[str] = EMBEDDED) -> Path:
+    """Folder of a prepared set by its TFDS name (`mnist`, `emnist/balanced`, `mnist:3.0.1`), newest version first.
+
+    embedded: names offered beside those of TFDS for one that is unknown.
+    """
+    full, _, version = name.partition(":")
+    held = prepared(root)
+    if full in held:
+        for folder in reversed(held[full]):
+            if version in ("", folder.name):
+                return folder
+        raise unknown(f"version of {full} (prepared in {root})", version, [folder.name for folder in held[full]])
+    if forms := [other for other in held if other.startswith(f"{full}/")]:
+        if _has_one_form(full):
+            return locate(forms[0] + name.removeprefix(full), root, embedded)
+        raise UserError(f"{full} has several forms; prepared in {root}: {', '.join(forms)}")
+    if full.partition("/")[0] in registered():
+        raise UserError(
+            f"{name} is not prepared in {root}: run `zoo data prepare {name}`, or set TFDS_DATA_DIR to where it is"
+        )
+    raise unknown("data set", name, {*embedded, *held, *registered()})
+
+
+def _information(name: str, folder: Path) -> Any:
+    """TFDS's DatasetInfo of a prepared set."""
+    for file in (folder / "dataset_info.json", folder / "features.json"):
+        try:
+            json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise damaged(name, file, "the file is missing") from None
+        except ValueError as error:
+            raise damaged(name, file, error) from None
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder_from_directory(folder).info
+    except Exception as error:  # whatever protobuf, TFDS and its features raise on content they do not know
+        raise damaged(name, folder / "dataset_info.json", error) from error
+
+
+def _keys(name: str, features: Any, supervised: Any) -> tuple[str, str]:
+    """Which features are the image and its class."""
+    import tensorflow_datasets as tfds
+
+    columns = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
+    pictures = [key for key, feature in columns.items() if type(feature) is tfds.features.Image]
+    labels = [key for key, feature in columns.items() if isinstance(feature, tfds.features.ClassLabel)]
+    if isinstance(supervised, tuple) and supervised[0] in pictures and supervised[1] in labels:
+        return supervised
+    if len(pictures) == 1 and len(labels) == 1:
+        return pictures[0], labels[0]
+    if any(isinstance(feature, tfds.features.Text) for feature in columns.values()) and not pictures:
+        raise UserError(f"{name} holds text ({', '.join(columns)}), not images: choose a config whose data are text")
+    raise UserError(
+        f"{name} is not an image classification set: it has {len(pictures)} images and {len(labels)} classes per "
+        f"example ({', '.join(columns) or 'none'})"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A prepared set as its description has it. info: TFDS's DatasetInfo."""
+
+    name: str
+    version: str
+    info: Any
+    splits: dict[str, Shards]
+
+
+def describe(name: str, embedded: Iterable[str] = EMBEDDED) -> Prepared:
+    """A prepared set by its name; nothing of the records is read yet."""
+    folder = locate(name, data_dir(), embedded)
+    name = folder.parent.relative_to(data_dir()).as_posix()
+    info = _information(name, folder)
+    format = info.file_format.file_suffix
+    if format not in SHARDS:
+        raise UserError(f"{folder} is prepared as {format}; only {' and '.join(SHARDS)} are read")
+    splits = {}
+    for split, content in info.splits.items():
+        if content.num_examples:
+            paths = tuple(Path(os.fspath(path)) for path in content.filepaths)
+            splits[split] = Shards(name, paths, tuple(content.shard_lengths), format)
+    return Prepared(name, folder.name, info, splits)
+
+
+def find(name: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ...], dict[str, Records]]:
+    """Name, version, class names and the splits of a prepared set of images; nothing of the records is read yet."""
+    found = describe(name)
+    name, features = found.name, found.info.features
+    image_key, label_key = _keys(name, features, found.info.supervised_keys)
+    image, classes = features[image_key], tuple(features[label_key].names or ())
+    if image.np_dtype != np.uint8 or image.shape[-1] not in images.MODES:
+        raise UserError(
+            f"{name}: its images are {image.np_dtype} {image.shape}; 8 bits and 1, 3 or 4 channels are read"
+        )
+    if size is None and None in image.shape:
+        raise UserError(f"{name}: its images differ in size; give data.image_size (pixels), say 224")
+    shape = image.shape if size is None else (size, size, image.shape[-1])
+    stores = {
+        split: Records(shards, image_key, label_key, shape, size and fit) for split, shards in found.splits.items()
+    }
+    return name, found.version, classes, stores

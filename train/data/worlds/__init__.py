@@ -1,0 +1,26 @@
+"""Worlds to act in, by name, behind one pure interface."""
+
+from train.config import World
+from train.data.worlds import atari, classic, minatar
+from train.data.worlds.environment import Environment, Step
+from zoo.errors import UserError, unknown
+
+__all__ = ["Environment", "Step", "make", "names"]
+
+
+def names() -> list[str]:
+    """Without those of Atari, which ale-py knows."""
+    return [*classic.CLASSIC, *minatar.GAMES]
+
+
+def make(world: World) -> Environment:
+    """The environment that `world` names; UserError for one that does not exist or lacks its library."""
+    if world.name.startswith(atari.PREFIX):
+        return atari.make(world.name, world.time_limit, world.sticky)
+    if world.name not in names():
+        raise unknown("environment", world.name, names())
+    if world.name in minatar.GAMES:
+        return minatar.make(world.name, world.time_limit, world.sticky)
+    if world.sticky:
+        raise UserError(f"data.sticky must be None or 0 in {world.name}, which has no sticky actions")
+    return classic.make(world.name, world.time_limit)

@@ -1,0 +1,234 @@
+"""Runs a claim: its arms one after the other, each one's seeds as replicas; what is finished is not done again."""
+
+import dataclasses
+import datetime
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flax
+import jax
+import numpy as np
+from rich.console import Console
+
+import train.loop.run
+from train.config import Experiment, sweep
+from train.core import machine
+from train.core.signals import Stopped
+from train.history.claims import readings
+from train.history.claims.claim import (
+    Claim,
+    DerivedArm,
+    FunctionArm,
+    Metric,
+    Outcome,
+    RemeasuredArm,
+    TrainedArm,
+    Tune,
+    metric,
+)
+from train.history.claims.verdict import Curve, Values, result
+from train.loop.fit import fit
+from train.loop.restore import assemble_run, finished
+from train.loop.run import Run, read_metrics, read_summary, write_text
+from train.tasks.check import check
+
+DIVERGED = "diverged.json"  # in the folder of a run of which no replica had a finite loss any more
+
+
+class ClaimRun:
+    """One claim being tried in `folder`: run folders are FOLDER/<arm>/<time>, computed values FOLDER/<arm>/values.json.
+
+    key: changes when what the claim's functions compute may have changed.
+    """
+
+    def __init__(self, name: str, claim: Claim, folder: Path, console: Console, *, key: str = "") -> None:
+        self.name, self.claim, self.folder, self.console, self.key = name, claim, folder, console, key
+        self.runs: dict[str, Run] = {}  # of the trained arms
+        self.starts: dict[str, Run] = {}  # what arms begin with
+        self.done: list[Run] = []  # all of these, and what arms tune by
+        self.remarks: dict[str, str] = {}
+        self.seconds: dict[str, float] = {}
+
+    def check(self) -> None:
+        """Raise UserError for whatever is wrong or missing in any arm, data sets included, before the first is run."""
+        loaded = set()
+        for arm in self.claim.arms.values():
+            if isinstance(arm, TrainedArm):
+                check(arm.experiment)
+                if arm.tune:
+                    check(tuning(arm.experiment, arm.tune))
+                if arm.experiment.data not in loaded:  # reads what is there, compiles nothing
+                    assemble_run(dataclasses.replace(arm.experiment, init_from=None))
+                loaded.add(arm.experiment.data)
+
+    def run(self, setting: str = "small") -> dict[str, Any]:
+        """The claim's object for results/claims.json. Raises Stopped, saying how to go on, where it is interrupted."""
+        values = {}
+        for name, arm in sorted(self.claim.arms.items(), key=lambda pair: isinstance(pair[1], RemeasuredArm)):
+            if not isinstance(arm, DerivedArm):
+                values[name] = self._arm(name, arm)
+        return result(
+            self.name,
+            self.claim,
+            setting,
+            values,
+            seconds=round(sum(arm.seconds for arm in values.values()), 1),
+            device=machine.describe(),
+            date=datetime.date.today().isoformat(),
+            versions={"jax": jax.__version__, "flax": flax.__version__},
+        )
+
+    def _arm(self, name: str, arm: TrainedArm | FunctionArm | RemeasuredArm) -> Values:
+        match arm:
+            case FunctionArm():
+                return self._compute(name, arm)
+            case RemeasuredArm(of=of, metric=other):
+                return self._measure(self.runs[of], other, name, trained=False)
+        self.runs[name] = self._train(name, arm)
+        return self._measure(self.runs[name], self.claim.measured, name, trained=True)
+
+    def _measure(self, run: Run, wanted: Metric, name: str, *, trained: bool) -> Values:
+        seeds = tuple(range(run.experiment.seed, run.experiment.seed + run.experiment.seeds))
+        began = time.perf_counter()
+        remarks = [self.remarks.get(name, "")]
+        if (run.path / DIVERGED).is_file():
+            reached = float(run.experiment.steps) if wanted.name.startswith("steps to reach") else None
+            values: list[float | None] = [reached] * len(seeds)
+            remarks.append("every seed diverged")
+        else:
+            values = readings.read(run, wanted)
+            gone = readings.diverged(read_summary(run.path))
+            remarks += [f"seed {seeds[i]} diverged at step {step:,}" for i, step in gone.items()]
+        line = None
+        if trained and self.claim.plot.kind == "curve" and read_metrics(run.path):
+            line = readings.curve(run, self.claim.plot.of)
+        seconds = time.perf_counter() - began + self.seconds.get(name, 0.0)
+        return Values(seeds, tuple(values), round(seconds, 1), "; ".join(filter(None, remarks)), line)
+
+    def _train(self, name: str, arm: TrainedArm) -> Run:
+        experiment = dataclasses.replace(arm.experiment, seeds=self.claim.seeds)
+        seconds = 0.0
+        if arm.start:
+            if arm.start not in self.starts:  # its time counts once, for the first arm that begins with it
+                self.starts[arm.start] = self._ensure(f"start.{arm.start}", self.claim.starts[arm.start])
+                seconds += spent(self.starts[arm.start])
+            experiment = dataclasses.replace(experiment, init_from=str(self.starts[arm.start].path))
+        if arm.tune:
+            trial = self._ensure(f"{name}.tune", tuning(experiment, arm.tune))
+            setting, self.remarks[name] = choose(trial, arm.tune)
+            experiment = sweep.with_setting(experiment, setting)
+            seconds += spent(trial)
+        run = self._ensure(name, experiment)
+        self.seconds[name] = seconds + spent(run)
+        return run
+
+    def _ensure(self, name: str, experiment: Experiment) -> Run:
+        """The finished run of just this experiment: of an arm before, which would be the same to the bit; in
+        FOLDER/<name> one that is there, one that is gone on with, or a new one.
+        """
+        experiment = dataclasses.replace(experiment, smoke={})
+        run = next((run for run in self.done if run.experiment == experiment), None)
+        run = run or finished(self.folder / name, experiment) or _ended(self.folder / name, experiment, _is_lost)
+        run = run or self._fit(name, experiment)
+        self.done.append(run)
+        return run
+
+    def _fit(self, name: str, experiment: Experiment) -> Run:
+        run = _ended(self.folder / name, experiment, _is_cut)
+        parts = dataclasses.replace(
+            assemble_run(experiment, run and run.path), watch=None, show=None
+        )  # measured, not shown
+        resume = run is not None
+        run = run or train.loop.run.create(name, experiment, self.folder, parts.tokenizer)
+        try:
+            fit(run, parts, self.console, resume=resume)
+        except Stopped as stop:
+            if stop.code != 1:
+                raise Stopped(f"{self.name} stopped in its arm {name}; the same command goes on", stop.code) from None
+            write_text(run.path / DIVERGED, json.dumps({"said": str(stop)}) + "\n")
+        return run
+
+    def _compute(self, name: str, arm: FunctionArm) -> Values:
+        """One value a seed; each is kept as soon as it is there."""
+        file = self.folder / name / "values.json"
+        kept = _kept(file, self.key)
+        seeds = tuple(range(self.claim.seeds))
+        for seed in seeds:
+            if str(seed) in kept:
+                continue
+            began = time.perf_counter()
+            found = arm.value(seed)
+            found = found if isinstance(found, Outcome) else Outcome(float(found))
+            seconds = time.perf_counter() - began
+            kept[str(seed)] = {
+                "value": float(found.value),
+                "x": np.asarray(found.x, float).tolist(),
+                "y": np.asarray(found.y, float).tolist(),
+                "seconds": seconds,
+            }
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_text(file, json.dumps({"key": self.key, "seeds": kept}) + "\n")
+        own = [kept[str(seed)] for seed in seeds]
+        line = None
+        if own and own[0]["x"]:
+            line = Curve(np.array(own[0]["x"]), np.array([one["y"] for one in own]))
+        values = tuple(one["value"] if np.isfinite(one["value"]) else None for one in own)
+        return Values(seeds, values, round(sum(one["seconds"] for one in own), 1), curve=line)
+
+
+def choose(run: Run, tune: Tune) -> tuple[sweep.Setting, str]:
+    """The best setting of a tuning run, and a remark that says which it was and of which."""
+    wanted = metric(tune.by)
+    values = [] if (run.path / DIVERGED).is_file() else readings.read(run, wanted)
+    settings = sweep.settings(run.experiment)
+    sign = 1 if wanted.better == "higher" else -1
+    scores = [-np.inf if value is None or not np.isfinite(value) else sign * value for value in values]
+    best = int(np.argmax(scores)) if scores else 0
+    said = ", ".join(f"{field} {value:g}" for field, value in settings[best].items())
+    edge = [
+        field
+        for field, value in settings[best].items()
+        if len(every := sorted({setting[field] for setting in settings})) > 2 and value in (every[0], every[-1])
+    ]
+    return settings[best], f"chosen: {said}" + (f" (the end of its sweep: {', '.join(edge)})" if edge else "")
+
+
+def spent(run: Run) -> float:
+    """Seconds that a run took, also one that diverged."""
+    if summary := read_summary(run.path):
+        return summary["seconds"]
+    lines = read_metrics(run.path)
+    return lines[-1]["seconds"] if lines else 0.0
+
+
+def tuning(experiment: Experiment, tune: Tune) -> Experiment:
+    """The shorter run in which the values of `tune` are tried."""
+    every = min(experiment.eval_every_steps, tune.steps)
+    return dataclasses.replace(experiment, steps=tune.steps, eval_every_steps=every, seeds=1, sweep=tune.sweep)
+
+
+def _ended(folder: Path, experiment: Experiment, how: Callable[[Path], bool]) -> Run | None:
+    """The newest run in `folder` of just this experiment that did not finish, and ended in this way."""
+    for path in sorted((config.parent for config in folder.glob("*/config.json")), reverse=True):
+        if read_summary(path) is None and how(path) and train.loop.run.load(path).experiment == experiment:
+            return Run(path, experiment)
+    return None
+
+
+def _is_lost(path: Path) -> bool:
+    return (path / DIVERGED).is_file()
+
+
+def _is_cut(path: Path) -> bool:
+    return not _is_lost(path)
+
+
+def _kept(file: Path, key: str) -> dict[str, Any]:
+    try:
+        held = json.loads(file.read_text(encoding="utf-8"))
+        return held["seeds"] if held["key"] == key else {}
+    except (OSError, ValueError, KeyError):
+        return {}

@@ -1,0 +1,73 @@
+"""What a finished run says of a metric: one value for each of its seeds, and the curve."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from train.history.claims.claim import RISING, Metric
+from train.history.claims.verdict import Curve
+from train.loop.run import Run, read_metrics, read_summary
+from zoo.errors import UserError
+
+
+def read(run: Run, metric: Metric) -> list[float | None]:
+    """The metric of each seed after the run's last step; None for a seed that diverged."""
+    summary = read_summary(run.path)
+    gone = diverged(summary)
+    if metric.of is not None:
+        values = list(metric.of(run))
+        if len(values) != run.experiment.seeds:
+            raise UserError(f"{metric.name}: {len(values)} values for {run.experiment.seeds} seeds")
+        return [None if i in gone else value for i, value in enumerate(values)]
+    if metric.name.startswith("steps to reach "):
+        return list(_steps_to_reach(run, *metric.name.removeprefix("steps to reach ").split()))
+    if metric.name.startswith("mean "):
+        values = curve(run, metric.name.removeprefix("mean ")).y.mean(1)
+        return [None if i in gone else value for i, value in enumerate(values)]
+    split, name = metric.name.split()
+    if split == "train":
+        values = _at_the_end(run, name)
+    else:
+        members = summary.get("replicas") or [summary]
+        if name not in members[0].get(split, {}):
+            raise UserError(f"{run.path} has no {metric.name}; {split} has {', '.join(members[0].get(split, {}))}")
+        values = [member[split][name] for member in members]
+    return [None if i in gone else value for i, value in enumerate(values)]
+
+
+def diverged(summary: Mapping[str, Any]) -> dict[int, int]:
+    """Replica -> the step at which its loss was not finite."""
+    members = enumerate(summary.get("replicas", []))
+    return {i: member["diverged_at_step"] for i, member in members if "diverged_at_step" in member}
+
+
+def curve(run: Run, name: str) -> Curve:
+    """A metric of the training or validation lines, such as "train loss", of every seed over the steps."""
+    split, _, what = name.partition(" ")
+    lines = [line for line in read_metrics(run.path) if line["split"] == split and what in line]
+    if not lines:
+        raise UserError(f"{run.path} has no lines of {name}")
+    rows = [_each(line, what) for line in lines]
+    return Curve(np.array([line["step"] for line in lines], float), np.array(rows, float).T)
+
+
+def _each(line: Mapping[str, Any], what: str) -> list[float]:
+    found = line["replicas"][what] if "replicas" in line else [line[what]]
+    return [np.nan if value is None else value for value in found]
+
+
+def _at_the_end(run: Run, what: str) -> Sequence[float]:
+    """Mean over the steps after the last evaluation but the final one, chunks weighted by their steps."""
+    line = curve(run, f"train {what}")
+    every, last = run.experiment.eval_every_steps, run.experiment.steps
+    since = (last - 1) // every * every
+    inside = line.x > since
+    steps = np.diff(line.x, prepend=0)[inside]
+    return (line.y[:, inside] * steps).sum(1) / steps.sum()
+
+
+def _steps_to_reach(run: Run, split: str, what: str, goal: str) -> Sequence[float]:
+    line = curve(run, f"{split} {what}")
+    there = line.y >= float(goal) if what in RISING else line.y <= float(goal)
+    return np.where(there.any(1), line.x[there.argmax(1)], float(run.experiment.steps))

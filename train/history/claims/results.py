@@ -1,0 +1,101 @@
+"""results/claims.json: what became of each claim, committed with the project; and its table for the README."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from train.loop.run import write_text
+from zoo.errors import UserError
+
+_BESIDE = Path(__file__).parents[3] / "results"  # in a clone
+_INSIDE = Path(__file__).parents[2] / "result_files"  # in an installed wheel
+FILE = (_BESIDE if (_BESIDE.parent / "pyproject.toml").is_file() else _INSIDE) / "claims.json"
+
+
+def read(path: Path = FILE) -> dict[str, dict[str, Any]]:
+    """Name -> the claim's object, oldest first; {} where there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        claims = json.loads(path.read_text(encoding="utf-8"))["claims"]
+        return {claim["name"]: claim for claim in sorted(claims, key=lambda claim: (claim["year"], claim["name"]))}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+
+
+def record(claim: Mapping[str, Any], path: Path = FILE) -> None:
+    """Put one claim's object into the file in the place of what it has under that name. Two processes take turns."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(path.parent / ".lock"):
+            claims = read(path) | {claim["name"]: dict(claim)}
+            ordered = sorted(claims.values(), key=lambda one: (one["year"], one["name"]))
+            write_text(path, '{"claims": [\n' + ",\n".join(map(_lines, ordered)) + "\n]}\n")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _lines(claim: Mapping[str, Any]) -> str:
+    """A claim as JSON: a line for each field, arm and effect, so that a change is seen where it is."""
+    fields = []
+    for name, value in claim.items():
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        if isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+            inside = (json.dumps(inner, ensure_ascii=False, allow_nan=False) for inner in value)
+            text = "[\n   " + ",\n   ".join(inside) + "\n  ]"
+        fields.append(f"  {json.dumps(name)}: {text}")
+    return " {\n" + ",\n".join(fields) + "\n }"
+
+
+def markdown(claims: Sequence[Mapping[str, Any]]) -> str:
+    """The README's table: one line an effect, with the verdict of the claim it belongs to."""
+    lines = [
+        "| year | claim | effect, 95 % interval | seeds | verdict | minutes |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for claim in claims:
+        for i, effect in enumerate(claim["effects"]):
+            head = (f"{claim['year']}", f"`{claim['name']}`") if i == 0 else ("", "")
+            minutes = f"{claim['seconds'] / 60:.1f}" if i == 0 else ""
+            measured = f"{effect['says']}: {effect_text(effect, claim['metric'])}"
+            cells = (*head, measured, seeds_text(claim, effect), effect["verdict"], minutes)
+            lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def effect_text(effect: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
+    """ "+3.20 points (2.91 to 3.49)", "6.1 times (4.2 to 8.8)"; without an interval where there is none."""
+    if effect["value"] is None:
+        return "no value"
+    ratio, own = effect["kind"] == "ratio", effect.get("unit", metric["unit"])
+    scale = 100 if own == "share" and not ratio else 1
+    unit = " times" if ratio else " points" if scale == 100 else f" {own}".rstrip()
+    places = f".{2 if ratio or scale == 100 else 4}{'f' if scale == 100 else 'g'}"
+    if ratio:
+        places = ".3g"
+    value = format(scale * effect["value"], ("" if ratio else "+") + places) + unit
+    if effect["low"] is None:
+        return value
+    return f"{value} ({scale * effect['low']:{places}} to {scale * effect['high']:{places}})"
+
+
+def seeds_text(claim: Mapping[str, Any], effect: Mapping[str, Any]) -> str:
+    """How many seeds stand behind an effect."""
+    arms = {arm["name"]: sum(value is not None for value in arm["values"]) for arm in claim["arms"]}
+    counts = sorted({arms[name] for name in (effect["arm"], effect["against"]) if name is not None})
+    return " and ".join(map(str, counts))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def own(folder: Path) -> dict[str, Any] | None:
+    """The result that was found here, in a claim's own folder; None where it was not run."""
+    try:
+        return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

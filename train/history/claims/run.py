@@ -1,0 +1,55 @@
+"""Run one claim: judge it, print its tables, write its result and its picture."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from train.history.claims import files, picture, results, table
+from train.history.claims.claim_run import ClaimRun
+from train.loop.run import write_text
+from zoo.errors import UserError
+
+UNITS = {"h": 3600, "m": 60, "s": 1}
+
+
+def run_claim(
+    name: str, *, full: bool, seeds: int | None, record: bool, workdir: Path, console: Console
+) -> dict[str, Any]:
+    """Run one claim, print its tables, write result.json and claim.png into its folder; return the result.
+
+    full: the setting nearer to the paper. seeds: of each arm; None takes the claim's own number. record: put the
+    result into results/claims.json of the project as well. The folder is claim_folder(workdir, name, setting).
+    """
+    whole, key = files.load_claim(name)
+    claim = whole.at(full=full, seeds=seeds)
+    setting = "full" if full else "small"
+    name = Path(name).stem
+    folder = claim_folder(workdir, name, setting)
+    trial = ClaimRun(name, claim, folder, console, key=f"{key} {setting}")
+    trial.check()
+    found = trial.run(setting)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "result.json", json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    picture.save(found, folder / "claim.png")
+    if record:
+        results.record(found)
+    console.print(table.show(found))
+    where = f"{folder / 'claim.png'}, {folder / 'result.json'}" + (f", {results.FILE}" if record else "")
+    console.print(f"{found['seconds']:,.0f} s; {where}", soft_wrap=True, highlight=False)
+    return found
+
+
+def claim_folder(workdir: Path, name: str, setting: str = "small") -> Path:
+    """The folder that holds a claim's runs, result and picture."""
+    return workdir / "claims" / (name if setting == "small" else f"{name}.{setting}")
+
+
+def parse_time(text: str) -> float:
+    """ "90m", "1h30m", "45s" -> seconds; UserError for anything else."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise UserError(f"--budget must be a time such as 90m, 45s or 1h30m, not {text!r}")
+    return sum(float(number) * UNITS[unit] for number, unit in parts)

@@ -1,0 +1,219 @@
+"""What stands in the tables and lists of the page: figures as people write them, in the page's language."""
+
+from collections.abc import Mapping, Sequence
+
+from train.algorithms.cards import Algorithm
+from train.config import files
+from train.history.timeline.comparison import METRICS, Comparison
+from train.history.timeline.drawing import Drawing, shape
+from train.history.timeline.exhibits import Exhibit
+from train.history.timeline.findings import Finding
+from train.history.timeline.rooms import Room
+from train.history.timeline.words import Words
+from train.metrics import format
+from train.metrics.format import human
+
+DIGITS = 4
+
+
+def metric_title(name: str) -> str:
+    """ "fake_accuracy" -> "Fake accuracy"; else as in the terminal's tables."""
+    title = format.title(name).replace("frechet", "Fréchet").replace("knn", "k-NN")
+    return title[:1].upper() + title[1:]
+
+
+def figure(metric: str, value: float | None) -> str:
+    """As in the terminal's tables; "–" for none."""
+    return "–" if value is None else format.figure(metric, value)
+
+
+def plain(value: float | None) -> str:
+    """Four digits that count: 0.01234, 12.34, 123,456; "–" for none."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 10**DIGITS else f"{value:.{DIGITS}g}"
+
+
+def whole_seconds(value: float | None) -> str:
+    """3.14159 -> "3.1", 204.2 -> "204"; None -> "–"."""
+    return "–" if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def part_rows(drawing: Drawing) -> list[tuple[str, str, str, str]]:
+    """Part, type, shape, parameters: of a drawing."""
+    times = [f" × {part.times}" if part.times > 1 else "" for part in drawing.parts]
+    return [(p.name, p.type + more, p.shape, p.params or "0") for p, more in zip(drawing.parts, times, strict=True)]
+
+
+def size_rows(room: Room) -> list[tuple[str, ...]]:
+    """Name, the paper's count, ours, FLOPs, input, and at what size it was trained on what."""
+    rows = []
+    for card in room.cards:
+        trained = [f"{human(e.params)} ({e.dataset})" for e in room.exhibits if e.model == card.name]
+        sizes = ", ".join(shape(size) for size, dtype in card.inputs.values() if str(dtype).find("bool") < 0)
+        said = f"{human(card.paper_params)}" if card.paper_params else "–"
+        rows.append((card.name, said, f"{card.params:,}", human(card.flops), sizes, ", ".join(trained) or "–"))
+    return rows
+
+
+def exhibit_facts(exhibit: Exhibit, t: Words) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What came out of a run and what it took: (heading, [(what, figure)])."""
+    test = []
+    for name, value in exhibit.test.items():
+        said, spread = figure(name, value), exhibit.spread.get(name)
+        if spread:
+            low, high, deviation = (figure(name, spread.get(key)) for key in ("low", "high", "deviation"))
+            over = t("over_seeds", n=exhibit.seeds, deviation=deviation)
+            said = f"{said} ({over}; {t('interval', low=low, high=high)})"
+        test.append((metric_title(name), said))
+    later = []
+    for name, found in exhibit.more.items():
+        error = f" ± {plain(found['error'])}" if found.get("error") else ""
+        value = figure(name, found.get("value")) if name.endswith(format.SHARES) else plain(found.get("value"))
+        later.append((metric_title(name), f"{value}{error}"))
+    return [(t("test_result"), test), (t("later_measured"), later), (t("how"), _how(exhibit, t))]
+
+
+def _how(exhibit: Exhibit, t: Words) -> list[tuple[str, str]]:
+    budget = ""
+    if exhibit.steps and exhibit.examples:
+        budget = t("budget_line", steps=f"{exhibit.steps:,}", examples=f"{exhibit.examples:,}")
+    seconds, compiling = whole_seconds(exhibit.seconds), whole_seconds(exhibit.compile_seconds)
+    took = t("took_time", seconds=seconds, compiling=compiling) if exhibit.compile_seconds else ""
+    several = exhibit.seeds > 1 and exhibit.seed is not None
+    seeds = f"{exhibit.seed}–{exhibit.seed + exhibit.seeds - 1}" if several else str(exhibit.seed)
+    return [
+        (t("how_long"), (took or t("took_time_only", seconds=seconds)) if exhibit.seconds else ""),
+        (t("budget"), budget),
+        (t("parameters"), f"{exhibit.params:,}" if exhibit.params else ""),
+        (t("recipe"), exhibit.recipe),
+        (t("seeds" if several else "seed"), seeds if exhibit.seed is not None else ""),
+        (t("software"), ", ".join(f"{name} {version}" for name, version in exhibit.versions.items())),
+    ]
+
+
+def curve_names(exhibit: Exhibit) -> list[str]:
+    """The metrics that a run has curves of, that of its task first."""
+    main = METRICS[exhibit.task].name if exhibit.task in METRICS else ""
+    return sorted(exhibit.curves, key=lambda name: name != main)
+
+
+def curve_heads(exhibit: Exhibit, t: Words) -> list[tuple[str, int]]:
+    return [(t("step"), 1), *((metric_title(name), 1) for name in curve_names(exhibit))]
+
+
+def curve_rows(exhibit: Exhibit) -> list[list[str]]:
+    """Step, then each metric there; ten rows at most, evenly chosen, the last among them."""
+    steps = sorted({step for curve in exhibit.curves.values() for step in curve.steps})
+    stride = max(1, -(-len(steps) // 10))
+    rows = []
+    for i, step in enumerate(steps):
+        if (len(steps) - 1 - i) % stride == 0:
+            curves = [exhibit.curves[name] for name in curve_names(exhibit)]
+            at = [dict(zip(curve.steps, curve.mean, strict=True)).get(step) for curve in curves]
+            figures = [figure(name, value) for name, value in zip(curve_names(exhibit), at, strict=True)]
+            rows.append([f"{step:,}", *figures])
+    return rows
+
+
+def effect_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
+    rows = []
+    for effect in finding.effects:
+        expected = t(f"expected_{effect.expected}") if effect.expected in ("higher", "lower") else effect.expected
+        key = f"verdict_{effect.verdict.replace(' ', '_')}"
+        verdict = t(key) if key in t.table else effect.verdict
+        arms = ", ".join(filter(None, (effect.arm, effect.against)))
+        rows.append((effect.says, arms, expected, effect.measured, verdict))
+    return rows
+
+
+def arm_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
+    def said(value: float | None, unit: str = " %") -> str:
+        return f"{100 * value:.2f}{unit}" if finding.is_share and value is not None else plain(value)
+
+    rows = []
+    for arm in finding.arms:
+        known = arm.low is not None and arm.high is not None
+        interval = t("range_of", low=said(arm.low), high=said(arm.high), unit="").strip() if known else "–"
+        rows.append((arm.name, arm.says, str(arm.seeds), said(arm.mean), said(arm.deviation, ""), interval))
+    return rows
+
+
+def claim_facts(finding: Finding, t: Words) -> list[tuple[str, str]]:
+    return [
+        (t("how_long"), t("took_time_only", seconds=whole_seconds(finding.seconds)) if finding.seconds else ""),
+        (t("device"), finding.device),
+        (t("date"), finding.date),
+        (t("software"), ", ".join(f"{name} {version}" for name, version in finding.versions.items())),
+    ]
+
+
+def comparison_note(comparison: Comparison, t: Words) -> str:
+    """Budget, the best, and what the intervals say of it."""
+    parts, same = [], True
+    for unit in ("steps", "examples"):
+        known = sorted({value for e in comparison.entries if (value := getattr(e.exhibit, unit))})
+        same = same and len(known) <= 1
+        if known:
+            said = f"{known[0]:,}" if len(known) == 1 else f"{known[0]:,}–{known[-1]:,}"
+            parts.append(f"{said} {t(f'unit_{unit}')}")
+    notes = [t("same_budget" if same else "other_budget", budget=", ".join(parts))] if parts else []
+    best, name = comparison.best, comparison.metric.name
+    if best is not None:
+        notes.append(t("comparison_best", label=best.label, value=figure(name, best.value)))
+    if best is not None and best.low is not None:
+        labels = ", ".join(entry.label for entry in comparison.reaching)
+        notes.append(t("comparison_reach", labels=labels) if labels else t("comparison_no_reach"))
+    counts = sorted({e.exhibit.count for e in comparison.entries if e.low is not None and e.exhibit.seeds == 1})
+    if counts:
+        notes.append(t("wilson_note", count=" / ".join(f"{count:,}" for count in counts)))
+    elif all(entry.low is None for entry in comparison.entries):
+        notes.append(t("no_interval_note"))
+    return " ".join(notes)
+
+
+def comparison_facts(comparison: Comparison, t: Words) -> list[tuple[str, str]]:
+    """How it was measured, each value once however many runs share it."""
+    shown = [entry.exhibit for entry in comparison.entries]
+
+    def all_of(values: Sequence[object]) -> str:
+        return "; ".join(dict.fromkeys(str(value) for value in values if value not in (None, "")))
+
+    return [
+        (t("device"), all_of([e.device for e in shown])),
+        (t("date"), all_of([e.date for e in shown])),
+        (t("seed"), all_of([e.seed for e in shown])),
+        (t("software"), all_of([", ".join(f"{k} {v}" for k, v in e.versions.items()) for e in shown])),
+        (t("recipe"), all_of([f"{entry.label}: {entry.exhibit.recipe}" for entry in comparison.entries])),
+    ]
+
+
+def constants(card: Algorithm) -> str:
+    return ", ".join(f"{name} = {value:g}" for name, value in card.constants.items())
+
+
+def use_of(card: Algorithm) -> str:
+    """A command that shows or uses an algorithm."""
+    if card.kind == "optimizer":
+        return f"zoo train digits_mlp --optim.name {card.name}\nzoo show {card.name}"
+    return f"zoo show {card.name}"
+
+
+def try_of(room: Room) -> str:
+    """A command that trains a model of the room, where a config does, else one that shows it."""
+    names = {card.name for card in room.cards}
+    for name in files.names():
+        if files.load(name).model.name in names:
+            return f"zoo train {name}"
+    return f"zoo show {room.cards[0].name}"
+
+
+def node_lines(title: str) -> list[str]:
+    """ "GPT (gpt2)" -> ["GPT", "gpt2"]."""
+    name, _, rest = title.partition(" (")
+    return [name, rest.removesuffix(")")] if rest else [name]
+
+
+def room_of(rooms: Sequence[Room]) -> Mapping[str, str]:
+    """Card -> id of the room it hangs in."""
+    return {card.name: room.id for room in rooms for card in room.cards}

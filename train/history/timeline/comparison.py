@@ -1,0 +1,120 @@
+"""Models side by side: all runs of one task on one data set, the same figure of each."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from train.history.timeline.exhibits import Exhibit
+from train.history.timeline.rows import wilson
+from zoo.cards import Card
+
+
+class Metric(NamedTuple):
+    """The figure by which runs of a task are compared. A share is between 0 and 1."""
+
+    name: str
+    better: str  # "higher" or "lower"
+    share: bool = False
+
+
+METRICS = {
+    "classify": Metric("accuracy", "higher", True),
+    "language": Metric("loss", "lower"),
+    "translate": Metric("bleu", "higher"),
+    "masked": Metric("loss", "lower"),
+    "contrast": Metric("knn_accuracy", "higher", True),
+    "adversarial": Metric("pixel_frechet", "lower"),
+    "q_learning": Metric("return", "higher"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One run in a comparison. `low` and `high` are its 95 % interval, None where there is none to give."""
+
+    exhibit: Exhibit
+    label: str
+    year: int | None
+    value: float | None
+    low: float | None
+    high: float | None
+    color: int
+    variant: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Entries oldest first."""
+
+    id: str
+    task: str
+    dataset: str
+    metric: Metric
+    entries: tuple[Entry, ...]
+
+    @property
+    def best(self) -> Entry | None:
+        """The best that was measured."""
+        known = [entry for entry in self.entries if entry.value is not None]
+        sign = 1 if self.metric.better == "higher" else -1
+        return max(known, key=lambda entry: sign * entry.value, default=None)
+
+    @property
+    def reaching(self) -> list[Entry]:
+        """Those whose intervals reach into that of the best."""
+        best = self.best
+        if best is None or best.low is None:
+            return []
+        others = [entry for entry in self.entries if entry is not best and entry.low is not None]
+        return [entry for entry in others if entry.high >= best.low and entry.low <= best.high]
+
+
+def compare(exhibits: Sequence[Exhibit], cards: Mapping[str, Card], least: int = 2) -> list[Comparison]:
+    """One for each task and data set with at least `least` runs: by task, then the one with the most runs first."""
+    groups: dict[tuple[str, str], list[Exhibit]] = {}
+    for exhibit in exhibits:
+        if exhibit.task in METRICS:
+            groups.setdefault((exhibit.task, exhibit.dataset), []).append(exhibit)
+    out = []
+    tasks = list(METRICS)
+    for (task, dataset), members in sorted(
+        groups.items(), key=lambda group: (tasks.index(group[0][0]), -len(group[1]))
+    ):
+        if len(members) >= least:
+            out.append(Comparison(f"compare-{len(out)}", task, dataset, METRICS[task], _entries(members, cards)))
+    return out
+
+
+def _entries(members: Sequence[Exhibit], cards: Mapping[str, Card]) -> tuple[Entry, ...]:
+    age = {name: index for index, name in enumerate(cards)}
+    members = sorted(members, key=lambda e: (age.get(e.model, len(age)), e.name, e.seed or 0))
+    models = [exhibit.model for exhibit in members]
+    papers: list[object] = []
+    seen: dict[object, int] = {}
+    entries = []
+    for exhibit in members:
+        card = cards.get(exhibit.model)
+        paper = card.paper if card else exhibit.model
+        if paper not in papers:
+            papers.append(paper)
+        seen[paper] = seen.get(paper, -1) + 1
+        metric = METRICS[exhibit.task]
+        value = exhibit.test.get(metric.name)
+        value = None if value is not None and metric.share and not 0 <= value <= 1 else value
+        low, high = _interval(exhibit, metric, value)
+        label = exhibit.model if models.count(exhibit.model) == 1 else f"{exhibit.name}, seed {exhibit.seed}"
+        year = card.year if card else None
+        entries.append(Entry(exhibit, label, year, value, low, high, papers.index(paper) % 8, seen[paper]))
+    return tuple(entries)
+
+
+def _interval(exhibit: Exhibit, metric: Metric, value: float | None) -> tuple[float | None, float | None]:
+    """Over seeds where there are several; else over the test examples where the figure is a share of them."""
+    spread = exhibit.spread.get(metric.name, {})
+    if value is None:
+        return None, None
+    if "low" in spread and "high" in spread:
+        return spread["low"], spread["high"]
+    if metric.share and exhibit.count and exhibit.task == "classify":
+        return wilson(value, exhibit.count)
+    return None, None

@@ -1,0 +1,151 @@
+"""Findings: what the claim runner wrote into results/claims.json, read for the page."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from train.history.claims.results import effect_text
+from train.history.timeline.lenient_json import finite, mapping, number, read_json, sequence, text, whole
+from zoo.errors import UserError
+
+VERDICTS = ("holds", "does not hold", "undecided")
+KINDS = ("curve", "bars", "points")
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One side of a comparison, over its seeds; a figure that could not be computed is None."""
+
+    name: str
+    says: str
+    seeds: int
+    mean: float | None
+    deviation: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """What one arm is against another, and what the paper expects of that. `measured`: with its 95 % interval."""
+
+    says: str
+    arm: str
+    against: str
+    expected: str
+    measured: str
+    verdict: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One claim of a paper and what became of it here."""
+
+    name: str
+    year: int
+    paper: str
+    link: str
+    says: str
+    models: tuple[str, ...]
+    algorithms: tuple[str, ...]
+    setting: str
+    metric: str
+    unit: str
+    better: str
+    budget: str
+    arms: tuple[Arm, ...]
+    effects: tuple[Effect, ...]
+    verdict: Literal["holds", "does not hold", "undecided"]
+    reason: str
+    plot: Mapping[str, Any]
+    seconds: float | None
+    device: str
+    date: str
+    versions: Mapping[str, str]
+    recorded: bool = True  # came with the project, and was not run here
+
+    @property
+    def is_share(self) -> bool:
+        return self.unit == "share"
+
+    @property
+    def command(self) -> str:
+        return f"zoo claim {self.name}" + (" --full" if self.setting == "full" else "")
+
+
+def read_all(file: Path) -> list[Finding]:
+    """Every finding of a claims.json, in its order; none where there is no such file. UserError where it is none."""
+    facts = read_json(file)
+    if facts and not isinstance(facts.get("claims"), list):
+        raise UserError(f'{file}: expected {{"claims": [...]}}')
+    return [read(claim, f"{file}, claim {i}") for i, claim in enumerate(sequence(facts, "claims"))]
+
+
+def read_own(workdir: Path) -> list[Finding]:
+    """What `zoo claim` found here: WORKDIR/claims/NAME/result.json of each claim in its small setting."""
+    files = sorted(workdir.glob("claims/*/result.json"))
+    found = [read(read_json(file), str(file)) for file in files]
+    return [dataclasses.replace(finding, recorded=False) for finding in found if finding.setting != "full"]
+
+
+def read(facts: Any, where: str) -> Finding:
+    """One claim. UserError, saying `where`, without name, year or a verdict."""
+    if not isinstance(facts, Mapping):
+        raise UserError(f"{where}: expected an object")
+    year = whole(facts.get("year"))
+    if not text(facts, "name") or year is None:
+        raise UserError(f"{where}: it has no name or no year")
+    if facts.get("verdict") not in VERDICTS:
+        raise UserError(f"{where}: its verdict is {facts.get('verdict')!r}, not one of {', '.join(VERDICTS)}")
+    metric = mapping(facts, "metric")
+    shared = ("name", "paper", "link", "says", "setting", "budget", "verdict", "reason", "device", "date")
+    return Finding(
+        **{key: text(facts, key) for key in shared},
+        year=year,
+        models=tuple(map(str, sequence(facts, "models"))),
+        algorithms=tuple(map(str, sequence(facts, "algorithms"))),
+        metric=text(metric, "name"),
+        unit=text(metric, "unit"),
+        better=text(metric, "better"),
+        arms=tuple(_arm(arm) for arm in sequence(facts, "arms") if isinstance(arm, Mapping)),
+        effects=tuple(_effect(one, metric) for one in sequence(facts, "effects") if isinstance(one, Mapping)),
+        plot=_plot(mapping(facts, "plot"), text(metric, "unit")),
+        seconds=number(facts.get("seconds")),
+        versions={str(name): str(version) for name, version in mapping(facts, "versions").items()},
+    )
+
+
+def _arm(facts: Mapping[str, Any]) -> Arm:
+    figures = (finite(facts.get(key)) for key in ("mean", "deviation", "low", "high"))
+    return Arm(text(facts, "name"), text(facts, "says"), len(sequence(facts, "seeds")), *figures)
+
+
+def _effect(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> Effect:
+    words = [text(facts, key) for key in ("says", "arm", "against", "expected")]
+    figures = {key: finite(facts.get(key)) for key in ("value", "low", "high")}
+    if None in (figures["low"], figures["high"]):
+        figures |= {"low": None, "high": None}
+    unit = text(facts if "unit" in facts else metric, "unit")  # an effect of derived arms may have one of its own
+    measured = effect_text({"kind": text(facts, "kind"), **figures}, {"unit": unit})
+    return Effect(*words, measured, text(facts, "verdict"))
+
+
+def _plot(facts: Mapping[str, Any], unit: str) -> dict[str, Any]:
+    """Only what the page draws: numbers that are finite or None, and as many of each as there are places."""
+    kind = text(facts, "kind")
+    series = []
+    for one in sequence(facts, "series"):
+        if not isinstance(one, Mapping) or kind not in KINDS:
+            continue
+        x = sequence(one, "x")
+        ends = {key: [finite(value) for value in sequence(one, key)] for key in ("mean", "low", "high")}
+        x = [value if isinstance(value, str) else finite(value) for value in x]
+        if len(ends["mean"]) == len(x):
+            whole_ends = {key: values if len(values) == len(x) else [] for key, values in ends.items()}
+            series.append({"arm": text(one, "arm"), "x": x, **whole_ends})
+    if not series:
+        return {}
+    logs = {key: facts.get(key) is True for key in ("log_x", "log_y")}
+    share = unit == "share" and "accuracy" in text(facts, "y") and not logs["log_y"]
+    return {"kind": kind, "x": text(facts, "x"), "y": text(facts, "y"), **logs, "share": share, "series": series}

@@ -1,0 +1,190 @@
+"""The museum's page: one file that opens from disk without a network."""
+
+import base64
+import datetime
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+import zoo
+from train.history.timeline import axis, cells, lineage, words
+from train.history.timeline.comparison import Comparison, compare
+from train.history.timeline.exhibits import Exhibit, Picture
+from train.history.timeline.findings import Finding
+from train.history.timeline.rooms import Room, furnish, members, room_id
+from train.metrics.format import human
+from train.pictures import style
+from zoo.cards import Card
+from zoo.errors import UserError
+from zoo.fields import ACTIVATIONS
+
+WEB = Path(__file__).parent / "web"
+STYLES = ("page.css", "axis.css", "room.css", "print.css")
+SCRIPTS = ("base.js", "plots.js", "curves.js", "rooms.js", "axis.js", "comparison.js", "lineage.js")
+
+
+def write_page(
+    exhibits: Sequence[Exhibit],
+    findings: Sequence[Finding],
+    out_dir: Path,
+    *,
+    cards: Mapping[str, Card] | None = None,
+    lang: str = words.ORIGINAL,
+) -> Path:
+    """Write `out_dir`/index.html; its path.
+
+    exhibits: of one config the first counts, so that what was run here goes before what is recorded.
+    cards: zoo's catalogue by default. lang: of the page's own sentences.
+    """
+    t = words.load(lang)
+    cards = zoo.CARDS if cards is None else cards
+    chosen = list({exhibit.name: exhibit for exhibit in reversed(exhibits)}.values())[::-1]
+    page = _render(chosen, findings, cards, t)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    path = out_dir / "index.html"
+    part = path.with_suffix(".part")
+    try:
+        part.write_text(page, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    return path
+
+
+def _render(exhibits: Sequence[Exhibit], findings: Sequence[Finding], cards: Mapping[str, Card], t: words.Words) -> str:
+    from plotly.offline import get_plotlyjs  # plotly takes half a second to import
+
+    rooms, comparisons = furnish(cards, exhibits, findings), compare(exhibits, cards)
+    before, after = t("before", year=axis.FIRST), t("after", year=axis.LAST)
+    env = _environment(t)
+    env.globals |= _vocabulary(rooms, exhibits, t)
+    return env.get_template("page.html.j2").render(
+        rooms=rooms,
+        findings=findings,
+        comparisons=comparisons,
+        notes={c.id: cells.comparison_note(c, t) for c in comparisons},
+        measured_facts={c.id: cells.comparison_facts(c, t) for c in comparisons},
+        years=axis.by_year(rooms),
+        overview=axis.overview(rooms, before, after),
+        graph=lineage.lay_out(members(rooms)),
+        first_year=axis.FIRST,
+        last_year=axis.LAST,
+        again="\n".join(["zoo timeline", *dict.fromkeys(e.command for e in exhibits if not e.recorded)]),
+        date=datetime.date.today().isoformat(),
+        data=_data(exhibits, findings, comparisons, t),
+        colors=list(zip(style.LIGHT, style.DARK, strict=True)),
+        css=Markup("\n".join(map(_web, STYLES))),
+        scripts=[Markup(_web(name)) for name in SCRIPTS],
+        plotly=Markup(get_plotlyjs()),
+    )
+
+
+def _environment(t: words.Words) -> jinja2.Environment:
+    # Autoescape covers what runs, cards and claims say; `tojson` escapes < > & inside the script element.
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(WEB), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    env.policies["json.dumps_kwargs"] = {"allow_nan": False, "ensure_ascii": False}
+    env.filters |= {"human": human, "seconds": cells.whole_seconds}
+    env.globals |= {"t": t}
+    return env
+
+
+def _vocabulary(rooms: Sequence[Room], exhibits: Sequence[Exhibit], t: words.Words) -> dict[str, Any]:
+    """What the templates ask by name."""
+    by_id, room_of = {room.id: room for room in rooms}, cells.room_of(rooms)
+    algorithms = {room.algorithm.name: room.id for room in rooms if room.algorithm}
+    places = {id(exhibit): place for place, exhibit in enumerate(exhibits)}
+
+    def rooms_about(finding: Finding) -> list[str]:
+        named = [room_of.get(name) for name in finding.models] + [algorithms.get(name) for name in finding.algorithms]
+        return [name for name in dict.fromkeys(named) if name]
+
+    def picture_words(picture: Picture) -> str:
+        return t(f"picture_{picture.kind}") if f"picture_{picture.kind}" in t.table else picture.kind
+
+    plain = ("part_rows", "size_rows", "curve_names", "curve_rows", "constants", "use_of", "try_of", "node_lines")
+    spoken = ("exhibit_facts", "curve_heads", "effect_rows", "arm_rows", "claim_facts")
+    return {
+        **{name: getattr(cells, name) for name in (*plain, "metric_title", "figure")},
+        **{name: functools.partial(getattr(cells, name), t=t) for name in spoken},
+        "by_id": by_id,
+        "room_of": room_of,
+        "rooms_about": rooms_about,
+        "claim_room": lambda finding: room_id("claim", finding.name),
+        "index_of": lambda exhibit: places[id(exhibit)],
+        "picture_words": picture_words,
+        "data_uri": _data_uri,
+        "safe_link": _safe_link,
+        "activations": ACTIVATIONS,
+        "node_width": lineage.WIDTH,
+        "node_height": lineage.TALL,
+    }
+
+
+def _data(
+    exhibits: Sequence[Exhibit], findings: Sequence[Finding], comparisons: Sequence[Comparison], t: words.Words
+) -> dict[str, Any]:
+    """What the scripts need: numbers for the plots, and their words."""
+    return {
+        "words": t.scripts,
+        "curves": [{name: _curve(exhibit, name) for name in cells.curve_names(exhibit)} for exhibit in exhibits],
+        "claims": {finding.name: finding.plot for finding in findings if finding.plot},
+        "activations": _activations(),
+        "comparisons": [_comparison(comparison) for comparison in comparisons],
+    }
+
+
+def _curve(exhibit: Exhibit, name: str) -> dict[str, Any]:
+    curve = exhibit.curves[name]
+    return {"title": cells.metric_title(name), "share": _is_share(name), **curve.__dict__}
+
+
+def _is_share(name: str) -> bool:
+    return name.endswith(("accuracy", "exact_match"))
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    name = comparison.metric.name
+    metric = {"title": cells.metric_title(name), "share": _is_share(name), "better": comparison.metric.better}
+    return {"id": comparison.id, "metric": metric, "entries": [_entry(entry, name) for entry in comparison.entries]}
+
+
+def _entry(entry: Any, metric: str) -> dict[str, Any]:
+    exhibit, curve = entry.exhibit, entry.exhibit.curves.get(metric)
+    points = [[s, m] for s, m in zip(curve.steps, curve.mean, strict=True) if m is not None] if curve else []
+    own = {key: getattr(entry, key) for key in ("label", "year", "value", "low", "high", "color", "variant")}
+    cost = {key: getattr(exhibit, key) for key in ("params", "flops", "seconds", "recorded")}
+    return own | cost | {"curve": points}
+
+
+def _activations() -> dict[str, dict[str, list[float]]]:
+    """Each activation and its slope on -4..4."""
+    x = np.linspace(-4, 4, 161, dtype=np.float32)
+    found = {}
+    for name, function in ACTIVATIONS.items():
+        y = np.asarray(function(x), np.float64)
+        slope = np.gradient(y, x[1] - x[0])
+        found[name] = {
+            key: [round(float(v), 4) for v in values] for key, values in (("x", x), ("y", y), ("slope", slope))
+        }
+    return found
+
+
+def _data_uri(picture: Picture) -> str:
+    return f"data:image/{picture.suffix};base64,{base64.b64encode(picture.data).decode('ascii')}"
+
+
+def _safe_link(address: str) -> str:
+    """An address that leads to the web, and nowhere else."""
+    return address if address.startswith(("https://", "http://")) else "#"
+
+
+def _web(name: str) -> str:
+    return (WEB / name).read_text(encoding="utf-8")

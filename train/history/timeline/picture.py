@@ -1,0 +1,124 @@
+"""The timeline as one picture: test accuracy against year and against parameters."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from train.history.timeline.colors import styles
+from train.history.timeline.rows import Row, budget, interval_note
+from train.metrics.format import human
+from train.pictures.style import GRID, INK, LIGHT, SOFT
+
+MARKERS = "oDs^vP"
+TWIN_YEARS = 1.1  # models of one year stand side by side at this distance
+REACHES = (11, 24, 38, 56, 78)  # of a label from its point, in points of 1/72 inch
+SIDES = ((1, 0), (-1, 0), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8), (0, 1), (0, -1))
+
+
+def write(rows: Sequence[Row], folder: Path) -> Path:
+    """The PNG of `draw` as timeline.png in `folder`, whole or not at all; its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "timeline.png"
+    part = path.with_suffix(".part")
+    draw(rows).savefig(part, format="png")
+    part.replace(path)
+    return path
+
+
+def draw(rows: Sequence[Row]) -> Any:
+    """A matplotlib Figure of 1950 × 930 pixels. Rows without a test accuracy are left out."""
+    from matplotlib.figure import Figure  # slow to import; no pyplot, so no global state
+    from matplotlib.ticker import FuncFormatter
+
+    figure = Figure(figsize=(13, 6.2), dpi=150, facecolor="white", layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.18, h_pad=0.14, wspace=0.03)
+    panels = figure.subplots(1, 2, sharey=True, width_ratios=(6, 5))
+    known = [(row, style) for row, style in zip(rows, styles(rows), strict=True) if row.accuracy is not None]
+    years = _side_by_side([row.year for row, _ in known])
+    params = [row.params or None for row, _ in known]
+    panels[1].set_xscale("log")
+    panels[1].xaxis.set_major_formatter(FuncFormatter(lambda count, _: human(count)))
+    panels[0].yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
+    panels[0].set_title("Test accuracy", loc="left", size=10, color=SOFT, pad=10)
+    for axes, title, places in zip(panels, ("Year of the paper", "Parameters"), (years, params), strict=True):
+        axes.set_xlabel(title, color=SOFT, labelpad=8)
+        axes.grid(color=GRID, linewidth=0.8)
+        axes.tick_params(which="both", colors=SOFT, length=0)
+        axes.spines[:].set_visible(False)
+        axes.margins(x=0.14, y=0.06)
+        _points(axes, known, places)
+    figure.suptitle("What each idea bought", x=0.013, ha="left", size=19, color=INK, family="serif")
+    note = ". ".join(filter(None, (budget(rows), interval_note(rows))))
+    figure.supxlabel(note, x=0.013, ha="left", size=9, color=SOFT, parse_math=False)
+    figure.draw_without_rendering()  # settles the layout, which labels need and must not move
+    for axes, places in zip(panels, (years, params), strict=True):
+        _labels(axes, known, places)
+    return figure
+
+
+def _side_by_side(years: Sequence[int | None]) -> list[float | None]:
+    """Years with equal ones moved apart around their place."""
+    twins, seen, out = Counter(years), Counter(), []
+    for year in years:
+        out.append(None if year is None else year + TWIN_YEARS * (seen[year] - (twins[year] - 1) / 2))
+        seen[year] += 1
+    return out
+
+
+def _points(axes: Any, known: Sequence[tuple[Row, tuple[int, int]]], places: Sequence[float | None]) -> None:
+    for (row, (color, variant)), x in zip(known, places, strict=True):
+        if x is not None:
+            if row.low is not None:
+                axes.plot([x, x], [row.low, row.high], color=LIGHT[color], linewidth=1.4, zorder=2)
+            axes.plot(x, row.accuracy, MARKERS[variant % len(MARKERS)], color=LIGHT[color], markersize=7.5, zorder=3)
+
+
+def _labels(axes: Any, known: Sequence[tuple[Row, tuple[int, int]]], places: Sequence[float | None]) -> None:
+    """Write each name beside its point, where it covers the least of points, intervals and other names."""
+    from matplotlib.patheffects import withStroke
+    from matplotlib.transforms import Bbox
+
+    shown = [(row, style, x) for (row, style), x in zip(known, places, strict=True) if x is not None]
+    taken = []
+    for row, _, x in shown:
+        marks = axes.transData.transform(
+            [(x, y) for y in (row.low or row.accuracy, row.accuracy, row.high or row.accuracy)]
+        )
+        (px, low), (_, middle), (_, high) = marks
+        taken += [Bbox([[px - 14, middle - 14], [px + 14, middle + 14]]), Bbox([[px - 6, low], [px + 6, high]])]
+    for row, (color, _), x in shown:
+        at, ink = (x, row.accuracy), LIGHT[color]
+        label = axes.annotate(row.label, at, (0, 0), textcoords="offset points", color=ink, size=10, weight="bold")
+        label.set(parse_math=False, in_layout=False, path_effects=[withStroke(linewidth=3, foreground="white")])
+        taken.append(_settle(label, taken, axes.bbox))
+        if max(map(abs, label.get_position())) > REACHES[0]:
+            line = {"arrowstyle": "-", "color": ink, "lw": 0.8, "alpha": 0.6, "shrinkA": 0, "shrinkB": 4}
+            axes.annotate("", at, label.get_position(), textcoords="offset points", arrowprops=line).set_in_layout(
+                False
+            )
+
+
+def _settle(label: Any, taken: Sequence[Any], frame: Any) -> Any:
+    """Move `label` to its cheapest spot; the box it then fills, in pixels."""
+    from matplotlib.transforms import Bbox
+
+    best = None
+    for reach in REACHES:
+        for dx, dy in SIDES:
+            label.set_position((dx * reach, dy * reach))
+            label.set(ha="left" if dx > 0 else "right" if dx < 0 else "center", va="center")
+            box = Bbox.padded(label.get_window_extent(), 3)
+            covered = sum(
+                (hit := Bbox.intersection(box, other)) is not None and hit.width * hit.height for other in taken
+            )
+            outside = sum(
+                max(0, d) for d in (frame.x0 - box.x0, box.x1 - frame.x1, frame.y0 - box.y0, box.y1 - frame.y1)
+            )
+            cost = 2 * covered + 100 * outside + 4 * reach
+            if best is None or cost < best[0]:
+                best = cost, label.get_position(), label.get_ha(), box
+    _, position, side, box = best
+    label.set_position(position)
+    label.set_ha(side)
+    return box

@@ -1,0 +1,170 @@
+"""Rows of the timeline: each finished run next to what history says of its model; and their table."""
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+import zoo
+from train.history.timeline.lenient_json import mapping, number, read_json, share, whole
+from train.loop.run import read_metrics
+from train.metrics.format import human
+from train.pictures.style import LEAN
+from zoo.cards import Card, Paper
+from zoo.errors import UserError
+
+Z95 = 1.959964  # quantile 0.975 of the normal distribution
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One run and the card of its model. A figure that is missing or not finite is None."""
+
+    name: str  # of the config
+    model: str  # name on the card
+    label: str  # the model, or model and run where a model has several runs
+    dataset: str
+    year: int | None
+    paper: Paper | None
+    idea: str
+    params: int | None
+    flops: int | None  # forward, one example at the data's size
+    steps: int | None
+    examples: int | None  # drawn while training
+    seed: int | None
+    recipe: str  # optimizer and peak learning rate
+    accuracy: float | None  # on the test split, 0 to 1
+    count: int | None  # test examples behind `accuracy`
+    low: float | None  # 95 % interval of `accuracy`
+    high: float | None
+    seconds: float | None
+    compile_seconds: float | None
+    device: str
+    date: str
+    versions: Mapping[str, str]
+    curve: tuple[tuple[int, float], ...]  # (step, validation accuracy)
+
+
+def wilson(share: float, count: int, z: float = Z95) -> tuple[float, float]:
+    """Interval of a binomial share seen in `count` trials (Wilson 1927); stays inside 0 to 1, unlike share ± z·σ."""
+    centre = share + z**2 / (2 * count)
+    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    scale = 1 + z**2 / count
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+def gather(runs: Sequence[Path], cards: Mapping[str, Card] | None = None) -> list[Row]:
+    """One row a run folder, oldest model first. `cards` is zoo's catalogue by default.
+
+    A run that did not finish has a row without test figures. A folder that is no run, or a file of
+    it that is not JSON, raises UserError.
+    """
+    cards = zoo.CARDS if cards is None else cards
+    rows = [_row(Path(run), cards) for run in runs]
+    age = {name: index for index, name in enumerate(cards)}
+    rows.sort(key=lambda row: (age.get(row.model, len(age)), row.name, row.seed or 0))
+    runs_of = Counter(row.model for row in rows)
+    return [
+        row if runs_of[row.model] == 1 else dataclasses.replace(row, label=f"{row.name}, seed {row.seed}")
+        for row in rows
+    ]
+
+
+def _row(run: Path, cards: Mapping[str, Card]) -> Row:
+    config, summary = read_json(run / "config.json"), read_json(run / "summary.json")
+    if not config and not summary:
+        raise UserError(f"{run}: not a run folder: neither config.json nor summary.json is there")
+    planned, data, optim = (mapping(config, part) for part in ("model", "data", "optim"))
+    model = str(summary.get("model") or planned.get("name") or run.parent.name)
+    card = cards.get(model)
+    test = mapping(summary, "test")
+    accuracy, count = share(test.get("accuracy")), whole(test.get("count"))
+    low, high = wilson(accuracy, count) if accuracy is not None and count else (None, None)
+    return Row(
+        name=str(summary.get("name") or run.parent.name),
+        model=model,
+        label=model,
+        dataset=str(summary.get("dataset") or data.get("name") or ""),
+        year=card.year if card else None,
+        paper=card.paper if card else None,
+        idea=card.idea if card else "",
+        params=whole(summary.get("params")),
+        flops=whole(summary.get("flops")),
+        steps=whole(summary.get("steps")),
+        examples=whole(summary.get("examples")),
+        seed=whole(summary.get("seed", config.get("seed"))),
+        recipe=" ".join(str(optim[key]) for key in ("name", "lr") if key in optim),
+        accuracy=accuracy,
+        count=count,
+        low=low,
+        high=high,
+        seconds=number(summary.get("seconds")),
+        compile_seconds=number(summary.get("compile_seconds")),
+        device=str(summary.get("device") or ""),
+        date=str(summary.get("date") or ""),
+        versions={str(k): str(v) for k, v in mapping(summary, "versions").items()},
+        curve=_curve(run),
+    )
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """Year, model, parameters, FLOPs, test accuracy with its interval, seconds: one line a run."""
+    out = Table(title=budget(rows), caption=interval_note(rows), title_style="bold", caption_justify="left", **LEAN)
+    for head in ("year", "model"):
+        out.add_column(head, no_wrap=True)
+    for head in ("params", "FLOPs", "test\naccuracy", "95 %\ninterval", "seconds"):
+        out.add_column(head, justify="right", no_wrap=True)
+    best = max((row.accuracy for row in rows if row.accuracy is not None), default=None)
+    for row in rows:
+        interval = "–" if row.low is None else f"{100 * row.low:.1f} to {100 * row.high:.1f}"
+        cells = (row.year, row.label, human(row.params), human(row.flops), percent(row.accuracy), interval)
+        style = "bold" if row.accuracy is not None and row.accuracy == best else ""
+        out.add_row(*(_plain(cell) for cell in cells), seconds(row.seconds), style=style)
+    return out
+
+
+def budget(rows: Sequence[Row]) -> str:
+    """What every run was given, such as "digits: 600 steps, 38,400 examples"; says so where runs differ."""
+    parts = []
+    for unit, values in (("steps", {r.steps for r in rows}), ("examples", {r.examples for r in rows})):
+        known = sorted(values - {None})
+        if known:
+            parts.append(f"{known[0]:,} {unit}" if len(known) == 1 else f"{known[0]:,} to {known[-1]:,} {unit}")
+    return f"{', '.join(sorted({r.dataset for r in rows}))}: {', '.join(parts)}" if parts else ""
+
+
+def interval_note(rows: Sequence[Row]) -> str:
+    """What the interval covers and what it does not."""
+    counts = " or ".join(f"{count:,}" for count in sorted({r.count for r in rows if r.count}))
+    which = f"{counts or 'the'} test images"
+    return f"Interval: Wilson, 95 %, over {which}. One seed each: the spread over seeds is not in it."
+
+
+def percent(share: float | None) -> str:
+    """0.9821 -> "98.2 %"; None -> "–"."""
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def seconds(value: float | None) -> str:
+    """3.14159 -> "3.1", 204.2 -> "204"; None -> "–"."""
+    return "–" if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def _plain(cell: Any) -> str:
+    # rich reads [words] in brackets as markup; a name is never markup
+    return "–" if cell is None else str(cell).replace("[", r"\[")
+
+
+def _curve(run: Path) -> tuple[tuple[int, float], ...]:
+    """(step, validation accuracy) in order of steps; a later line for the same step wins."""
+    points: dict[int, float] = {}
+    for line in read_metrics(run):
+        if isinstance(line, dict) and line.get("split") == "validation":
+            step, accuracy = whole(line.get("step")), share(line.get("accuracy"))
+            if step is not None and accuracy is not None:
+                points[step] = accuracy
+    return tuple(sorted(points.items()))

@@ -1,1 +1,0 @@
-"""JUDGE: figures for made images. Each file is one measure; `command` is `zoo judge`."""

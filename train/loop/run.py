@@ -1,0 +1,191 @@
+"""The run folder: config.json, tokenizer.json, metrics.jsonl, summary.json, checkpoints/, samples/, events/."""
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import filelock
+
+from train.config import Data, Experiment, Model, override
+from train.loop.tensorboard import Events
+from zoo.errors import UserError
+
+RUNS = Path("runs")
+TOKENIZER = "tokenizer.json"
+
+
+class Run:
+    """One run on disk, locked while it is open. Of several processes that train together only the first writes."""
+
+    def __init__(self, path: Path, experiment: Experiment, *, writes: bool = True) -> None:
+        self.path = path
+        self.experiment = experiment
+        self.writes = writes
+        self.checkpoints = path / "checkpoints"
+        self.samples = path / "samples"
+        self._lock = filelock.FileLock(path / ".lock")
+        self._metrics: TextIO | None = None
+        self._events: Events | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the config it came from."""
+        return self.path.parent.name
+
+    def __enter__(self) -> "Run":
+        if not self.writes:
+            return self
+        try:
+            with _writing(self.path):
+                self._lock.acquire(timeout=0)
+                self._metrics = open(self.path / "metrics.jsonl", "a", encoding="utf-8")
+                self._events = Events(self.path / "events")
+        except filelock.Timeout:
+            raise UserError(f"{self.path} is in use by another process") from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.writes:
+            try:
+                with _writing(self.path):
+                    self._events.close()
+                    self._metrics.close()
+            finally:
+                self._lock.release()
+
+    def log(
+        self, step: int, split: str, seconds: float, each: Mapping[str, Sequence[float | None]] = {}, **metrics: float
+    ) -> None:
+        """A line of metrics.jsonl (null for a number that is not finite) and a point in TensorBoard's curves.
+
+        each: the values of every replica, where there are several; `metrics` are then their means.
+        """
+        if not self.writes:
+            return
+        line = {"step": step, "split": split, "seconds": round(seconds, 3)}
+        line |= {name: _json_number(value) for name, value in metrics.items()}
+        if each:
+            line["replicas"] = {name: [_json_number(value) for value in values] for name, values in each.items()}
+        with _writing(self.path):
+            self._metrics.write(json.dumps(line) + "\n")
+            self._metrics.flush()
+            self._events.scalars(step, {f"{split}/{name}": float(value) for name, value in metrics.items()})
+
+    def rewind(self, step: int) -> float:
+        """Drop the metrics after `step` (they will be measured again) and a torn last line; the seconds until then."""
+        kept = [line for line in read_metrics(self.path) if line["step"] <= step]
+        if self.writes:
+            self._metrics.close()
+            write_text(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+            self._metrics = open(self.path / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+        return kept[-1]["seconds"] if kept else 0.0
+
+    def summarize(self, summary: dict[str, Any]) -> None:
+        """Write summary.json: the run is finished."""
+        if self.writes:
+            write_text(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+
+
+def create(
+    name: str, experiment: Experiment, workdir: Path = RUNS, tokenizer: Any = None, folder: Path | None = None
+) -> Run:
+    """A new folder `workdir/name/<time>`, or `folder`, with config.json, and tokenizer.json if there is one, in it."""
+    time = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
+    for attempt in range(1000):
+        path = folder or workdir / name / (f"{time}_{attempt}" if attempt else time)
+        try:
+            path.mkdir(parents=True, exist_ok=folder is not None)
+        except FileExistsError:
+            if not (workdir / name).is_dir():
+                raise UserError(f"cannot make {path}: {workdir / name} is a file") from None
+            continue
+        except OSError as error:
+            raise UserError(f"cannot make {path}: {error.strerror}") from None
+        if tokenizer is not None:
+            write_text(path / TOKENIZER, tokenizer.to_str(pretty=True) + "\n")
+        write_text(path / "config.json", json.dumps(dataclasses.asdict(experiment), indent=2) + "\n")
+        return Run(path, experiment)
+    raise UserError(f"{workdir / name} already has 1000 runs of this second")
+
+
+def load(path: str | os.PathLike[str]) -> Run:
+    """The run in folder `path`; a config's folder means its newest run."""
+    folder = Path(path)
+    if not folder.is_dir():
+        raise UserError(f"no run folder at {folder}")
+    if not (folder / "config.json").is_file():
+        runs = sorted(config.parent for config in folder.glob("*/config.json"))
+        if not runs:
+            raise UserError(f"{folder} is not a run folder: it has no config.json")
+        folder = runs[-1]
+    try:
+        fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        experiment = override(Experiment(Model(""), Data("")), fields)
+        experiment = dataclasses.replace(experiment, model=_tuples(experiment.model))
+    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, UserError) as error:
+        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from None
+    return Run(folder, experiment)
+
+
+def require_single(run: Run) -> None:
+    """Raise UserError for a run of several replicas, saying how to take one out."""
+    if run.experiment.seeds > 1 or run.experiment.sweep or run.experiment.folds:
+        raise UserError(f"{run.path} holds several replicas: take one out with zoo extract {run.path} NUMBER")
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl; one that a crash left unfinished is passed over."""
+    lines = []
+    file = path / "metrics.jsonl"
+    for text in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []:
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            continue
+    return lines
+
+
+def read_summary(path: Path) -> dict[str, Any] | None:
+    """summary.json of a run that finished, else None."""
+    try:
+        return json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return None
+
+
+def _tuples(model: Model) -> Model:
+    def one(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: one(inner) for name, inner in value.items()}
+        return tuple(value) if isinstance(value, list) else value
+
+    return Model(model.name, one(model.fields))
+
+
+def _json_number(value: float | None) -> float | None:
+    value = math.nan if value is None else float(value)
+    return value if math.isfinite(value) else None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file whole or not at all."""
+    part = path.with_suffix(path.suffix + ".part")
+    with _writing(path.parent):
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except filelock.Timeout:  # which is an OSError too
+        raise
+    except OSError as error:
+        raise UserError(f"cannot write in {folder}: {error.strerror}") from None

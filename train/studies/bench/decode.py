@@ -1,0 +1,111 @@
+"""`zoo bench --decode`: tokens a second of greedy decoding, with what a model remembers and without.
+
+With the cache (keys and values of attention, the state of an LSTM) a new token costs one token's work. Without it the
+whole target so far, padded to its final length, is read anew for every token; the source is read once either way.
+Both are one compiled program, and their rounds alternate as those of `zoo bench` do.
+"""
+
+import dataclasses
+import json
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from rich import box
+from rich.table import Table
+
+from train.core import machine
+from train.inference.decode import Variables, generate
+from train.studies.bench.workloads import text_length
+from zoo.cards import Card
+
+FIRST = 1
+"""The token that every sequence starts with."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodeRow:
+    """One model. Tokens a second, all sequences of the batch together, one entry per round."""
+
+    name: str
+    batch: int
+    length: int  # tokens made for each sequence
+    cached: list[float]
+    uncached: list[float]
+
+    @property
+    def over_uncached(self) -> float:
+        """Above 1 the cache makes it faster: the median of the rounds' ratios."""
+        return statistics.median(a / b for a, b in zip(self.cached, self.uncached, strict=True))
+
+
+def decodes(card: Card) -> bool:
+    """Whether the model of `card` can go on with a sequence."""
+    return hasattr(card.module, "decode")
+
+
+@partial(jax.jit, static_argnames=("model", "batch", "length"))
+def generate_anew(
+    model: nn.Module, variables: Variables, source: Mapping[str, Array], *, batch: int, length: int
+) -> Array:
+    """Greedy tokens (batch, length) int32 after FIRST, the whole target read anew for each of them."""
+    empty = model.apply(variables, batch, length, **source, method="begin")
+
+    def body(t: int, tokens: Array) -> Array:
+        logits, _ = model.apply(variables, tokens[:, :-1], empty, method="decode")
+        best = jnp.argmax(logits[:, t], axis=-1).astype(jnp.int32)
+        return tokens.at[:, t + 1].set(best)
+
+    tokens = jnp.zeros((batch, length + 1), jnp.int32).at[:, 0].set(FIRST)
+    return jax.lax.fori_loop(0, length, body, tokens)[:, 1:]
+
+
+def measure_decoding(card: Card, batch: int, length: int | None, rounds: int) -> DecodeRow:
+    """Times the initial model of a card that `decodes`; a first round compiles and is not counted."""
+    model, length, key = card.make(), text_length(card, length), jax.random.key(0)
+    tokens, source = jnp.ones((batch, length), jnp.int32), {}
+    if "source" in card.inputs:
+        drawn = jax.random.randint(key, (batch, length), 4, getattr(card.config, "source_vocab", card.config.vocab))
+        source = {"source": drawn, "source_mask": jnp.ones((batch, length), bool)}
+    inputs = {**source, "target": tokens} if source else {"tokens": tokens}
+    variables = jax.jit(partial(model.init, train=False))(key, **inputs)
+    first, ones = jnp.full((batch, 1), FIRST), jnp.ones(batch, jnp.int32)
+    ways = {
+        "cached": lambda: generate(model, variables, first, ones, key, length=length, source=source)[0],
+        "uncached": lambda: generate_anew(model, variables, source, batch=batch, length=length),
+    }
+    speeds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(rounds + 1):
+        for way, run in ways.items():
+            start = time.perf_counter()
+            run().block_until_ready()
+            speeds[way].append(batch * length / (time.perf_counter() - start))
+    return DecodeRow(card.name, batch, length, speeds["cached"][1:], speeds["uncached"][1:])
+
+
+def as_json(rows: Sequence[DecodeRow]) -> str:
+    """Every figure, and the device they were measured on."""
+    figures = [dataclasses.asdict(row) | {"over_uncached": row.over_uncached} for row in rows]
+    return json.dumps({"device": machine.describe(), "jax": jax.__version__, "rows": figures}, indent=2)
+
+
+def as_table(rows: Sequence[DecodeRow]) -> Table:
+    """A line per model."""
+    caption = (
+        f"{machine.describe()}, JAX {jax.__version__}, float32. Greedy, tokens a second of all sequences together, "
+        "median of the rounds. without: the whole target so far read anew for each token. "
+        "batch: sequences × tokens made."
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption=caption, caption_justify="left")
+    table.add_column("model", no_wrap=True)
+    for head in ("batch", "with the cache", "without", "faster"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in rows:
+        speeds = [f"{statistics.median(each):,.0f}" for each in (row.cached, row.uncached)]
+        table.add_row(row.name, f"{row.batch} × {row.length}", *speeds, f"{row.over_uncached:.1f} times")
+    return table

@@ -1,0 +1,235 @@
+"""`zoo bench`: what a training step of each model costs here, in the loop, bare, and beside PyTorch.
+
+A round times the same number of steps three ways, one after the other: as a bare jitted step called from Python,
+as the chunk that the training loop runs, and as a PyTorch step. Whatever else slows the machine down then slows
+all three, so ratios are taken within a round and their median is reported.
+"""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+from jax.stages import Compiled
+from rich.console import Console
+
+import zoo
+from train.core import State, machine, run_chunk
+from train.studies.bench import decode as bench_decode
+from train.studies.bench import peers as torch_peers
+from train.studies.bench.workloads import first_batch, forward_flops, measurable, text_length, training
+from zoo.cards import Card
+from zoo.errors import UserError, unknown
+
+LINE = (
+    *("perceptron", "mlp", "lenet5", "alexnet_cifar", "resnet20", "resnet18", "vit_mini_patch4"),
+    *("lstm_char", "seq2seq_mini", "seq2seq_attention_mini", "transformer_mini", "bert_mini", "gpt_char_mini"),
+)
+SHORTEST = 8  # tokens: two texts of two, and BERT's three marks
+ROUND_SECONDS = 0.5
+BACKWARD = 3  # FLOPs of a training step, in forward passes: the gradient costs two more
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One model. Times are milliseconds a step, one entry per round."""
+
+    name: str
+    batch: int
+    length: int | None  # tokens of a text; None for images
+    loop_ms: list[float]  # in the chunk that the training loop runs
+    bare_ms: list[float]  # the jitted step, called from Python
+    peer_ms: list[float]  # PyTorch; empty where it was not measured
+    compile_seconds: float  # tracing and compiling the chunk, without the persistent cache
+    memory_bytes: int  # state, data and temporaries of the chunk, as XLA plans them
+    peak_share: float  # FLOPs a second over what a large product of matrices reaches
+
+    @property
+    def examples_per_second(self) -> float:
+        return self.batch / statistics.median(self.loop_ms) * 1e3
+
+    @property
+    def loop_over_bare(self) -> float:
+        """Throughput of the loop relative to bare steps; above 1 the loop is faster."""
+        return _ratio(self.bare_ms, self.loop_ms)
+
+    @property
+    def over_peer(self) -> float | None:
+        """PyTorch's time over the loop's; above 1 the loop is faster."""
+        return _ratio(self.peer_ms, self.loop_ms) if self.peer_ms else None
+
+
+def bench(
+    names: Sequence[str],
+    *,
+    batch: int = 32,
+    length: int | None = None,
+    steps: int | None = None,
+    rounds: int = 7,
+    peers: bool = False,
+) -> list[Row]:
+    """One row for each model that a name or shell pattern in `names` stands for.
+
+    `length` counts the tokens of a text: None takes the card's, at most 128. `steps` in a round: None fills half a
+    second. Raises UserError for an unknown name, a number that is too small, a text longer than a model's context, or
+    `peers` without PyTorch or its models.
+    """
+    _demand(("batch", batch, 1), ("length", length, SHORTEST), ("steps", steps, 2), ("rounds", rounds, 1))
+    cards = _find(names, measurable, "has no task here; it measures classifiers, models of text and pairs", length)
+    torch_step = torch_peers.load() if peers else None
+    peak = peak_flops()
+    console = Console(stderr=True)
+    rows = []
+    for card in cards:
+        with console.status(f"{card.name} …"):
+            tokens = text_length(card, length)
+            peer = torch_step(card.name, batch, tokens, machine.cores()) if torch_step else None
+            rows.append(measure(card, batch, tokens, steps, rounds, peak, peer))
+    return rows
+
+
+def bench_decoding(
+    names: Sequence[str], *, batch: int = 32, length: int | None = None, rounds: int = 7
+) -> list[bench_decode.DecodeRow]:
+    """One row for each model that a name or shell pattern in `names` stands for; see train/studies/bench/decode.py.
+
+    `length` counts the tokens made for each sequence, and those of its source: None takes the card's, at most 128.
+    Of the models that `zoo bench` measures by default, those that make no sequences are left out.
+    """
+    _demand(("batch", batch, 1), ("length", length, SHORTEST), ("rounds", rounds, 1))
+    if tuple(names) == LINE:
+        names = [name for name in LINE if bench_decode.decodes(zoo.card(name))]
+    cards = _find(names, bench_decode.decodes, "makes no sequences, so that there is nothing to decode", length)
+    console = Console(stderr=True)
+    rows = []
+    for card in cards:
+        with console.status(f"{card.name} …"):
+            rows.append(bench_decode.measure_decoding(card, batch, length, rounds))
+    return rows
+
+
+def _demand(*options: tuple[str, int | None, int]) -> None:
+    """UserError for an option (name, value or None, least value) that is too small."""
+    for option, value, least in options:
+        if value is not None and value < least:
+            raise UserError(f"zoo bench: {option} must be at least {least}, not {value}")
+
+
+def _find(names: Sequence[str], able: Callable[[Card], bool], otherwise: str, length: int | None) -> list[Card]:
+    """Every card that a name or pattern stands for, once, of those that are `able`.
+
+    UserError for a name that stands for none, which `otherwise` ends, or a model whose context is below `length`.
+    """
+    found: dict[str, Card] = {}
+    for name in names:
+        matching = zoo.list_models(name)
+        if not matching:
+            raise unknown("model", name, zoo.CARDS)
+        cards = [card for card in map(zoo.card, matching) if able(card)]
+        if not cards:
+            raise UserError(f"zoo bench: {name} {otherwise}")
+        found |= {card.name: card for card in cards}
+    for card in found.values():
+        context = getattr(card.config, "context", None)
+        if length and context and length > context:
+            raise UserError(f"zoo bench: length must be at most {context}, the context of {card.name}, not {length}")
+    return list(found.values())
+
+
+def measure(
+    card: Card,
+    batch: int,
+    length: int | None,
+    steps: int | None,
+    rounds: int,
+    peak: float,
+    peer: Callable[[], object] | None,
+) -> Row:
+    """Times one model; `peer` does one step in PyTorch and returns when it is done."""
+    task, data = training(card, batch, length)
+    key = jax.random.key(0)
+    init = jax.jit(task.init)
+
+    def step(state: State, examples: dict[str, jax.Array], key: jax.Array) -> State:
+        new, _ = task.step(state, examples, jax.random.fold_in(key, state.step))
+        return new.replace(step=state.step + 1)
+
+    bare = jax.jit(step, donate_argnums=0)
+    examples = jax.jit(first_batch)(data)
+    programs: dict[str, Callable[[int], None]] = {"bare": _repeat(lambda state: bare(state, examples, key), init(key))}
+    programs["bare"](1)  # compiles
+    steps = steps or _fill(lambda: programs["bare"](1))
+
+    start = time.perf_counter()
+    chunk = run_chunk.lower(task, init(key), data, key, steps).compile()
+    compile_seconds = time.perf_counter() - start
+    once = _repeat(lambda state: chunk(state, data, key)[0], init(key))
+    programs["loop"] = lambda _: once(1)
+    if peer:
+        programs["peer"] = lambda n: [peer() for _ in range(n)] and None
+    times = _interleave(programs, steps, rounds)
+    seconds = statistics.median(times["loop"]) / 1e3
+    share = BACKWARD * forward_flops(task, data) / seconds / peak
+    memory = _planned_bytes(chunk)
+    return Row(
+        card.name, batch, length, times["loop"], times["bare"], times.get("peer", []), compile_seconds, memory, share
+    )
+
+
+def _planned_bytes(program: Compiled) -> int:
+    """Memory for arguments, results and temporaries; results that take the place of arguments count once."""
+    plan = program.memory_analysis()
+    return plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes + plan.temp_size_in_bytes
+
+
+def peak_flops() -> float:
+    """FLOPs a second of the fastest of several large float32 products of matrices on the default device."""
+    size = 2048 if jax.default_backend() == "cpu" else 16_384
+    a = jnp.ones((size, size), jnp.float32)
+    product = jax.jit(jnp.matmul)
+    product(a, a).block_until_ready()
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        product(a, a).block_until_ready()
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / min(seconds)
+
+
+def _repeat(advance: Callable[[State], State], state: State) -> Callable[[int], None]:
+    """A function that advances its state n times and waits for it."""
+    box = [state]
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            box[0] = advance(box[0])
+        jax.block_until_ready(box[0])
+
+    return run
+
+
+def _fill(step: Callable[[], None]) -> int:
+    """How many steps fill a round; at least 2, as XLA turns a loop of 1 into a bare step."""
+    start = time.perf_counter()
+    done = 0
+    while time.perf_counter() - start < ROUND_SECONDS / 2:
+        step()
+        done += 1
+    return max(2, 2 * done)
+
+
+def _interleave(programs: dict[str, Callable[[int], None]], steps: int, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds a step for each program and round; a first round warms up and is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(rounds + 1):
+        for name, run in programs.items():
+            start = time.perf_counter()
+            run(steps)
+            times[name].append((time.perf_counter() - start) / steps * 1e3)
+    return {name: each[1:] for name, each in times.items()}
+
+
+def _ratio(above: list[float], below: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(above, below, strict=True))

@@ -1,0 +1,157 @@
+"""What a trained network loses and gains as its matrices are cut to fewer singular values."""
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from train.algorithms.averages import evaluation_params
+from train.core import State, machine
+from train.metrics.evaluation import Evaluator
+from zoo import low_rank
+from zoo.low_rank import Call, Path_, Spectrum, Truncated
+from zoo.measure import count_flops
+
+ENERGIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
+BATCH = 256  # examples of a forward pass that is timed
+ROUNDS = 21  # at most; 5 at least
+ROUND_SECONDS = 0.05
+MOST_SECONDS = 30.0  # for all rounds
+
+Evaluate = Callable[[State], Mapping[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One network: the full one (`energy` and `rank` None), or what is left of it at an energy or a rank."""
+
+    energy: float | None
+    rank: int | None
+    ranks: Mapping[str, int]  # of each layer that was factorized
+    params: int
+    flops: int  # one forward pass of one example
+    validation: Mapping[str, float]
+    milliseconds: float = 0.0  # a forward pass of BATCH examples, in the fastest round
+    speed: float = 1.0  # the full network's time over this one's
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A trained network, ready to be cut."""
+
+    model: nn.Module
+    state: State
+    call: Call
+    spectra: Mapping[Path_, Spectrum]
+
+    @property
+    def params(self) -> Any:
+        return evaluation_params(self.state)
+
+    def cut(self, **how: Any) -> Truncated:
+        """`zoo.low_rank.truncate` by energy or rank."""
+        return low_rank.truncate(self.params, self.spectra, **how)
+
+    def with_params(self, params: Any) -> State:
+        """A State to evaluate `params` with."""
+        return State(self.state.step, {"net": jax.tree.map(jnp.asarray, params)}, {"net": ()}, self.state.vars)
+
+
+def levels(network: Network, energy: float | None, rank: int | None) -> list[dict[str, Any]]:
+    """What the curve is drawn at: energies, or ranks in powers of two, the chosen one among them."""
+    if rank is None:
+        return [{"energy": each} for each in sorted({*ENERGIES, energy})]
+    most = max(len(spectrum.s) for spectrum in network.spectra.values())
+    ranks = {2**k for k in range(most.bit_length()) if 2**k <= most}
+    return [{"rank": each} for each in sorted(ranks | {rank})]
+
+
+def trace(
+    network: Network, hows: Sequence[dict[str, Any]], validate: Evaluator, tell: Callable[[], None]
+) -> list[Point]:
+    """The full network, then one Point for each of `hows`; `tell` is called after each."""
+    points, forwards = [], []
+    for how in ({}, *hows):
+        cut = network.cut(**how) if how else Truncated(network.params, {})
+        with low_rank.run_factors():
+            validation = validate(network.with_params(cut.params))
+        variables = {"params": cut.params, **network.state.vars["net"]}
+        count = sum(leaf.size for leaf in jax.tree.leaves(cut.params))
+        points.append(
+            Point(how.get("energy"), how.get("rank"), cut.ranks, count, _flops(network, variables), validation)
+        )
+        forwards.append(_forward(network, variables))
+        tell()
+    cut = [i for i, point in enumerate(points) if point.ranks]  # the others are the full network
+    times = dict(zip([0, *cut], _interleave([forwards[i] for i in (0, *cut)]), strict=True))
+    return [_timed(point, times[0], times.get(i, times[0])) for i, point in enumerate(points)]
+
+
+def busy() -> str:
+    """A remark where so much else runs here that times say little; empty where not, or where no one knows."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load <= 2 * machine.cores():
+        return ""
+    return f"this machine is busy (load {load:.0f} on {machine.cores()} cores): do not trust ms and speed"
+
+
+def _timed(point: Point, full: Sequence[float], own: Sequence[float]) -> Point:
+    """The fastest round is the one that the machine's other work disturbed least."""
+    return dataclasses.replace(point, milliseconds=1e3 * min(own), speed=min(full) / min(own))
+
+
+def _flops(network: Network, variables: Any) -> int:
+    args, kwargs = network.call.args, network.call.kwargs
+    arrays, rest = _split(kwargs)
+    return count_flops(lambda v, a, x: low_rank.apply(network.model, v, *a, **x, **rest), variables, args, arrays)
+
+
+def _forward(network: Network, variables: Any) -> Callable[[], Any]:
+    """A compiled forward pass of BATCH examples."""
+
+    def example(leaf: jax.ShapeDtypeStruct) -> jax.Array:
+        shape = (BATCH, *leaf.shape[1:])
+        if jnp.issubdtype(leaf.dtype, jnp.floating):
+            return jax.random.normal(jax.random.key(0), shape, leaf.dtype)
+        return jnp.ones(shape, leaf.dtype)
+
+    arrays, rest = _split(network.call.kwargs)
+    args, arrays = jax.tree.map(example, (network.call.args, arrays))
+    program = jax.jit(lambda v, a, x: low_rank.apply(network.model, v, *a, **x, **rest))
+    placed = jax.tree.map(jnp.asarray, variables)
+    return lambda: jax.block_until_ready(program(placed, args, arrays))
+
+
+def _split(kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments that are arrays, and the others, such as train=False."""
+    arrays = {name: value for name, value in kwargs.items() if isinstance(value, jax.ShapeDtypeStruct)}
+    return arrays, {name: value for name, value in kwargs.items() if name not in arrays}
+
+
+def _interleave(programs: Sequence[Callable[[], Any]]) -> list[list[float]]:
+    """Seconds of each program in each round; whatever else slows the machine down slows all of a round."""
+    repeats = []
+    for program in programs:
+        program()  # compiles
+        trials = []
+        for _ in range(3):
+            start = time.perf_counter()
+            program()
+            trials.append(time.perf_counter() - start)
+        repeats.append(max(1, round(ROUND_SECONDS / min(trials))))
+    times: list[list[float]] = [[] for _ in programs]
+    began = time.perf_counter()
+    for done in range(ROUNDS):
+        if done >= 5 and time.perf_counter() - began > MOST_SECONDS:
+            break
+        for program, repeat, own in zip(programs, repeats, times, strict=True):
+            start = time.perf_counter()
+            for _ in range(repeat):
+                program()
+            own.append((time.perf_counter() - start) / repeat)
+    return times

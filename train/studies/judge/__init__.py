@@ -1,0 +1,1 @@
+"""Figures of the images that a generator makes."""

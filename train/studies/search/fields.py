@@ -1,0 +1,72 @@
+"""The fields of an Experiment by their dotted names, and the words of the command line that set them."""
+
+import dataclasses
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import zoo
+from train.config import Experiment, override
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One field of an Experiment, or of its model's own Config."""
+
+    name: str  # as on the command line: optim.lr, model.widths
+    hint: Any  # its type, without None and annotations
+    value: Any  # what it is now
+
+
+def fields_of(experiment: Experiment) -> dict[str, Field]:
+    """Every field that the command line can set, by name, in the order of the schema."""
+    found = {"model.name": Field("model.name", str, experiment.model.name)}
+    config = override(zoo.card(experiment.model.name).config, experiment.model.fields, experiment.model.name)
+    _walk(config, "model.", found)
+    _walk(experiment, "", found)
+    for hidden in ("model", "smoke"):
+        found.pop(hidden, None)
+    return found
+
+
+def words(field: Field, value: Any) -> list[str]:
+    """The words that set `field` to `value`: ["--optim.lr", "0.001"], ["--model.widths", "64", "32"]."""
+    part, dot, name = field.name.replace("_", "-").rpartition(".")
+    if field.hint is bool:
+        return [f"--{part}{dot}{name}" if value else f"--{part}{dot}no-{name}"]
+    if isinstance(value, tuple | list):
+        return [f"--{part}{dot}{name}", *map(str, value)]
+    return [f"--{part}{dot}{name}", repr(value) if isinstance(value, float) else str(value)]
+
+
+def changed(before: Experiment, after: Experiment) -> list[str]:
+    """The words that make `after` of `before`."""
+    old, new = fields_of(before), fields_of(after)
+    return [word for name, field in new.items() if _differs(old.get(name), field) for word in words(field, field.value)]
+
+
+def _differs(old: Field | None, new: Field) -> bool:
+    if old is None and new.name.startswith("model."):  # of another model: what is not as on its card
+        return False
+    return old is None or old.value != new.value
+
+
+def _walk(instance: Any, prefix: str, found: dict[str, Field]) -> None:
+    hints = get_type_hints(type(instance), include_extras=True)
+    for field in dataclasses.fields(instance):
+        name, value = prefix + field.name, getattr(instance, field.name)
+        if prefix == "" and field.name == "model":
+            continue
+        if dataclasses.is_dataclass(value):
+            _walk(value, name + ".", found)
+        else:
+            found[name] = Field(name, _plain(hints[field.name]), value)
+
+
+def _plain(hint: Any) -> Any:
+    """`hint` without annotations and without None."""
+    while get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    if get_origin(hint) in (Union, UnionType):
+        rest = [inside for inside in get_args(hint) if inside is not type(None)]
+        return _plain(rest[0]) if len(rest) == 1 else hint
+    return hint

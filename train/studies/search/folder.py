@@ -1,0 +1,221 @@
+"""The search folder: config.json, search.json, journal.log (every trial, by Optuna), and a lock for each process in it.
+
+A process holds its lock while it lives, so the others know at once, and without a clock, which trials in flight are
+those of a process that is gone. Written by several processes, on several machines where the file system locks files.
+"""
+
+import contextlib
+import dataclasses
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import filelock
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+import train.loop.run
+from train.config import Experiment, override
+from train.loop.run import Run
+from zoo.errors import UserError
+from zoo.weights.save import write_whole
+
+ABOUT = "search.json"
+STUDY = "search"
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What makes a search the same search, beside its Experiment."""
+
+    config: str = ""  # name or path, as it was given
+    space: tuple[str, ...] = ()
+    sampler: str = "tpe"
+    pruner: str = "median"
+    sampler_seed: int = 0
+
+
+class Folder:
+    """A search on disk. `trials` is how many it is to have in all, `batch` how many train together, `metric` what they
+    are judged by ("-loss": the lower the better).
+    """
+
+    def __init__(self, run: Run, about: About, trials: int, batch: int, metric: str) -> None:
+        self.run, self.about, self.trials, self.batch, self.metric = run, about, trials, batch, metric
+        self.path = run.path
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.run.experiment
+
+    def write(self) -> None:
+        content = {**dataclasses.asdict(self.about), "trials": self.trials, "batch": self.batch, "metric": self.metric}
+        text = json.dumps(content, indent=2) + "\n"
+        write_whole(self.path / ABOUT, lambda part: part.write_text(text, encoding="utf-8"))
+
+    def study(self, **parts: Any) -> optuna.Study:
+        """Its trials; `parts` are the sampler and the pruner, for who asks for more of them."""
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        journal = self.path / "journal.log"
+        lock = _Lock(self.path / "journal.lock")
+        _mend(journal, lock)
+        storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+        try:
+            return optuna.create_study(
+                storage=storage, study_name=STUDY, direction="maximize", load_if_exists=True, **parts
+            )
+        except (ValueError, KeyError) as error:
+            raise UserError(f"{journal} cannot be read: {str(error).splitlines()[0][:120]}") from None
+
+    def ended(self) -> int:
+        """Trials that were trained to their end, pruned or found impossible: those that count."""
+        return sum(map(counts, self.study().get_trials(deepcopy=False)))
+
+
+def load(path: Path) -> Folder:
+    """The search in a folder. UserError where there is none."""
+    if not (path / ABOUT).is_file():
+        raise UserError(f"no search folder at {path}: it has no {ABOUT}")
+    run = train.loop.run.load(path)
+    try:
+        content = json.loads((path / ABOUT).read_text(encoding="utf-8"))
+        trials, batch, metric = int(content.pop("trials")), int(content.pop("batch")), str(content.pop("metric"))
+        return Folder(run, override(About(), content), trials, batch, metric)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # UserError is a ValueError
+        raise UserError(f"{path / ABOUT} cannot be read: {error}") from None
+
+
+def unfinished(folder: Path, experiment: Experiment, about: About, trials: int) -> Folder | None:
+    """The newest search in `folder` of just this kind that has fewer trials than `trials`."""
+    for found in sorted((about.parent for about in folder.glob(f"*/{ABOUT}")), reverse=True):
+        with contextlib.suppress(UserError):  # one that cannot be read is no reason not to begin
+            there = load(found)
+            if there.experiment == experiment and there.about == about and there.ended() < trials:
+                return there
+    return None
+
+
+def demand_same(there: Folder, experiment: Experiment, about: About) -> None:
+    """Raise UserError where the search in a folder is another one, naming the first difference."""
+    theirs, ours = _flat(there), _flat(Folder(Run(there.path, experiment), about, 0, 0, ""))
+    for name in [*ours, *theirs]:
+        if theirs.get(name) != ours.get(name):
+            raise UserError(
+                f"{there.path} is the search of another config: {name} is {theirs.get(name)} there, "
+                f"{ours.get(name)} here"
+            )
+
+
+def counts(trial: FrozenTrial) -> bool:
+    """Whether a trial is one of those that were asked for: not one that a process took with it."""
+    return trial.state in ENDED or "impossible" in trial.user_attrs
+
+
+class Worker:
+    """One process at work in a search: asks for trials, and marks those of processes that are gone as failed."""
+
+    def __init__(
+        self, folder: Folder, study: optuna.Study, space: Mapping[str, BaseDistribution], first: Mapping[str, Any]
+    ) -> None:
+        """`space`: where trials are drawn from; `first`: the setting of the first of all; empty: it is drawn too."""
+        self.folder, self.study, self.space, self.first = folder, study, dict(space), dict(first)
+        self.name = uuid.uuid4().hex
+        self._places = folder.path / "processes"
+        self._turn = filelock.FileLock(folder.path / "turn.lock")
+
+    def __enter__(self) -> "Worker":
+        self._places.mkdir(exist_ok=True)
+        self._lock = self._place(self.name)
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if trial.user_attrs.get("process") == self.name:
+                self.study.tell(trial.number, state=TrialState.FAIL)
+        self._lock.release()
+        (self._places / f"{self.name}.lock").unlink(missing_ok=True)
+
+    def ask(self, most: int) -> list[Trial]:
+        """Trials to train now, at most `most`; none where all are done or in the hands of living processes."""
+        with self._turn:
+            trials = self._reaped()
+            if not trials and self.first:
+                self.study.enqueue_trial(self.first, user_attrs={"default": True})
+            left = self.folder.trials - sum(counts(t) or t.state == TrialState.RUNNING for t in trials)
+            asked = []
+            for _ in range(min(most, left)):
+                trial = self.study.ask(self.space)
+                trial.set_user_attr("process", self.name)
+                asked.append(trial)
+            return asked
+
+    def _reaped(self) -> Sequence[FrozenTrial]:
+        """All trials, after those of dead processes were marked as failed."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if not self._lives(trial.user_attrs.get("process", "")):
+                self.study.tell(trial.number, state=TrialState.FAIL)
+        return self.study.get_trials(deepcopy=False)
+
+    def _lives(self, name: str) -> bool:
+        if name == self.name:
+            return True
+        if not name or not (self._places / f"{name}.lock").exists():
+            return False
+        lock = self._place(name)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            return True
+        lock.release()
+        (self._places / f"{name}.lock").unlink(missing_ok=True)
+        return False
+
+    def _place(self, name: str) -> filelock.BaseFileLock:
+        return filelock.FileLock(self._places / f"{name}.lock")
+
+
+class _Lock:
+    """The journal's lock; the system frees it with the process, where Optuna's own outlives a killed one."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = filelock.FileLock(path)
+
+    def acquire(self) -> bool:
+        self._lock.acquire()
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+def _mend(journal: Path, lock: _Lock) -> None:
+    """Cut off a last line that a kill or a full disk left unfinished: nothing behind it could be read."""
+    lock.acquire()
+    try:
+        content = journal.read_bytes() if journal.is_file() else b""
+        if content and not content.endswith(b"\n"):
+            with open(journal, "r+b") as file:
+                file.truncate(content.rfind(b"\n") + 1)
+    finally:
+        lock.release()
+
+
+def _flat(folder: Folder) -> dict[str, Any]:
+    """Everything that makes a search what it is, by name."""
+
+    def walk(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+        if isinstance(value, dict) and value:
+            for name, inner in value.items():
+                yield from walk(f"{prefix}.{name}" if prefix else name, inner)
+        else:
+            yield prefix, value
+
+    experiment = dict(walk("", dataclasses.asdict(folder.experiment)))
+    return experiment | dataclasses.asdict(folder.about)

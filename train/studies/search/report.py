@@ -1,0 +1,143 @@
+"""What a search found: the best trials, which fields matter, the best setting as a command and as JSON."""
+
+import datetime
+import json
+import math
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from rich import box
+from rich.table import Table
+
+from train.config import files
+from train.core import machine
+from train.metrics.format import figure, title
+from train.studies.search.fields import changed
+from train.studies.search.folder import Folder, counts
+from train.studies.search.space import apply, read
+from zoo.weights.save import write_whole
+
+SHOWN = 10
+ENOUGH = 4  # trials that were trained to their end, below which importance would be noise
+
+
+def complete(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that were trained to their end, the best first; of equal ones that with the lower loss on validation,
+    as few validation examples know few accuracies.
+    """
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return sorted(trials, key=lambda t: (-t.value, t.user_attrs["validation"].get("loss", 0.0), t.number))
+
+
+def importance(study: optuna.Study) -> dict[str, float]:
+    """Share of each field in what makes trials good (PED-ANOVA, Watanabe et al. 2023, arXiv:2304.10255), the largest
+    first; empty where trials are too few or all equally good.
+    """
+    trials = complete(study)
+    if len(trials) < ENOUGH or len({trial.value for trial in trials}) == 1:
+        return {}
+    found = optuna.importance.get_param_importances(study)
+    return {name: float(share) for name, share in found.items() if math.isfinite(share)}
+
+
+def command(folder: Folder, trial: FrozenTrial) -> str:
+    """The `zoo train` line that trains a trial again."""
+    setting = apply(folder.experiment, read(folder.experiment, folder.about.space), trial.params)
+    config = folder.about.config
+    return shlex.join(["zoo", "train", config, *changed(files.load(config), setting)])
+
+
+def value_of(folder: Folder, score: float) -> float:
+    """A score (higher is better) as the metric that people read: a loss without its minus."""
+    return -score if folder.metric.startswith("-") else score
+
+
+def summary(folder: Folder, study: optuna.Study) -> dict[str, Any]:
+    """The content of best.json."""
+    trials = study.get_trials(deepcopy=False)
+    best = complete(study)
+    first = next((trial for trial in trials if trial.user_attrs.get("default")), None)
+    return {
+        "config": folder.about.config,
+        "metric": folder.metric.removeprefix("-"),
+        "space": list(folder.about.space),
+        "trials": {
+            "complete": len(best),
+            "pruned": sum(t.state == TrialState.PRUNED and "diverged_at_step" not in t.user_attrs for t in trials),
+            "diverged": sum("diverged_at_step" in t.user_attrs for t in trials),
+            "impossible": sum("impossible" in t.user_attrs for t in trials),
+        },
+        "best": None if not best else _of(folder, best[0]) | {"command": command(folder, best[0])},
+        "default": None if first is None or first.state != TrialState.COMPLETE else _of(folder, first),
+        "importance": importance(study),
+        "device": machine.describe(),
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def write(folder: Folder, content: dict[str, Any]) -> None:
+    """best.json in the search folder."""
+    text = json.dumps(content, indent=2) + "\n"
+    write_whole(folder.path / "best.json", lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def table(folder: Folder, study: optuna.Study) -> Table:
+    """The best trials; below them how many there were of each kind."""
+    trials, best = study.get_trials(deepcopy=False), complete(study)
+    fields = [space.name for space in read(folder.experiment, folder.about.space)]
+    named = folder.metric.removeprefix("-")
+    seeds = folder.experiment.seeds
+    caption = f"{_counted(trials)}; score on validation" + f", mean over {seeds} seeds" * (seeds > 1)
+    shown = Table(title=str(folder.path), caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.add_column("trial", justify="right")
+    for name in (title(named), *fields):
+        shown.add_column(name, no_wrap=True)
+    for trial in best[:SHOWN]:
+        number = f"{trial.number}{' (config)' if trial.user_attrs.get('default') else ''}"
+        shown.add_row(
+            number, figure(named, value_of(folder, trial.value)), *[_said(trial.params[name]) for name in fields]
+        )
+    return shown
+
+
+def lines(folder: Folder, content: dict[str, Any]) -> list[str]:
+    """What is said below the table."""
+    said = []
+    if shares := content["importance"]:
+        said.append("importance: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items()))
+    metric, best, default = content["metric"], content["best"], content["default"]
+    if best is None:
+        return [*said, f"no trial was trained to its end; what became of each is in {folder.path}"]
+    score = figure(metric, best["score"])
+    if default and default["trial"] != best["trial"]:
+        score += f" on validation; the config's own setting {figure(metric, default['score'])}"
+    said.append(f"best: trial {best['trial']}, {title(metric)} {score}")
+    return [*said, "the test split was not touched; train it with:", best["command"]]
+
+
+def _of(folder: Folder, trial: FrozenTrial) -> dict[str, Any]:
+    return {
+        "trial": trial.number,
+        "score": value_of(folder, trial.value),
+        "setting": dict(trial.params),
+        "validation": trial.user_attrs.get("validation", {}),
+    }
+
+
+def _counted(trials: Sequence[FrozenTrial]) -> str:
+    ours = [trial for trial in trials if counts(trial)]
+    diverged = sum("diverged_at_step" in trial.user_attrs for trial in ours)
+    impossible = [trial.user_attrs["impossible"] for trial in ours if "impossible" in trial.user_attrs]
+    pruned = sum(trial.state == TrialState.PRUNED for trial in ours) - diverged
+    lost = sum(trial.state == TrialState.FAIL for trial in trials) - len(impossible)
+    kinds = [(pruned, "given up early"), (diverged, "diverged"), (len(impossible), "impossible")]
+    text = f"{len(ours)} trials" + "".join(f", {n} {what}" for n, what in kinds if n)
+    text += f" ({impossible[0]})" if impossible else ""
+    return text + (f", {lost} more lost with their process" if lost else "")
+
+
+def _said(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

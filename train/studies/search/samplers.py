@@ -1,0 +1,56 @@
+"""Optuna's ways to choose the next trial and to give one up early, by name."""
+
+import importlib.util
+from typing import Literal
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from train.config import Experiment
+from train.studies.search.space import Space
+from zoo.errors import UserError
+
+Sampler = Literal["tpe", "gp", "random"]
+Pruner = Literal["median", "hyperband", "none"]
+STARTUP = 10  # trials drawn at random before TPE or a Gaussian process has enough to go by
+
+
+def demand(sampler: Sampler) -> None:
+    """Raise UserError where a library is missing that `sampler` needs."""
+    if sampler == "gp" and importlib.util.find_spec("torch") is None:
+        raise UserError(
+            "--sampler gp: Optuna's Gaussian process needs PyTorch, which is not installed: "
+            "pip install torch --index-url https://download.pytorch.org/whl/cpu"
+        )
+
+
+def make_sampler(name: Sampler, seed: int) -> optuna.samplers.BaseSampler:
+    """tpe: tree-structured Parzen estimator (Bergstra et al. 2011), trials in flight counted as poor ones so that a
+    batch spreads; gp: Bayesian optimization by a Gaussian process, expected improvement; random (Bergstra and Bengio
+    2012).
+    """
+    if name == "tpe":
+        return optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed, constant_liar=True)
+    if name == "gp":
+        return optuna.samplers.GPSampler(n_startup_trials=STARTUP, seed=seed)
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def make_pruner(name: Pruner, experiment: Experiment) -> optuna.pruners.BasePruner:
+    """median: gives a trial up whose best score so far is below the median of the others' at its step, once five are
+    done and a quarter of the steps behind it; hyperband: successive halving in brackets (Li et al. 2018).
+    """
+    if name == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=experiment.steps // 4)
+    if name == "hyperband":
+        least = max(1, min(experiment.eval_every_steps, experiment.steps))
+        return optuna.pruners.HyperbandPruner(min_resource=least, max_resource=experiment.steps, reduction_factor=3)
+    return optuna.pruners.NopPruner()
+
+
+def distribution(space: Space) -> BaseDistribution:
+    """A space as Optuna has it."""
+    if space.kind == "choices":
+        return CategoricalDistribution(space.choices)
+    kind = IntDistribution if space.kind == "int" else FloatDistribution
+    return kind(space.low, space.high, log=space.log)

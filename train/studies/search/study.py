@@ -1,0 +1,123 @@
+"""The search itself: ask for trials, train them, tell what they came to, until there are enough."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import Trial, TrialState
+
+from train.config import Experiment
+from train.core.signals import Stopped, Watch
+from train.loop.restore import assemble_run
+from train.studies.search.folder import Folder, Worker, counts
+from train.studies.search.samplers import distribution, make_pruner, make_sampler
+from train.studies.search.space import Setting, apply, read
+from train.studies.search.trainer import Interrupted, Outcome, Trainer
+from train.tasks.check import check
+from zoo.errors import UserError
+
+Progress = Callable[[optuna.Study, str], None]
+"""Told after each evaluation and each trial: the study, and what is going on."""
+
+
+class Search:
+    """One process's part in a search."""
+
+    def __init__(self, folder: Folder, progress: Progress) -> None:
+        self.folder, self.progress = folder, progress
+        self.spaces = read(folder.experiment, folder.about.space)
+        self._trainer: Trainer | None = None
+
+    def run(self) -> optuna.Study:
+        """Train until the folder has its trials; the study.
+
+        Raises Stopped after Ctrl-C or SIGTERM: trials in flight are then given back.
+        """
+        about = self.folder.about
+        study = self.folder.study(
+            # Each process draws its own: with one seed all that begin would ask for the same.
+            sampler=make_sampler(about.sampler, about.sampler_seed + len(self.folder.study().get_trials(False))),
+            pruner=make_pruner(about.pruner, self.folder.experiment),
+        )
+        space = {each.name: distribution(each) for each in self.spaces}
+        worker = Worker(self.folder, study, space, self._default())
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._close)
+            self._trainer_of(self.folder.experiment).demand(self.folder.batch)
+            watch = stack.enter_context(Watch())
+            stack.enter_context(worker)
+            while asked := worker.ask(self.folder.batch):
+                try:
+                    self._train(study, asked, watch)
+                except Interrupted as stop:
+                    done = sum(map(counts, study.get_trials(deepcopy=False)))
+                    how = f"zoo search --resume {self.folder.path}"
+                    raise Stopped(
+                        f"stopped after {done} of {self.folder.trials} trials; go on with: {how}", 128 + stop.signal
+                    ) from None
+        return study
+
+    def _default(self) -> Setting:
+        """The config's own setting, where it lies in the space: what all others are compared with. Else empty."""
+        now = {space.name: space.now(self.folder.experiment) for space in self.spaces}
+        return {} if None in now.values() else now
+
+    def _train(self, study: optuna.Study, asked: Sequence[Trial], watch: Watch) -> None:
+        settings = [trial.params for trial in asked]
+        experiment, numbers = self._split(settings)
+        try:
+            for setting in settings:
+                check(apply(self.folder.experiment, self.spaces, setting))
+            trainer = self._trainer_of(experiment)
+        except UserError as error:
+            if len(asked) == 1:
+                self._impossible(study, asked[0], error)
+                return
+            for trial in asked:  # alone each learns whether it is the one
+                self._train(study, [trial], watch)
+            return
+
+        def report(index: int, step: int, score: float) -> bool:
+            asked[index].report(score, step)
+            self.progress(study, f"step {step:,} of {experiment.steps:,}")
+            return asked[index].should_prune()
+
+        for trial, outcome in zip(asked, trainer.train(numbers, report, watch), strict=True):
+            self._tell(study, trial, outcome)
+
+    def _split(self, settings: Sequence[Setting]) -> tuple[Experiment, list[dict[str, float]]]:
+        """The Experiment that the settings share, and for each the numbers that its program takes as data."""
+        data = [space.name for space in self.spaces if space.is_data]
+        numbers = [{name: float(each[name]) for name in data} for each in settings]
+        rest = {name: value for name, value in settings[0].items() if name not in data}
+        return apply(self.folder.experiment, self.spaces, rest), numbers
+
+    def _trainer_of(self, experiment: Experiment) -> Trainer:
+        if self._trainer is None or self._trainer.experiment != experiment:
+            self._close()
+            self._trainer = Trainer(experiment, assemble_run(experiment, self.folder.path))
+        return self._trainer
+
+    def _close(self) -> None:
+        if self._trainer is not None:
+            self._trainer.close()
+            self._trainer = None
+
+    def _impossible(self, study: optuna.Study, trial: Trial, error: UserError) -> None:
+        trial.set_user_attr("impossible", str(error))
+        study.tell(trial, state=TrialState.FAIL)
+        self.progress(study, f"trial {trial.number} is impossible")
+
+    def _tell(self, study: optuna.Study, trial: Trial, outcome: Outcome) -> None:
+        """Trials that diverged or were given up are pruned ones to Optuna: TPE avoids where they were."""
+        told: dict[str, Any] = {"validation": outcome.validation}
+        if outcome.diverged is not None:
+            told["diverged_at_step"] = outcome.diverged
+        for name, value in told.items():
+            trial.set_user_attr(name, value)
+        if outcome.ended:
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, outcome.score)
+        self.progress(study, f"trial {trial.number} done")

@@ -1,0 +1,52 @@
+"""Contrastive learning (SimCLR): which two views are of one image? Images without labels, one descent on NT-Xent."""
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from jax import Array
+
+from train.algorithms import losses
+from train.core import Metrics, State, Task
+from train.data.inputs import Inputs, views
+from train.tasks.network import Network
+
+
+def contrast(
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    inputs: Inputs,
+    *,
+    temperature: float,
+    precision: str = "float32",
+) -> Task:
+    """A Task over the batches that `inputs` takes, with "mask": (B,) when evaluating; labels are not looked at.
+
+    The views of an image are two draws of the augmentations that `inputs` trains with. When evaluating, the draw
+    depends on the batch alone. Batch statistics are those of all 2B views together.
+    """
+    net = Network(model, tx, precision)
+
+    def init(key: Array) -> State:
+        return net.init(key, inputs.example())
+
+    def compare(projections: Array, mask: Array | None = None) -> tuple[Array, Array]:
+        pairs = projections.reshape(-1, 2, projections.shape[-1])
+        return losses.nt_xent(pairs[:, 0], pairs[:, 1], temperature, mask)
+
+    def step(state: State, batch: dict[str, Array], key: Array) -> tuple[State, Metrics]:
+        view_key, dropout_key = jax.random.split(key)
+
+        def loss_fn(projections: Array) -> tuple[Array, Metrics]:
+            loss, accuracy = compare(projections)
+            return loss.mean(), {"contrastive_accuracy": accuracy.mean()}
+
+        return net.descend(state, views(inputs, view_key, batch), dropout_key, loss_fn)
+
+    def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
+        key = jax.random.fold_in(jax.random.key(0), batch["x"].sum(dtype=jnp.uint32))
+        loss, accuracy = compare(net.evaluate(state, views(inputs, key, batch)), batch["mask"])
+        sums = {"loss": loss, "contrastive_accuracy": accuracy, "count": jnp.ones_like(loss)}
+        return {name: jnp.sum(value * batch["mask"]) for name, value in sums.items()}
+
+    return Task(init, step, evaluate)
