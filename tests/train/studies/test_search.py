@@ -23,6 +23,7 @@ from train.config import (  # noqa: E402
     files,
 )
 from train.core.signals import Stopped, Watch  # noqa: E402
+from train.loop.restore import assemble_run  # noqa: E402
 from train.studies.search import folder as folders  # noqa: E402
 from train.studies.search import picture, report  # noqa: E402
 from train.studies.search.folder import About, Folder, Worker, counts  # noqa: E402
@@ -145,7 +146,7 @@ def test_gaussian_processes_say_what_they_need(monkeypatch, tmp_path, capsys) ->
 
 def test_the_best_trial_is_what_its_command_gives_and_test_is_not_touched(tmp_path, capsys, monkeypatch) -> None:
     def without_test(experiment, folder=None):
-        parts = assemble(experiment, folder)
+        parts = assemble_run(experiment, folder)
 
         def evaluator(split, mesh):
             assert split == "validation"
@@ -153,7 +154,7 @@ def test_the_best_trial_is_what_its_command_gives_and_test_is_not_touched(tmp_pa
 
         return dataclasses.replace(parts, evaluator=evaluator)
 
-    monkeypatch.setattr("train.studies.search.study.assemble", without_test)
+    monkeypatch.setattr("train.studies.search.study.assemble_run", without_test)
     words = ["--workdir", str(tmp_path), "--trials", "5", "--batch", "3", "--pruner", "none", "--seeds", "2"]
     space = ["--space", *RATES, "optim.weight_decay=0..0.1"]
     assert cli.run(["search", *LINE, *words, *space]) == 0

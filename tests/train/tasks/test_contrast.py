@@ -22,6 +22,7 @@ from train.core.signals import Stopped
 from train.data.inputs import images, views
 from train.loop.checkpoints import Checkpoints
 from train.loop.fit import fit
+from train.loop.restore import assemble_run
 from train.loop.run import Run
 from train.metrics import nearest_neighbors
 from train.tasks.assemble import assemble
@@ -170,7 +171,7 @@ def test_fine_tuning_takes_the_encoder_with_its_statistics_and_says_so(run: Run,
     )
     child, console = train.loop.run.create("tuned", tuned, tmp_path), Console(width=200, record=True, quiet=False)
     with console.capture() as capture:
-        fit(child, assemble(tuned), console)
+        fit(child, assemble_run(tuned), console)
     assert f"took 15 of 17 arrays from {run.path} (simclr_resnet20)" in capture.get()
     assert "as they were: net/head/bias, net/head/kernel" in capture.get()
     before, after = state_of(run, "best"), state_of(child)

@@ -14,9 +14,9 @@ from train.core import State
 from train.core.signals import Stopped
 from train.loop.checkpoints import Checkpoints
 from train.loop.fit import fit
+from train.loop.restore import assemble_run
 from train.loop.run import Run
 from train.loop.transfer import start_from
-from train.tasks.assemble import assemble
 from zoo.errors import UserError
 
 QUIET = Console(quiet=True)
@@ -68,7 +68,7 @@ def runs(experiments: dict[str, Experiment], tmp_path_factory: pytest.TempPathFa
     """A finished run of each task."""
     workdir, made = tmp_path_factory.mktemp("runs"), {}
     for name, experiment in experiments.items():
-        parts = assemble(experiment)
+        parts = assemble_run(experiment)
         made[name] = train.loop.run.create(name, experiment, workdir, parts.tokenizer)
         fit(made[name], parts, QUIET)
     return made
@@ -110,7 +110,7 @@ def test_runs_show_what_they_write(runs: dict[str, Run]) -> None:
 
 
 def state_of(run: Run, which: str = "last") -> State:
-    parts = assemble(run.experiment, run.path)
+    parts = assemble_run(run.experiment, run.path)
     return Checkpoints(run.checkpoints, read_only=True).restore(parts.abstract, which)[0]
 
 
@@ -130,13 +130,13 @@ def test_a_stopped_run_resumes_to_the_same_bits(
     task: str, runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment = runs[task].experiment
-    parts = assemble(experiment)
+    parts = assemble_run(experiment)
     run = train.loop.run.create("stopped", experiment, tmp_path, parts.tokenizer)
     with monkeypatch.context() as patch:
         patch.setattr("train.loop.fit.Watch", _Interrupt)
         with pytest.raises(Stopped):
             fit(run, parts, QUIET)
-    fit(run, assemble(experiment, run.path), QUIET, resume=True)
+    fit(run, assemble_run(experiment, run.path), QUIET, resume=True)
     jax.tree.map(np.testing.assert_array_equal, state_of(runs[task]), state_of(run))
 
 
@@ -148,7 +148,7 @@ def test_fine_tuning_takes_the_encoder_and_the_tokenizer(
     tuned = dataclasses.replace(
         experiments["classify"], init_from=str(runs["masked"].path), optim=still, steps=1, eval_every_steps=1
     )
-    parts = assemble(tuned)
+    parts = assemble_run(tuned)
     run = train.loop.run.create("tuned", tuned, tmp_path, parts.tokenizer)
     fit(run, parts, QUIET)
     after = state_of(run).params["net"]
@@ -167,7 +167,7 @@ def test_frozen_parts_stay_and_others_have_their_own_rate(
     experiment = dataclasses.replace(
         experiments["classify"], init_from=str(runs["masked"].path), optim=optim, steps=3, eval_every_steps=3
     )
-    parts = assemble(experiment)
+    parts = assemble_run(experiment)
     run = train.loop.run.create("frozen", experiment, tmp_path, parts.tokenizer)
     fit(run, parts, QUIET)
     before, after = state_of(runs["masked"], "best").params["net"], state_of(run).params["net"]
@@ -207,7 +207,7 @@ def test_what_cannot_be_is_one_line(task: str, changes: dict, message: str, expe
         value = dataclasses.replace(getattr(experiment, part), **{field: value}) if field else value
         experiment = dataclasses.replace(experiment, **{part: value})
     with pytest.raises(UserError) as error:
-        assemble(experiment)
+        assemble_run(experiment)
     assert str(error.value).startswith(message) or message in str(error.value)
     assert "\n" not in str(error.value)
 
