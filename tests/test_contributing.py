@@ -118,9 +118,34 @@ def test_a_model_is_added_as_the_page_says(copy: Path) -> None:
     formatted("Add a model", copy)
 
 
+def test_a_data_set_is_added_as_the_page_says(copy: Path) -> None:
+    listed, trained = follow("Add a data set", copy).values()
+    assert "bars" in listed
+    assert "after 100 steps" in trained.replace("\n", " ")
+    summary = json.loads(next(copy.glob("runs/digits_mlp/*/summary.json")).read_text(encoding="utf-8"))
+    assert (summary["dataset"], summary["test"]["count"]) == ("bars", 200)
+    assert summary["test"]["accuracy"] > 0.9
+    formatted("Add a data set", copy)
+
+
+def test_a_claim_is_added_as_the_page_says(copy: Path) -> None:
+    judged, tested = follow("Add a claim", copy).values()
+    assert "GELU units reach a lower loss" in judged
+    assert re.search(r"\d+ passed", tested)
+    result = json.loads((copy / "runs/claims/gelu_units/result.json").read_text(encoding="utf-8"))
+    assert [len(arm["values"]) for arm in result["arms"]] == [2, 2]
+    assert result["verdict"] in ("holds", "does not hold", "undecided")
+    formatted("Add a claim", copy)
+
+
 def test_every_file_that_the_page_names_is_there() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    new = {step.path for part in ("Add a model",) for step in steps(part) if step.kind == "Write"}
+    new = {
+        step.path
+        for part in ("Add a model", "Add a data set", "Add a claim")
+        for step in steps(part)
+        if step.kind == "Write"
+    }
     named = set(re.findall(r"`((?:zoo|train|tests|tools|configs|docs)/[\w./]*)`", page)) - new
     assert named
     assert not {name for name in named if not (ROOT / name).exists()}
