@@ -29,6 +29,7 @@ def prepare(name: str, data_dir: Path | None = None) -> Path:
     target = Path(os.fspath(builder.data_path))
     if builder.is_prepared():
         return target
+    read.array_record()  # reports a missing package before anything is downloaded
     import tensorflow_datasets as tfds
 
     config = tfds.download.DownloadConfig(try_download_gcs=False)

@@ -61,14 +61,24 @@ def damaged(name: str, path: Path, reason: object) -> UserError:
     return UserError(f"{path} is damaged ({reason}): delete {path.parent} and run `zoo data prepare {name}`")
 
 
+def array_record() -> Any:
+    """Return the module that reads array_record files. UserError on Windows, for which the package has no build."""
+    try:
+        from array_record.python import array_record_module
+    except ModuleNotFoundError:
+        raise UserError(
+            "sets in array_record files need the package array_record, which is not installed and has no build for "
+            "Windows; an embedded set or folder:PATH works there"
+        ) from None
+    return array_record_module
+
+
 class ArrayRecordShard:
     """One array_record file. Raises ValueError or RuntimeError where it is not whole."""
 
     def __init__(self, path: Path, length: int) -> None:
-        from array_record.python import array_record_module
-
         # Random access: reading ahead would only decode what is not asked for.
-        self.reader = array_record_module.ArrayRecordReader(
+        self.reader = array_record().ArrayRecordReader(
             str(path), options="readahead_buffer_size:0", file_reader_buffer_size=32768
         )
         if self.reader.num_records() != length:

@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,3 +163,12 @@ def test_read_only_folders_are_enough(make: Callable) -> None:
         os.chmod(path, 0o555 if path.is_dir() else 0o444)
     assert len(load(Data("tiny")).test) == 10
     os.chmod(folder, 0o755)
+
+
+def test_without_array_record_one_line_says_what_works(make: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, for which the package has no build. Files in TFRECORD are read without it."""
+    make()
+    make(name="mnist", format="tfrecord")
+    monkeypatch.setitem(sys.modules, "array_record.python", None)
+    assert len(load(Data("mnist")).train)
+    assert refused().endswith("has no build for Windows; an embedded set or folder:PATH works there")
