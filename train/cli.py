@@ -1,9 +1,11 @@
 """The command `zoo`. Each subcommand imports what it needs when it is called, so that help and lists come at once."""
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Sequence
 
+from train.core import startup
 from train.core.signals import Stopped
 from zoo.errors import UserError, unknown
 
@@ -41,69 +43,10 @@ zoo: the executable history of deep learning
 `zoo COMMAND --help` shows every option. Bad input is one line and exit code 2."""
 
 
-HELP = {
-    "list": 'usage: zoo list [PATTERN] [--json] | --optimizers | --losses | --activations, such as zoo list "vit*"',
-    "show": "usage: zoo show NAME, for example zoo show resnet50 or zoo show adam",
-    "configs": 'usage: zoo configs [PATTERN], for example zoo configs "mnist*"',
-    "data": "usage: zoo data, or zoo data prepare NAME, for example zoo data prepare mnist",
-}
-"""Of the commands that have no options to explain."""
-
-
-def _list(args: Sequence[str]) -> None:
-    from train.commands import console, show
-
-    options = [arg for arg in args if arg.startswith("-")]
-    patterns = [arg for arg in args if not arg.startswith("-")]
-    if not patterns and options in (["--optimizers"], ["--losses"], ["--activations"]):
-        return console.emit(show.list_algorithms(options[0].removeprefix("--")))
-    if options not in ([], ["--json"]) or len(patterns) > 1:
-        raise UserError(HELP["list"])
-    if options:
-        print(show.list_models_json(*patterns))
-    else:
-        console.emit(show.list_models(*patterns))
-
-
-def _show(args: Sequence[str]) -> None:
-    from train.commands import console, show
-
-    if len(args) != 1 or args[0].startswith("-"):
-        raise UserError(HELP["show"])
-    console.emit(show.show(args[0]))
-
-
-def _configs(args: Sequence[str]) -> None:
-    from fnmatch import fnmatchcase
-
-    from train.config import files
-
-    if len(args) > 1 or any(arg.startswith("-") for arg in args):
-        raise UserError(HELP["configs"])
-    names = [name for name in files.names() if fnmatchcase(name, args[0] if args else "*")]
-    if not names:
-        raise unknown("config", args[0], files.names())
-    for name in names:
-        print(f"{name:<{max(map(len, names))}}  {files.description(name)}")
-
-
-def _data(args: Sequence[str]) -> None:
-    from rich.console import Console
-
-    from train.commands import data
-
-    if not args:
-        data.show(Console())
-    elif args[0] == "prepare" and len(args) == 2 and not args[1].startswith("-"):
-        data.prepare(args[1], None, Console())
-    else:
-        raise UserError(HELP["data"])
-
-
 COMMANDS = {
-    "list": _list,
-    "show": _show,
-    "configs": _configs,
+    "list": "train.commands.list:list_command",
+    "show": "train.commands.show:show_command",
+    "configs": "train.commands.configs:configs_command",
     "train": "train.commands.train:train_command",
     "eval": "train.commands.eval:eval_command",
     "extract": "train.commands.extract:extract_command",
@@ -122,32 +65,36 @@ COMMANDS = {
     "claim": "train.commands.claim:claim_command",
     "timeline": "train.commands.timeline:timeline_command",
     "exhibit": "train.commands.exhibit:exhibit_command",
-    "bench": "train.commands.bench:main",
-    "data": _data,
+    "bench": "train.commands.bench:bench_command",
+    "data": "train.commands.data:data_command",
 }
-"""Name -> the function that takes its arguments, or the module and function to import when it is called."""
+"""Name -> the module and function to import when the command is called."""
+
+QUICK = ("list", "show", "configs", "data")
+"""Commands that compute nothing."""
 
 EXTRAS = {"optuna": "search"}
 """Library -> the extra that brings it, of those that a command needs as a whole."""
 
 
 def _call(name: str, args: Sequence[str]) -> None:
-    function = COMMANDS[name]
-    if isinstance(function, str):
-        module, _, attribute = function.partition(":")
-        try:
-            function = getattr(importlib.import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            if error.name not in EXTRAS:
-                raise
-            extra = EXTRAS[error.name]
-            raise UserError(f"zoo {name} needs {error.name}: pip install 'zoo-timeline[{extra}]'") from None
-    function(args)
+    module, _, attribute = COMMANDS[name].partition(":")
+    try:
+        getattr(importlib.import_module(module), attribute)(args)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        extra = EXTRAS[error.name]
+        raise UserError(f"zoo {name} needs {error.name}: pip install 'zoo-timeline[{extra}]'") from None
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command; exits with 0, 2 for bad input, 1 for a run that diverged, 128 + signal for one stopped."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    words = sys.argv[1:] if argv is None else argv
+    quick = not words or words[0] in QUICK or words[0] not in COMMANDS
+    with contextlib.nullcontext() if quick else startup.announced(words[0]):
+        code = run(words)
+    sys.exit(code)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -158,9 +105,6 @@ def run(argv: Sequence[str]) -> int:
     try:
         if argv[0] not in COMMANDS:
             raise unknown("command", argv[0], COMMANDS)
-        if argv[0] in HELP and argv[1:] in (["-h"], ["--help"]):
-            print(HELP[argv[0]])
-            return 0
         _call(argv[0], argv[1:])
     except UserError as error:
         return _say(error, 2)

@@ -1,21 +1,24 @@
 """`zoo bench`: time training steps and decoding."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import statistics
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import jax
 import tyro
 from rich import box
 from rich.table import Table
 
 from train.commands.console import emit
 from train.config.parse import parse
-from train.core import machine
-from train.studies.bench import decode as bench_decode
-from train.studies.bench.steps import LINE, Row, bench, bench_decoding
+from train.studies.bench import LINE
 from zoo.errors import UserError
+
+if TYPE_CHECKING:
+    from train.studies.bench.steps import Row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +43,15 @@ class BenchOptions:
     """Print JSON with the times of every round instead of a table."""
 
 
-def main(args: Sequence[str]) -> None:
+def bench_command(args: Sequence[str]) -> None:
     """`zoo bench [MODEL ...] [OPTIONS]`."""
     options = parse(BenchOptions, args, prog="zoo bench")
+    import jax
+
+    from train.core import machine
+    from train.studies.bench import decode as bench_decode
+    from train.studies.bench.steps import bench, bench_decoding
+
     machine.prepare_backend()
     jax.config.update("jax_enable_compilation_cache", False)  # the compile time is one of the figures
     if options.decode:
@@ -70,11 +79,19 @@ def as_json(rows: list[Row]) -> str:
         | {"loop_over_bare": row.loop_over_bare, "over_peer": row.over_peer}
         for row in rows
     ]
+    import jax
+
+    from train.core import machine
+
     return json.dumps({"device": machine.describe(), "jax": jax.__version__, "rows": figures}, indent=2)
 
 
 def as_table(rows: list[Row]) -> Table:
     """A line per model; see the caption for what the columns are."""
+    import jax
+
+    from train.core import machine
+
     caption = (
         f"{machine.describe()}, JAX {jax.__version__}, float32. ms/step: in the training loop, median ± half "
         "the distance between quartiles. loop/bare: speed of the loop over that of the jitted step called from Python. "

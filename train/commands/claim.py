@@ -6,17 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import jax
 import tyro
 from rich.console import Console
 
 from train.config import files as config_files
 from train.config.parse import parse
-from train.core import machine
 from train.core.signals import Stopped
 from train.history.claims import files, results, table
 from train.history.claims.claim import Claim
-from train.history.claims.run import claim_folder, parse_time, run_claim
 from train.history.claims.workers import Ended, side_by_side
 from train.loop.run import RUNS
 from zoo.errors import UserError
@@ -60,6 +57,9 @@ def claim_command(args: Sequence[str]) -> None:
         raise UserError("--budget goes with --all")
     if options.jobs != 1 and not options.all:
         raise UserError("--jobs goes with --all")
+    from train.core import machine
+    from train.history.claims.run import parse_time
+
     if not 1 <= options.jobs <= machine.cores():
         raise UserError(f"--jobs must be 1 to {machine.cores()}, the number of cores, not {options.jobs}")
     budget = None if options.budget is None else parse_time(options.budget)
@@ -80,12 +80,16 @@ def claim_command(args: Sequence[str]) -> None:
 
 def _run(name: str, options: ClaimOptions, console: Console) -> dict[str, Any]:
     where = {"workdir": options.workdir, "record": options.record, "console": console}
+    from train.history.claims.run import run_claim
+
     return run_claim(name, full=options.full, seeds=options.seeds, **where)
 
 
 def expected_seconds(name: str, claim: Claim, recorded: dict[str, Any], options: ClaimOptions) -> float:
     """What a claim took here, else where it was recorded, else what its file says; with as many seeds as asked for."""
     setting = "full" if options.full else "small"
+    from train.history.claims.run import claim_folder
+
     known = results.own(claim_folder(options.workdir, name, setting)) or recorded.get(name)
     if known is None or known["setting"] != setting:
         return claim.seconds
@@ -114,6 +118,10 @@ class All:
     def run(self) -> None:
         """Raises Stopped, after the rest, where a claim's process did not end as it should."""
         planned = sorted(self._plan())
+        import jax
+
+        from train.core import machine
+
         machine.prepare_backend()
         if self.options.jobs > 1 and jax.default_backend() != "cpu":
             raise UserError(f"--jobs shares out the cores of a processor, and this runs on {machine.describe()}")
@@ -173,6 +181,8 @@ class All:
 
     def _take(self, ended: Ended) -> None:
         said = (ended.err.strip().splitlines() or [""])[-1].removeprefix("zoo: ")
+        from train.history.claims.run import claim_folder
+
         if ended.code == 0:
             self.console.out(ended.out, end="", highlight=False)
             folder = claim_folder(self.options.workdir, ended.name, "full" if self.options.full else "small")
@@ -196,6 +206,8 @@ class All:
 
 def _list(options: ClaimOptions) -> None:
     recorded, rows = results.read(), []
+    from train.history.claims.run import claim_folder
+
     for name in files.claim_names():
         claim, _ = files.load_claim(name)
         here = results.own(claim_folder(options.workdir, name))

@@ -1,31 +1,29 @@
 """`zoo compress RUN`: the dense kernels of a trained network as products of two thin matrices, and what that costs."""
 
+from __future__ import annotations
+
 import dataclasses
 import datetime
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import jax
 from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 import train.loop.run
-from train.algorithms.averages import evaluation_params
 from train.commands.options import named
-from train.core import State, machine
-from train.loop.restore import restore
 from train.loop.run import Run
 from train.metrics.format import figure, human, title
-from train.studies.compress import picture
-from train.studies.compress.curve import BATCH, Network, Point, busy, levels, trace
-from train.tasks.setup import Setup
-from zoo import low_rank
 from zoo.errors import UserError
-from zoo.weights.save import write_whole
+
+if TYPE_CHECKING:
+    from train.core import State
+    from train.studies.compress.curve import Network, Point
+    from train.tasks.setup import Setup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +52,10 @@ def compress_command(args: Sequence[str]) -> None:
     train.loop.run.require_single(run)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out: {options.out} is no folder")
+    from train.core import machine
+    from train.loop.restore import restore
+    from train.studies.compress.curve import levels
+
     machine.prepare_backend()
     parts, state = restore(run, options.checkpoint)
     network = take_apart(run, parts, state, options.windows)
@@ -90,6 +92,12 @@ def take_apart(run: Run, parts: Setup, state: State, windows: bool = False) -> N
     """The network of a run with the singular values of its kernels. UserError where it has none that can be cut."""
     if set(state.params) != {"net"}:
         raise UserError(f"{run.path}: zoo compress works on one network, and this run has {', '.join(state.params)}")
+    import jax
+
+    from train.algorithms.averages import evaluation_params
+    from train.studies.compress.curve import Network
+    from zoo import low_rank
+
     call = low_rank.find_in(lambda: parts.task.init(jax.random.key(0)), windows=windows)
     spectra = low_rank.decompose(evaluation_params(state), call.layers)
     if not any(spectrum.saves(1) for spectrum in spectra.values()):
@@ -102,6 +110,8 @@ def _trace(console: Console, network: Network, hows: list[dict[str, Any]], valid
     steps = iter(
         track(range(len(hows) + 1), "networks", console=console, disable=not console.is_terminal, transient=True)
     )
+    from train.studies.compress.curve import trace
+
     points = trace(network, hows, validate, lambda: next(steps, None))
     list(steps)
     return points
@@ -111,6 +121,8 @@ def _tested(parts: Setup, network: Network, chosen: Point) -> dict[str, dict[str
     """{"full", "chosen"} -> means over the test split, touched here, once."""
     evaluate = parts.evaluator("test", None)
     cut = network.cut(**_how(chosen))
+    from zoo import low_rank
+
     with low_rank.run_factors():
         return {
             "full": evaluate(network.with_params(network.params)),
@@ -140,6 +152,12 @@ def _write(
         raise UserError(f"cannot make {folder}: {error.strerror}") from None
     factors, table, image = (folder / f"{target.name}.{kind}" for kind in ("safetensors", "json", "png"))
     variables = {"params": network.cut(**_how(chosen)).params, **network.state.vars["net"]}
+    from train.core import machine
+    from train.studies.compress import picture
+    from train.studies.compress.curve import BATCH, busy
+    from zoo import low_rank
+    from zoo.weights.save import write_whole
+
     low_rank.save(factors, parts.model, variables)
     content = {
         "run": str(run.path),
@@ -166,6 +184,9 @@ def _metric(parts: Setup) -> str:
 
 def _table(run: Run, parts: Setup, points: list[Point], chosen: Point) -> Table:
     full, metric = points[0], _metric(parts)
+    from train.core import machine
+    from train.studies.compress.curve import BATCH
+
     caption = (
         f"{title(metric)} on validation; ms: a forward pass of {BATCH} examples in the fastest round; "
         f"speed: the full network's time over it; {machine.describe()}; * chosen"
@@ -197,6 +218,8 @@ def _lines(parts: Setup, chosen: Point, full: Point, test: dict[str, dict[str, f
         result = f"test {title(metric)} {after}, {before} before ({test['full']['count']:,} {parts.counts})"
     else:
         result = "not measured on test"
+    from train.studies.compress.curve import busy
+
     remarks = [said] if (said := busy()) else []
     return [
         *remarks,

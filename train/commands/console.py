@@ -1,13 +1,18 @@
 """Printing to a terminal or into a pipe."""
 
+from typing import TextIO
+
 from rich.console import Console, RenderableType
 
 PIPE_WIDTH = 10_000  # columns when the output is no terminal: a line is then as long as it needs to be
 
 
+def console_for(file: TextIO | None = None) -> Console:
+    """Return a console as wide as the terminal, or in a pipe one that cuts nothing."""
+    console = Console(file=file)
+    return console if console.is_terminal else Console(file=file, width=PIPE_WIDTH)
+
+
 def emit(renderable: RenderableType) -> None:
-    """Print to standard output: to the terminal's width, or in a pipe as plain lines that cut nothing."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
-    console.print(renderable)
+    """Print to standard output."""
+    console_for().print(renderable)

@@ -1,14 +1,12 @@
-"""What `zoo data` prints and `zoo data prepare NAME` does."""
+"""`zoo data`: which data sets are here and which can be had; `zoo data prepare NAME` gets one."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from train.data import embedded
-from train.data.text import python_docs
-from train.data.tfds import read as tfds_read
 from zoo.errors import UserError
 
 TO_BE_HAD = {
@@ -29,8 +27,28 @@ TO_BE_HAD = {
 """TFDS sets whose builders run without TensorFlow: content, train + test examples; bytes of the download."""
 
 
+USAGE = "usage: zoo data, or zoo data prepare NAME, for example zoo data prepare mnist"
+
+
+def data_command(args: Sequence[str]) -> None:
+    """`zoo data`."""
+    if list(args) in (["-h"], ["--help"]):
+        print(USAGE)
+        return
+    if not args:
+        show(Console())
+    elif args[0] == "prepare" and len(args) == 2 and not args[1].startswith("-"):
+        prepare(args[1], None, Console())
+    else:
+        raise UserError(USAGE)
+
+
 def show(console: Console) -> None:
     """Prints what is there, what can be had and how. Reads descriptions only, no records, and imports no TFDS."""
+    from train.data import embedded
+    from train.data.text import python_docs
+    from train.data.tfds import read as tfds_read
+
     root = tfds_read.data_dir()
     here = Table("name", "version", "content", "examples", "on disk", title="Here", title_justify="left")
     for name, read in embedded.EMBEDDED.items():
@@ -65,6 +83,10 @@ def prepare(name: str, data_dir: Path | None, console: Console) -> None:
     from train.data.tfds import prepare as tfds_prepare
 
     own = name.partition(":")[0] in ("folder", "text", "tsv") or name.partition("/")[0] == "dates"
+    from train.data import embedded
+    from train.data.text import python_docs
+    from train.data.tfds import read as tfds_read
+
     if own or name in embedded.EMBEDDED or name in python_docs.EMBEDDED:
         raise UserError(f"{name} needs no preparation: train with --data.name {name}")
     folder = tfds_prepare.prepare(name, data_dir)

@@ -14,9 +14,7 @@ from rich.table import Table
 
 import train.loop.run
 from train.config.parse import parse
-from train.core import machine
 from train.metrics.format import figure, title
-from train.studies import ensemble
 from zoo.errors import UserError
 
 
@@ -41,8 +39,12 @@ def ensemble_command(args: Sequence[str]) -> None:
         raise UserError("zoo ensemble needs runs: zoo ensemble RUN RUN …, or one RUN of several replicas")
     if options.out and not options.out.parent.is_dir():
         raise UserError(f"no folder {options.out.parent} to write {options.out.name} into")
+    runs = [train.loop.run.load(path) for path in options.runs]
+    from train.core import machine
+    from train.studies import ensemble
+
     machine.prepare_backend()
-    found = ensemble.members([train.loop.run.load(path) for path in options.runs], options.checkpoint)
+    found = ensemble.members(runs, options.checkpoint)
     result = {"members": [{"run": str(m.run.path), "replica": m.replica} for m in found], **ensemble.judge(found)}
     text = json.dumps(result, indent=2)
     if options.out:

@@ -9,9 +9,6 @@ from rich.console import Console
 import train.loop.run
 from train.commands.options import named
 from train.commands.tables import comparison, each_fold
-from train.core import devices, machine
-from train.loop import summary as summary_module
-from train.loop.restore import restore_replicas
 from train.metrics.format import title
 
 
@@ -26,8 +23,12 @@ class EvalOptions:
 def eval_command(args: Sequence[str]) -> None:
     """`zoo eval RUN`."""
     path, options = named(args, "RUN", EvalOptions, "zoo eval")
-    machine.prepare_backend()
     run = train.loop.run.load(path)
+    from train.core import devices, machine
+    from train.loop import summary as summary_module
+    from train.loop.restore import restore_replicas
+
+    machine.prepare_backend()
     parts, team, state = restore_replicas(run, options.checkpoint)
     results: dict[str, list[dict[str, float]]] = {"validation": []}
     for split in ("validation", "test"):

@@ -3,20 +3,24 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 import train.loop.run
 from train.config.parse import parse
-from train.history.timeline import exhibits
+from train.history.claims import results
 from zoo.errors import UserError
+
+if TYPE_CHECKING:
+    from train.history.timeline import exhibits
 
 
 @dataclasses.dataclass(frozen=True)
 class ExhibitOptions:
     """Keep what a finished run came to for the page of `zoo timeline`: figures, curves, pictures, texts; no weights."""
 
-    into: Path = exhibits.FOLDER
+    into: Path = results.EXHIBITS
     """Folder that it is written into; the page shows what lies in results/exhibits."""
     picture: tuple[str, ...] = ()
     """KIND=PATH: pictures that do not lie in the run's samples/, such as alignment=sentence.png."""
@@ -29,8 +33,11 @@ def exhibit_command(args: Sequence[str]) -> None:
             parse(ExhibitOptions, ["--help"], prog="zoo exhibit RUN")
         raise UserError("zoo exhibit needs a RUN first: zoo exhibit RUN [OPTIONS]")
     options = parse(ExhibitOptions, args[1:], prog="zoo exhibit RUN")
+    run = train.loop.run.load(args[0])
+    from train.history.timeline import exhibits
+
     more = [_named(word) for word in options.picture]
-    exhibit = exhibits.of_run(train.loop.run.load(args[0]).path)
+    exhibit = exhibits.of_run(run.path)
     kinds = {picture.kind for picture in more}
     kept = [picture for picture in exhibit.pictures if picture.kind not in kinds]
     exhibit = dataclasses.replace(exhibit, pictures=(*kept, *more))
@@ -38,7 +45,9 @@ def exhibit_command(args: Sequence[str]) -> None:
         Console().print(f"{file} ({file.stat().st_size:,} bytes)", soft_wrap=True, highlight=False, markup=False)
 
 
-def _named(word: str) -> exhibits.Picture:
+def _named(word: str) -> "exhibits.Picture":
+    from train.history.timeline import exhibits
+
     kind, equals, path = word.partition("=")
     if not equals or kind not in exhibits.PICTURES:
         raise UserError(f"--picture takes KIND=PATH, KIND one of {', '.join(exhibits.PICTURES)}, not {word!r}")

@@ -1,20 +1,22 @@
 """`zoo export` and `zoo convert`: weights written in another library's layout, or the whole model as StableHLO."""
 
+from __future__ import annotations
+
 import dataclasses
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 import zoo
-from train.commands.published import open_weights
 from train.config.parse import parse
-from train.inference import stablehlo
 from zoo.errors import UserError
-from zoo.weights import Loaded
+
+if TYPE_CHECKING:
+    from zoo.weights import Loaded
 
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt")
 OutPath = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
@@ -43,6 +45,9 @@ def export_command(args: Sequence[str]) -> None:
     """`zoo export RUN OUT`, `zoo export NAME OUT --weights SOURCE`."""
     options = parse(ExportOptions, args, prog="zoo export")
     demand_free(options.out)
+    from train.commands.published import open_weights
+    from train.inference import stablehlo
+
     if options.weights is not None:
         loaded = open_weights(options.weights, options.run, options.source_layout)
     elif options.run in zoo.CARDS and not Path(options.run).is_dir():
@@ -78,6 +83,8 @@ def convert_command(args: Sequence[str]) -> None:
     """`zoo convert IN OUT --layout LAYOUT`."""
     options = parse(ConvertOptions, args, prog="zoo convert")
     demand_free(options.out)
+    from train.commands.published import open_weights
+
     write(open_weights(options.source, options.model, options.source_layout), options.out, options.layout)
 
 

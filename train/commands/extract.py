@@ -12,9 +12,6 @@ import tyro
 import train.loop.run
 from train.config.parse import parse
 from train.config.replicas import Member, alone, members
-from train.core import machine
-from train.loop.checkpoints import Checkpoints
-from train.loop.restore import restore_replicas
 from train.loop.run import Run
 from zoo.errors import UserError
 
@@ -41,6 +38,8 @@ def extract_command(args: Sequence[str]) -> None:
         raise UserError(f"{run.path} holds one replica only: it is an ordinary run already")
     if not 0 <= options.number < len(there):
         raise UserError(f"{run.path} holds the replicas 0 to {len(there) - 1}, not {options.number}")
+    from train.core import machine
+
     machine.prepare_backend()
     made = extract(run, options.number, options.workdir or run.path.parent.parent)
     print(f"{_said(there[options.number])}: {made.path}")
@@ -57,6 +56,9 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
     summary = train.loop.run.read_summary(run.path)
     if run.experiment.patience and not summary:
         raise UserError(f"{run.path} stops its replicas early and is not finished: zoo train --resume {run.path}")
+    from train.loop.checkpoints import Checkpoints
+    from train.loop.restore import restore_replicas
+
     parts, team, state = restore_replicas(run)
     member = team.members[number]
     experiment = alone(run.experiment, member)

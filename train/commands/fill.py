@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from train.commands import text_inputs
 from train.commands.text_inputs import OneText, RunPath, encode_prompt, note, read_texts, require_at_least
 from train.config.parse import parse
-from train.data.text.tokenizers import require
-from train.inference import text as write
 from zoo.errors import UserError
 
 
@@ -31,6 +29,9 @@ def fill_command(args: Sequence[str]) -> None:
     require_at_least(1, top=options.top)
     texts = [text for text in read_texts(options.text, options.file) if text.strip()]
     opened = text_inputs.open_run(options.run, "masked")
+    from train.data.text.tokenizers import require
+    from train.inference import text as write
+
     marks = require(opened.tokenizer, ("[CLS]", "[SEP]", "[MASK]"), "filling masks")
     for i, text in enumerate(texts, 1):
         ids = encode_prompt(opened, i, text)

@@ -3,25 +3,19 @@
 import dataclasses
 import datetime
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import flax
-import jax
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 import train.loop.run
 from train.commands.options import named
-from train.core import machine
-from train.loop.restore import restore
 from train.loop.run import Run
-from train.metrics.precision_recall import K
-from train.studies.judge import classifier
-from train.studies.judge.judge import LEAST, by_features, by_parzen, make_images
+from train.studies.judge import LEAST
 from zoo.errors import UserError
 
 
@@ -52,6 +46,14 @@ def judge_command(args: Sequence[str]) -> None:
     run = train.loop.run.load(path)
     if (own := run.experiment.task.name) != "adversarial":
         raise UserError(f"{run.path} is of the task {own!r} and makes no images: zoo eval measures it")
+    import flax
+    import jax
+
+    from train.core import machine
+    from train.loop.restore import restore
+    from train.studies.judge import classifier
+    from train.studies.judge.judge import by_features, by_parzen, make_images
+
     judge_run = classifier.find(options.classifier, run.experiment.data) if options.classifier else None
     machine.prepare_backend()
     console = Console()
@@ -86,6 +88,8 @@ def _print(console: Console, run: Run, report: dict[str, Any], file: Path) -> No
             f"Parzen: σ = {found['sigma']:.3g}, chosen on {found['validation_images']:,} validation images; "
             f"{found['test_images']:,} test images; ± is the standard error"
         )
+    from train.metrics.precision_recall import K
+
     if found := report.get("features"):
         rows = [found["made"], found["training_images"]]
         for title, form in _ROWS.items():
@@ -108,7 +112,7 @@ _ROWS = {
     "precision": lambda row: f"{row['precision']:.3f}",
     "recall": lambda row: f"{row['recall']:.3f}",
     "classes made": lambda row: f"{row['classes']} of {row['of']}",
-    "entropy of classes, nats": lambda row: f"{row['entropy']:.3f} of {np.log(row['of']):.3f}",
+    "entropy of classes, nats": lambda row: f"{row['entropy']:.3f} of {math.log(row['of']):.3f}",
 }
 
 

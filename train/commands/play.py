@@ -10,15 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 import train.loop.run
-from train.algorithms.averages import evaluation_params
 from train.config import World
 from train.config.parse import parse
-from train.core import machine
-from train.inference import episodes as play
-from train.inference.episodes import q_values
-from train.loop.restore import restore
-from train.metrics.statistics import spread
-from train.pictures import films
 from zoo.errors import UserError
 
 SHOWN = 30  # of more episodes than that only the summary is printed
@@ -60,6 +53,14 @@ def play_command(args: Sequence[str]) -> None:
         raise UserError(f"--out must name a .gif file, not {out}")
     if options.out and not out.parent.is_dir():
         raise UserError(f"--out: there is no folder {out.parent}")
+    from train.algorithms.averages import evaluation_params
+    from train.core import machine
+    from train.inference import episodes as play
+    from train.inference.episodes import q_values
+    from train.loop.restore import restore
+    from train.metrics.statistics import spread
+    from train.pictures import films
+
     machine.prepare_backend()
     parts, state = restore(run, options.checkpoint)
     env, values, params = parts.dataset, q_values(parts.model, run.experiment.precision), evaluation_params(state, "q")

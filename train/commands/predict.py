@@ -1,24 +1,23 @@
 """`zoo predict`: what published or own weights say of an image or a text, prepared as the weights want it."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import jax
-import numpy as np
 import tyro
-from PIL import Image, UnidentifiedImageError
 
 import zoo
-from train.commands.published import open_weights, tokenizer_of
 from train.config.parse import parse
-from train.core import machine
-from train.data.text.tokenizers import encode, require, special
-from train.inference import text as write
 from zoo.errors import UserError
-from zoo.weights import Loaded
-from zoo.weights.preprocessing import Images
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from zoo.weights import Loaded
 
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 
@@ -45,6 +44,9 @@ def predict_command(args: Sequence[str]) -> None:
     if options.top < 1:
         raise UserError(f"--top must be at least 1, not {options.top}")
     picture = _picture(options.what)
+    from train.commands.published import open_weights
+    from train.core import machine
+
     machine.prepare_backend()
     loaded = open_weights(options.weights, options.model, options.layout)
     takes_images = "x" in zoo.card(loaded.name).inputs
@@ -60,6 +62,10 @@ def predict_command(args: Sequence[str]) -> None:
 
 def classify_image(loaded: Loaded, picture: Image.Image, top: int) -> list[tuple[float, str]]:
     """(probability, class) of the likeliest classes."""
+    import jax
+
+    from zoo.weights.preprocessing import Images
+
     if not isinstance(loaded.preprocessing, Images):
         raise UserError(f"{loaded.source} does not say how images are prepared; export it from its run, or add that")
     x = loaded.preprocessing(picture)[None]
@@ -71,6 +77,10 @@ def read_text(loaded: Loaded, text: str, top: int) -> list[tuple[float, str]]:
     """Classes of a text, guesses for each [MASK], or the next token, by what the model is."""
     if not text.strip():
         raise UserError("the text is empty")
+    from train.commands.published import tokenizer_of
+    from train.data.text.tokenizers import encode, require, special
+    from train.inference import text as write
+
     tokenizer = tokenizer_of(loaded)
     head = getattr(loaded.model.cfg, "head", None)
     ids = encode(tokenizer, text, strict=False)
@@ -100,6 +110,9 @@ def read_text(loaded: Loaded, text: str, top: int) -> list[tuple[float, str]]:
 
 def fill(model: Any, variables: Any, ids: Sequence[int], mask: int, top: int) -> list[list[tuple[int, float]]]:
     """(token, probability) of the likeliest tokens at each place of `mask`."""
+    import jax
+    import numpy as np
+
     places = np.flatnonzero(np.asarray(ids) == mask)
     output = model.apply(variables, np.asarray([ids]), positions=places[None], train=False)
     logits = output[0] if isinstance(output, tuple) else output
@@ -109,10 +122,15 @@ def fill(model: Any, variables: Any, ids: Sequence[int], mask: int, top: int) ->
 
 
 def _apply(loaded: Loaded, ids: Sequence[int]) -> np.ndarray:
+    import numpy as np
+
     return np.asarray(loaded.model.apply(loaded.variables, np.asarray([ids]), train=False)[0])
 
 
 def _likeliest(logits: Any, top: int, name: Callable[[int], str]) -> list[tuple[float, str]]:
+    import jax
+    import numpy as np
+
     probabilities = np.asarray(jax.nn.softmax(logits))
     order = np.argsort(-probabilities)[:top]
     return [(float(probabilities[i]), name(int(i))) for i in order]
@@ -134,6 +152,8 @@ def _picture(what: str) -> Image.Image | None:
         if path.suffix.lower() in IMAGES and " " not in what:
             raise UserError(f"no image at {what}")
         return None
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with Image.open(path) as image:
             return image.convert("RGB") if image.mode == "P" else image.copy()

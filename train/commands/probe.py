@@ -11,18 +11,19 @@ from rich.table import Table
 import train.data
 import train.loop.run
 from train.config.parse import parse
-from train.core import machine
 from train.loop.run import Run
 from train.metrics.format import figure
-from train.studies.probe import SPLITS, ProbeOptions, probe
 from zoo.errors import UserError
 
 
 def probe_command(args: Sequence[str]) -> None:
     """`zoo probe RUN`: prints a table and writes RUN/probe_FEATURES_LABELS.json."""
+    from train.core import machine
+    from train.studies.probe import ProbeOptions, probe
+
     options = parse(ProbeOptions, args, prog="zoo probe")
-    machine.prepare_backend()
     run = train.loop.run.load(options.run)
+    machine.prepare_backend()
     result = probe(run, options)
     part = run.path / f"probe_{options.features}_{options.labels:g}.part"
     try:
@@ -41,6 +42,8 @@ def _table(run: Run, result: dict[str, Any]) -> Table:
     table = Table(
         "split", "examples", "linear", "nearest neighbours", title=f"{run.path}, step {result['step']:,}: {what}"
     )
+    from train.studies.probe import SPLITS
+
     for name in SPLITS:
         near = figure("accuracy", result["knn"][name]) if name in result["knn"] else ""
         table.add_row(name, f"{result['counts'][name]:,}", figure("accuracy", result["linear"][name]), near)

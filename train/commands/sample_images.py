@@ -7,10 +7,6 @@ from typing import Literal
 
 import train.loop.run
 from train.commands.options import named
-from train.core import machine
-from train.inference import images as samples
-from train.loop.restore import restore
-from train.pictures import grids
 from zoo.errors import UserError
 
 MOST = 10_000  # images in one picture
@@ -52,6 +48,11 @@ def sample_command(args: Sequence[str]) -> None:
         raise UserError(f"{out} is there already: --overwrite replaces it")
     if not out.parent.is_dir() and options.out:
         raise UserError(f"--out: there is no folder {out.parent}")
+    from train.core import machine
+    from train.inference import images as samples
+    from train.loop.restore import restore
+    from train.pictures import grids
+
     machine.prepare_backend()
     parts, state = restore(run, options.checkpoint)
     _check_label(run.path, parts.model.cfg.classes, options.label)

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from train.commands import text_inputs
 from train.commands.text_inputs import RULE, Opened, RunPath, note, read_texts, require_at_least
 from train.config.parse import parse
-from train.data.text.tokenizers import decode, encode, special
-from train.inference import text as write
-from train.inference.decode import Sampling
 from zoo.errors import UserError
 
 
@@ -42,6 +39,10 @@ def sample_command(args: Sequence[str]) -> None:
     options = parse(SampleOptions, args, prog="zoo sample")
     require_at_least(1, n=options.n, length=options.length)
     require_at_least(0, seed=options.seed)
+    from train.data.text.tokenizers import decode, special
+    from train.inference import text as write
+    from train.inference.decode import Sampling
+
     settings = Sampling(options.temperature, options.top_k, options.top_p)
     texts = [""] if (options.prompt, options.file) == (None, None) else read_texts(options.prompt, options.file)
     texts = [text for text in texts if text] or [""]
@@ -65,6 +66,8 @@ def sample_command(args: Sequence[str]) -> None:
 
 def _prompt(opened: Opened, text: str) -> list[int]:
     """Ids of a prompt. Where there is none, of what stands before a new text in training."""
+    from train.data.text.tokenizers import encode, special
+
     if not text:
         end = special(opened.tokenizer, "[EOS]")
         ids = [end] if end is not None else opened.tokenizer.encode("\n", add_special_tokens=False).ids

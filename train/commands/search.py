@@ -1,11 +1,13 @@
 """`zoo search CONFIG`: lets Optuna choose settings, trains them, and says which is best on validation."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import optuna
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -13,19 +15,15 @@ import train.loop.run
 from train.commands.options import named
 from train.config import Experiment, files
 from train.config.parse import parse_experiment
-from train.core import machine
-from train.loop.restore import assemble_run
 from train.loop.run import RUNS
 from train.metrics.format import figure
-from train.studies.search import folder as folders
-from train.studies.search import picture, report, samplers
-from train.studies.search.folder import About, Folder, counts
-from train.studies.search.samplers import Pruner, Sampler
-from train.studies.search.space import LENGTHS, demand_replicas, read
-from train.studies.search.study import Search
-from train.studies.search.trainer import Trainer
-from train.tasks.check import check
+from train.studies.search import Pruner, Sampler
 from zoo.errors import UserError
+
+if TYPE_CHECKING:
+    import optuna
+
+    from train.studies.search.folder import About, Folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +77,9 @@ def search_command(args: Sequence[str]) -> None:
     prog = f"zoo search {args[0]}"
     experiment, options = parse_experiment(args[1:], prog=prog, default=files.load(args[0]), options=SearchOptions)
     _check(experiment, options)
+    from train.core import machine
+    from train.studies.search.folder import About
+
     about = About(args[0], options.space, options.sampler, options.pruner, options.sampler_seed)
     machine.prepare_backend()
     return _go(_opened(args[0], experiment, about, options))
@@ -93,6 +94,10 @@ def _check(experiment: Experiment, options: SearchOptions) -> None:
         raise UserError(f"--sampler-seed must be at least 0 and below 2^31, not {options.sampler_seed}")
     if experiment.sweep:
         raise UserError("--sweep: a search chooses its settings itself; --space says from where")
+    from train.studies.search import samplers
+    from train.studies.search.space import LENGTHS, demand_replicas, read
+    from train.tasks.check import check
+
     if experiment.steps < 1 or experiment.eval_every_steps < 1:
         check(experiment)
     spaces = read(experiment, options.space)
@@ -107,6 +112,9 @@ def _check(experiment: Experiment, options: SearchOptions) -> None:
 
 def _resumed(args: Sequence[str]) -> Folder:
     path, options = named(args, "FOLDER", ResumeOptions, "zoo search --resume")
+    from train.core import machine
+    from train.studies.search import folder as folders
+
     there = folders.load(Path(path))
     there.trials = there.trials if options.trials is None else options.trials
     there.batch = there.batch if options.batch is None else options.batch
@@ -124,6 +132,11 @@ def _resumed(args: Sequence[str]) -> Folder:
 def _opened(config: str, experiment: Experiment, about: About, options: SearchOptions) -> Folder:
     """The search folder of a command: the one that it names, the newest unfinished one of the same, or a new one."""
     name, place = Path(config).stem, options.folder
+    from train.loop.restore import assemble_run
+    from train.studies.search import folder as folders
+    from train.studies.search.folder import Folder
+    from train.studies.search.trainer import Trainer
+
     if place is not None and (place / folders.ABOUT).is_file():
         there = folders.load(place)
         folders.demand_same(there, experiment, about)
@@ -154,6 +167,9 @@ def _go(folder: Folder) -> None:
     before = folder.ended()
     if before:
         console.print(f"{folder.path}: {before} of {folder.trials} trials are there", soft_wrap=True, highlight=False)
+    from train.studies.search import picture, report
+    from train.studies.search.study import Search
+
     with _Bar(console, folder, before) as bar:
         study = Search(folder, bar.show).run()
     content = report.summary(folder, study)
@@ -184,7 +200,7 @@ class _Bar:
         name = folder.path.parent.name
         self._task = self._progress.add_task(name, total=folder.trials, completed=done, best="", now="compiling")
 
-    def __enter__(self) -> "_Bar":
+    def __enter__(self) -> _Bar:
         self._progress.start()
         return self
 
@@ -194,6 +210,9 @@ class _Bar:
     def show(self, study: optuna.Study, now: str) -> None:
         if self._progress.disable:
             return
+        from train.studies.search import report
+        from train.studies.search.folder import counts
+
         done, best = sum(map(counts, study.get_trials(deepcopy=False))), report.complete(study)
         named = self.folder.metric.removeprefix("-")
         text = f"best {figure(named, report.value_of(self.folder, best[0].value))}" if best else ""

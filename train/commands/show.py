@@ -1,8 +1,11 @@
-"""`zoo list` and `zoo show`: the catalogue as a table by year, and one card in prose with its layers."""
+"""`zoo show`: one card in prose with its layers; and the catalogue as a table by year, for `zoo list`."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 from rich.console import Group, RenderableType
@@ -11,11 +14,26 @@ from rich.text import Text
 
 import zoo
 from train.algorithms.cards import ALGORITHMS, KINDS, Algorithm
+from train.commands.console import emit
 from train.metrics.format import human
 from train.pictures.style import LEAN
-from zoo import measure
-from zoo.cards import Card, Paper
-from zoo.errors import unknown
+from zoo.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from zoo.cards import Card, Paper
+
+
+USAGE = "usage: zoo show NAME, for example zoo show resnet50 or zoo show adam"
+
+
+def show_command(args: Sequence[str]) -> None:
+    """`zoo show NAME`."""
+    if list(args) in (["-h"], ["--help"]):
+        print(USAGE)
+        return
+    if len(args) != 1 or args[0].startswith("-"):
+        raise UserError(USAGE)
+    emit(show(args[0]))
 
 
 def list_models(pattern: str = "*") -> Table:
@@ -138,6 +156,8 @@ def _layers(card: Card) -> Table:
         table.add_column(head, no_wrap=head != "layer", overflow="fold")
     for head in ("parameters", "FLOPs"):
         table.add_column(head, justify="right", no_wrap=True)
+    from zoo import measure
+
     for path, kind, shape, params, flops in measure.layer_table(card.make(), card.inputs):
         table.add_row(Text(path or "(the model)"), kind, _shape(shape), human(params), human(flops))
     return table

@@ -1,23 +1,20 @@
 """Open a run on text, and read the texts that a command is given."""
 
+from __future__ import annotations
+
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import jax
 import tyro
-from flax import linen as nn
-from tokenizers import Tokenizer
 
 import train.loop.run
-from train.algorithms.averages import evaluation_params
-from train.core import devices, machine
-from train.data.text.tokenizers import encode, fingerprint, listed, strangers
-from train.loop.checkpoints import Checkpoints
-from train.loop.restore import saved_tokenizer
-from train.tasks.text.setup import blueprint
 from zoo.errors import UserError
+
+if TYPE_CHECKING:
+    from flax import linen as nn
+    from tokenizers import Tokenizer
 
 COMMAND_FOR = {
     **{"language": "zoo sample", "translate": "zoo translate", "masked": "zoo fill", "classify": "zoo eval"},
@@ -52,6 +49,15 @@ def open_run(path: str, task: str) -> Opened:
     if getattr(run.experiment.task, "left_to_right", False):
         raise UserError(f"{run.path} reads from left to right and has never seen a [MASK]: zoo fill cannot use it")
     train.loop.run.require_single(run)
+    import jax
+
+    from train.algorithms.averages import evaluation_params
+    from train.core import devices, machine
+    from train.data.text.tokenizers import fingerprint
+    from train.loop.checkpoints import Checkpoints
+    from train.loop.restore import saved_tokenizer
+    from train.tasks.text.setup import blueprint
+
     machine.prepare_backend()
     tokenizer = saved_tokenizer(run.experiment, run.path)
     model, learning, _ = blueprint(run.experiment, tokenizer, classes=0)
@@ -86,6 +92,8 @@ def read_texts(text: str | None, file: str | None) -> list[str]:
 
 def encode_prompt(opened: Opened, number: int, text: str) -> list[int]:
     """Ids of a text; what the vocabulary lacks is said, and read as [UNK]."""
+    from train.data.text.tokenizers import encode, listed, strangers
+
     if found := strangers(opened.tokenizer, [text]):
         note(f"text {number} has characters that are not in the vocabulary: {listed(found)}")
     return encode(opened.tokenizer, text, strict=False)

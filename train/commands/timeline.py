@@ -11,14 +11,8 @@ from rich.console import Console
 import train.loop.run
 from train.config import files
 from train.config.parse import parse
-from train.core import machine
 from train.history.claims import results
-from train.history.claims.run import claim_folder, parse_time, run_claim
-from train.history.timeline import exhibits, findings, picture, words
-from train.history.timeline import rows as timeline
-from train.history.timeline.page import write_page
-from train.loop.fit import fit
-from train.loop.restore import assemble_run, finished
+from train.history.timeline import words
 from train.loop.run import RUNS
 from zoo.errors import UserError
 
@@ -51,6 +45,12 @@ def timeline_command(args: Sequence[str]) -> None:
     """`zoo timeline`."""
     options = parse(TimelineOptions, args, prog="zoo timeline")
     words.load(options.lang)  # says so at once where there is no such language
+    from train.core import machine
+    from train.history.claims.run import parse_time
+    from train.history.timeline import exhibits, findings, picture
+    from train.history.timeline import rows as timeline
+    from train.history.timeline.page import write_page
+
     seconds = parse_time(options.claims)
     given = [train.loop.run.load(path).path for path in options.runs]
     shown = [exhibits.of_run(path) for path in given]
@@ -73,6 +73,9 @@ def timeline_command(args: Sequence[str]) -> None:
 
 def train_line(options: TimelineOptions, console: Console) -> Iterator[Path]:
     """A finished run of each model of the line; those that are there are not trained again."""
+    from train.loop.fit import fit
+    from train.loop.restore import assemble_run, finished
+
     for model in LINE:
         name = f"digits_{model}"
         experiment = files.load(name)
@@ -87,6 +90,8 @@ def train_line(options: TimelineOptions, console: Console) -> Iterator[Path]:
 def run_quickest(seconds: float, options: TimelineOptions, console: Console) -> None:
     """Run the claims that took the least when they were recorded, within `seconds` in all; those found here stay."""
     recorded = sorted(results.read().values(), key=lambda claim: claim["seconds"])
+    from train.history.claims.run import claim_folder, run_claim
+
     for claim in recorded:
         name, seconds = claim["name"], seconds - claim["seconds"]
         if seconds < 0:

@@ -1,24 +1,25 @@
 """`zoo train`: train a config, or resume a run."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jax
 from rich.console import Console
 
 import train.loop.run
 from train.commands.options import named
 from train.commands.tables import comparison, each_fold
-from train.config import files
+from train.config import Experiment, files
 from train.config.parse import parse_experiment
-from train.core import machine
-from train.core import processes as processes_module
-from train.loop.fit import fit
-from train.loop.restore import assemble_run
 from train.loop.run import RUNS, Run
 from train.metrics.format import figure, title
 from zoo.errors import UserError
+
+if TYPE_CHECKING:
+    from train.tasks.setup import Setup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +34,10 @@ class Processes:
     """Which of them this one is; process 0 writes the run folder."""
 
     def join(self) -> None:
+        from train.core import processes
+
         if self.coordinator:
-            processes_module.join_processes(self.coordinator, self.processes, self.process)
+            processes.join_processes(self.coordinator, self.processes, self.process)
         elif (self.processes, self.process) != (1, 0):
             raise UserError("--processes and --process need --coordinator HOST:PORT")
 
@@ -50,26 +53,32 @@ class TrainOptions(Processes):
 def train_command(args: Sequence[str]) -> None:
     """`zoo train CONFIG …` or `zoo train --resume RUN`."""
     if args and args[0] == "--resume":
-        with processes_module.together():
-            return _resume(args[1:])
+        return _resume(args[1:])
     if not args or args[0] in ("-h", "--help"):
         print(f"usage: zoo train CONFIG [OPTIONS] | zoo train --resume RUN\n\nconfigs: {', '.join(files.names())}")
         print("zoo train CONFIG --help shows every field of that config.")
         return None
     if args[0].startswith("-"):
         raise UserError(f"the config comes first: zoo train CONFIG {' '.join(args)}")
-    name = Path(args[0]).stem
     experiment, options = parse_experiment(
         args[1:], prog=f"zoo train {args[0]}", default=files.load(args[0]), options=TrainOptions
     )
+    return _begin(Path(args[0]).stem, experiment, options)
+
+
+def _begin(name: str, experiment: Experiment, options: TrainOptions) -> None:
+    """Train a new run of `experiment` in WORKDIR/name."""
+    import jax
+
+    from train.core import machine, processes
+    from train.loop.restore import assemble_run
+
     options.join()
     machine.prepare_backend()
-    with processes_module.together():
-        parts = assemble_run(experiment)
-        run = processes_module.agree(
-            lambda: train.loop.run.create(name, experiment, options.workdir, parts.tokenizer).path
-        )
-        _train(Run(run, experiment, writes=jax.process_index() == 0), parts=parts)
+    with processes.together():
+        setup = assemble_run(experiment)
+        path = processes.agree(lambda: train.loop.run.create(name, experiment, options.workdir, setup.tokenizer).path)
+        _train(Run(path, experiment, writes=jax.process_index() == 0), setup)
 
 
 def _resume(args: Sequence[str]) -> None:
@@ -78,27 +87,35 @@ def _resume(args: Sequence[str]) -> None:
     run = train.loop.run.load(path)
     if train.loop.run.read_summary(run.path):
         raise UserError(f"{run.path} is finished: nothing to resume (zoo eval measures it)")
-    options.join()
-    machine.prepare_backend()
-    run.writes = jax.process_index() == 0
-    _train(run, resume=True)
+    import jax
+
+    from train.core import machine, processes
+    from train.loop.restore import assemble_run
+
+    with processes.together():
+        options.join()
+        machine.prepare_backend()
+        run.writes = jax.process_index() == 0
+        _train(run, assemble_run(run.experiment, run.path), resume=True)
 
 
-def _train(run: Run, *, parts=None, resume: bool = False) -> None:
+def _train(run: Run, setup: Setup, *, resume: bool = False) -> None:
+    """Train, and print what came out."""
+    from train.loop.fit import fit
+
     console = Console(quiet=not run.writes)
-    parts = parts or assemble_run(run.experiment, run.path)
-    for remark in parts.remarks:
+    for remark in setup.remarks:
         console.print(f"{run.name}: {remark}", soft_wrap=True, highlight=False)
-    summary = fit(run, parts, console, resume=resume)
+    summary = fit(run, setup, console, resume=resume)
     test = summary["test"]
     metrics = ", ".join(f"{title(name)} {figure(name, value)}" for name, value in test.items() if name != "count")
     if "settings" in summary:
-        console.print(comparison(summary["settings"], parts.counts))
+        console.print(comparison(summary["settings"], setup.counts))
         if run.experiment.folds:
             console.print(each_fold(summary["replicas"]))
         metrics = f"{metrics}, mean over {'folds' if run.experiment.folds else 'seeds'} of the best setting"
     console.print(
-        f"{run.name}: test {metrics} ({test['count']:,} {parts.counts}) after {summary['steps']:,} steps, "
+        f"{run.name}: test {metrics} ({test['count']:,} {setup.counts}) after {summary['steps']:,} steps, "
         f"{summary['seconds']:.0f} s, in {run.path}",
         soft_wrap=True,
         highlight=False,

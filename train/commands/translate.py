@@ -7,9 +7,6 @@ from pathlib import Path
 from train.commands import text_inputs
 from train.commands.text_inputs import OneText, RunPath, encode_source, read_texts, require_at_least
 from train.config.parse import parse
-from train.data.text.tokenizers import decode, require
-from train.inference import text as write
-from train.pictures.attention import draw_alignment, write_picture
 from zoo.errors import UserError
 
 
@@ -40,6 +37,10 @@ def translate_command(args: Sequence[str]) -> None:
     if options.picture and len(texts) != 1:
         raise UserError(f"--picture draws one sentence, not {len(texts)}")
     opened = text_inputs.open_run(options.run, "translate")
+    from train.data.text.tokenizers import decode, require
+    from train.inference import text as write
+    from train.pictures.attention import draw_alignment, write_picture
+
     bos, eos = require(opened.tokenizer, ("[BOS]", "[EOS]"), "translation")
     sources = [encode_source(opened, i, text, eos) if text.strip() else [] for i, text in enumerate(texts, 1)]
     rows = write.translate_rows(

@@ -6,13 +6,16 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
 import zoo
 from train.config.schema import Experiment, Model
 from zoo.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from zoo.cards import Card
 
 T = TypeVar("T")
 
@@ -102,7 +105,7 @@ def _take(option: str, args: Sequence[str]) -> tuple[list[str], str | None]:
     return rest, value
 
 
-def _model_config(card: zoo.Card, fields: Mapping[str, Any]) -> Any:
+def _model_config(card: "Card", fields: Mapping[str, Any]) -> Any:
     return override(card.config, fields, card.name)
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from train.core import machine
-from train.core.chunk import PerReplica, run_replicas
+from train.core.chunks import PerReplica, run_replicas
 from train.core.task import Metrics, Source, State, Task
 
 Program = Callable[[Mapping[str, Any], State, Source | PerReplica, Array, Array | None], tuple[State, Metrics]]

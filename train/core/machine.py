@@ -1,10 +1,12 @@
-"""The machine: its cores, its memory, its devices, and how XLA is set up on it."""
+"""The machine: its cores, its memory, its devices, and how XLA is set up on it.
+
+JAX is imported where it is used: the command line reads the number of cores before it needs JAX.
+"""
 
 import os
 from pathlib import Path
 
-import jax
-import platformdirs
+from train.core import startup
 
 
 def prepare_backend() -> None:
@@ -12,6 +14,10 @@ def prepare_backend() -> None:
 
     Neither overrides what the user told JAX by JAX_COMPILATION_CACHE_DIR or XLA_FLAGS.
     """
+    import jax
+    import platformdirs
+
+    startup.ready()
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(platformdirs.user_cache_path("zoo") / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -34,6 +40,8 @@ def cores() -> int:
 
 def describe() -> str:
     """One line on what this runs on, such as "cpu, 2 cores" or "8 x NVIDIA H200"."""
+    import jax
+
     device = jax.devices()[0]
     count = jax.device_count()
     if device.platform == "cpu":
@@ -43,12 +51,16 @@ def describe() -> str:
 
 def memory_limit() -> int:
     """Bytes a data set may take on a device: a quarter of an accelerator's memory, 2 GiB on a CPU."""
+    import jax
+
     stats = jax.local_devices()[0].memory_stats() or {}
     return stats.get("bytes_limit", 8 << 30) // 4
 
 
 def memory_free() -> int:
     """Bytes that are free on a device: an accelerator's own memory, or the machine's, as far as the system tells."""
+    import jax
+
     stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in stats:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)

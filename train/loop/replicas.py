@@ -30,7 +30,7 @@ class ReplicaSet(Protocol):
         """A fresh State."""
 
     def compile(self, state: State, data: Source, key: Array, n: int, active: Array | None, sharding: Any) -> Advance:
-        """`train.core.chunk` for all of them, or those of several that are `active` (members,), compiled for arguments
+        """`train.core.chunks` for all of them, or those of several that are `active` (members,), compiled for arguments
         of these shapes. sharding: of the State that comes out; of several members there is none.
         """
 

@@ -8,13 +8,15 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import filelock
 
 from train.config import Data, Experiment, Model, override
-from train.loop.tensorboard import Events
 from zoo.errors import UserError
+
+if TYPE_CHECKING:
+    from train.loop.tensorboard import Events
 
 RUNS = Path("runs")
 TOKENIZER = "tokenizer.json"
@@ -41,6 +43,8 @@ class Run:
     def __enter__(self) -> "Run":
         if not self.writes:
             return self
+        from train.loop.tensorboard import Events  # here, so that reading a run does not wait for it
+
         try:
             with _writing(self.path):
                 self._lock.acquire(timeout=0)

@@ -35,8 +35,8 @@ def test_show_lists_what_is_there_and_what_can_be_had(make: Callable, tmp_path: 
 
 def test_show_imports_nothing_that_reads_records() -> None:
     program = (
-        "import io, sys; from rich.console import Console; from train.data import command; "
-        "command.show(Console(file=io.StringIO())); "
+        "import io, sys; from rich.console import Console; from train.commands import data; "
+        "data.show(Console(file=io.StringIO())); "
         "print([name for name in ('tensorflow_datasets', 'grain', 'sklearn', 'array_record') if name in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"

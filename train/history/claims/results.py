@@ -13,6 +13,7 @@ from zoo.errors import UserError
 _BESIDE = Path(__file__).parents[3] / "results"  # in a clone
 _INSIDE = Path(__file__).parents[2] / "result_files"  # in an installed wheel
 FILE = (_BESIDE if (_BESIDE.parent / "pyproject.toml").is_file() else _INSIDE) / "claims.json"
+EXHIBITS = FILE.parent / "exhibits"
 
 
 def read(path: Path = FILE) -> dict[str, dict[str, Any]]:

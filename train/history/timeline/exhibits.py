@@ -22,7 +22,7 @@ from train.loop.run import read_metrics
 from train.loop.summary import spread
 from zoo.errors import UserError
 
-FOLDER = results.FILE.parent / "exhibits"
+FOLDER = results.EXHIBITS
 POINTS = 60  # of a curve at most
 PICTURES = ("growth", "samples", "nearest", "episode", "alignment", "attention", "filters", "views", "features")
 """The files of a run's samples/ that are shown, PICTURE.png, in this order."""

@@ -17,16 +17,13 @@ from rich.console import Console
 
 import zoo
 from train.core import State, machine, run_chunk
+from train.studies.bench import LINE
 from train.studies.bench import decode as bench_decode
 from train.studies.bench import peers as torch_peers
 from train.studies.bench.workloads import first_batch, forward_flops, measurable, text_length, training
 from zoo.cards import Card
 from zoo.errors import UserError, unknown
 
-LINE = (
-    *("perceptron", "mlp", "lenet5", "alexnet_cifar", "resnet20", "resnet18", "vit_mini_patch4"),
-    *("lstm_char", "seq2seq_mini", "seq2seq_attention_mini", "transformer_mini", "bert_mini", "gpt_char_mini"),
-)
 SHORTEST = 8  # tokens: two texts of two, and BERT's three marks
 ROUND_SECONDS = 0.5
 BACKWARD = 3  # FLOPs of a training step, in forward passes: the gradient costs two more

@@ -18,8 +18,6 @@ from train.studies.judge.classifier import Classifier
 from train.tasks.setup import Setup
 from zoo.errors import UserError
 
-LEAST = 100  # images; with fewer the figures say nothing
-
 
 def make_images(parts: Setup, state: State, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
     """(images float32 between 0 and 1, the labels they were made for: those of test images, over and over)."""

@@ -1,17 +1,15 @@
 """Optuna's ways to choose the next trial and to give one up early, by name."""
 
 import importlib.util
-from typing import Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from train.config import Experiment
+from train.studies.search import Pruner, Sampler
 from train.studies.search.space import Space
 from zoo.errors import UserError
 
-Sampler = Literal["tpe", "gp", "random"]
-Pruner = Literal["median", "hyperband", "none"]
 STARTUP = 10  # trials drawn at random before TPE or a Gaussian process has enough to go by
 
 

@@ -1,0 +1,70 @@
+"""How soon a command answers: what needs no computation imports no JAX, and a slow start prints a line."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from train.commands import answers
+from train.core import startup
+
+WITHOUT_JAX = [
+    [],
+    ["list"],
+    ["configs"],
+    ["data"],
+    ["train", "--help"],
+    ["train", "digits_mlx"],
+    ["eval", "--help"],
+    ["eval", "nowhere"],
+    ["sample", "nowhere"],
+    ["judge", "nowhere"],
+    ["exhibit", "nowhere"],
+    ["ensemble", "nowhere", "nowhere"],
+    ["claim", "--help"],
+    ["timeline", "--help"],
+    ["bench", "--help"],
+    ["search", "--help"],
+]
+
+
+@pytest.mark.parametrize("words", WITHOUT_JAX, ids=" ".join)
+def test_an_answer_that_needs_no_computation_imports_no_jax(words: list[str], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    check = "import sys; from train import cli; cli.run(sys.argv[1:]); sys.exit('jax' in sys.modules)"
+    command = [sys.executable, "-c", check, *words]
+    if words == ["list"]:
+        subprocess.run(command, capture_output=True)  # the first answer imports every model, and is kept
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_an_answer_is_kept_until_a_file_changes(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    mine, asked = tmp_path / "mine.py", []
+
+    def answer() -> str:
+        asked.append(1)
+        return f"answer {len(asked)}"
+
+    mine.write_text("first")
+    assert answers.kept("q", answer, also=[mine]) == answers.kept("q", answer, also=[mine]) == "answer 1"
+    assert answers.kept("another question", answer, also=[mine]) == "answer 2"
+    mine.write_text("second version")
+    assert answers.kept("q", answer, also=[mine]) == "answer 3"
+    for file in (tmp_path / "cache").rglob("*.json"):
+        file.write_text("{damaged")
+    assert answers.kept("q", answer, also=[mine]) == "answer 4"
+
+
+def test_a_slow_start_prints_one_line(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(startup, "SECONDS", 0.01)
+    with startup.announced("eval"):
+        time.sleep(0.3)
+    assert capsys.readouterr().err == "zoo eval: starting JAX\n"
+    with startup.announced("eval"):
+        startup.ready()
+        time.sleep(0.3)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,45 @@
+"""Answers that need every model, kept in the user's cache folder: JAX and Flax take two seconds to import.
+
+An answer is kept together with the size and time of every Python file that it could depend on; when one of them
+changes, the answer is computed again.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import platformdirs
+
+from train.config import files
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def kept(question: str, answer: Callable[[], str], *, also: Iterable[Path] = ()) -> str:
+    """Return `answer()`, from the cache if no file it depends on has changed since.
+
+    question: everything else that the answer depends on, such as the width of the terminal. also: files of the user.
+    A cache that cannot be read or written is ignored.
+    """
+    sources = [*PACKAGE.parent.glob("zoo/**/*.py"), *PACKAGE.glob("**/*.py"), *files.FOLDER.glob("*.py"), *also]
+    stamps = [(str(path), stat.st_size, stat.st_mtime_ns) for path in sorted(sources) for stat in [path.stat()]]
+    stamp = hashlib.sha256(json.dumps([question, stamps]).encode()).hexdigest()
+    name = hashlib.sha256(question.encode()).hexdigest()[:16]
+    file = platformdirs.user_cache_path("zoo") / "answers" / f"{name}.json"
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+        if known["stamp"] == stamp:
+            return known["answer"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    text = answer()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps({"stamp": stamp, "answer": text}), encoding="utf-8")
+        os.replace(part, file)
+    except OSError:
+        pass
+    return text

@@ -1,0 +1,39 @@
+"""`zoo list`: the models, or the algorithms, by year."""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from train.commands.answers import kept
+from train.commands.console import console_for
+from zoo.errors import UserError
+
+USAGE = 'usage: zoo list [PATTERN] [--json] | --optimizers | --losses | --activations, such as zoo list "vit*"'
+KINDS = (["--optimizers"], ["--losses"], ["--activations"])
+
+
+def list_command(args: Sequence[str]) -> None:
+    """`zoo list`."""
+    if list(args) in (["-h"], ["--help"]):
+        print(USAGE)
+        return
+    options = [arg for arg in args if arg.startswith("-")]
+    patterns = [arg for arg in args if not arg.startswith("-")]
+    known = options in KINDS and not patterns
+    if not known and (options not in ([], ["--json"]) or len(patterns) > 1):
+        raise UserError(USAGE)
+    console = console_for(sys.stdout)
+    question = f"list {list(args)} {console.width} {console.color_system} {console.encoding}"
+    sys.stdout.write(kept(question, lambda: _answer(console, options, patterns)))
+
+
+def _answer(console: Console, options: list[str], patterns: list[str]) -> str:
+    from train.commands import show  # here, because it imports every model
+
+    if options == ["--json"]:
+        return show.list_models_json(*patterns) + "\n"
+    table = show.list_algorithms(options[0].removeprefix("--")) if options else show.list_models(*patterns)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
