@@ -25,7 +25,7 @@ from train.studies.compress.curve import BATCH, Network, Point, busy, levels, tr
 from train.tasks.setup import Setup
 from zoo import low_rank
 from zoo.errors import UserError
-from zoo.weights.save import write_whole
+from zoo.files import atomic_file, write_atomically
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,10 +153,10 @@ def _write(
         "remark": busy(),
         "date": datetime.date.today().isoformat(),
     }
-    text = json.dumps(content, indent=2) + "\n"
-    write_whole(table, lambda part: part.write_text(text, encoding="utf-8"))
+    write_atomically(table, json.dumps(content, indent=2) + "\n")
     page = FigureCanvasAgg(picture.draw(run.name, network, points, chosen, _metric(parts)))
-    write_whole(image, lambda part: page.print_png(str(part)))
+    with atomic_file(image) as temporary:
+        page.print_png(str(temporary))
     return [factors, table, image]
 
 

@@ -1,7 +1,6 @@
 """`zoo extract RUN NUMBER`: one replica of a run as an ordinary run, which can be resumed, measured and used."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -67,7 +66,7 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
     lines = [
         line | {"step": min(line["step"], step)} for line in lines if line["step"] <= step or line["split"] == "test"
     ]
-    (new.path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    new.write_metrics(lines)
     validation = own.get("validation") or next(
         (line for line in lines if line["split"] == "validation" and line["step"] == step), None
     )

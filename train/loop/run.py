@@ -15,6 +15,7 @@ import filelock
 from train.config import Data, Experiment, Model, override
 from train.loop.tensorboard import Events
 from zoo.errors import UserError
+from zoo.files import write_atomically
 
 RUNS = Path("runs")
 TOKENIZER = "tokenizer.json"
@@ -82,14 +83,18 @@ class Run:
         kept = [line for line in read_metrics(self.path) if line["step"] <= step]
         if self.writes:
             self._metrics.close()
-            write_text(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+            self.write_metrics(kept)
             self._metrics = open(self.path / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         return kept[-1]["seconds"] if kept else 0.0
+
+    def write_metrics(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Replace metrics.jsonl by `lines`."""
+        write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
     def summarize(self, summary: dict[str, Any]) -> None:
         """Write summary.json: the run is finished."""
         if self.writes:
-            write_text(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+            write_atomically(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
 
 
 def create(
@@ -108,8 +113,8 @@ def create(
         except OSError as error:
             raise UserError(f"cannot make {path}: {error.strerror}") from None
         if tokenizer is not None:
-            write_text(path / TOKENIZER, tokenizer.to_str(pretty=True) + "\n")
-        write_text(path / "config.json", json.dumps(dataclasses.asdict(experiment), indent=2) + "\n")
+            write_atomically(path / TOKENIZER, tokenizer.to_str(pretty=True) + "\n")
+        write_atomically(path / "config.json", json.dumps(dataclasses.asdict(experiment), indent=2) + "\n")
         return Run(path, experiment)
     raise UserError(f"{workdir / name} already has 1000 runs of this second")
 
@@ -171,14 +176,6 @@ def _tuples(model: Model) -> Model:
 def _json_number(value: float | None) -> float | None:
     value = math.nan if value is None else float(value)
     return value if math.isfinite(value) else None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a file whole or not at all."""
-    part = path.with_suffix(path.suffix + ".part")
-    with _writing(path.parent):
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
 
 
 @contextlib.contextmanager

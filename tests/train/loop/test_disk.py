@@ -85,14 +85,20 @@ def test_a_disk_that_fills_during_a_checkpoint_keeps_the_older_one(finished: Run
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no disk that is always full")
-def test_a_disk_without_room_for_metrics_is_one_line(run: Run, capsys) -> None:
+def test_a_disk_without_room_for_metrics_is_one_line(run: Run, capsys, monkeypatch) -> None:
     (run.path / "metrics.jsonl").unlink()
     (run.path / "metrics.jsonl").symlink_to("/dev/full")
     with pytest.raises(UserError, match="No space left on device"), run:
         run.log(12, "train", 1.0, loss=0.5)
-    (run.path / "metrics.jsonl.part").symlink_to("/dev/full")
+
+    def write_to_a_full_disk(_: Path, data: bytes) -> None:
+        with open("/dev/full", "wb") as file:
+            file.write(data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_to_a_full_disk)
     line = the_line(capsys, ["train", "--resume", str(run.path)])
-    assert line == f"zoo: cannot write in {run.path}: No space left on device"
+    assert line == f"zoo: cannot write {run.path / 'metrics.jsonl'}: No space left on device"
+    assert not list(run.path.glob("*.part"))
 
 
 # Reads that TensorStore abandons; collected here, they are not laid at another test's door.

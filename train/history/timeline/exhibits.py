@@ -21,6 +21,7 @@ from train.history.timeline.lenient_json import finite, mapping, number, read_js
 from train.loop.run import read_metrics
 from train.loop.summary import spread
 from zoo.errors import UserError
+from zoo.files import write_atomically
 
 FOLDER = results.FILE.parent / "exhibits"
 POINTS = 60  # of a curve at most
@@ -129,19 +130,18 @@ def of_run(run: Path) -> Exhibit:
 
 
 def write(exhibit: Exhibit, folder: Path) -> list[Path]:
-    """The files of an exhibit: its pictures, then its JSON, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """The files of an exhibit: its pictures, then its JSON."""
     files = []
     named = []
     for picture in exhibit.pictures:
         name = f"{exhibit.name}.{picture.kind}.{picture.suffix}"
         named.append({"kind": picture.kind, "file": name})
-        files.append(_write(folder / name, picture.data))
+        files.append(write_atomically(folder / name, picture.data, make_folder=True))
     facts = {field.name: getattr(exhibit, field.name) for field in dataclasses.fields(exhibit)}
     facts |= {"pictures": named, "curves": {name: dataclasses.asdict(c) for name, c in exhibit.curves.items()}}
     del facts["recorded"]
     said = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return [*files, _write(folder / f"{exhibit.name}.json", said.encode())]
+    return [*files, write_atomically(folder / f"{exhibit.name}.json", said, make_folder=True)]
 
 
 def read(file: Path) -> Exhibit:
@@ -321,13 +321,3 @@ def _translations(file: Path) -> tuple[tuple[str, str, str], ...]:
 
 def _writing(file: Path) -> str:
     return file.read_text(encoding="utf-8")[:PAGE].strip() if file.is_file() else ""
-
-
-def _write(path: Path, data: bytes) -> Path:
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
-    return path
