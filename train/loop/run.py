@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import filelock
 
 from train.config import Data, Experiment, Model, override
+from train.loop.summary import Summary
 from train.loop.tensorboard import Events
 from zoo.errors import UserError
 from zoo.files import write_atomically
@@ -91,10 +92,10 @@ class Run:
         """Replace metrics.jsonl by `lines`."""
         write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
-    def summarize(self, summary: dict[str, Any]) -> None:
+    def summarize(self, summary: Summary) -> None:
         """Write summary.json: the run is finished."""
         if self.writes:
-            write_atomically(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+            write_atomically(self.path / "summary.json", json.dumps(summary.to_json(), indent=2) + "\n")
 
 
 def create(
@@ -156,12 +157,13 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def read_summary(path: Path) -> dict[str, Any] | None:
-    """summary.json of a run that finished, else None."""
+def read_summary(path: Path) -> Summary | None:
+    """Return the summary of the run in folder `path`; None where it is not finished."""
     try:
-        return json.loads((path / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        content = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
+    return Summary.from_json(content) if isinstance(content, dict) else None
 
 
 def _tuples(model: Model) -> Model:

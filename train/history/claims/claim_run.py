@@ -200,7 +200,7 @@ def choose(run: Run, tune: Tune) -> tuple[sweep.Setting, str]:
 def spent(run: Run) -> float:
     """Seconds that a run took, also one that diverged."""
     if summary := read_summary(run.path):
-        return summary["seconds"]
+        return summary.seconds
     lines = read_metrics(run.path)
     return lines[-1]["seconds"] if lines else 0.0
 

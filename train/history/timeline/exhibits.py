@@ -19,7 +19,7 @@ from train.config import files as configs
 from train.history.claims import results
 from train.history.timeline.lenient_json import finite, mapping, number, read_json, sequence, text, whole
 from train.loop.run import read_metrics
-from train.loop.summary import spread
+from train.loop.summary import Summary, spread
 from zoo.errors import UserError
 from zoo.files import write_atomically
 
@@ -96,36 +96,40 @@ class Exhibit:
 
 def of_run(run: Path) -> Exhibit:
     """The exhibit of a finished run. UserError for a folder that is none."""
-    config, summary = read_json(run / "config.json"), read_json(run / "summary.json")
-    if not summary:
+    config, content = read_json(run / "config.json"), read_json(run / "summary.json")
+    if not content:
         raise UserError(f"{run}: not a finished run: it has no summary.json")
+    summary = Summary.from_json(content)
     model, optim = mapping(config, "model"), mapping(config, "optim")
-    setting = next((row for row in sequence(summary, "settings") if isinstance(row, Mapping) and row.get("best")), {})
-    test = _figures(mapping(summary, "test"))
-    shared = ("task", "device", "date")
-    counts = ("params", "flops", "steps", "examples", "seed")
+    test = _figures(summary.test)
     return Exhibit(
-        name=text(summary, "name") or run.parent.name,
-        model=text(summary, "model"),
+        name=summary.name or run.parent.name,
+        model=summary.model,
         fields=dict(mapping(model, "fields")),
-        dataset=_placeless(text(summary, "dataset")),
-        **{key: text(summary, key) for key in shared},
-        **{key: whole(summary.get(key)) for key in counts},
-        seeds=max(1, len(sequence(setting, "seeds"))),
+        dataset=_placeless(summary.dataset),
+        task=summary.task,
+        device=summary.device,
+        date=summary.date,
+        params=summary.params or None,
+        flops=summary.flops or None,
+        steps=summary.steps or None,
+        examples=summary.examples or None,
+        seed=summary.seed,
+        seeds=max(1, len(summary.best_setting.seeds)),
         recipe=" ".join(str(optim[key]) for key in ("name", "lr") if key in optim),
         test={name: value for name, value in test.items() if name != "count"},
-        spread={name: _figures(value) for name, value in mapping(setting, "test_spread").items()},
+        spread={name: _figures(own._asdict()) for name, own in summary.best_setting.test_spread.items()},
         more=_measured_later(run),
         count=whole(test.get("count")),
-        notes={str(name): str(note) for name, note in mapping(summary, "notes").items()},
-        seconds=number(summary.get("seconds")),
-        compile_seconds=number(summary.get("compile_seconds")),
-        versions={str(name): str(version) for name, version in mapping(summary, "versions").items()},
+        notes=summary.notes,
+        seconds=summary.seconds or None,
+        compile_seconds=summary.compile_seconds or None,
+        versions=summary.versions,
         curves=_curves(read_metrics(run)),
         pictures=tuple(_pictures(run / "samples")),
         translations=_translations(run / "samples" / "test.tsv"),
         writing=_writing(run / "samples" / "samples.txt"),
-        changes=" ".join(_changes(text(summary, "name") or run.parent.name, config)),
+        changes=" ".join(_changes(summary.name or run.parent.name, config)),
     )
 
 
@@ -242,7 +246,7 @@ def _band(name: str, values: Any) -> tuple[float | None, float | None]:
     """The 95 % interval of the mean over seeds."""
     found = [finite(value) for value in values] if isinstance(values, list) else []
     over = spread([{name: value} for value in found if value is not None]).get(name)
-    return (over["low"], over["high"]) if over else (None, None)
+    return (over.low, over.high) if over else (None, None)
 
 
 def _rounded(value: float | None) -> float | None:
