@@ -105,7 +105,7 @@ def choose(options: Options) -> None:
     for arm, tries in STRENGTHS.items():
         for field, value in tries:
             run = trained(f"{arm} choice", changed(base, field, value), options.workdir)
-            accuracy = train.loop.run.read_summary(run.path)["validation"]["accuracy"]
+            accuracy = train.loop.run.read_summary(run.path).validation["accuracy"]
             print(f"{arm}: {field}={value}: validation accuracy {100 * accuracy:.2f} %", flush=True)
 
 
@@ -136,17 +136,16 @@ def _row(arm: str, run: Run) -> str:
     parts, team, state = restore_replicas(run)
     on_train = [parts.evaluator("train", None)(one)["accuracy"] for one in team.each(state)]
     summary = train.loop.run.read_summary(run.path)
-    each = summary.get("replicas", [summary])
-    on_test, losses = ([one["test"][name] for one in each] for name in ("accuracy", "loss"))
+    on_test, losses = ([replica.test[name] for replica in summary.replicas] for name in ("accuracy", "loss"))
     gaps = [a - b for a, b in zip(on_train, on_test, strict=True)]
-    stops = [one["stopped_at_step"] for one in each if "stopped_at_step" in one]
+    stops = [replica.stopped_at_step for replica in summary.replicas if replica.stopped_at_step is not None]
     cells = [
         *(_percent(values) for values in (on_test, on_train, gaps)),
         f"{np.mean(losses):.3f} ± {_spread(losses):.3f}",
     ]
-    ends = sorted({*stops, *([] if stops else [summary["steps"]])})
+    ends = sorted({*stops, *([] if stops else [summary.steps])})
     stopped = " to ".join(f"{step:,}" for step in (ends[0], *ends[1:][-1:]))
-    return f"| {arm} | {' | '.join(cells)} | {stopped} | {summary['seconds']:.0f} |"
+    return f"| {arm} | {' | '.join(cells)} | {stopped} | {summary.seconds:.0f} |"
 
 
 def _ensemble_row(run: Run) -> str:

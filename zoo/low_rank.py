@@ -27,14 +27,13 @@ import numpy as np
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import Array
-from safetensors.numpy import save_file
 
 import zoo
 from zoo.errors import UserError
 from zoo.layers import Conv, one_product, pads, pair, plain_convolution
 from zoo.weights.files import open_safetensors
 from zoo.weights.fit import card_of
-from zoo.weights.save import write_whole
+from zoo.weights.save import write_safetensors
 
 LAYOUT = "low rank"
 Path_ = tuple[str, ...]
@@ -165,8 +164,7 @@ def save(path: str | Path, model: nn.Module, variables: Mapping[str, Any]) -> Pa
     path = Path(path)
     about = {"name": card_of(model).name, "layout": LAYOUT, "fields": dataclasses.asdict(model.cfg)}
     arrays = {name: np.ascontiguousarray(leaf) for name, leaf in flatten_dict(variables, sep="/").items()}
-    metadata = {"zoo": json.dumps(about, default=dict)}
-    write_whole(path, lambda part: save_file(arrays, part, metadata=metadata))
+    write_safetensors(path, arrays, {"zoo": json.dumps(about, default=dict)})
     return path
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from train.config import files
-from train.core import Metrics, State, machine, run_chunk
+from train.core import Metrics, ReplicaTasks, State, machine, run_chunk
 from train.core.cores import compile_replicas
 from train.tasks.assemble import assemble
 from train.tasks.q_learning.setup import Nothing
@@ -121,7 +121,7 @@ def ours(seeds: int, chunk: int) -> Callable[[], int]:
         states, keys = jax.tree.map(lambda leaf: leaf[0], states), keys[0]
         program = run_chunk.lower(task, states, Nothing(), keys, chunk).compile()
     else:
-        together = compile_replicas(lambda _: task, {}, states, Nothing(), keys, chunk, "vmap")
+        together = compile_replicas(ReplicaTasks(lambda _: task, "vmap"), {}, states, Nothing(), keys, chunk)
 
         def program(states: State, nothing: Nothing, keys: jax.Array) -> tuple[State, Metrics]:
             return together({}, states, nothing, keys, None)  # no settings that differ; all are active

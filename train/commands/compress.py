@@ -19,6 +19,7 @@ from train.commands.options import named
 from train.loop.run import Run
 from train.metrics.format import figure, human, title
 from zoo.errors import UserError
+from zoo.files import atomic_file, write_atomically
 
 if TYPE_CHECKING:
     from train.core import State
@@ -156,7 +157,6 @@ def _write(
     from train.studies.compress import picture
     from train.studies.compress.curve import BATCH, busy
     from zoo import low_rank
-    from zoo.weights.save import write_whole
 
     low_rank.save(factors, parts.model, variables)
     content = {
@@ -171,10 +171,10 @@ def _write(
         "remark": busy(),
         "date": datetime.date.today().isoformat(),
     }
-    text = json.dumps(content, indent=2) + "\n"
-    write_whole(table, lambda part: part.write_text(text, encoding="utf-8"))
+    write_atomically(table, json.dumps(content, indent=2) + "\n")
     page = FigureCanvasAgg(picture.draw(run.name, network, points, chosen, _metric(parts)))
-    write_whole(image, lambda part: page.print_png(str(part)))
+    with atomic_file(image) as temporary:
+        page.print_png(str(temporary))
     return [factors, table, image]
 
 

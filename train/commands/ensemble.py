@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +15,7 @@ import train.loop.run
 from train.config.parse import parse
 from train.metrics.format import figure, title
 from zoo.errors import UserError
+from zoo.files import write_atomically
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ def ensemble_command(args: Sequence[str]) -> None:
     result = {"members": [{"run": str(m.run.path), "replica": m.replica} for m in found], **ensemble.judge(found)}
     text = json.dumps(result, indent=2)
     if options.out:
-        _write(options.out, text + "\n")
+        write_atomically(options.out, text + "\n")
     if options.json:
         print(text)
         return
@@ -79,12 +79,3 @@ def _said(member: Mapping[str, Any]) -> str:
     """Config and time of its run, and its number among several."""
     run = Path(member["run"])
     return f"{run.parent.name}/{run.name}" + ("" if member["replica"] is None else f" {member['replica']}")
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None

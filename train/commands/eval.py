@@ -25,20 +25,21 @@ def eval_command(args: Sequence[str]) -> None:
     path, options = named(args, "RUN", EvalOptions, "zoo eval")
     run = train.loop.run.load(path)
     from train.core import devices, machine
-    from train.loop import summary as summary_module
+    from train.loop.replicas import evaluate_replicas
     from train.loop.restore import restore_replicas
+    from train.loop.summary import Results, replica_results, setting_results
 
     machine.prepare_backend()
-    parts, team, state = restore_replicas(run, options.checkpoint)
-    results: dict[str, list[dict[str, float]]] = {"validation": []}
-    for split in ("validation", "test"):
-        mesh, held_out = devices.make_mesh(run.experiment.data.batch), [member.fold for member in team.members]
-        if measures := parts.measures(split, mesh, held_out):
-            results[split] = [measure(one) for measure, one in zip(measures, team.each(state), strict=True)]
-    found = summary_module.summarize(team.members, **results, diverged={}, score=parts.score)
-    rows = found.get("settings") or [found | {"setting": {}, "seeds": [run.experiment.seed]}]
-    Console().print(comparison(rows, parts.counts, heading=f"{run.path}, step {int(state.step.max()):,}"))
+    parts, replicas, state = restore_replicas(run, options.checkpoint)
+    mesh = devices.make_mesh(run.experiment.data.batch)
+    results: dict[str, list[Results]] = {"validation": [], "test": []}
+    for split in results:
+        if evaluate := evaluate_replicas(replicas, parts, split, mesh):
+            results[split] = evaluate(state)
+    found = replica_results(replicas.members, results["validation"], results["test"], diverged={}, stops=[])
+    settings = setting_results(found, parts.score)
+    Console().print(comparison(settings, parts.counts, heading=f"{run.path}, step {int(state.step.max()):,}"))
     if run.experiment.folds:
-        Console().print(each_fold(found["replicas"]))
+        Console().print(each_fold(found))
     for name, note in parts.notes.items():
         Console().print(f"{title(name)}: {note}", soft_wrap=True, highlight=False)

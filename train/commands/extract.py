@@ -1,7 +1,6 @@
 """`zoo extract RUN NUMBER`: one replica of a run as an ordinary run, which can be resumed, measured and used."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ import train.loop.run
 from train.config.parse import parse
 from train.config.replicas import Member, alone, members
 from train.loop.run import Run
+from train.loop.summary import setting_results
 from zoo.errors import UserError
 
 
@@ -63,26 +63,33 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
     member = team.members[number]
     experiment = alone(run.experiment, member)
     new = train.loop.run.create(run.name, experiment, workdir, parts.tokenizer)
-    own = summary["replicas"][number] if summary else {}
-    step = own.get("stopped_at_step", int(state.step.max()))
+    own = summary.replicas[number] if summary else None
+    step = (own and own.stopped_at_step) or int(state.step.max())
     lines = [_of_one(line, number) for line in train.loop.run.read_metrics(run.path)]
     lines = [
         line | {"step": min(line["step"], step)} for line in lines if line["step"] <= step or line["split"] == "test"
     ]
-    (new.path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    validation = own.get("validation") or next(
+    new.write_metrics(lines)
+    validation = (own and own.validation) or next(
         (line for line in lines if line["split"] == "validation" and line["step"] == step), None
     )
     with closing(Checkpoints(new.checkpoints)) as checkpoints:
         score = parts.score(validation) if validation else 0.0
         checkpoints.save(team.each(state)[number], step, score, tokenizer=parts.fingerprint)
-    if summary:
-        for name in ("replicas", "settings"):
-            del summary[name]
-        results = {split: own.get(split, {}) for split in ("validation", "test")}
-        stops = {name: own[name] for name in ("best_step", "stopped_at_step") if name in own}
-        done = {"steps": step, "examples": step * experiment.data.batch}
-        new.summarize(summary | results | stops | done | {"seed": member.seed})
+    if summary and own:
+        alone_result = dataclasses.replace(own, setting={}, fold=None)
+        new.summarize(
+            dataclasses.replace(
+                summary,
+                steps=step,
+                examples=step * experiment.data.batch,
+                seed=member.seed,
+                validation=own.validation,
+                test=own.test,
+                settings=setting_results([alone_result], parts.score),
+                replicas=(alone_result,),
+            )
+        )
     return new
 
 

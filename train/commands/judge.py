@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from train.commands.options import named
 from train.loop.run import Run
 from train.studies.judge import LEAST
 from zoo.errors import UserError
+from zoo.files import write_atomically
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ def judge_command(args: Sequence[str]) -> None:
     report |= {"device": machine.describe(), "date": datetime.date.today().isoformat()}
     report["versions"] = {"jax": jax.__version__, "flax": flax.__version__}
     file = run.path / "judge" / f"{options.checkpoint}_{options.by}_{options.samples}_{options.seed}.json"
-    _write(file, json.dumps(report, indent=2) + "\n")
+    write_atomically(file, json.dumps(report, indent=2) + "\n", make_folder=True)
     _print(console, run, report, file)
 
 
@@ -114,13 +114,3 @@ _ROWS = {
     "classes made": lambda row: f"{row['classes']} of {row['of']}",
     "entropy of classes, nats": lambda row: f"{row['entropy']:.3f} of {math.log(row['of']):.3f}",
 }
-
-
-def _write(file: Path, text: str) -> None:
-    part = file.with_name(file.name + ".part")
-    try:
-        file.parent.mkdir(exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, file)
-    except OSError as error:
-        raise UserError(f"cannot write {file}: {error.strerror}") from None

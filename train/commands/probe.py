@@ -1,7 +1,6 @@
 """`zoo probe`: judge the features of a trained network."""
 
 import json
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ import train.loop.run
 from train.config.parse import parse
 from train.loop.run import Run
 from train.metrics.format import figure
-from zoo.errors import UserError
+from zoo.files import write_atomically
 
 
 def probe_command(args: Sequence[str]) -> None:
@@ -25,12 +24,8 @@ def probe_command(args: Sequence[str]) -> None:
     run = train.loop.run.load(options.run)
     machine.prepare_backend()
     result = probe(run, options)
-    part = run.path / f"probe_{options.features}_{options.labels:g}.part"
-    try:
-        part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        os.replace(part, part.with_suffix(".json"))
-    except OSError as error:
-        raise UserError(f"cannot write in {run.path}: {error.strerror}") from None
+    file = run.path / f"probe_{options.features}_{options.labels:g}.json"
+    write_atomically(file, json.dumps(result, indent=2) + "\n")
     Console().print(_table(run, result))
     for name in ("linear", "nearest neighbours", "weights"):
         Console().print(f"{name}: {result['notes'][name]}", soft_wrap=True, highlight=False)

@@ -1,67 +1,73 @@
 """Tables that compare the settings and folds of a run."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table
 
+from train.loop.summary import ReplicaResult, SettingResult, Spread
 from train.metrics.format import SHARES, figure, title
 
 
-def comparison(rows: Sequence[Mapping[str, Any]], counts: str, heading: str | None = None) -> Table:
-    """A table of the settings of a run, as `replicas.summarize` gives them. Over several seeds: mean ± standard
-    deviation, and below it the 95 % interval of the mean.
+def comparison(settings: Sequence[SettingResult], counts: str, heading: str | None = None) -> Table:
+    """Return a table of the settings of a run, one row for each split.
+
+    Over several seeds a cell holds mean ± standard deviation, and below it the 95 % interval of the mean.
+    counts: what the evaluation counts, such as "examples".
     """
-    fields, names = list(rows[0]["setting"]), [name for name in rows[0]["test"] if name != "count"]
-    several = len(rows[0]["seeds"])
-    said = [f"{_several(rows[0])}: mean ± standard deviation, 95 % interval of the mean"] * (several > 1)
-    said += ["* best on validation"] * (len(rows) > 1)
-    counted = [counts] * (not fields)  # a sweep's table is wide enough without
-    table = Table(title=heading, caption="; ".join(said) or None, box=box.SIMPLE_HEAD, pad_edge=False)
+    first = settings[0]
+    fields, names = list(first.setting), [name for name in first.test if name != "count"]
+    notes = [f"{_several(first)}: mean ± standard deviation, 95 % interval of the mean"] * (len(first.seeds) > 1)
+    notes += ["* best on validation"] * (len(settings) > 1)
+    counted = [counts] * (not fields)  # the table of a sweep is wide enough without this column
+    table = Table(title=heading, caption="; ".join(notes) or None, box=box.SIMPLE_HEAD, pad_edge=False)
     for head in (*fields, "split", *counted, *names):
         table.add_column(title(head.rpartition(".")[2]), no_wrap=True)
-    for row in rows:
-        mark = " *" * (len(rows) > 1 and row["best"])
-        first = [f"{value:g}{mark}" for value in row["setting"].values()]
+    for setting in settings:
+        mark = " *" * (len(settings) > 1 and setting.best)
+        values = [f"{value:g}{mark}" for value in setting.setting.values()]
         table.add_section()
         for split in ("validation", "test"):
-            if means := row[split]:
-                spread = row.get(f"{split}_spread", {})
+            means, spread = setting.on(split)
+            if means:
                 cells = [_cell(name, means[name], spread.get(name)) if name in means else "" for name in names]
-                table.add_row(*first, split, *[f"{means['count']:,}" for _ in counted], *cells)
-                first = [""] * len(first)
+                table.add_row(*values, split, *[f"{means['count']:,}" for _ in counted], *cells)
+                values = [""] * len(values)
     return table
 
 
-def _several(row: Mapping[str, Any]) -> str:
-    """What the mean of a row is over."""
-    seeds = len(set(row["seeds"]))
-    if "folds" not in row:
+def _several(setting: SettingResult) -> str:
+    """Say what the mean of a setting is taken over."""
+    seeds = len(set(setting.seeds))
+    if not setting.folds:
         return f"{seeds} seeds"
     each = f" with {seeds} seeds each" * (seeds > 1)
-    return f"{len(set(row['folds']))} folds{each}, which share training examples (so a rough interval)"
+    return f"{len(set(setting.folds))} folds{each}, which share training examples (so a rough interval)"
 
 
-def each_fold(replicas: Sequence[Mapping[str, Any]]) -> Table:
-    """A table of the replicas of a run with folds, as `replicas.summarize` gives them: one row for each."""
-    names = [name for name in replicas[0]["test"] if name != "count"]
-    seeds = ["seed"] * (len({one["seed"] for one in replicas}) > 1)
+def each_fold(replicas: Sequence[ReplicaResult]) -> Table:
+    """Return a table of the replicas of a run with folds, one row for each."""
+    names = [name for name in replicas[0].test if name != "count"]
+    seeds = ["seed"] * (len({replica.seed for replica in replicas}) > 1)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in (*(title(field.rpartition(".")[2]) for field in replicas[0]["setting"]), *seeds, "fold", "examples"):
+    for head in (*(title(field.rpartition(".")[2]) for field in replicas[0].setting), *seeds, "fold", "examples"):
         table.add_column(head, justify="right", no_wrap=True)
     for head in (*(f"validation {title(name)}" for name in names), *(f"test {title(name)}" for name in names)):
         table.add_column(head, justify="right")
-    for one in replicas:
-        setting = [f"{value:g}" for value in one["setting"].values()]
-        first = [*setting, *(str(one[name]) for name in (*seeds, "fold")), f"{one['validation']['count']:,}"]
-        table.add_row(*first, *(figure(name, one[split][name]) for split in ("validation", "test") for name in names))
+    for replica in replicas:
+        values = [f"{value:g}" for value in replica.setting.values()]
+        values += [str(replica.seed) for _ in seeds]
+        values += [str(replica.fold), f"{replica.validation['count']:,}"]
+        cells = [figure(name, replica.on(split)[name]) for split in ("validation", "test") for name in names]
+        table.add_row(*values, *cells)
     return table
 
 
-def _cell(name: str, mean: float, spread: Mapping[str, float] | None) -> str:
+def _cell(name: str, mean: float, spread: Spread | None) -> str:
     if spread is None:
         return figure(name, mean)
-    low, high = (min(max(spread[end], 0), 1) if name.endswith(SHARES) else spread[end] for end in ("low", "high"))
-    deviation, low, high = figure(name, spread["deviation"]), figure(name, low), figure(name, high)
-    return f"{figure(name, mean)} ± {deviation}\n{low} to {high}"
+    ends = [spread.low, spread.high]
+    if name.endswith(SHARES):
+        ends = [min(max(end, 0), 1) for end in ends]
+    low, high = (figure(name, end) for end in ends)
+    return f"{figure(name, mean)} ± {figure(name, spread.deviation)}\n{low} to {high}"

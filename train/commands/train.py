@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from train.commands.tables import comparison, each_fold
 from train.config import Experiment, files
 from train.config.parse import parse_experiment
 from train.loop.run import RUNS, Run
+from train.loop.summary import Summary
 from train.metrics.format import figure, title
 from zoo.errors import UserError
 
@@ -106,31 +107,35 @@ def _train(run: Run, setup: Setup, *, resume: bool = False) -> None:
     console = Console(quiet=not run.writes)
     for remark in setup.remarks:
         console.print(f"{run.name}: {remark}", soft_wrap=True, highlight=False)
-    summary = fit(run, setup, console, resume=resume)
-    test = summary["test"]
+    summary = fit(run, setup, console, resume=resume, lines=True)
+    test = summary.test
     metrics = ", ".join(f"{title(name)} {figure(name, value)}" for name, value in test.items() if name != "count")
-    if "settings" in summary:
-        console.print(comparison(summary["settings"], setup.counts))
+    if len(summary.replicas) > 1:
+        console.print(comparison(summary.settings, setup.counts))
         if run.experiment.folds:
-            console.print(each_fold(summary["replicas"]))
+            console.print(each_fold(summary.replicas))
         metrics = f"{metrics}, mean over {'folds' if run.experiment.folds else 'seeds'} of the best setting"
     console.print(
-        f"{run.name}: test {metrics} ({test['count']:,} {setup.counts}) after {summary['steps']:,} steps, "
-        f"{summary['seconds']:.0f} s, in {run.path}",
+        f"{run.name}: test {metrics} ({test['count']:,} {setup.counts}) after {summary.steps:,} steps, "
+        f"{summary.seconds:.0f} s, in {run.path}",
         soft_wrap=True,
         highlight=False,
     )
-    _say_stops(console, run.name, summary)
-    for number, replica in enumerate(summary.get("replicas", [])):
-        if "diverged_at_step" in replica:
-            what = f"replica {number} (seed {replica['seed']}) diverged at step {replica['diverged_at_step']}"
-            console.print(f"{run.name}: {what}", soft_wrap=True, highlight=False)
+    for line in (*_stops(summary), *_divergences(summary)):
+        console.print(f"{run.name}: {line}", soft_wrap=True, highlight=False)
 
 
-def _say_stops(console: Console, name: str, summary: dict) -> None:
-    """Where early stopping ended the run, or each of its replicas."""
-    for number, one in enumerate(summary.get("replicas", [summary])):
-        if "best_step" in one:
-            who = f"replica {number} (seed {one['seed']}) " * ("replicas" in summary)
-            stopped = f"{who}stopped at step {one['stopped_at_step']:,}; its State is that of step {one['best_step']:,}"
-            console.print(f"{name}: {stopped}, the best on validation", soft_wrap=True, highlight=False)
+def _stops(summary: Summary) -> Iterator[str]:
+    """Yield a line for each replica that early stopping ended."""
+    for number, replica in enumerate(summary.replicas):
+        if replica.best_step is not None:
+            who = f"replica {number} (seed {replica.seed}) " * (len(summary.replicas) > 1)
+            stopped = f"{who}stopped at step {replica.stopped_at_step:,}"
+            yield f"{stopped}; its State is that of step {replica.best_step:,}, the best on validation"
+
+
+def _divergences(summary: Summary) -> Iterator[str]:
+    """Yield a line for each replica whose loss was not finite."""
+    for number, replica in enumerate(summary.replicas):
+        if replica.diverged_at_step is not None:
+            yield f"replica {number} (seed {replica.seed}) diverged at step {replica.diverged_at_step}"

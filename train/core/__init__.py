@@ -7,12 +7,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from train.core.chunks import PerReplica, chunk, replicate, run_chunk, run_evaluate, run_replicas
-    from train.core.task import Metrics, Source, State, Task, descend
+    from train.core.chunks import PerReplica, ReplicaTasks, chunk, replicate, run_chunk, run_evaluate, run_replicas
+    from train.core.task import Mean, Metrics, Source, State, Task, descend
 
 __all__ = [
+    "Mean",
     "Metrics",
     "PerReplica",
+    "ReplicaTasks",
     "Source",
     "State",
     "Task",
@@ -23,7 +25,7 @@ __all__ = [
     "run_evaluate",
     "run_replicas",
 ]
-_IN_TASK = ("Metrics", "Source", "State", "Task", "descend")
+_IN_TASK = ("Mean", "Metrics", "Source", "State", "Task", "descend")
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,74 +13,89 @@ from train.core.task import Metrics, Source, State, Task
 
 
 def chunk(task: Task, state: State, data: Source, key: Array, n: int) -> tuple[State, Metrics]:
-    """`n` steps as one scan; metrics have leaves (n,).
+    """Do n training steps in one `lax.scan` and return (state, metrics); metrics have leaves (n,).
 
-    The randomness of a step depends on `key` and the step's number alone, so a run cut into other
-    chunks, or resumed, draws the same batches and noise.
+    The randomness of a step depends only on `key` and the number of the step. So a run draws the same batches and the
+    same noise whether it is cut into long chunks or short ones, and whether or not it was interrupted.
     """
     order_key, noise_key = jax.random.split(key)
+    plan = data.plan(order_key, state.step, n)
 
     def body(state: State, planned: Any) -> tuple[State, Metrics]:
         step_key = jax.random.fold_in(noise_key, state.step)
         new, metrics = data.feed(planned, lambda batch: task.step(state, batch, step_key))
         return new.replace(step=state.step + 1), metrics
 
-    return jax.lax.scan(body, state, data.plan(order_key, state.step, n), n)
+    return jax.lax.scan(body, state, plan, n)
 
 
+# The State passed in is donated: its memory is reused for the new State.
 run_chunk = jax.jit(chunk, static_argnames=("task", "n"), donate_argnames="state")
 
 
 @struct.dataclass
 class PerReplica:
-    """A Source of which every replica has its own version: `shared` with the fields `own`, whose leaves have a leading
-    replica axis, in place of its."""
+    """A Source that differs between replicas: `shared` with the fields `own` replaced by those of each replica.
+
+    The leaves of `own` have a leading replica axis.
+    """
 
     shared: Any
     own: dict[str, Any]
 
 
+class ReplicaTasks(NamedTuple):
+    """The Tasks of all replicas, which differ only in numbers such as the learning rate.
+
+    build: makes the Task of one replica from its settings, whose values are traced.
+    transform: "vmap" advances all replicas together; "map" advances one after the other in the same program. "map"
+        gives the bits of a replica alone, and avoids grouped convolutions, which are slow on a CPU.
+    """
+
+    build: Callable[[Any], Task]
+    transform: Literal["vmap", "map"]
+
+
 def replicate(
-    build: Callable[[Any], Task],
+    tasks: ReplicaTasks,
     settings: Any,
     states: State,
     data: Source | PerReplica,
     keys: Array,
     n: int,
-    how: Literal["vmap", "map"],
     active: Array | None = None,
 ) -> tuple[State, Metrics]:
-    """`chunk` for many replicas in one program: settings, states and keys with a leading replica axis, data shared
-    unless it is PerReplica.
+    """Run `chunk` for many replicas and return (states, metrics); metrics have leaves (replicas, n).
 
-    `build` makes the Task of one replica from its setting: numbers such as the learning rate may differ between them.
-    "vmap" advances all replicas together, "map" one after the other (same bits as alone, and no
-    grouped convolutions, which are slow on CPU). Metrics have leaves (replicas, n).
-    active: (replicas,) bool; the others stay as they are, their metrics 0. None: all are.
+    settings, states, keys: have a leading replica axis. data: shared by all replicas, unless it is PerReplica.
+    active: (replicas,) bool. A replica that is not active keeps its State, and its metrics are 0. None: all are active.
     """
 
-    def one(replica: tuple[Any, State, Array, Array | None, Any]) -> tuple[State, Metrics]:
-        setting, state, key, learns, own = replica
+    def advance_one(replica: tuple[Any, State, Array, Array | None, Any]) -> tuple[State, Metrics]:
+        setting, state, key, is_active, own = replica
         source = data if own is None else data.shared.replace(**own)
 
         def advance(state: State) -> tuple[State, Metrics]:
-            return chunk(build(setting), state, source, key, n)
+            return chunk(tasks.build(setting), state, source, key, n)
 
-        if learns is None:
+        def keep(state: State) -> tuple[State, Metrics]:
+            _, metrics = jax.eval_shape(advance, state)
+            return state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), metrics)
+
+        if is_active is None:
             return advance(state)
-        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(advance, state)[1])
-        return jax.lax.cond(learns, advance, lambda state: (state, nothing), state)
+        return jax.lax.cond(is_active, advance, keep, state)
 
     replicas = (settings, states, keys, active, data.own if isinstance(data, PerReplica) else None)
-    return jax.vmap(one)(replicas) if how == "vmap" else jax.lax.map(one, replicas)
+    return jax.vmap(advance_one)(replicas) if tasks.transform == "vmap" else jax.lax.map(advance_one, replicas)
 
 
-run_replicas = jax.jit(replicate, static_argnames=("build", "n", "how"), donate_argnames="states")
+run_replicas = jax.jit(replicate, static_argnames=("tasks", "n"), donate_argnames="states")
 
 
 @partial(jax.jit, static_argnames="task")
 def run_evaluate(task: Task, state: State, data: Source, planned: Any) -> Metrics:
-    """Sums of `task.evaluate` over all planned batches (leaves (n, ...)), in one program."""
+    """Return the sums of `task.evaluate` over all planned batches (leaves (n, ...)), in one program."""
 
     def body(_: None, planned: Any) -> tuple[None, Metrics]:
         return None, data.feed(planned, lambda batch: task.evaluate(state, batch))

@@ -1,72 +1,76 @@
-"""Replicas shared out among the cores of a processor: a program for each share, all running at once.
+"""Replicas divided among the cores of a CPU: one program for each core, all running at the same time.
 
-A program hands every operation to all cores, and those of a small network are too short to gain from it. Measured on
-two cores (time of two shares over that of one program): 0.5 for ten agents on CartPole, 0.69 and 0.81 for ResNet-20,
-0.75 for LeNet-5, 0.81 for a small ViT.
+A single program gives every operation to all cores, and the operations of a small network are too short to gain from
+that. Measured on two cores, the time of two programs over the time of one: 0.5 for ten agents on CartPole, 0.69 and
+0.81 for ResNet-20, 0.75 for LeNet-5, 0.81 for a small ViT.
 """
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from train.core import machine
-from train.core.chunks import PerReplica, run_replicas
-from train.core.task import Metrics, Source, State, Task
+from train.core.chunks import PerReplica, ReplicaTasks, run_replicas
+from train.core.task import Metrics, Source, State
 
 Program = Callable[[Mapping[str, Any], State, Source | PerReplica, Array, Array | None], tuple[State, Metrics]]
-"""(settings, states, data, keys, active) -> (states, metrics). The states that go in are given up."""
+"""Takes (settings, states, data, keys, active), returns (states, metrics). The states passed in are deleted."""
 
-LARGEST_CUT = 256 << 20  # bytes of States; to cut up and join more for each chunk costs more than cores gain
+LARGEST_CUT = 256 << 20  # bytes of States; cutting and joining larger ones at each chunk costs more than it gains
 
 
 def compile_replicas(
-    build: Callable[[Any], Task],
+    tasks: ReplicaTasks,
     settings: Mapping[str, Any],
     states: State,
     data: Source | PerReplica,
     keys: Array,
     n: int,
-    how: Literal["vmap", "map"],
     active: Array | None = None,
 ) -> Program:
-    """`train.core.replicate` for arguments of these shapes, compiled; on a CPU with a share for each core, or fewer
-    where so many would need more than half of the free memory at once.
+    """Compile `train.core.replicate` for arguments of these shapes.
+
+    On a CPU the replicas are divided into one share for each core. Where the programs would together need more than
+    half of the free memory, the number of shares is halved until they do not.
     """
 
-    def lower(piece: Share) -> jax.stages.Lowered:
-        return run_replicas.lower(build, piece.settings, piece.states, piece.of(data), piece.keys, n, how, piece.active)
+    def lower(share: Share) -> jax.stages.Lowered:
+        source = share.with_own(data)
+        return run_replicas.lower(tasks, share.settings, share.states, source, share.keys, n, share.active)
 
-    whole, shares = Share(settings, states, keys, active, _own(data)), _most(states, len(keys))
+    whole = Share(settings, states, keys, active, _own(data))
+    shares = _max_shares(states, len(keys))
     while shares > 1:
         cut = jax.jit(partial(_cut, shares))
         pieces = jax.eval_shape(cut, whole)
+        # Shares of the same size run the same program, so it is compiled once.
         lowered = {len(piece.keys): lower(piece) for piece in pieces}
         with ThreadPoolExecutor(len(lowered)) as pool:
             programs = dict(zip(lowered, pool.map(jax.stages.Lowered.compile, lowered.values()), strict=True))
-        need = sum(programs[len(piece.keys)].memory_analysis().temp_size_in_bytes for piece in pieces)
-        if need <= machine.memory_free() // 2:
+        needed = sum(programs[len(piece.keys)].memory_analysis().temp_size_in_bytes for piece in pieces)
+        if needed <= machine.memory_free() // 2:
             return _side_by_side(cut, programs)
         shares //= 2
     return lower(whole).compile()
 
 
 class Share(NamedTuple):
-    """Some of the replicas, or all: whatever has a leading axis of them."""
+    """Some of the replicas, or all of them: every array that has a leading replica axis."""
 
     settings: Mapping[str, Any]
     states: State
     keys: Array
     active: Array | None
-    own: dict[str, Any] | None
+    own: dict[str, Any] | None  # of PerReplica data
 
-    def of(self, data: Source | PerReplica) -> Source | PerReplica:
-        """The data of these replicas; of what all share nothing is copied."""
+    def with_own(self, data: Source | PerReplica) -> Source | PerReplica:
+        """Return the data of these replicas. Arrays that all replicas share are not copied."""
         return data if self.own is None else data.replace(own=self.own)
 
 
@@ -74,15 +78,15 @@ def _own(data: Source | PerReplica) -> dict[str, Any] | None:
     return data.own if isinstance(data, PerReplica) else None
 
 
-def _most(states: State, count: int) -> int:
+def _max_shares(states: State, replicas: int) -> int:
     if jax.default_backend() != "cpu" or jax.device_count() > 1:
         return 1
     nbytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states))
-    return min(machine.cores(), count) if nbytes <= LARGEST_CUT else 1
+    return min(machine.cores(), replicas) if nbytes <= LARGEST_CUT else 1
 
 
 def _cut(shares: int, whole: Share) -> list[Share]:
-    """Consecutive replicas, as many in each share as in any other or one more."""
+    """Cut the replicas into consecutive shares whose sizes differ by at most one."""
     ends = [len(whole.keys) * i // shares for i in range(shares + 1)]
     return [jax.tree.map(lambda leaf, a=a, b=b: leaf[a:b], whole) for a, b in itertools.pairwise(ends)]
 
@@ -93,22 +97,21 @@ def _join(results: Sequence[tuple[State, Metrics]]) -> tuple[State, Metrics]:
 
 
 def _side_by_side(cut: Callable[[Share], list[Share]], programs: Mapping[int, jax.stages.Compiled]) -> Program:
-    """programs: by their number of replicas."""
+    """Return one Program that runs a share in each thread. programs: keyed by the number of replicas."""
 
     def advance(
         settings: Mapping[str, Any], states: State, data: Source | PerReplica, keys: Array, active: Array | None
     ) -> tuple[State, Metrics]:
-        def one(piece: Share) -> tuple[State, Metrics]:
-            program = programs[len(piece.keys)]
-            # To the end in this thread: a thread's programs wait for one another.
-            return jax.block_until_ready(
-                program(piece.settings, piece.states, piece.of(data), piece.keys, piece.active)
-            )
+        def advance_share(share: Share) -> tuple[State, Metrics]:
+            program = programs[len(share.keys)]
+            results = program(share.settings, share.states, share.with_own(data), share.keys, share.active)
+            # Block in this thread: programs that one thread starts run one after the other.
+            return jax.block_until_ready(results)
 
-        pieces = cut(Share(settings, states, keys, active, _own(data)))
+        shares = cut(Share(settings, states, keys, active, _own(data)))
         for leaf in jax.tree.leaves(states):
             leaf.delete()
-        with ThreadPoolExecutor(len(pieces)) as pool:
-            return _join(list(pool.map(one, pieces)))
+        with ThreadPoolExecutor(len(shares)) as pool:
+            return _join(list(pool.map(advance_share, shares)))
 
     return advance

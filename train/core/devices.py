@@ -1,4 +1,4 @@
-"""Where arrays live: the compilation cache, the mesh of devices, what is copied to each and what is cut."""
+"""The placement of arrays: the mesh of devices, which arrays are replicated on it and which are sharded."""
 
 from typing import Any, TypeVar
 
@@ -13,7 +13,10 @@ AXIS = "batch"
 
 
 def make_mesh(batch: int) -> Mesh | None:
-    """All devices in a row, or None when there is just one. `batch` must divide among them."""
+    """Return a mesh of all devices along one axis, or None when there is one device.
+
+    Raise UserError where `batch` is not a multiple of their number.
+    """
     count = jax.device_count()
     if batch % count:
         raise UserError(f"data.batch {batch} does not divide among {count} devices: take a multiple of {count}")
@@ -21,12 +24,15 @@ def make_mesh(batch: int) -> Mesh | None:
 
 
 def batch_sharding(mesh: Mesh | None) -> NamedSharding | None:
-    """The first axis of a batch cut across the mesh."""
+    """Return a sharding that divides the first axis of a batch among the devices."""
     return None if mesh is None else NamedSharding(mesh, PartitionSpec(AXIS))
 
 
 def state_sharding(abstract: Any, mesh: Mesh | None, how: str) -> Any:
-    """Sharding for each leaf: a copy everywhere ("data"), or its longest divisible axis cut ("fsdp")."""
+    """Return the sharding of each leaf of a State, or None without a mesh.
+
+    how: "data" replicates every leaf; "fsdp" divides the longest axis that the number of devices divides.
+    """
 
     def one(leaf: jax.ShapeDtypeStruct) -> NamedSharding:
         spec: list[str | None] = [None] * leaf.ndim
@@ -39,14 +45,14 @@ def state_sharding(abstract: Any, mesh: Mesh | None, how: str) -> Any:
 
 
 def placed(abstract: Any, mesh: Mesh | None, how: str) -> Any:
-    """`abstract` with the place of each leaf, so that a checkpoint of any number of devices can be read into it."""
+    """Return `abstract` with the sharding of each leaf, to restore a checkpoint into, whatever devices wrote it."""
     alone = SingleDeviceSharding(jax.local_devices()[0])
     shardings = state_sharding(abstract, mesh, how) or jax.tree.map(lambda _: alone, abstract)
     return jax.tree.map(lambda leaf, at: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=at), abstract, shardings)
 
 
 def place(arrays: Any, mesh: Mesh | None, *axes: str | None) -> Any:
-    """Host arrays onto the devices, their leading `axes` cut as named (none: a copy everywhere)."""
+    """Copy host arrays to the devices. Their leading axes are sharded along mesh `axes`; without axes: replicated."""
     if mesh is None:
         return jax.tree.map(jax.numpy.asarray, arrays)
     sharding = NamedSharding(mesh, PartitionSpec(*axes))
@@ -54,9 +60,9 @@ def place(arrays: Any, mesh: Mesh | None, *axes: str | None) -> Any:
 
 
 def settle(arrays: T) -> T:
-    """`arrays`, once every device has computed its part.
+    """Block until every device has computed its part of `arrays`, then return them.
 
-    Host devices share their threads: a program that starts on some of them while others still wait for one another in
-    the last one can lock both up.
+    Virtual devices of one host share their threads. If a program starts on some of them while the others still wait
+    for one another in the program before, both can deadlock.
     """
     return jax.block_until_ready(arrays)

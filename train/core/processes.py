@@ -13,11 +13,11 @@ from jax.experimental import multihost_utils
 
 from zoo.errors import UserError
 
-LEAVE_SECONDS = 10  # a process that ends waits this long for the others; one that has crashed never comes
+LEAVE_SECONDS = 10  # how long a process that ends waits for the others, one of which may have crashed
 
 
 def join_processes(coordinator: str, processes: int, process: int) -> None:
-    """Make this process one of several, on one machine or many, that train one model together."""
+    """Join the processes, on one machine or several, that train one model together."""
     if processes < 1:
         raise UserError(f"--processes must be at least 1, not {processes}")
     if not 0 <= process < processes:
@@ -35,7 +35,7 @@ def join_processes(coordinator: str, processes: int, process: int) -> None:
 
 
 def agree(make: Callable[[], Path]) -> Path:
-    """A path that the first process makes and all others learn; where it fails, all of them end."""
+    """Call `make` in the first process only, and return its path in all of them. If it fails, all of them fail."""
     if jax.process_count() == 1:
         return make()
     path, failure = Path(), None
@@ -52,15 +52,15 @@ def agree(make: Callable[[], Path]) -> Path:
 
 
 def largest(number: int) -> int:
-    """The largest of the numbers that the processes hand in; all must call this, as often as one another."""
+    """Return the largest `number` of all processes. It is a collective: every process must call it."""
     return number if jax.process_count() == 1 else int(multihost_utils.process_allgather(np.int32(number)).max())
 
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """Where several processes train and one is lost, the others say so and leave at once.
+    """When another process of the run is lost, print one line and exit at once.
 
-    The usual way out would wait for the lost one and then abort with a stack trace.
+    The usual way out of Python would wait for the lost process and then abort with a stack trace.
     """
     try:
         yield
@@ -68,7 +68,7 @@ def together() -> Iterator[None]:
         if jax.process_count() == 1:
             raise
         reason = str(error).splitlines()[0][:160]
-        print(f"zoo: another process of this run was lost ({reason}); --resume goes on with it", file=sys.stderr)
+        print(f"zoo: another process of this run was lost ({reason}); --resume continues the run", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(1)

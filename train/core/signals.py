@@ -1,11 +1,14 @@
-"""How a run ends before its last step: asked to by Ctrl-C or SIGTERM, or because its loss is not finite."""
+"""Ways in which a run ends before its last step: Ctrl-C, SIGTERM, or a loss that is not finite."""
 
 import signal
 from types import FrameType, TracebackType
 
 
 class Stopped(Exception):
-    """The run ended early; what was finished is on disk. The message says how to go on, `code` is the exit code."""
+    """Raised when a run ends early, after everything is saved. The message says how to resume it.
+
+    code: the exit code of the process.
+    """
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -13,7 +16,7 @@ class Stopped(Exception):
 
 
 class Watch:
-    """While open, remembers the first Ctrl-C or SIGTERM instead of dying of it; a second one stops at once."""
+    """Context manager that records the first Ctrl-C or SIGTERM in `received`; a second one raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -23,7 +26,7 @@ class Watch:
         for number in (signal.SIGINT, signal.SIGTERM):
             try:
                 self._before[number] = signal.signal(number, self._note)
-            except ValueError:  # not in the main thread: signals are another's to handle
+            except ValueError:  # only the main thread may set handlers
                 return self
         return self
 

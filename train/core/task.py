@@ -1,4 +1,8 @@
-"""The pure heart of training: a State of arrays, a Task of three pure functions, one compiled program of n steps."""
+"""The contracts of training: State holds the arrays, Task the pure functions, Source the batches.
+
+A Task knows nothing of files, chunks, replicas or devices. `train.core.chunks` compiles its `step` into a program of
+many steps, and `train.loop` drives that program.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -8,38 +12,63 @@ import optax
 from flax import struct
 from jax import Array
 
-Metrics = dict[str, Array]
 T = TypeVar("T")
+
+
+class Mean(NamedTuple):
+    """A mean that is still a sum: `total` over `count` things. Sums of several batches are added, then divided once."""
+
+    total: Array
+    count: Array
+
+
+Metrics = dict[str, Array | Mean]
+"""Name -> a number (), or a Mean where the batch does not say how many things were counted."""
 
 
 @struct.dataclass
 class State:
-    """All that changes while training. Arrays only, so a checkpoint of it is the whole run."""
+    """Everything that changes during training. It holds only arrays, so a checkpoint of it is the whole run."""
 
-    step: Array  # () int32; only `chunk` moves it
-    params: dict[str, Any]  # one entry per network: {"net"}, or {"gen", "disc"}
-    opt: dict[str, Any]  # one optax state per network that learns
-    vars: dict[str, Any]  # batch statistics and the like, one entry per network
-    aux: Any = ()  # private to one task: target network, replay, environments
+    step: Array  # () int32; only `chunk` advances it
+    params: dict[str, Any]  # parameters of each network: {"net": ...}, or {"gen": ..., "disc": ...}
+    opt: dict[str, Any]  # optax state of each network that is trained
+    vars: dict[str, Any]  # non-trained variables of each network, such as batch statistics
+    aux: Any = ()  # private to the task: target network, replay buffer, environments
 
 
 class Task(NamedTuple):
-    """One way of learning. Build it once: it is a static argument, and a new one compiles anew."""
+    """One way of learning, as pure functions. Build it once: jit takes it as a static argument and caches by it.
 
-    init: Callable[[Array], State]  # key -> State
-    step: Callable[[State, Any, Array], tuple[State, Metrics]]  # State, batch, key -> State, {name: scalar}
-    evaluate: Callable[[State, Any], Metrics]  # State, batch with mask -> {name: sum, "count": n}
-    predict: Callable[[State, Any], Array] | None = None  # of a classifier: State, batch -> logits (B, classes)
+    init: returns the initial State for a key.
+    step: takes (state, batch, key), returns (state, metrics). It does one update and leaves `state.step` alone.
+        Metrics are numbers (), such as {"loss": ...}; a Mean where a step may have nothing to count.
+    evaluate: takes (state, batch), where batch["mask"] is 1 for an example and 0 for padding, and returns sums over
+        the examples: {"loss": total, "accuracy": total, "count": number of examples}. A metric that is counted in
+        something else (tokens, episodes) is a Mean with a count of its own.
+    predict: for a classifier only: takes (state, batch), returns logits (B, classes).
+    """
+
+    init: Callable[[Array], State]
+    step: Callable[[State, Any, Array], tuple[State, Metrics]]
+    evaluate: Callable[[State, Any], Metrics]
+    predict: Callable[[State, Any], Array] | None = None
 
 
 class Source(Protocol):
-    """Where batches come from inside the compiled program; a pytree of arrays. See train.data.sources."""
+    """A pytree of arrays from which a compiled program makes its batches. See train.data.sources."""
 
     def plan(self, key: Array, step: Array, n: int) -> Any:
-        """What `feed` needs for each of n steps from `step` on: leaves (n, ...)."""
+        """Return what `feed` needs for each of the n steps from `step` on, with leaves (n, ...)."""
+        ...
 
     def feed(self, planned: Any, use: Callable[[Any], T]) -> T:
-        """`use` of the batch of one step. Batches may differ in shape; what `use` returns may not."""
+        """Return `use(batch)` for the batch of one planned step.
+
+        Batches may differ in shape from step to step, so `use` is called here, once for each shape; what it returns
+        must have one shape.
+        """
+        ...
 
 
 def descend(
@@ -50,14 +79,16 @@ def descend(
     *,
     gradient_norm: bool = False,
 ) -> tuple[State, Metrics]:
-    """One update of params[name]. `loss_fn(params) -> (loss, (vars, metrics))`; "loss" joins the metrics.
+    """Update params[name] by one optimizer step and return (state, metrics); "loss" joins the metrics.
 
-    `gradient_norm`: so does "gradient_norm", that of all gradients together before any clipping.
+    loss_fn: takes the parameters, returns (loss, (variables, metrics)).
+    gradient_norm: also return "gradient_norm", the global norm before any clipping.
     """
     (loss, (variables, metrics)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params[name])
     updates, opt = tx.update(grads, state.opt[name], state.params[name])
+    params = optax.apply_updates(state.params[name], updates)
     new = state.replace(
-        params=state.params | {name: optax.apply_updates(state.params[name], updates)},
+        params=state.params | {name: params},
         opt=state.opt | {name: opt},
         vars=state.vars | {name: variables},
     )

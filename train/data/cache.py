@@ -9,13 +9,15 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import platformdirs
+
+from zoo.errors import UserError
+from zoo.files import atomic_file
 
 Arrays = dict[str, np.ndarray]
 
@@ -36,7 +38,7 @@ def cached(name: str, fingerprint: list, build: Callable[[], Arrays]) -> Arrays:
     arrays = _read(path, stamp)
     if arrays is None:
         arrays = build()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(UserError):
             _write(path, stamp, arrays)
     return arrays
 
@@ -53,12 +55,5 @@ def _read(path: Path, stamp: str) -> Arrays | None:
 
 
 def _write(path: Path, stamp: str, arrays: Arrays) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".unfinished")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, stamp=np.array(stamp), **arrays)
-        os.replace(unfinished, path)
-    except BaseException:
-        os.unlink(unfinished)
-        raise
+    with atomic_file(path, make_folder=True) as temporary, open(temporary, "wb") as file:
+        np.savez(file, stamp=np.array(stamp), **arrays)

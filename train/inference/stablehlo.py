@@ -8,9 +8,9 @@ import jax
 from jax import export
 
 import zoo
+from zoo.files import write_atomically
 from zoo.weights import Loaded
 from zoo.weights.preprocessing import Images
-from zoo.weights.save import write_whole
 
 
 def write(path: Path, loaded: Loaded, length: int | None) -> tuple[str, ...]:
@@ -27,7 +27,7 @@ def write(path: Path, loaded: Loaded, length: int | None) -> tuple[str, ...]:
         return loaded.model.apply(loaded.variables, **dict(zip(arguments, values, strict=True)), train=False)
 
     program = export.export(jax.jit(evaluate))(*arguments.values())
-    write_whole(path, lambda part: part.write_bytes(program.serialize()))
+    write_atomically(path, bytes(program.serialize()))
     return tuple(f"{name} {spec.dtype}{list(spec.shape)}".replace("'", "") for name, spec in arguments.items())
 
 

@@ -1,14 +1,69 @@
-"""What a person sees while a run goes on: a progress bar on a terminal, nothing in a pipe."""
+"""What the user sees during a run: a progress bar on a terminal; in a pipe one line for each evaluation."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from train.loop import summary
+from train.loop.run import Run
+from train.loop.summary import Results
+from train.metrics.format import figure, title
+
+
+class Reporter:
+    """Reports the metrics of a run: to its folder, for each replica, and to the user, as means over the replicas.
+
+    began: when the run would have begun (a time of `time.perf_counter`) had it never been interrupted.
+    lines: print a line for each evaluation where the console is no terminal.
+    """
+
+    def __init__(self, run: Run, console: Console, step: int, began: float, *, lines: bool = False) -> None:
+        self._run, self._console, self._began = run, console, began
+        self._lines = lines and not console.is_terminal
+        self._bar = Bar(console, run.name, step, run.experiment.steps)
+        self._first_step, self._first_seconds = step, self.seconds
+        self._shown: dict[str, dict[str, float]] = {}  # split -> the metrics last reported
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken, without the time between an interruption and its resumption."""
+        return time.perf_counter() - self._began
+
+    def __enter__(self) -> "Reporter":
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._bar.__exit__(kind, error, tb)
+
+    def report(self, step: int, split: str, results: Sequence[Results], steps_per_second: float = 0.0) -> None:
+        """Report the results of each replica on "train", "validation" or "test"."""
+        means = {name: value for name, value in summary.mean(results).items() if name != "count"}
+        each = {name: [own.get(name) for own in results] for name in means} if len(results) > 1 else {}
+        self._run.log(step, split, self.seconds, each, **means)
+        self._shown[split] = means
+        self._bar.update(step, steps_per_second, {f"{split} {name}": value for name, value in means.items()})
+
+    def print_evaluation(self, step: int) -> None:
+        """In a pipe, print a line with the metrics last reported and the time left."""
+        if not self._lines:
+            return
+        steps = self._run.experiment.steps
+        parts = [f"{self._run.name}: step {step:,} of {steps:,}"]
+        for split, means in self._shown.items():
+            parts.append(f"{split} {_metrics(means)}")
+        done = step - self._first_step
+        if step < steps and done:
+            seconds = (self.seconds - self._first_seconds) / done * (steps - step)
+            parts.append(f"about {duration(seconds)} left")
+        self._console.print("; ".join(parts), soft_wrap=True, highlight=False)
+
 
 class Bar:
-    """A bar over the steps of one run with steps per second, time left and the metrics that matter."""
+    """A progress bar over the steps of a run, with its speed, the time left and the last metrics."""
 
     def __init__(self, console: Console, name: str, start: int, steps: int) -> None:
         self._progress = Progress(
@@ -33,8 +88,18 @@ class Bar:
         self._progress.stop()
 
     def update(self, step: int, steps_per_second: float, metrics: Mapping[str, float]) -> None:
-        """Show `step` done; `metrics` replace those of the same name and leave the others standing."""
+        """Show that `step` steps are done. Metrics that were shown before stay unless `metrics` has a new value."""
         self._shown |= {name: f"{name} {value:.4g}" for name, value in metrics.items()}
-        self._progress.update(
-            self._task, completed=step, speed=f"{steps_per_second:.3g} steps/s", metrics="  ".join(self._shown.values())
-        )
+        speed = {"speed": f"{steps_per_second:.3g} steps/s"} if steps_per_second else {}
+        self._progress.update(self._task, completed=step, metrics="  ".join(self._shown.values()), **speed)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people write it: "12 s", "3 min", "2.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _metrics(means: Mapping[str, float]) -> str:
+    return ", ".join(f"{title(name)} {figure(name, value)}" for name, value in means.items())

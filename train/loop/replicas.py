@@ -1,4 +1,8 @@
-"""Replicas: many seeds or settings as one run, their States stacked and advanced together, each judged alone."""
+"""Replicas: several seeds, settings or folds that train as one run. Each is evaluated by itself.
+
+The loop sees a ReplicaSet and nothing of how many there are. `Single` is a run of one seed; `Many` stacks the States of
+all replicas along a leading axis and advances them in one program.
+"""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -9,44 +13,61 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.sharding import Mesh
 
 from train.config import Experiment, World
 from train.config.replicas import Member, members
 from train.config.sweep import Setting, with_setting
-from train.core import Metrics, Source, State, Task, chunk
+from train.core import Metrics, ReplicaTasks, Source, State, Task, chunk
 from train.core.cores import compile_replicas
+from train.loop.summary import Results
+from train.tasks.setup import Setup
 
 Advance = Callable[[State, Source, Array, Array | None], tuple[State, Metrics]]
-"""(state, data, key, active) -> (state, metrics). The State that goes in is given up."""
+"""Takes (state, data, key, active), returns (state, metrics). The State passed in is donated."""
 
 
 class ReplicaSet(Protocol):
-    """The replicas of a run, and how a State of theirs is made, advanced and taken apart."""
+    """The replicas of a run: how their State is initialized, advanced, and taken apart."""
 
-    members: tuple[Member, ...]
-    key: Array  # of the run; one for each member where there are several
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The seed, setting and fold of each replica."""
+        ...
+
+    @property
+    def key(self) -> Array:
+        """The random key of the run; with several replicas one for each, (replicas,)."""
+        ...
 
     def init(self, key: Array) -> State:
-        """A fresh State."""
+        """Return an initial State."""
+        ...
 
-    def compile(self, state: State, data: Source, key: Array, n: int, active: Array | None, sharding: Any) -> Advance:
-        """`train.core.chunks` for all of them, or those of several that are `active` (members,), compiled for arguments
-        of these shapes. sharding: of the State that comes out; of several members there is none.
+    def compile(self, state: State, data: Source, n: int, active: Array | None, sharding: Any) -> Advance:
+        """Compile a chunk of n steps for arguments of these shapes.
+
+        active: (replicas,) bool, the replicas that still learn; None: all do. sharding: of the State that comes out;
+        None with several replicas, which train on one device.
         """
+        ...
 
     def each(self, state: State) -> list[State]:
-        """The State of every member alone."""
+        """Return the State of every replica."""
+        ...
 
     def join(self, states: Sequence[State]) -> State:
-        """The State whose `each` are these."""
+        """Return the State whose `each` is `states`."""
+        ...
 
-    def split(self, metrics: Metrics) -> list[Metrics]:
-        """The metrics of every member alone, with leaves (n,)."""
+    def each_metrics(self, metrics: Metrics) -> list[Metrics]:
+        """Return the metrics of every replica, with leaves (n,)."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Single:
-    """A run of one seed: nothing is stacked."""
+    """A run of one seed. Nothing is stacked."""
 
     task: Task
     members: tuple[Member, ...]
@@ -58,13 +79,14 @@ class Single:
     def init(self, key: Array) -> State:
         return self.task.init(key)
 
-    def compile(self, state: State, data: Source, key: Array, n: int, active: Array | None, sharding: Any) -> Advance:
+    def compile(self, state: State, data: Source, n: int, active: Array | None, sharding: Any) -> Advance:
         def advance(state: State, data: Source, key: Array, active: Array | None) -> tuple[State, Metrics]:
-            del active  # where the only member stops, the run ends
+            del active  # when the only replica stops, the run ends
             return chunk(self.task, state, data, key, n)
 
         out = None if sharding is None else (sharding, None)
-        return jax.jit(advance, donate_argnames="state", out_shardings=out).lower(state, data, key, active).compile()
+        compiled = jax.jit(advance, donate_argnames="state", out_shardings=out)
+        return compiled.lower(state, data, self.key, active).compile()
 
     def each(self, state: State) -> list[State]:
         return [state]
@@ -72,21 +94,16 @@ class Single:
     def join(self, states: Sequence[State]) -> State:
         return states[0]
 
-    def split(self, metrics: Metrics) -> list[Metrics]:
+    def each_metrics(self, metrics: Metrics) -> list[Metrics]:
         return [metrics]
 
 
 @dataclasses.dataclass(frozen=True)
 class Many:
-    """Several members: every leaf of the State has a leading axis of them.
+    """Several replicas. Every leaf of the State has a leading replica axis."""
 
-    build: a setting, its values traced, -> the Task under it. how: "vmap" advances all together, "map" one after the
-    other within the same program.
-    """
-
-    build: Callable[[Setting], Task]
+    tasks: ReplicaTasks
     members: tuple[Member, ...]
-    how: Literal["vmap", "map"]
 
     @property
     def key(self) -> Array:
@@ -94,17 +111,18 @@ class Many:
 
     @property
     def settings(self) -> dict[str, np.ndarray]:
-        """Field -> its value in each replica."""
+        """Swept field -> its value in each replica."""
         fields = self.members[0].setting
         return {field: np.array([member.setting[field] for member in self.members], np.float32) for field in fields}
 
     def init(self, key: Array) -> State:
-        return initial(self.build, self.settings, key, self.how)
+        return init_replicas(self.tasks, self.settings, key)
 
-    def compile(self, state: State, data: Source, key: Array, n: int, active: Array | None, sharding: Any) -> Advance:
+    def compile(self, state: State, data: Source, n: int, active: Array | None, sharding: Any) -> Advance:
         del sharding
         settings = self.settings
-        return partial(compile_replicas(self.build, settings, state, data, key, n, self.how, active), settings)
+        program = compile_replicas(self.tasks, settings, state, data, self.key, n, active)
+        return partial(program, settings)
 
     def each(self, state: State) -> list[State]:
         return [jax.tree.map(lambda leaf, i=i: leaf[i], state) for i in range(len(self.members))]
@@ -112,46 +130,59 @@ class Many:
     def join(self, states: Sequence[State]) -> State:
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
-    def split(self, metrics: Metrics) -> list[Metrics]:
+    def each_metrics(self, metrics: Metrics) -> list[Metrics]:
         return [jax.tree.map(lambda leaf, i=i: leaf[i], metrics) for i in range(len(self.members))]
 
 
-def initial(
-    build: Callable[[Setting], Task], settings: Mapping[str, Any], keys: Array, how: Literal["vmap", "map"]
-) -> State:
-    """Fresh States of all replicas, stacked; settings and keys have a leading axis of them."""
+def init_replicas(tasks: ReplicaTasks, settings: Mapping[str, Any], keys: Array) -> State:
+    """Return the initial States of all replicas, stacked. settings, keys: have a leading replica axis."""
 
-    def one(replica: tuple[Setting, Array]) -> State:
+    def init_one(replica: tuple[Setting, Array]) -> State:
         setting, key = replica
-        return build(setting).init(key)
+        return tasks.build(setting).init(key)
 
-    # By vmap the decompositions of orthogonal kernels would be batches, of which two at once wait for each other for
-    # ever where there are no more than two threads (jaxlib 0.10).
-    return jax.vmap(one)((settings, keys)) if how == "vmap" else jax.lax.map(one, (settings, keys))
+    # Under vmap the QR decompositions of orthogonal kernels become batches. Two such batches at once deadlock where
+    # there are no more than two threads (jaxlib 0.10).
+    if tasks.transform == "vmap":
+        return jax.vmap(init_one)((settings, keys))
+    return jax.lax.map(init_one, (settings, keys))
 
 
 def make_replica_set(experiment: Experiment, task: Task, build: Callable[[Experiment], Task]) -> ReplicaSet:
-    """The replicas of a run, advanced in whichever way is faster here. `build` makes the Task of an Experiment.
+    """Return the replicas of a run, to be advanced in whichever way is faster on this machine.
 
-    Measured on two cores (8 replicas; time of one after the other in programs of their own, over the time of one
-    program): vmap 0.49 for LeNet-5, 0.47 for ResNet-20, 0.93 for a small ViT, 0.99 for an MLP; map 0.97, 1.04, 1.05,
-    1.04. A batch of convolutions with kernels of their own is a grouped convolution, which a CPU runs slowly. An agent
-    in its world takes many steps of few numbers, and those of many agents together cost little more than one's.
+    build: makes the Task of an Experiment that differs from this one in numbers only.
     """
     found = members(experiment)
     if len(found) == 1:
         return Single(build(with_setting(experiment, found[0].setting)) if experiment.sweep else task, found)
-    return Many(
-        lambda setting: build(with_setting(experiment, setting)) if setting else task,
-        found,
-        faster_way(experiment, task),
-    )
+
+    def build_replica(setting: Setting) -> Task:
+        return build(with_setting(experiment, setting)) if setting else task
+
+    return Many(ReplicaTasks(build_replica, faster_transform(experiment, task)), found)
 
 
-def faster_way(experiment: Experiment, task: Task) -> Literal["vmap", "map"]:
-    """How the replicas of a run are advanced here; see `make_team`."""
+def faster_transform(experiment: Experiment, task: Task) -> Literal["vmap", "map"]:
+    """Return how to advance the replicas of a run: together ("vmap") or one after the other ("map").
+
+    The speed of one program relative to 8 programs one after the other, measured on two cores with 8 replicas: with
+    vmap 0.49 for LeNet-5, 0.47 for ResNet-20, 0.93 for a small ViT, 0.99 for an MLP; with map 0.97, 1.04, 1.05, 1.04.
+    Under vmap a convolution becomes a grouped convolution, which a CPU runs slowly. An agent in its environment takes
+    many steps with few numbers each, so many agents together cost little more than one.
+    """
     if jax.default_backend() != "cpu":
         return "vmap"
     params = jax.eval_shape(task.init, jax.random.key(0)).params
     convolves = any(leaf.ndim == 4 for leaf in jax.tree.leaves(params))
     return "vmap" if isinstance(experiment.data, World) and not convolves else "map"
+
+
+def evaluate_replicas(
+    replicas: ReplicaSet, setup: Setup, split: str, mesh: Mesh | None
+) -> Callable[[State], list[Results]] | None:
+    """Return a function that evaluates every replica on a split ("validation" or "test"); None where it is empty."""
+    evaluators = setup.measures(split, mesh, [member.fold for member in replicas.members])
+    if evaluators is None:
+        return None
+    return lambda state: [evaluate(own) for evaluate, own in zip(evaluators, replicas.each(state), strict=True)]

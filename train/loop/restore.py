@@ -1,4 +1,4 @@
-"""Open a run again: its Setup, its replicas, and the State of a checkpoint."""
+"""Reopen a run: its Setup, its replicas, and the State of a checkpoint."""
 
 from pathlib import Path
 from typing import Literal
@@ -11,9 +11,8 @@ import train.loop.run
 from train.config import Experiment, Text
 from train.core import State, devices
 from train.data.text import tokenizers
-from train.loop import replicas
 from train.loop.checkpoints import Checkpoints
-from train.loop.replicas import ReplicaSet
+from train.loop.replicas import ReplicaSet, make_replica_set
 from train.loop.run import TOKENIZER, Run
 from train.loop.transfer import is_published
 from train.tasks.assemble import assemble
@@ -23,57 +22,58 @@ from zoo.errors import UserError
 
 
 def assemble_run(experiment: Experiment, folder: Path | None = None) -> Setup:
-    """Assemble `experiment` with the tokenizer that it already has, if any.
+    """Return the Setup of a run, with the tokenizer that it has already, if any.
 
-    folder: of a run that exists; None for a new run, which may start from another one (`init_from`).
+    folder: the folder of an existing run; None for a new run, which may start from another one (`init_from`).
     """
     check(experiment)
     if isinstance(experiment.data, Text):
         return assemble(experiment, saved_tokenizer(experiment, folder))
     if folder is None:
-        starting_run(experiment)  # reports a missing run before any data are read
+        starting_run(experiment)  # raises for a missing run before any data is read
     return assemble(experiment)
 
 
 def saved_tokenizer(experiment: Experiment, folder: Path | None) -> Tokenizer | None:
-    """That of the run in `folder`, else of the run that `init_from` names; None: there is none yet."""
+    """Return the tokenizer of the run in `folder`, else of the run that `init_from` names; None where there is none."""
     folder = folder or starting_run(experiment)
     if folder is None:
         return None
     if not (folder / TOKENIZER).is_file():
-        raise UserError(f"{folder} has no {TOKENIZER}: it is no run on text")
+        raise UserError(f"{folder} has no {TOKENIZER}: it is not a run on text")
     return tokenizers.read(folder / TOKENIZER)
 
 
 def restore(run: Run, checkpoint: Literal["last", "best"] = "last") -> tuple[Setup, State]:
-    """The parts of a run of one member and the State of one of its checkpoints."""
+    """Return the Setup of a run of one replica, and the State of one of its checkpoints."""
     train.loop.run.require_single(run)
-    parts, _, state = restore_replicas(run, checkpoint)
-    return parts, state
+    setup, _, state = restore_replicas(run, checkpoint)
+    return setup, state
 
 
 def restore_replicas(run: Run, checkpoint: Literal["last", "best"] = "last") -> tuple[Setup, ReplicaSet, State]:
-    """The parts of a run, its replicas, and the State of all of them from one of its checkpoints."""
-    parts = assemble_run(run.experiment, run.path)
-    team = replicas.make_replica_set(run.experiment, parts.task, parts.build)
+    """Return the Setup of a run, its replicas, and the State of all of them from one of its checkpoints."""
+    setup = assemble_run(run.experiment, run.path)
+    replicas = make_replica_set(run.experiment, setup.task, setup.build)
     mesh = devices.make_mesh(run.experiment.data.batch)
-    abstract = devices.placed(jax.eval_shape(team.init, team.key), mesh, run.experiment.shard)
-    state, _ = Checkpoints(run.checkpoints, read_only=True).restore(abstract, checkpoint, parts.fingerprint)
-    return parts, team, state
+    abstract = devices.placed(jax.eval_shape(replicas.init, replicas.key), mesh, run.experiment.shard)
+    checkpoints = Checkpoints(run.checkpoints, read_only=True)
+    state, _ = checkpoints.restore(abstract, checkpoint, setup.fingerprint)
+    return setup, replicas, state
 
 
 def finished(folder: Path, experiment: Experiment) -> Run | None:
-    """The newest finished run in `folder` of just this experiment with just these library versions."""
+    """Return the newest finished run in `folder` of exactly this experiment and these versions of the libraries."""
     versions = {"jax": jax.__version__, "flax": flax.__version__}
     for path in sorted((config.parent for config in folder.glob("*/config.json")), reverse=True):
         summary = train.loop.run.read_summary(path)
-        if summary and summary["versions"] == versions and train.loop.run.load(path).experiment == experiment:
+        if summary and summary.versions == versions and train.loop.run.load(path).experiment == experiment:
             return Run(path, experiment)
     return None
 
 
 def starting_run(experiment: Experiment) -> Path | None:
-    """The folder of the run that `init_from` names; None without one, or where it names published weights."""
+    """Return the folder of the run that `init_from` names; None where it names no run (nothing, or other weights)."""
     if not experiment.init_from or is_published(experiment.init_from):
         return None
     try:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 import filelock
 
 from train.config import Data, Experiment, Model, override
+from train.loop.summary import Summary
 from zoo.errors import UserError
+from zoo.files import write_atomically
 
 if TYPE_CHECKING:
     from train.loop.tensorboard import Events
@@ -86,14 +88,18 @@ class Run:
         kept = [line for line in read_metrics(self.path) if line["step"] <= step]
         if self.writes:
             self._metrics.close()
-            write_text(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+            self.write_metrics(kept)
             self._metrics = open(self.path / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         return kept[-1]["seconds"] if kept else 0.0
 
-    def summarize(self, summary: dict[str, Any]) -> None:
+    def write_metrics(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Replace metrics.jsonl by `lines`."""
+        write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+
+    def summarize(self, summary: Summary) -> None:
         """Write summary.json: the run is finished."""
         if self.writes:
-            write_text(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+            write_atomically(self.path / "summary.json", json.dumps(summary.to_json(), indent=2) + "\n")
 
 
 def create(
@@ -112,8 +118,8 @@ def create(
         except OSError as error:
             raise UserError(f"cannot make {path}: {error.strerror}") from None
         if tokenizer is not None:
-            write_text(path / TOKENIZER, tokenizer.to_str(pretty=True) + "\n")
-        write_text(path / "config.json", json.dumps(dataclasses.asdict(experiment), indent=2) + "\n")
+            write_atomically(path / TOKENIZER, tokenizer.to_str(pretty=True) + "\n")
+        write_atomically(path / "config.json", json.dumps(dataclasses.asdict(experiment), indent=2) + "\n")
         return Run(path, experiment)
     raise UserError(f"{workdir / name} already has 1000 runs of this second")
 
@@ -155,12 +161,13 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def read_summary(path: Path) -> dict[str, Any] | None:
-    """summary.json of a run that finished, else None."""
+def read_summary(path: Path) -> Summary | None:
+    """Return the summary of the run in folder `path`; None where it is not finished."""
     try:
-        return json.loads((path / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        content = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
+    return Summary.from_json(content) if isinstance(content, dict) else None
 
 
 def _tuples(model: Model) -> Model:
@@ -175,14 +182,6 @@ def _tuples(model: Model) -> Model:
 def _json_number(value: float | None) -> float | None:
     value = math.nan if value is None else float(value)
     return value if math.isfinite(value) else None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a file whole or not at all."""
-    part = path.with_suffix(path.suffix + ".part")
-    with _writing(path.parent):
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
 
 
 @contextlib.contextmanager

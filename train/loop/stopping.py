@@ -1,12 +1,13 @@
-"""Early stopping: a run ends when validation has not improved for a while, and what it leaves is its best State.
+"""Early stopping: end a run when validation no longer improves, and keep its best State.
 
-Goodfellow, Bengio and Courville 2016, "Deep Learning", algorithm 7.1. Of several replicas each keeps its own best State
-and stands still, as it was then, once its own patience is out; the run ends with the last of them.
+Goodfellow, Bengio and Courville 2016, "Deep Learning", algorithm 7.1. With several replicas each keeps its own best
+State and stops when its own patience is exhausted; from then on its State no longer changes. The run ends with the last
+of them.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,96 +15,120 @@ import numpy as np
 
 from train.core import State
 from train.loop.replicas import ReplicaSet
+from train.loop.summary import Results, Stops
 
 
 @dataclasses.dataclass
 class Standing:
-    """How far one member has come."""
+    """The best evaluation of one replica so far."""
 
     best_step: int
-    validation: dict[str, float]  # there
-    since: int = 0  # evaluations without improvement after it
-    stopped_at_step: int | None = None
+    validation: Results  # at the best step
+    since: int = 0  # evaluations without improvement since then
+    stopped_at_step: int | None = None  # None: it still learns
 
 
-class Stopping:
-    """Judges the members of `team` at each evaluation; higher `score` of a validation is better.
+class Record(NamedTuple):
+    """The state of early stopping, as a checkpoint saves it."""
 
-    patience: evaluations in a row without improvement after which a member stops; None: none ever does, and the State
-    that a run leaves is its last.
+    standings: list[dict[str, Any]]  # JSON, one for each replica; empty where early stopping is off
+    best: State | None  # None where it is the State that the checkpoint saves anyway
+
+
+class EarlyStopping:
+    """Compares the replicas of a run with their best so far, at each evaluation.
+
+    patience: a replica stops after this many evaluations in a row without improvement; None turns early stopping off,
+    and the run keeps its last State. score: of a validation, higher is better.
     """
 
-    def __init__(self, patience: int | None, team: ReplicaSet, score: Callable[[Mapping[str, float]], float]) -> None:
-        self.patience, self.team, self._score = patience, team, score
+    def __init__(
+        self, patience: int | None, replicas: ReplicaSet, score: Callable[[Mapping[str, float]], float]
+    ) -> None:
+        self.patience, self.replicas, self._score = patience, replicas, score
         self.standings: list[Standing] = []  # empty before the first evaluation
-        self.best: State | None = None  # of each member that at its best step
+        self.best: State | None = None  # of each replica the State at its best step
 
     @property
     def active(self) -> np.ndarray | None:
-        """(members,) bool: which still learn; None where nothing is judged."""
+        """Which replicas still learn, (replicas,) bool; None where early stopping is off."""
         if self.patience is None:
             return None
-        stopped = [one.stopped_at_step is not None for one in self.standings]
-        return ~np.array(stopped or [False] * len(self.team.members))
+        if not self.standings:
+            return np.ones(len(self.replicas.members), bool)
+        return np.array([standing.stopped_at_step is None for standing in self.standings])
 
     @property
     def over(self) -> bool:
-        """Whether no member learns any more."""
-        return self.patience is not None and not self.active.any()
+        """Whether every replica has stopped."""
+        active = self.active
+        return active is not None and not active.any()
 
-    def look(self, state: State, step: int, validation: Sequence[dict[str, float]]) -> list[dict[str, float]]:
-        """Take note of an evaluation; `validation` again, of members that had stopped before that of their best State.
+    def update(self, state: State, step: int, validation: list[Results]) -> list[Results]:
+        """Take an evaluation into account, and return the validation of the State that each replica has now.
 
-        A tie is no improvement, nor is a score that is not a number.
+        It is `validation`, except for replicas that stopped earlier: those keep that of their best State. A tie is no
+        improvement, and a score that is NaN never is.
         """
         if self.patience is None:
-            return list(validation)
+            return validation
         if not self.standings:
-            self.standings = [Standing(step, dict(found)) for found in validation]
+            self.standings = [Standing(step, dict(results)) for results in validation]
             improved = [True] * len(validation)
         else:
-            improved = [self._judge(*each, step) for each in zip(self.standings, validation, strict=True)]
+            pairs = zip(self.standings, validation, strict=True)
+            improved = [self._update_one(standing, results, step) for standing, results in pairs]
         if any(improved):
-            mine, old = self.team.each(state), self.team.each(state if self.best is None else self.best)
-            chosen = [new if better else kept for new, kept, better in zip(mine, old, improved, strict=True)]
-            # A copy: the State is given away to the next chunk.
-            self.best = jax.tree.map(jnp.copy, self.team.join(chosen))
+            self._keep(state, improved)
         return [
-            found if one.stopped_at_step in (None, step) else one.validation
-            for one, found in zip(self.standings, validation, strict=True)
+            results if standing.stopped_at_step in (None, step) else standing.validation
+            for standing, results in zip(self.standings, validation, strict=True)
         ]
 
-    def _judge(self, one: Standing, found: dict[str, float], step: int) -> bool:
-        """Whether this member is better than it ever was."""
-        if one.stopped_at_step is not None:
+    def finish(self, state: State, step: int, validation: list[Results]) -> tuple[State, list[Results]]:
+        """End the run at `step` and return (state, validation) of what it keeps: the best of each replica.
+
+        Where early stopping is off these are the `state` and the `validation` passed in.
+        """
+        if self.patience is None or self.best is None:
+            return state, validation
+        for standing in self.standings:
+            standing.stopped_at_step = standing.stopped_at_step or step
+        return self.best, [standing.validation for standing in self.standings]
+
+    def stops(self) -> list[Stops]:
+        """Return where each replica stopped; [] where early stopping is off."""
+        return [Stops(standing.best_step, standing.stopped_at_step or 0) for standing in self.standings]
+
+    def record(self, state: State) -> Record:
+        """Return what a checkpoint of `state` must save in order to resume."""
+        best = None if self.best is state else self.best
+        return Record([dataclasses.asdict(standing) for standing in self.standings], best)
+
+    def resume(self, standings: Sequence[Mapping[str, Any]], best: State) -> None:
+        """Continue from a checkpoint, given its record and the best State of each replica."""
+        self.standings = [Standing(**standing) for standing in standings]
+        self.best = best
+
+    def _update_one(self, standing: Standing, results: Results, step: int) -> bool:
+        """Update the standing of one replica and return whether it improved."""
+        if standing.stopped_at_step is not None:
             return False
-        if self._number(found) > self._number(one.validation):
-            one.best_step, one.validation, one.since = step, dict(found), 0
+        if self._number(results) > self._number(standing.validation):
+            standing.best_step, standing.validation, standing.since = step, dict(results), 0
             return True
-        one.since += 1
-        if one.since >= self.patience:
-            one.stopped_at_step = step
+        standing.since += 1
+        if self.patience is not None and standing.since >= self.patience:
+            standing.stopped_at_step = step
         return False
 
-    def _number(self, validation: Mapping[str, float]) -> float:
+    def _keep(self, state: State, improved: Sequence[bool]) -> None:
+        """Keep `state` of the replicas that improved as their best."""
+        new = self.replicas.each(state)
+        old = new if self.best is None else self.replicas.each(self.best)
+        chosen = [new[number] if better else old[number] for number, better in enumerate(improved)]
+        # A copy, because `state` is donated to the next chunk.
+        self.best = jax.tree.map(jnp.copy, self.replicas.join(chosen))
+
+    def _number(self, validation: Results) -> float:
         return float(np.nan_to_num(self._score(validation), nan=-np.inf))
-
-    def end(self, state: State, step: int, validation: list[dict[str, float]]) -> tuple[State, list[dict[str, float]]]:
-        """What the run leaves, and its validation: of each member the best State, or without patience the last."""
-        if self.patience is None:
-            return state, validation
-        for one in self.standings:
-            one.stopped_at_step = one.stopped_at_step or step
-        return self.best, [one.validation for one in self.standings]
-
-    def facts(self) -> list[dict[str, Any]]:
-        """For the summary, of each member: {"best_step", "stopped_at_step"}; empty without patience."""
-        return [{"best_step": one.best_step, "stopped_at_step": one.stopped_at_step} for one in self.standings]
-
-    def record(self) -> list[dict[str, Any]]:
-        """For a checkpoint: JSON."""
-        return [dataclasses.asdict(one) for one in self.standings]
-
-    def recall(self, record: Sequence[Mapping[str, Any]], best: State | None) -> None:
-        """Go on where a checkpoint left off, with its `record` and its best State."""
-        self.standings, self.best = [Standing(**one) for one in record], best

@@ -1,75 +1,306 @@
-"""Summarize the results of all replicas of a run."""
+"""The summary of a run: what its replicas came to. This module alone knows the format of summary.json."""
 
+import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from train.config.replicas import Member, unique
-from train.metrics.statistics import student
+from train.config.replicas import Member
+from train.config.sweep import Setting
+
+Results = dict[str, float]
+"""The metrics of one split: name -> mean over its examples, and "count", the number of examples."""
+
+# The fields of a Summary, in the order of summary.json. What the replicas came to stands between the two groups.
+RESULT = ("name", "model", "task", "dataset", "steps", "examples", "seed", "params", "flops", "validation", "test")
+COST = ("seconds", "compile_seconds", "device", "date", "versions")
 
 
-def summarize(
+class Stops(NamedTuple):
+    """Where early stopping ended a replica."""
+
+    best_step: int  # its State is that of this step
+    stopped_at_step: int
+
+
+class Spread(NamedTuple):
+    """How far a metric differs between replicas."""
+
+    deviation: float  # standard deviation of a sample
+    low: float  # 95 % interval of the mean (Student's t)
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplicaResult:
+    """What one replica came to."""
+
+    seed: int
+    setting: Setting  # values of the swept fields; {} in a run of one replica
+    validation: Results  # {} where nothing is held out
+    test: Results
+    fold: int | None = None  # the one that it validates on
+    diverged_at_step: int | None = None  # the first step at which its loss was not finite
+    best_step: int | None = None  # with early stopping: its State is that of this step
+    stopped_at_step: int | None = None
+
+    def on(self, split: str) -> Results:
+        """Return its results on "validation" or "test"; {} for any other split."""
+        return {"validation": self.validation, "test": self.test}.get(split, {})
+
+    def to_json(self) -> dict[str, Any]:
+        content: dict[str, Any] = {"seed": self.seed, "setting": self.setting, "test": self.test}
+        if self.fold is not None:
+            content["fold"] = self.fold
+        if self.validation:
+            content["validation"] = self.validation
+        if self.diverged_at_step is not None:
+            content["diverged_at_step"] = self.diverged_at_step
+        return content | self.stops_to_json()
+
+    def stops_to_json(self) -> dict[str, Any]:
+        """Return where early stopping ended it; {} without early stopping."""
+        stops = {"best_step": self.best_step, "stopped_at_step": self.stopped_at_step}
+        return {name: step for name, step in stops.items() if step is not None}
+
+
+@dataclasses.dataclass(frozen=True)
+class SettingResult:
+    """One setting of the swept fields: means over its replicas, and how far these differ."""
+
+    setting: Setting
+    seeds: tuple[int, ...]  # of its replicas
+    validation: Results
+    test: Results
+    validation_spread: dict[str, Spread] = dataclasses.field(default_factory=dict)
+    test_spread: dict[str, Spread] = dataclasses.field(default_factory=dict)
+    folds: tuple[int, ...] = ()  # of its replicas; () without folds
+    best: bool = False  # whether it has the best score on validation
+
+    def on(self, split: str) -> tuple[Results, dict[str, Spread]]:
+        """Return (means, spread) on "validation" or "test"."""
+        if split == "validation":
+            return self.validation, self.validation_spread
+        return self.test, self.test_spread
+
+    def to_json(self) -> dict[str, Any]:
+        content: dict[str, Any] = {"setting": self.setting, "seeds": list(self.seeds)}
+        if self.folds:
+            content["folds"] = list(self.folds)
+        for split in ("validation", "test"):
+            means, spread = self.on(split)
+            content[split] = means
+            content[f"{split}_spread"] = {name: own._asdict() for name, own in spread.items()}
+        return content | {"best": self.best}
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What a run came to. A fact that summary.json lacks is "" or 0."""
+
+    name: str = ""  # of the config
+    model: str = ""
+    task: str = ""
+    dataset: str = ""
+    steps: int = 0
+    examples: int = 0
+    seed: int = 0
+    params: int = 0
+    flops: int = 0  # one forward pass of one example
+    validation: Results = dataclasses.field(default_factory=dict)  # of the best setting; {} where nothing is held out
+    test: Results = dataclasses.field(default_factory=dict)  # of the best setting
+    settings: tuple[SettingResult, ...] = ()  # at least one
+    replicas: tuple[ReplicaResult, ...] = ()  # at least one
+    notes: dict[str, str] = dataclasses.field(default_factory=dict)  # how a metric was computed
+    seconds: float = 0.0
+    compile_seconds: float = 0.0
+    device: str = ""
+    date: str = ""
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def best_setting(self) -> SettingResult:
+        """The setting that `validation` and `test` are of."""
+        return next((setting for setting in self.settings if setting.best), self.settings[0])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of summary.json."""
+        content: dict[str, Any] = {name: getattr(self, name) for name in RESULT}
+        if len(self.replicas) > 1:
+            content["settings"] = [setting.to_json() for setting in self.settings]
+            content["replicas"] = [replica.to_json() for replica in self.replicas]
+        else:  # the results of the only replica are those of the run
+            content |= self.replicas[0].stops_to_json()
+        if self.notes:
+            content["notes"] = self.notes
+        return content | {name: getattr(self, name) for name in COST}
+
+    @staticmethod
+    def from_json(content: Mapping[str, Any]) -> "Summary":
+        """Return the Summary that `to_json` wrote. A value of a wrong type counts as missing."""
+        texts = {name: _text(content.get(name)) for name in ("name", "model", "task", "dataset", "device", "date")}
+        counts = {name: _whole(content.get(name)) or 0 for name in ("steps", "examples", "seed", "params", "flops")}
+        seconds = {name: _number(content.get(name)) or 0.0 for name in ("seconds", "compile_seconds")}
+        facts = {name: _texts(content.get(name)) for name in ("notes", "versions")}
+        headline = {split: _results(content.get(split)) for split in ("validation", "test")}
+        settings = tuple(_setting_from_json(each) for each in _mappings(content.get("settings")))
+        replicas = tuple(_replica_from_json(each) for each in _mappings(content.get("replicas")))
+        if not replicas:
+            replicas = (_replica_from_json(content),)
+        if not settings:
+            settings = (SettingResult({}, (counts["seed"],), **headline, best=True),)
+        return Summary(**texts, **counts, **headline, settings=settings, replicas=replicas, **facts, **seconds)
+
+
+def replica_results(
     members: Sequence[Member],
-    validation: Sequence[Mapping[str, float]],
-    test: Sequence[Mapping[str, float]],
+    validation: Sequence[Results],
+    test: Sequence[Results],
     diverged: Mapping[int, int],
-    score: Callable[[Mapping[str, float]], float],
-) -> dict[str, Any]:
-    """What a run came to, for its summary: "validation" and "test" of its one member, or with several members
+    stops: Sequence[Stops],
+) -> tuple[ReplicaResult, ...]:
+    """Return what each replica came to.
 
-    "validation", "test": means over the seeds of the best setting, the one with the highest `score` on validation;
-    "settings": for each setting its fields, seeds and folds, the same means, their spread, whether it is the "best";
-    "replicas": for each member its seed, setting, fold and results, and the step at which it diverged, if it did.
-
-    validation: one for each member, or empty where nothing is held out: the best setting is then the first.
+    validation, test, stops: one for each member, or empty: where nothing is held out, and without early stopping.
+    diverged: number of a replica -> the first step at which its loss was not finite.
     """
-    if len(members) == 1:
-        return {"validation": dict(validation[0]) if validation else {}, "test": dict(test[0])}
-    rows = []
-    for setting in unique(members):
-        own = [i for i, member in enumerate(members) if member.setting == setting]
-        row: dict[str, Any] = {"setting": setting, "seeds": [members[i].seed for i in own]}
-        if members[0].fold is not None:
-            row["folds"] = [members[i].fold for i in own]
-        for split, results in (("validation", validation), ("test", test)):
-            mine = [results[i] for i in own] if results else []
-            row |= {split: mean(mine), f"{split}_spread": spread(mine)}
-        rows.append(row)
-    best = max(
-        range(len(rows)), key=lambda i: np.nan_to_num(score(rows[i]["validation"]), nan=-np.inf) if validation else -i
+    return tuple(
+        ReplicaResult(
+            member.seed,
+            member.setting if len(members) > 1 else {},
+            dict(validation[number]) if validation else {},
+            dict(test[number]),
+            member.fold,
+            diverged.get(number),
+            *(stops[number] if stops else ()),
+        )
+        for number, member in enumerate(members)
     )
-    each = [
-        {"seed": member.seed, "setting": member.setting, "test": dict(test[i])}
-        | ({} if member.fold is None else {"fold": member.fold})
-        | ({"validation": dict(validation[i])} if validation else {})
-        | ({"diverged_at_step": diverged[i]} if i in diverged else {})
-        for i, member in enumerate(members)
-    ]
-    headline = {split: rows[best][split] for split in ("validation", "test")}
-    return headline | {"settings": [row | {"best": i == best} for i, row in enumerate(rows)], "replicas": each}
 
 
-def mean(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Mean of each metric over the replicas where it is finite; NaN where it is nowhere. "count" is one replica's."""
-    found = {name: float(values.mean()) if values.size else float("nan") for name, values in _finite(results).items()}
-    return found | ({"count": results[0]["count"]} if results and "count" in results[0] else {})
+def setting_results(
+    replicas: Sequence[ReplicaResult], score: Callable[[Mapping[str, float]], float]
+) -> tuple[SettingResult, ...]:
+    """Return means and spread of each setting, over its replicas.
 
-
-def spread(results: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """{metric: {"deviation", "low", "high"}} over the replicas where it is finite, where those are at least two.
-
-    deviation: standard deviation of a sample; low, high: 95 % interval of the mean (Student's t).
+    The best setting is the one with the highest `score` on validation; the first where nothing is held out.
     """
-    found = {}
-    for name, values in _finite(results).items():
-        if name == "count" or values.size < 2:
-            continue
-        found[name] = dict(zip(("deviation", "low", "high"), student(values), strict=True))
-    return found
+    if len(replicas) == 1:
+        [one] = replicas
+        return (SettingResult(one.setting, (one.seed,), one.validation, one.test, best=True),)
+    settings: list[Setting] = []
+    for replica in replicas:
+        if replica.setting not in settings:
+            settings.append(replica.setting)
+    found = [_setting_result(setting, [r for r in replicas if r.setting == setting]) for setting in settings]
+    best = 0
+    if replicas[0].validation:
+        best = int(np.argmax([np.nan_to_num(score(each.validation), nan=-np.inf) for each in found]))
+    return tuple(dataclasses.replace(each, best=number == best) for number, each in enumerate(found))
+
+
+def _setting_result(setting: Setting, replicas: Sequence[ReplicaResult]) -> SettingResult:
+    validation = [replica.validation for replica in replicas if replica.validation]
+    test = [replica.test for replica in replicas]
+    return SettingResult(
+        setting,
+        tuple(replica.seed for replica in replicas),
+        mean(validation),
+        mean(test),
+        spread(validation),
+        spread(test),
+        tuple(replica.fold for replica in replicas if replica.fold is not None),
+    )
+
+
+def mean(results: Sequence[Mapping[str, float]]) -> Results:
+    """Return the mean of each metric over the replicas in which it is finite; NaN where it is finite in none.
+
+    "count" is that of the first replica.
+    """
+    means = {name: float(values.mean()) if values.size else float("nan") for name, values in _finite(results).items()}
+    if results and "count" in results[0]:
+        means["count"] = results[0]["count"]
+    return means
+
+
+def spread(results: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
+    """Return the spread of each metric over the replicas in which it is finite, where there are at least two."""
+    from train.metrics.statistics import student  # slow to import, and most commands only read summaries
+
+    return {
+        name: Spread(*student(values))
+        for name, values in _finite(results).items()
+        if name != "count" and values.size >= 2
+    }
 
 
 def _finite(results: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
     names = dict.fromkeys(name for result in results for name in result)
     columns = {name: np.array([result[name] for result in results if name in result]) for name in names}
     return {name: values[np.isfinite(values)] for name, values in columns.items()}
+
+
+def _replica_from_json(content: Mapping[str, Any]) -> ReplicaResult:
+    steps = {name: _whole(content.get(name)) for name in ("diverged_at_step", "best_step", "stopped_at_step")}
+    return ReplicaResult(
+        _whole(content.get("seed")) or 0,
+        _results(content.get("setting")),
+        _results(content.get("validation")),
+        _results(content.get("test")),
+        _whole(content.get("fold")),
+        **steps,
+    )
+
+
+def _setting_from_json(content: Mapping[str, Any]) -> SettingResult:
+    def wholes(name: str) -> tuple[int, ...]:
+        values = content.get(name)
+        return tuple(_whole(value) or 0 for value in values) if isinstance(values, list) else ()
+
+    def spreads(name: str) -> dict[str, Spread]:
+        own = content.get(name)
+        own = {metric: _results(value) for metric, value in own.items()} if isinstance(own, dict) else {}
+        return {metric: Spread(**value) for metric, value in own.items() if set(value) == set(Spread._fields)}
+
+    return SettingResult(
+        _results(content.get("setting")),
+        wholes("seeds"),
+        _results(content.get("validation")),
+        _results(content.get("test")),
+        spreads("validation_spread"),
+        spreads("test_spread"),
+        wholes("folds"),
+        content.get("best") is True,
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {name: str(text) for name, text in value.items()} if isinstance(value, dict) else {}
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _results(value: Any) -> Results:
+    """Return the numbers of a mapping, infinite ones and NaN included."""
+    entries = value.items() if isinstance(value, dict) else ()
+    return {name: own for name, own in entries if isinstance(own, int | float) and not isinstance(own, bool)}
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number that is not negative, else None."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if number and math.isfinite(value) and value >= 0 else None
+
+
+def _whole(value: Any) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)

@@ -1,4 +1,9 @@
-"""Measures a State on a split: sums under a mask, divided once."""
+"""Evaluation: the mean of each metric over a split.
+
+A split is evaluated in batches of one size, so its last batch is padded. Each batch has a mask that is 1 for an example
+and 0 for padding; `task.evaluate` multiplies every metric by the mask and returns sums. Here the sums of all batches
+are added, and divided once at the end, so the way a split is cut into batches does not change the result.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,51 +12,65 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from train.core import Metrics, State, Task, devices, machine, run_evaluate
+from train.core import Mean, Metrics, State, Task, devices, machine, run_evaluate
 from train.data.sources import Resident, Stacked, Windows, padded
 from train.data.split import Split
 
-BATCH = 500  # examples at a time; how a split is cut does not change the result
+BATCH = 500  # examples in one batch
 
 Evaluator = Callable[[State], dict[str, float]]
-"""From a State to the means over a split by name, and its "count"."""
+"""Takes a State, returns the mean of each metric over a split by name, and "count", the number of examples."""
 
 
 def batch_size(examples: int, mesh: Mesh | None, most: int = BATCH) -> int:
-    """Examples to evaluate at once: a multiple of the devices."""
+    """Return how many examples to evaluate at once: at most `most`, rounded up to a multiple of the devices."""
     batch = min(most, examples)
     return batch if mesh is None else -(-batch // mesh.size) * mesh.size
 
 
 def resident(task: Task, source: Resident | Windows) -> Evaluator:
-    """Of a split that lives on the device."""
-    return lambda state: means(devices.settle(run_evaluate(task, state, source, source.sweep())))
+    """Return an Evaluator for a split in device memory."""
+
+    def evaluate(state: State) -> dict[str, float]:
+        plan = source.sweep()  # every example once; it has the mask, or what the mask is made from
+        sums = devices.settle(run_evaluate(task, state, source, plan))
+        return means(sums)
+
+    return evaluate
 
 
 def streamed(task: Task, split: Split, mesh: Mesh | None, size: int) -> Evaluator:
-    """Of a split that is read from disk, batches of `size` one by one."""
+    """Return an Evaluator for a split that is read from disk, in batches of `size` examples."""
 
-    def sums(state: State, first: int) -> Metrics:
-        positions = np.arange(first, min(first + size, len(split)))
-        pieces = np.array_split(positions, min(machine.cores(), len(positions)))
-        with ThreadPoolExecutor() as pool:  # decoding frees the GIL
-            read = list(pool.map(split.batch, pieces))
-        batch = {name: np.concatenate([piece[name] for piece in read]) for name in ("x", "y")}
-        stacked = jax.tree.map(lambda leaf: leaf[None], padded(batch, size))
-        data = Stacked(devices.place(stacked, mesh, None, devices.AXIS), devices.batch_sharding(mesh))
+    def evaluate_batch(state: State, first: int) -> Metrics:
+        batch = _read(split, np.arange(first, min(first + size, len(split))))
+        batch = padded(batch, size)  # adds "mask"
+        one_step = jax.tree.map(lambda leaf: leaf[None], batch)
+        data = Stacked(devices.place(one_step, mesh, None, devices.AXIS), devices.batch_sharding(mesh))
         return devices.settle(run_evaluate(task, state, data, data.batches))
 
     def evaluate(state: State) -> dict[str, float]:
-        parts = [sums(state, first) for first in range(0, len(split), size)]
-        return means(jax.tree.map(lambda *leaves: sum(map(float, leaves)), *parts))
+        sums = [evaluate_batch(state, first) for first in range(0, len(split), size)]
+        # Add as Python floats, which have 64 bits: float32 would lose digits over many batches.
+        return means(jax.tree.map(lambda *leaves: sum(map(float, leaves)), *sums))
 
     return evaluate
 
 
 def means(sums: Metrics) -> dict[str, float]:
-    """Each sum over "count", or over its own count where it comes as (sum, count)."""
-    count = float(sums["count"])
-    parts = {name: value if isinstance(value, tuple) else (value, count) for name, value in sums.items()}
-    return {name: float(value) / float(own) for name, (value, own) in parts.items() if name != "count"} | {
-        "count": int(count)
-    }
+    """Divide each sum by "count", the number of examples, and a Mean by its own count."""
+    examples = float(sums["count"])
+    result = {}
+    for name, value in sums.items():
+        if name != "count":
+            total, count = value if isinstance(value, Mean) else (value, examples)
+            result[name] = float(total) / float(count)
+    return result | {"count": int(examples)}
+
+
+def _read(split: Split, positions: np.ndarray) -> dict[str, np.ndarray]:
+    """Read the examples at these positions, in as many threads as there are cores: decoding releases the GIL."""
+    pieces = np.array_split(positions, min(machine.cores(), len(positions)))
+    with ThreadPoolExecutor() as pool:
+        parts = list(pool.map(split.batch, pieces))
+    return {name: np.concatenate([part[name] for part in parts]) for name in ("x", "y")}

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from train.pictures.style import INK, LIGHT, SOFT
 from zoo.errors import UserError
+from zoo.files import atomic_file
 
 CELL = 0.25  # inches on a side
 ACROSS = 3  # panels side by side at most
@@ -99,10 +100,8 @@ def draw_alignment(
 
 def write_picture(figure: Any, path: Path) -> None:
     """The figure as a PNG file. UserError where that cannot be written."""
-    try:
-        figure.savefig(path, format="png")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format="png")
 
 
 def _name_tokens(axis: Any, tokens: Sequence[str], families: Sequence[str], missing: set[str], **how: Any) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from train.inference.episodes import Film
-from zoo.errors import UserError
+from zoo.files import atomic_file
 
 SIZE = 200  # pixels on a side of a frame
 SCALE = 3  # drawn larger and reduced, for smooth edges
@@ -131,9 +131,5 @@ def _spread(count: int, most: int) -> list[int]:
 
 
 def _save(path: Path, image: Image.Image, kind: str, **how: object) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        image.save(part, kind, **how)
-        part.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+    with atomic_file(path) as temporary:
+        image.save(temporary, kind, **how)

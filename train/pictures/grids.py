@@ -1,12 +1,11 @@
 """Many small images as one PNG file, and back."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from zoo.errors import UserError
+from zoo.files import atomic_file
 
 GAP, PAPER = 2, 128  # pixels between images, and their shade, unlike that of ink and of its ground
 SHORTEST = 56  # pixels of an image's side in the picture at least: smaller ones are enlarged by whole factors
@@ -42,13 +41,9 @@ def enlargement(height: int, width: int) -> int:
 
 def write(sheet: np.ndarray, path: Path) -> None:
     """A PNG file, whole or not at all. UserError where it cannot be written."""
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(sheet[:, :, 0] if sheet.shape[2] == 1 else sheet).save(part, format="png")
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+    image = Image.fromarray(sheet[:, :, 0] if sheet.shape[2] == 1 else sheet)
+    with atomic_file(path, make_folder=True) as temporary:
+        image.save(temporary, format="png")
 
 
 def read(path: Path) -> np.ndarray:

@@ -12,8 +12,8 @@ from train.data.inputs import Inputs, views
 from train.data.split import Dataset, Split, cut
 from train.inference.features import Extractor
 from train.metrics.nearest_neighbors import unit
-from train.pictures.attention import write_picture
 from train.pictures.style import INK, SOFT
+from zoo.files import atomic_file
 
 IMAGES = 8  # of which views are shown
 POINTS = 1_000  # on a map
@@ -84,7 +84,5 @@ def draw_map(places: np.ndarray, labels: np.ndarray, names: Sequence[str], title
 
 
 def _write(figure: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    write_picture(figure, part)
-    part.replace(path)
+    with atomic_file(path, make_folder=True) as temporary:
+        figure.savefig(temporary, format="png")

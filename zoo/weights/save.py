@@ -1,10 +1,9 @@
 """A model of ours in the layout of another library: the tables of `load`, read from right to left."""
 
-import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from zoo.errors import UserError
+from zoo.files import atomic_file, write_atomically
 from zoo.weights import layouts, preprocessing
 from zoo.weights.files import listed
 from zoo.weights.fit import card_of, demand_fields
@@ -68,10 +68,9 @@ def save_weights(
     if path.suffix not in (".safetensors", ".npz"):
         raise UserError(f"{path}: weights are written to .safetensors or .npz, or to a folder (a name without ending)")
     if path.suffix == ".npz":
-        write_whole(path, lambda part: _write_npz(part, arrays))
+        _write_npz(path, arrays)
     else:
-        metadata = _about(model, card.name, layout, inputs, labels)
-        write_whole(path, lambda part: _write_safetensors(part, arrays, metadata))
+        write_safetensors(path, arrays, _about(model, card.name, layout, inputs, labels))
     return path
 
 
@@ -85,18 +84,16 @@ def _save_folder(
     labels: Sequence[str] | None,
 ) -> Path:
     """As Hugging Face lays it: model.safetensors, and what their library must know of the network in config.json."""
-    with _writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     metadata = _about(model, name, table.name, given, labels)
-    write_whole(folder / "model.safetensors", lambda part: _write_safetensors(part, arrays, metadata))
+    write_safetensors(folder / "model.safetensors", arrays, metadata, make_folder=True)
     if table.describe is not None:
         content = table.describe(model.cfg, {name: array.shape for name, array in arrays.items()})
         if labels:
             content |= {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
-        write_whole(folder / "config.json", lambda part: part.write_text(json.dumps(content, indent=2) + "\n"))
+        write_atomically(folder / "config.json", json.dumps(content, indent=2) + "\n")
         if isinstance(given, preprocessing.Images):
             text = json.dumps(preprocessing.to_hugging_face(given), indent=2) + "\n"
-            write_whole(folder / "preprocessor_config.json", lambda part: part.write_text(text))
+            write_atomically(folder / "preprocessor_config.json", text)
     return folder
 
 
@@ -115,35 +112,19 @@ def _about(
     return {"format": "pt", "zoo": json.dumps(about, default=dict)}
 
 
-def _write_safetensors(part: Path, arrays: Mapping[str, np.ndarray], metadata: dict[str, str]) -> None:
-    # The library writes what lies in memory, so views that are transposed must be laid out anew.
-    save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, part, metadata=metadata)
-
-
-def _write_npz(part: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    with open(part, "wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-
-
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    with _writing(path):
+def write_safetensors(
+    path: Path, arrays: Mapping[str, np.ndarray], metadata: dict[str, str], *, make_folder: bool = False
+) -> None:
+    """Write arrays and metadata as a safetensors file, atomically. Raise UserError where it cannot be written."""
+    # The library writes the memory of an array as it lies there, so a transposed view must be copied first.
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    with atomic_file(path, make_folder=make_folder) as temporary:
         try:
-            part.touch()
-            mode = part.stat().st_mode  # as every new file of the user; safetensors would leave its owner alone with it
-            write(part)
-            part.chmod(mode)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+            save_file(contiguous, temporary, metadata=metadata)
+        except SafetensorError as error:
+            raise UserError(f"cannot write {path}: {str(error)[:160]}") from None
 
 
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
-    except SafetensorError as error:
-        raise UserError(f"cannot write {path}: {str(error)[:160]}") from None
+def _write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    with atomic_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)

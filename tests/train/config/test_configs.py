@@ -179,9 +179,9 @@ def test_smoke_on_digits(name: str, tmp_path: Path) -> None:
     experiment = smoke(name)
     run = train.loop.run.create(name, experiment, tmp_path)
     summary = fit(run, assemble(experiment), Console(quiet=True))
-    assert summary["steps"] == experiment.steps
-    assert summary["test"]["count"] == 359
-    assert all(math.isfinite(value) for value in summary["test"].values())
+    assert summary.steps == experiment.steps
+    assert summary.test["count"] == 359
+    assert all(math.isfinite(value) for value in summary.test.values())
 
 
 @pytest.mark.parametrize("name", cheapest_of_each_family(of("python_docs", "python_docs/topic")))
@@ -197,7 +197,7 @@ def test_smoke_in_a_world(name: str, tmp_path: Path) -> None:
     experiment = smoke(name)
     run = train.loop.run.create(name, experiment, tmp_path)
     summary = fit(run, assemble(experiment), Console(quiet=True))
-    assert (summary["steps"], summary["test"]["count"]) == (experiment.steps, 2)
+    assert (summary.steps, summary.test["count"]) == (experiment.steps, 2)
     assert train.loop.run.load(run.path).experiment == experiment
 
 

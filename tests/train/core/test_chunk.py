@@ -7,7 +7,7 @@ import optax
 import pytest
 from flax import linen as nn
 
-from train.core import State, run_chunk, run_evaluate, run_replicas
+from train.core import ReplicaTasks, State, run_chunk, run_evaluate, run_replicas
 from train.data.inputs import images
 from train.data.sources import Resident, Stacked, padded
 from train.tasks.classify.task import classify
@@ -65,7 +65,7 @@ def test_a_replica_equals_the_same_seed_alone(how: str) -> None:
     # Plain descent: Adam divides by gradients near zero, which makes rounding visible.
     task = classify(Net(), optax.sgd(1e-2), images(SHAPE, ("shift_1",)), classes=3)
     states = jax.jit(jax.vmap(task.init))(keys)
-    states, metrics = run_replicas(lambda _: task, {}, states, DATA, keys, 7, how)
+    states, metrics = run_replicas(ReplicaTasks(lambda _: task, how), {}, states, DATA, keys, 7)
     assert metrics["loss"].shape == (3, 7)
     alone, _ = run_chunk(task, jax.jit(task.init)(keys[1]), DATA, keys[1], 7)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=2e-4, atol=2e-5), states.params, alone.params)
@@ -78,10 +78,11 @@ def test_a_replica_that_is_not_active_stands_still_and_the_others_do_not_notice(
     states, again = (jax.jit(jax.vmap(task.init))(keys) for _ in range(2))
     before = jax.tree.map(lambda leaf: np.array(leaf[1]), states)
     active = jnp.array([True, False, True])
-    some, metrics = run_replicas(lambda _: task, {}, states, DATA, keys, 7, how, active)
+    tasks = ReplicaTasks(lambda _: task, how)
+    some, metrics = run_replicas(tasks, {}, states, DATA, keys, 7, active)
     jax.tree.map(lambda leaf, old: np.testing.assert_array_equal(leaf[1], old), some, before)
     assert (metrics["loss"][1] == 0).all()
-    whole, _ = run_replicas(lambda _: task, {}, again, DATA, keys, 7, how)
+    whole, _ = run_replicas(tasks, {}, again, DATA, keys, 7)
     others = np.array([0, 2])
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a[others], b[others], rtol=2e-4, atol=2e-5), some.params, whole.params

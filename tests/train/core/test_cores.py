@@ -9,7 +9,7 @@ import optax
 import pytest
 from flax import linen as nn
 
-from train.core import PerReplica, State, Task, machine, run_replicas
+from train.core import PerReplica, ReplicaTasks, State, Task, machine, run_replicas
 from train.core import cores as shares
 from train.core.cores import compile_replicas
 from train.data.inputs import images
@@ -61,10 +61,11 @@ def programs(monkeypatch) -> dict[int, int]:
 def test_shares_are_what_one_program_is(how, programs, monkeypatch) -> None:
     own = PerReplica(DATA, {"rows": jnp.stack([jax.random.permutation(key, 50)[:40] for key in KEYS])})
     active = jnp.array([True, True, True, False, True])
+    tasks = ReplicaTasks(build, how)
     for data, chosen in ((DATA, None), (own, active)):
-        whole = run_replicas(build, RATES, start(), data, KEYS, 3, how, chosen)
+        whole = run_replicas(tasks, RATES, start(), data, KEYS, 3, chosen)
         monkeypatch.setattr(machine, "cores", lambda: 2)
-        advance = compile_replicas(build, RATES, start(), data, KEYS, 3, how, chosen)
+        advance = compile_replicas(tasks, RATES, start(), data, KEYS, 3, chosen)
         parts = advance(RATES, start(), data, KEYS, chosen)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), whole, parts)
         assert set(programs) == {2, 3}
@@ -76,7 +77,7 @@ def test_as_many_shares_as_cores_or_replicas_or_memory_allow(programs, monkeypat
         monkeypatch.setattr(machine, "cores", lambda: cores)
         monkeypatch.setattr(machine, "memory_free", lambda: free)
         programs.clear()
-        compile_replicas(build, RATES, start(), DATA, KEYS, 2, "map")
+        compile_replicas(ReplicaTasks(build, "map"), RATES, start(), DATA, KEYS, 2)
         return dict(programs)
 
     assert compiled(1) == {}  # one program
@@ -93,7 +94,7 @@ def test_as_many_shares_as_cores_or_replicas_or_memory_allow(programs, monkeypat
 def test_the_states_that_go_in_are_given_up_and_what_all_share_is_not(monkeypatch) -> None:
     monkeypatch.setattr(machine, "cores", lambda: 2)
     states = start()
-    advance = compile_replicas(build, RATES, states, DATA, KEYS, 2, "map")
+    advance = compile_replicas(ReplicaTasks(build, "map"), RATES, states, DATA, KEYS, 2)
     after, metrics = advance(RATES, states, DATA, KEYS, None)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(states))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((DATA, KEYS)))
@@ -105,6 +106,6 @@ def test_the_states_that_go_in_are_given_up_and_what_all_share_is_not(monkeypatc
 def test_what_fails_in_one_share_is_raised(monkeypatch) -> None:
     monkeypatch.setattr(machine, "cores", lambda: 2)
     states = start()
-    advance = compile_replicas(build, RATES, states, DATA, KEYS, 2, "map")
+    advance = compile_replicas(ReplicaTasks(build, "map"), RATES, states, DATA, KEYS, 2)
     with pytest.raises(TypeError, match="compiled"):
         advance(RATES, states, Resident(DATA.examples, 4), KEYS, None)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,7 +20,9 @@ import train.loop.run
 from train import cli
 from train.config import Contrast, Data, Experiment, Model, Optim
 from train.core import State, devices
-from train.core.signals import Stopped
+from train.core.signals import Stopped, Watch
+from train.loop.checkpoints import Checkpoints
+from train.loop.chunks import Chunk, ChunkRunner
 from train.tasks.assemble import assemble
 from zoo.errors import UserError
 
@@ -62,33 +65,35 @@ def train_step_by_step(name: str, experiment: Experiment, workdir: Path, *, stop
     run = train.loop.run.create(name, experiment, workdir)
     parts, quiet = assemble(experiment), Console(quiet=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("train.loop.fit.LONGEST_CHUNK", 1)
+        patch.setattr("train.loop.schedule.LONGEST_CHUNK", 1)
         if stop:
-            advance = train.loop.fit.Loop.advance
+            advance, signals = ChunkRunner.advance, Watch()
 
-            def interrupted(loop: train.loop.fit.Loop, state: State, step: int, stop: int) -> tuple:
-                loop.watch.received = signal.SIGTERM if step == experiment.steps // 2 else None
-                return advance(loop, state, step, stop)
+            def interrupted(chunks: ChunkRunner, state: State, step: int, *args: Any) -> Chunk:
+                signals.received = signal.SIGTERM if step == experiment.steps // 2 else None
+                return advance(chunks, state, step, *args)
 
-            patch.setattr("train.loop.fit.Loop.advance", interrupted)
+            patch.setattr("train.loop.fit.Watch", lambda: signals)
+            patch.setattr(ChunkRunner, "advance", interrupted)
             with pytest.raises(Stopped):
                 train.loop.fit.fit(run, parts, quiet)
-            patch.setattr("train.loop.fit.Loop.advance", advance)
+            patch.setattr(ChunkRunner, "advance", advance)
+            patch.setattr("train.loop.fit.Watch", Watch)
         train.loop.fit.fit(run, parts, quiet, resume=stop)
     return run
 
 
 def on_eight_devices(workdir: Path) -> None:
     """The runs and facts that the tests below compare; called in a process that has eight devices."""
-    facts, save = {}, train.loop.fit.Loop.save
+    facts, save = {}, Checkpoints.save
 
-    def watched(loop: train.loop.fit.Loop, state: State, step: int, score: float) -> None:
+    def watched(checkpoints: Checkpoints, state: State, *args: Any) -> None:
         leaves = jax.tree.leaves(state.params)
         held = sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves)
-        facts[loop.run.name] = held / sum(leaf.nbytes for leaf in leaves)
-        save(loop, state, step, score)
+        facts[checkpoints.folder.parent.parent.name] = held / sum(leaf.nbytes for leaf in leaves)
+        save(checkpoints, state, *args)
 
-    train.loop.fit.Loop.save = watched
+    Checkpoints.save = watched
     for name, shard in CASES:
         experiment = dataclasses.replace(EXPERIMENTS[name], shard=shard)
         train_step_by_step(f"{name}_{shard}", experiment, workdir, stop=shard == "fsdp")

@@ -9,12 +9,12 @@ import resource
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-import train.loop.fit
 import train.loop.run
 from train import cli
 from train.core import State
@@ -59,15 +59,15 @@ def last_state(run: Run) -> State:
 
 def test_a_disk_that_fills_during_a_checkpoint_keeps_the_older_one(finished: Run, tmp_path, capfd, monkeypatch) -> None:
     """No file may grow past a few kB from the second checkpoint on, which the system reports like a full disk."""
-    save, before = train.loop.fit.Loop.save, resource.getrlimit(resource.RLIMIT_FSIZE)
+    save, before = Checkpoints.save, resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def full(loop: train.loop.fit.Loop, state: State, step: int, score: float) -> None:
+    def full(checkpoints: Checkpoints, state: State, step: int, *args: Any) -> None:
         if step == 12:
-            loop.checkpoints.wait()
+            checkpoints.wait()
             resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, before[1]))
-        save(loop, state, step, score)
+        save(checkpoints, state, step, *args)
 
-    monkeypatch.setattr("train.loop.fit.Loop.save", full)
+    monkeypatch.setattr(Checkpoints, "save", full)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         code = cli.run([*TRAIN, f"--workdir={tmp_path}"])
@@ -85,14 +85,21 @@ def test_a_disk_that_fills_during_a_checkpoint_keeps_the_older_one(finished: Run
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no disk that is always full")
-def test_a_disk_without_room_for_metrics_is_one_line(run: Run, capsys) -> None:
-    (run.path / "metrics.jsonl").unlink()
+def test_a_disk_without_room_for_metrics_is_one_line(run: Run, capsys, monkeypatch) -> None:
+    lines = (run.path / "metrics.jsonl").rename(run.path / "kept.jsonl")
     (run.path / "metrics.jsonl").symlink_to("/dev/full")
     with pytest.raises(UserError, match="No space left on device"), run:
         run.log(12, "train", 1.0, loss=0.5)
-    (run.path / "metrics.jsonl.part").symlink_to("/dev/full")
+    lines.replace(run.path / "metrics.jsonl")
+
+    def write_to_a_full_disk(_: Path, data: bytes) -> None:
+        with open("/dev/full", "wb") as file:
+            file.write(data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_to_a_full_disk)
     line = the_line(capsys, ["train", "--resume", str(run.path)])
-    assert line == f"zoo: cannot write in {run.path}: No space left on device"
+    assert line == f"zoo: cannot write {run.path / 'metrics.jsonl'}: No space left on device"
+    assert not list(run.path.glob("*.part"))
 
 
 # Reads that TensorStore abandons; collected here, they are not laid at another test's door.
@@ -148,7 +155,7 @@ def test_what_a_kill_left_of_a_checkpoint_is_passed_over_and_then_removed(run: R
     checkpoints = Checkpoints(run.checkpoints)
     state, extra = checkpoints.restore(abstract, "best")
     assert int(state.step) == 12
-    checkpoints.save(state, 18, extra["score"] - 0.1)
+    checkpoints.save(state, 18, extra.score - 0.1)
     checkpoints.close()
     assert checkpoints.steps() == [12, 18]
 

@@ -20,8 +20,10 @@ from train.config import Classify, Data, Experiment, Model, Optim
 from train.core import State
 from train.core.signals import Stopped
 from train.loop.checkpoints import Checkpoints
-from train.loop.fit import chunk_steps, fit, next_stop
+from train.loop.chunks import ChunkRunner
+from train.loop.fit import fit
 from train.loop.run import Run
+from train.loop.schedule import chunk_steps, next_stop
 from train.tasks.assemble import assemble
 from zoo.errors import UserError
 
@@ -60,9 +62,9 @@ def test_a_run_writes_what_is_needed_to_read_and_repeat_it(whole: Run) -> None:
     assert [line["step"] for line in lines if line["split"] == "validation"] == [20, 40, 60]
     assert [line["step"] for line in lines if line["split"] == "test"] == [60]
     summary = train.loop.run.read_summary(whole.path)
-    assert summary["test"]["count"] == 359
-    assert 0.25 < summary["test"]["accuracy"] <= 1
-    assert summary["params"] == 64 * 16 + 16 + 16 * 10 + 10
+    assert summary.test["count"] == 359
+    assert 0.25 < summary.test["accuracy"] <= 1
+    assert summary.params == 64 * 16 + 16 + 16 * 10 + 10
     assert train.loop.run.load(whole.path).experiment == EXPERIMENT
     assert list((whole.path / "events").glob("events.*"))
 
@@ -96,7 +98,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(placement: str, tmp_path, m
         **{**vars(EXPERIMENT), "data": Data("digits", batch=32, placement=placement, workers=0), "steps": 40}
     )
     parts = assemble(experiment)
-    monkeypatch.setattr("train.loop.fit.LONGEST_CHUNK", 7)
+    monkeypatch.setattr("train.loop.schedule.LONGEST_CHUNK", 7)
     straight = train.loop.run.create("straight", experiment, tmp_path)
     fit(straight, parts, QUIET)
     stopped = train.loop.run.create("stopped", experiment, tmp_path)
@@ -128,15 +130,13 @@ def test_a_killed_run_resumes_to_the_same_bits(whole: Run, parts, tmp_path) -> N
 
 def train_slowly(workdir: str) -> None:
     """A run of EXPERIMENT that waits before each chunk, so that it can be killed half-way."""
-    import train.loop.fit
+    advance = ChunkRunner.advance
 
-    advance = train.loop.fit.Loop.advance
-
-    def slowly(self, state, step, stop):
+    def slowly(self, *args):
         time.sleep(0.5)
-        return advance(self, state, step, stop)
+        return advance(self, *args)
 
-    train.loop.fit.Loop.advance = slowly
+    ChunkRunner.advance = slowly
     fit(train.loop.run.create("killed", EXPERIMENT, Path(workdir)), assemble(EXPERIMENT), QUIET)
 
 

@@ -62,8 +62,8 @@ def test_a_replica_taken_out_is_the_run_of_its_seed_and_setting_alone(together: 
     alone = trained(taken.experiment, tmp_path / "alone")
     assert_close(restore(taken)[1].params, restore(alone)[1].params)
     mine, theirs = train.loop.run.read_summary(taken.path), train.loop.run.read_summary(alone.path)
-    assert mine.keys() == theirs.keys()
-    assert mine["test"]["loss"] == pytest.approx(theirs["test"]["loss"], rel=1e-3)
+    assert mine.to_json().keys() == theirs.to_json().keys()
+    assert mine.test["loss"] == pytest.approx(theirs.test["loss"], rel=1e-3)
     lines = [train.loop.run.read_metrics(run.path) for run in (taken, alone)]
     assert [line.keys() for line in lines[0]] == [line.keys() for line in lines[1]]
     assert [line["loss"] for line in lines[0]] == pytest.approx([line["loss"] for line in lines[1]], rel=1e-3)
@@ -71,15 +71,15 @@ def test_a_replica_taken_out_is_the_run_of_its_seed_and_setting_alone(together: 
 
 def test_the_summary_compares_settings_and_chooses_on_validation(together: Run) -> None:
     summary = train.loop.run.read_summary(together.path)
-    assert [row["setting"] for row in summary["settings"]] == [
+    assert [row.setting for row in summary.settings] == [
         {"optim.lr": lr, "optim.weight_decay": decay} for lr in (0.01, 0.1) for decay in (0, 0.01)
     ]
-    best = max(summary["settings"], key=lambda row: row["validation"]["accuracy"])
-    assert [row["best"] for row in summary["settings"]] == [row is best for row in summary["settings"]]
-    assert summary["test"] == best["test"]
-    own = [each for each in summary["replicas"] if each["setting"] == best["setting"]]
-    assert [each["seed"] for each in own] == [3, 4]
-    assert best["test"]["accuracy"] == pytest.approx(sum(each["test"]["accuracy"] for each in own) / 2)
+    best = max(summary.settings, key=lambda row: row.validation["accuracy"])
+    assert [row.best for row in summary.settings] == [row is best for row in summary.settings]
+    assert summary.test == best.test
+    own = [each for each in summary.replicas if each.setting == best.setting]
+    assert [each.seed for each in own] == [3, 4]
+    assert best.test["accuracy"] == pytest.approx(sum(each.test["accuracy"] for each in own) / 2)
 
 
 def test_weight_decay_acts_in_its_own_replicas_only(together: Run) -> None:
@@ -117,11 +117,11 @@ def test_an_interrupted_run_of_replicas_resumes_to_the_same_bits(tmp_path, monke
 def test_a_replica_that_diverges_stops_no_other(tmp_path, capsys) -> None:
     experiment = dataclasses.replace(ALONE, optim=Optim("sgd"), sweep=("optim.lr=0.1,1e30",))
     summary = train.loop.run.read_summary(trained(experiment, tmp_path).path)
-    fine, gone = summary["replicas"]
-    assert "diverged_at_step" not in fine
-    assert 0 < gone["diverged_at_step"] < 12
-    assert summary["settings"][0]["best"]
-    assert math.isfinite(summary["test"]["loss"])
+    fine, gone = summary.replicas
+    assert fine.diverged_at_step is None
+    assert 0 < gone.diverged_at_step < 12
+    assert summary.settings[0].best
+    assert math.isfinite(summary.test["loss"])
     hopeless = dataclasses.replace(experiment, sweep=("optim.lr=1e30,1e31",))
     with pytest.raises(Stopped, match="the loss is not finite at step"):
         trained(hopeless, tmp_path)
@@ -135,15 +135,10 @@ def test_metrics_hold_every_replica_and_their_mean(together: Run) -> None:
 
 def test_spread_is_that_of_a_sample_and_its_interval_students() -> None:
     found = summary_module.spread([{"loss": value, "count": 5} for value in (1.0, 2.0, 3.0, float("nan"))])
-    assert found == {
-        "loss": {
-            "deviation": pytest.approx(1.0),
-            "low": pytest.approx(2 - 4.302653 / math.sqrt(3)),
-            "high": pytest.approx(2 + 4.302653 / math.sqrt(3)),
-        }
-    }
+    half = 4.302653 / math.sqrt(3)
+    assert found == {"loss": pytest.approx((1.0, 2 - half, 2 + half))}
     assert summary_module.mean([{"loss": 1.0, "count": 5}, {"loss": 2.0, "count": 5}]) == {"loss": 1.5, "count": 5}
-    assert summary_module.spread([{"loss": 0.1}] * 3)["loss"]["deviation"] == 0  # their rounded mean is not quite 0.1
+    assert summary_module.spread([{"loss": 0.1}] * 3)["loss"].deviation == 0  # their rounded mean is not quite 0.1
 
 
 @pytest.mark.parametrize(

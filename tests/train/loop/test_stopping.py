@@ -67,24 +67,25 @@ def test_a_run_stops_where_validation_no_longer_rises_and_leaves_its_best_state(
     best, stop = by_hand([line["step"] for line in lines], [line["accuracy"] for line in lines], 3)
     assert stop < 150, "choose a setting that stops early"
     summary = train.loop.run.read_summary(alone.path)
-    assert (summary["best_step"], summary["stopped_at_step"], summary["steps"]) == (best, stop, stop)
+    assert (*summary.replicas[0].stops_to_json().values(), summary.steps) == (best, stop, stop)
     assert train.loop.run.read_metrics(alone.path)[-1]["best_step"] == best
     there = trained(dataclasses.replace(PATIENT, patience=None, steps=best), tmp_path)
     for which in ("last", "best"):
         assert_same_bits(restore(alone, which)[1], restore(there)[1])
-    assert summary["test"] == train.loop.run.read_summary(there.path)["test"]
-    assert summary["validation"]["accuracy"] == max(line["accuracy"] for line in lines if line["step"] <= stop)
+    assert summary.test == train.loop.run.read_summary(there.path).test
+    assert summary.validation["accuracy"] == max(line["accuracy"] for line in lines if line["step"] <= stop)
 
 
 def test_each_replica_stops_for_itself_as_it_does_alone(alone: Run, together: Run, tmp_path) -> None:
-    replicas = train.loop.run.read_summary(together.path)["replicas"]
-    stops = [one["stopped_at_step"] for one in replicas]
+    replicas = train.loop.run.read_summary(together.path).replicas
+    stops = [one.stopped_at_step for one in replicas]
     assert stops[2] < max(stops), "choose a seed that stops before another"
     taken, mine = extract(together, 2, tmp_path), train.loop.run.read_summary(alone.path)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), restore(taken)[1], restore(alone)[1]
     )
     summary = train.loop.run.read_summary(taken.path)
+    summary, mine = summary.to_json(), mine.to_json()
     assert summary.keys() == mine.keys()
     for name in ("best_step", "stopped_at_step", "steps", "examples"):
         assert summary[name] == mine[name]
@@ -120,14 +121,15 @@ def test_an_interrupted_run_stops_where_it_would_have(looks: int, together: Run,
     fit(cut, parts, QUIET, resume=True)
     assert_same_bits(restore_replicas(together)[2], restore_replicas(cut)[2])
     for name in ("replicas", "steps", "test", "validation"):
-        assert train.loop.run.read_summary(cut.path)[name] == train.loop.run.read_summary(together.path)[name]
+        runs = [train.loop.run.read_summary(run.path) for run in (cut, together)]
+        assert getattr(runs[0], name) == getattr(runs[1], name)
 
 
 def test_a_run_killed_after_its_last_checkpoint_still_has_its_summary(alone: Run) -> None:
-    before = train.loop.run.read_summary(alone.path)
+    before = train.loop.run.read_summary(alone.path).to_json()
     (alone.path / "summary.json").unlink()
     fit(alone, assemble(PATIENT), QUIET, resume=True)
-    after = train.loop.run.read_summary(alone.path)
+    after = train.loop.run.read_summary(alone.path).to_json()
     assert {name: after[name] for name in ("best_step", "stopped_at_step", "steps", "test", "validation")} == {
         name: before[name] for name in ("best_step", "stopped_at_step", "steps", "test", "validation")
     }
@@ -137,10 +139,10 @@ def test_a_replica_whose_loss_is_lost_leaves_the_state_before_that(tmp_path) -> 
     experiment = dataclasses.replace(
         PATIENT, optim=Optim("sgd"), steps=20, patience=2, seeds=1, sweep=("optim.lr=0.1,1e30",)
     )
-    fine, lost = train.loop.run.read_summary(trained(experiment, tmp_path).path)["replicas"]
-    assert fine["stopped_at_step"] == 20
-    assert (lost["best_step"], lost["stopped_at_step"]) == (5, 15)
-    assert "diverged_at_step" in lost
+    fine, lost = train.loop.run.read_summary(trained(experiment, tmp_path).path).replicas
+    assert fine.stopped_at_step == 20
+    assert (lost.best_step, lost.stopped_at_step) == (5, 15)
+    assert lost.diverged_at_step is not None
 
 
 def test_the_command_says_where_a_run_stopped(tmp_path, capsys) -> None:

@@ -61,7 +61,7 @@ def test_what_is_written_is_smaller_and_what_was_measured(run: Run, capsys, monk
     assert float((logits.argmax(-1) == task_inputs["y"]).mean()) == pytest.approx(chosen["test"]["accuracy"], abs=1e-6)
     summary = train.loop.run.read_summary(run.path)
     for split in ("validation", "test"):  # the averaged weights, as everywhere
-        assert full[split]["loss"] == pytest.approx(summary[split]["loss"], rel=1e-4)
+        assert full[split]["loss"] == pytest.approx(summary.replicas[0].on(split)["loss"], rel=1e-4)
     kept = [point["params"] for point in found["curve"]]
     assert kept == sorted(kept)
     assert stem.with_name(stem.name + ".png").read_bytes()[:4] == b"\x89PNG"

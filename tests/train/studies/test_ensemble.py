@@ -59,11 +59,11 @@ def measured(*runs: Run, capsys) -> dict:
 def test_each_member_has_the_figures_of_its_run(three: Run, other: Run, capsys) -> None:
     found = measured(three, other, capsys=capsys)
     assert [member["replica"] for member in found["members"]] == [0, 1, 2, None]
-    summaries = [*train.loop.run.read_summary(three.path)["replicas"], train.loop.run.read_summary(other.path)]
+    summaries = [*train.loop.run.read_summary(three.path).replicas, *train.loop.run.read_summary(other.path).replicas]
     for split in ("validation", "test"):
         for mine, summary in zip(found[split]["members"], summaries, strict=True):
             for name in ("accuracy", "loss"):
-                assert mine[name] == pytest.approx(summary[split][name], rel=1e-4)
+                assert mine[name] == pytest.approx(summary.on(split)[name], rel=1e-4)
         mean = np.mean([member["loss"] for member in found[split]["members"]])
         assert found[split]["mean"]["loss"] == pytest.approx(mean)
         # Jensen: the average of probabilities is never worse than the members are on average.
@@ -88,10 +88,8 @@ def test_figures_by_hand() -> None:
 def test_folds_are_judged_on_test_alone_each_as_it_normalizes(folded: Run, capsys) -> None:
     found = measured(folded, capsys=capsys)
     assert "validation" not in found
-    for mine, summary in zip(
-        found["test"]["members"], train.loop.run.read_summary(folded.path)["replicas"], strict=True
-    ):
-        assert mine["loss"] == pytest.approx(summary["test"]["loss"], rel=1e-4)
+    for mine, summary in zip(found["test"]["members"], train.loop.run.read_summary(folded.path).replicas, strict=True):
+        assert mine["loss"] == pytest.approx(summary.test["loss"], rel=1e-4)
     assert cli.run(["ensemble", str(folded.path)]) == 0
     assert "each member holds out another fold" in capsys.readouterr().out
 

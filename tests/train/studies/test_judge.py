@@ -151,7 +151,7 @@ def test_features_are_what_the_head_reads(runs: dict[str, Run]) -> None:
     expected = judge.model.apply(judge.variables, judge.inputs.evaluate({"x": x})["x"], train=False)
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(labels, np.asarray(expected).argmax(-1))
-    assert judge.accuracy == train.loop.run.read_summary(runs["mlp"].path)["test"]["accuracy"]
+    assert judge.accuracy == train.loop.run.read_summary(runs["mlp"].path).test["accuracy"]
 
 
 def judged(runs: dict[str, Run], *options: str) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def test_a_run_without_validation_images_has_no_sigma(tmp_path: Path, capsys: py
     experiment = Experiment(PAIR.model, Data("digits", batch=16, validation=0.0), task=Adversarial(), steps=1)
     run = train.loop.run.create("blind", experiment, tmp_path)
     summary = fit(run, assemble(experiment), Console(quiet=True))
-    assert summary["validation"] == {}
-    assert jax.tree.all(jax.tree.map(np.isfinite, summary["test"]))
+    assert summary.validation == {}
+    assert jax.tree.all(jax.tree.map(np.isfinite, summary.test))
     assert cli.run(["judge", str(run.path), "--by", "parzen", "--samples", "100"]) == 2
     assert "holds out no validation images, on which σ is chosen" in capsys.readouterr().err

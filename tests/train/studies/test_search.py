@@ -171,7 +171,7 @@ def test_the_best_trial_is_what_its_command_gives_and_test_is_not_touched(tmp_pa
     assert cli.run([*line[1:], "--workdir", str(tmp_path / "again")]) == 0
     (again,) = (tmp_path / "again" / "digits_mlp").iterdir()
     assert train.loop.run.load(again).experiment.optim.lr == best["setting"]["optim.lr"]
-    validation = train.loop.run.read_summary(again)["validation"]
+    validation = train.loop.run.read_summary(again).validation
     assert validation["loss"] == pytest.approx(best["validation"]["loss"], rel=1e-3)
     assert validation["accuracy"] == pytest.approx(best["score"], abs=2e-3)
     trials = folders.load(path).study().get_trials()

@@ -15,7 +15,7 @@ from train.algorithms import losses
 from train.algorithms.averages import evaluation_params
 from train.algorithms.optimizers import make_optimizer
 from train.config import Adversarial, Data, Experiment, Model, Optim
-from train.core import State, Task, run_chunk, run_replicas
+from train.core import ReplicaTasks, State, Task, run_chunk, run_replicas
 from train.data.inputs import images
 from train.data.sources import Resident
 from train.inference import images as samples
@@ -260,7 +260,7 @@ def test_seeds_side_by_side_play_as_they_do_alone() -> None:
     keys, data = jax.random.split(KEY, 2), Resident(batch_of(), 4)
     states = jax.jit(jax.vmap(made.init))(keys)
     alone, _ = run_chunk(task, jax.tree.map(lambda leaf: leaf[1], states), data, keys[1], 2)
-    together, metrics = run_replicas(lambda _: task, {}, states, data, keys, 2, "vmap")
+    together, metrics = run_replicas(ReplicaTasks(lambda _: task, "vmap"), {}, states, data, keys, 2)
     assert metrics["gen_loss"].shape == (2, 2)
     for one, other in zip(jax.tree.leaves(together.params), jax.tree.leaves(alone.params), strict=True):
         np.testing.assert_allclose(one[1], other, rtol=1e-3, atol=1e-5)

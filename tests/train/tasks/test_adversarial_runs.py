@@ -19,6 +19,7 @@ from train.config import Adversarial, Data, Experiment, Model, Optim
 from train.core import State
 from train.inference import images as samples
 from train.loop.checkpoints import Checkpoints
+from train.loop.chunks import ChunkRunner
 from train.loop.fit import fit
 from train.loop.run import Run
 from train.pictures import grids
@@ -61,9 +62,9 @@ def test_a_run_logs_both_networks_and_keeps_the_checkpoint_nearest_in_pixels(who
     best, _ = Checkpoints(whole.checkpoints, read_only=True).restore(parts.abstract, "best")
     assert int(best.step) == min(distances, key=distances.get)
     summary = train.loop.run.read_summary(whole.path)
-    assert summary["params"] == sum(p.size for p in jax.tree.leaves(parts.abstract.params))
-    assert "not FID" in summary["notes"]["pixel_frechet"]
-    assert summary["flops"] == parts.flops
+    assert summary.params == sum(p.size for p in jax.tree.leaves(parts.abstract.params))
+    assert "not FID" in summary.notes["pixel_frechet"]
+    assert summary.flops == parts.flops
 
 
 def test_size_and_work_of_a_pair_are_those_on_its_card() -> None:
@@ -101,15 +102,13 @@ def test_a_killed_run_resumes_to_the_same_bits(whole: Run, parts, tmp_path: Path
 
 def train_slowly(workdir: str) -> None:
     """A run of EXPERIMENT that waits before each chunk, so that it can be killed half-way."""
-    import train.loop.fit
+    advance = ChunkRunner.advance
 
-    advance = train.loop.fit.Loop.advance
-
-    def slowly(self, state, step, stop):
+    def slowly(self, *args):
         time.sleep(0.5)
-        return advance(self, state, step, stop)
+        return advance(self, *args)
 
-    train.loop.fit.Loop.advance = slowly
+    ChunkRunner.advance = slowly
     fit(train.loop.run.create("killed", EXPERIMENT, Path(workdir)), assemble(EXPERIMENT), QUIET)
 
 

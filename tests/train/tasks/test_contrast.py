@@ -122,10 +122,10 @@ def test_temperature_divides_the_similarities() -> None:
 
 def test_a_run_learns_and_is_judged_by_its_neighbours(run: Run) -> None:
     summary, lines = train.loop.run.read_summary(run.path), train.loop.run.read_metrics(run.path)
-    assert set(summary["test"]) == {"loss", "contrastive_accuracy", "knn_accuracy", "count"}
-    assert summary["test"]["count"] == 359
-    assert summary["test"]["knn_accuracy"] > 0.6
-    assert "labels" in summary["notes"]["knn_accuracy"]
+    assert set(summary.test) == {"loss", "contrastive_accuracy", "knn_accuracy", "count"}
+    assert summary.test["count"] == 359
+    assert summary.test["knn_accuracy"] > 0.6
+    assert "labels" in summary.notes["knn_accuracy"]
     losses = [line["loss"] for line in lines if line["split"] == "validation"]
     assert losses[-1] < losses[0] < np.log(63)
     assert train.loop.run.load(run.path).experiment == run.experiment

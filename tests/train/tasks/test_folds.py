@@ -81,10 +81,10 @@ def test_a_replica_taken_out_is_the_run_of_its_fold_alone(folded: Run, tmp_path)
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), restore(taken)[1], restore(alone)[1]
     )
     mine, theirs = train.loop.run.read_summary(taken.path), train.loop.run.read_summary(alone.path)
-    assert mine.keys() == theirs.keys()
+    assert mine.to_json().keys() == theirs.to_json().keys()
     for split in ("validation", "test"):
-        assert mine[split] == pytest.approx(theirs[split], rel=1e-3)
-    assert train.loop.run.read_summary(folded.path)["replicas"][2]["validation"] != pytest.approx(mine["validation"])
+        assert getattr(mine, split) == pytest.approx(getattr(theirs, split), rel=1e-3)
+    assert train.loop.run.read_summary(folded.path).replicas[2].validation != pytest.approx(mine.validation)
 
 
 def test_each_replica_draws_from_its_own_fold_as_that_fold_is_normalized(folded: Run) -> None:
@@ -100,13 +100,13 @@ def test_each_replica_draws_from_its_own_fold_as_that_fold_is_normalized(folded:
 
 def test_the_summary_has_every_fold_their_mean_and_spread(folded: Run) -> None:
     summary = train.loop.run.read_summary(folded.path)
-    assert [one["fold"] for one in summary["replicas"]] == [0, 1, 2, 3, 4]
-    (row,) = summary["settings"]
-    assert row["folds"] == [0, 1, 2, 3, 4]
-    values = [one["validation"]["accuracy"] for one in summary["replicas"]]
-    assert row["validation"]["accuracy"] == pytest.approx(np.mean(values))
-    assert row["validation_spread"]["accuracy"]["deviation"] == pytest.approx(np.std(values, ddof=1))
-    assert sum(one["validation"]["count"] for one in summary["replicas"]) == 1797 - 359
+    assert [one.fold for one in summary.replicas] == [0, 1, 2, 3, 4]
+    (row,) = summary.settings
+    assert row.folds == (0, 1, 2, 3, 4)
+    values = [one.validation["accuracy"] for one in summary.replicas]
+    assert row.validation["accuracy"] == pytest.approx(np.mean(values))
+    assert row.validation_spread["accuracy"].deviation == pytest.approx(np.std(values, ddof=1))
+    assert sum(one.validation["count"] for one in summary.replicas) == 1797 - 359
 
 
 def test_an_interrupted_run_of_folds_resumes_to_the_same_bits(folded: Run, tmp_path, monkeypatch) -> None:
@@ -134,9 +134,9 @@ def test_the_commands_show_every_fold(folded: Run, capsys) -> None:
     assert cli.run(["eval", str(folded.path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "5 folds, which share training examples" in out
-    for number, one in enumerate(train.loop.run.read_summary(folded.path)["replicas"]):
-        accuracies = [f"{100 * one[split]['accuracy']:.2f} %" for split in ("validation", "test")]
-        assert f"{number} {one['validation']['count']} {accuracies[0]} {one['validation']['loss']:.4f}" in out
+    for number, one in enumerate(train.loop.run.read_summary(folded.path).replicas):
+        accuracies = [f"{100 * one.on(split)['accuracy']:.2f} %" for split in ("validation", "test")]
+        assert f"{number} {one.validation['count']} {accuracies[0]} {one.validation['loss']:.4f}" in out
     assert cli.run(["sample", str(folded.path)]) == 2
 
 
@@ -145,7 +145,7 @@ def test_every_seed_and_setting_sees_all_folds(tmp_path) -> None:
         FOLDED, folds=2, seeds=2, sweep=("optim.lr=0.01,0.1",), steps=2, eval_every_steps=2
     )
     summary = train.loop.run.read_summary(trained(experiment, tmp_path).path)
-    assert [(one["setting"]["optim.lr"], one["seed"], one["fold"]) for one in summary["replicas"]] == [
+    assert [(one.setting["optim.lr"], one.seed, one.fold) for one in summary.replicas] == [
         (lr, seed, fold) for lr in (0.01, 0.1) for seed in (1, 2) for fold in (0, 1)
     ]
 

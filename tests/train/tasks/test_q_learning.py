@@ -15,7 +15,7 @@ import train.loop.run
 import zoo
 from train import cli
 from train.config import Experiment, Model, Optim, QLearning, World, files, override
-from train.core import State, run_chunk, run_replicas
+from train.core import ReplicaTasks, State, run_chunk, run_replicas
 from train.core.signals import Stopped
 from train.data.worlds import vector
 from train.data.worlds.environment import limited
@@ -228,7 +228,7 @@ def test_seeds_side_by_side_are_those_seeds_alone(changes: dict) -> None:
     made = assemble(override(EXPERIMENT, changes))
     keys = jax.random.split(KEY, 3)
     states = jax.jit(jax.vmap(made.task.init))(keys)
-    states, metrics = run_replicas(lambda _: made.task, {}, states, Nothing(), keys, 10, "vmap")
+    states, metrics = run_replicas(ReplicaTasks(lambda _: made.task, "vmap"), {}, states, Nothing(), keys, 10)
     alone, own = run_chunk(made.task, jax.jit(made.task.init)(keys[1]), Nothing(), keys[1], 10)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=1e-3, atol=1e-4), states.params, alone.params)
     np.testing.assert_allclose(metrics["loss"][1], own["loss"], rtol=1e-3)
@@ -249,9 +249,9 @@ class _Interrupt:
 def test_a_stopped_run_resumes_to_the_bit_with_its_memory(made: Any, tmp_path: Path, monkeypatch: Any) -> None:
     whole = train.loop.run.create("whole", EXPERIMENT, tmp_path)
     summary = fit(whole, made, QUIET)
-    assert summary["test"]["count"] == 8
-    assert summary["test"]["return"] == summary["test"]["length"] > 8
-    assert "CartPole-v1 counts as solved from a mean of 475" in summary["notes"]["return"]
+    assert summary.test["count"] == 8
+    assert summary.test["return"] == summary.test["length"] > 8
+    assert "CartPole-v1 counts as solved from a mean of 475" in summary.notes["return"]
     assert {path.name for path in whole.samples.iterdir()} == {"episode.gif", "episode.png"}
     lines = [line for line in train.loop.run.read_metrics(whole.path) if line["split"] == "train"]
     assert all(np.isfinite(line[name]) for line in lines for name in ("loss", "q", "return"))

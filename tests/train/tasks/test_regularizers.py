@@ -85,7 +85,7 @@ def test_the_table_has_what_the_runs_came_to(tool, tmp_path, monkeypatch, capsys
     assert [row[0] for row in rows] == ["none", "ensemble of these 2", *arms, "all together"]
     for row in rows[2:]:
         folder = next((tmp_path / "regularizers" / row[0].replace(" ", "_")).iterdir())
-        accuracies = [100 * one["test"]["accuracy"] for one in train.loop.run.read_summary(folder)["replicas"]]
+        accuracies = [100 * one.test["accuracy"] for one in train.loop.run.read_summary(folder).replicas]
         test, on_train, gap = (float(cell.split(" ")[0]) for cell in row[1:4])
         assert test == pytest.approx(np.mean(accuracies), abs=0.006)
         assert gap == pytest.approx(on_train - test, abs=0.02)

@@ -85,8 +85,8 @@ METRICS = {
 @pytest.mark.parametrize("task", METRICS)
 def test_a_run_measures_what_its_task_is_judged_by(task: str, runs: dict[str, Run]) -> None:
     summary = train.loop.run.read_summary(runs[task].path)
-    assert set(summary["test"]) == METRICS[task]
-    assert summary["task"] == task
+    assert set(summary.test) == METRICS[task]
+    assert summary.task == task
     lines = [line for line in train.loop.run.read_metrics(runs[task].path) if line["split"] == "train"]
     assert lines[-1]["loss"] < lines[0]["loss"]
     assert train.loop.run.load(runs[task].path).experiment == runs[task].experiment
@@ -94,7 +94,7 @@ def test_a_run_measures_what_its_task_is_judged_by(task: str, runs: dict[str, Ru
 
 
 def test_perplexity_and_bits_follow_from_the_loss(runs: dict[str, Run]) -> None:
-    test = train.loop.run.read_summary(runs["language"].path)["test"]
+    test = train.loop.run.read_summary(runs["language"].path).test
     np.testing.assert_allclose(test["perplexity"], np.exp(test["loss"]))
     # One byte a character, and every character but the first is predicted.
     np.testing.assert_allclose(test["bits_per_byte"] * (test["count"] + 1) / test["count"], test["loss"] / np.log(2))
@@ -106,7 +106,7 @@ def test_runs_show_what_they_write(runs: dict[str, Run]) -> None:
     header, *rows = (runs["translate"].samples / "test.tsv").read_text(encoding="utf-8").splitlines()
     assert header == "source\treference\ttranslation"
     assert {len(row.split("\t")) for row in rows} == {3}
-    assert "version" in train.loop.run.read_summary(runs["translate"].path)["notes"]["bleu"]
+    assert "version" in train.loop.run.read_summary(runs["translate"].path).notes["bleu"]
 
 
 def state_of(run: Run, which: str = "last") -> State:

@@ -32,8 +32,9 @@ from train.history.claims.claim import (
 from train.history.claims.verdict import Curve, Values, result
 from train.loop.fit import fit
 from train.loop.restore import assemble_run, finished
-from train.loop.run import Run, read_metrics, read_summary, write_text
+from train.loop.run import Run, read_metrics, read_summary
 from train.tasks.check import check
+from zoo.files import write_atomically
 
 DIVERGED = "diverged.json"  # in the folder of a run of which no replica had a finite loss any more
 
@@ -148,7 +149,7 @@ class ClaimRun:
         except Stopped as stop:
             if stop.code != 1:
                 raise Stopped(f"{self.name} stopped in its arm {name}; the same command goes on", stop.code) from None
-            write_text(run.path / DIVERGED, json.dumps({"said": str(stop)}) + "\n")
+            write_atomically(run.path / DIVERGED, json.dumps({"said": str(stop)}) + "\n")
         return run
 
     def _compute(self, name: str, arm: FunctionArm) -> Values:
@@ -170,7 +171,7 @@ class ClaimRun:
                 "seconds": seconds,
             }
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_text(file, json.dumps({"key": self.key, "seeds": kept}) + "\n")
+            write_atomically(file, json.dumps({"key": self.key, "seeds": kept}) + "\n")
         own = [kept[str(seed)] for seed in seeds]
         line = None
         if own and own[0]["x"]:
@@ -199,7 +200,7 @@ def choose(run: Run, tune: Tune) -> tuple[sweep.Setting, str]:
 def spent(run: Run) -> float:
     """Seconds that a run took, also one that diverged."""
     if summary := read_summary(run.path):
-        return summary["seconds"]
+        return summary.seconds
     lines = read_metrics(run.path)
     return lines[-1]["seconds"] if lines else 0.0
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from train.history.claims.results import effect_text
 from train.pictures.style import GRID, INK, LIGHT, SOFT
+from zoo.files import atomic_file
 
 DASHES = ("-", "--", ":", "-.")
 
@@ -13,9 +14,8 @@ DASHES = ("-", "--", ":", "-.")
 def save(claim: Mapping[str, Any], path: Path) -> None:
     """Draw the result of a claim into a PNG of 1650 x 930 pixels."""
     figure = draw(claim)
-    part = path.with_suffix(".part")
-    figure.savefig(part, format="png")
-    part.replace(path)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format="png")
 
 
 def draw(claim: Mapping[str, Any]) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 from train.history.claims.claim import RISING, Metric
 from train.history.claims.verdict import Curve
 from train.loop.run import Run, read_metrics, read_summary
+from train.loop.summary import Summary
 from zoo.errors import UserError
 
 
@@ -29,17 +30,17 @@ def read(run: Run, metric: Metric) -> list[float | None]:
     if split == "train":
         values = _at_the_end(run, name)
     else:
-        members = summary.get("replicas") or [summary]
-        if name not in members[0].get(split, {}):
-            raise UserError(f"{run.path} has no {metric.name}; {split} has {', '.join(members[0].get(split, {}))}")
-        values = [member[split][name] for member in members]
+        there = summary.replicas[0].on(split)
+        if name not in there:
+            raise UserError(f"{run.path} has no {metric.name}; {split} has {', '.join(there)}")
+        values = [replica.on(split)[name] for replica in summary.replicas]
     return [None if i in gone else value for i, value in enumerate(values)]
 
 
-def diverged(summary: Mapping[str, Any]) -> dict[int, int]:
+def diverged(summary: Summary) -> dict[int, int]:
     """Replica -> the step at which its loss was not finite."""
-    members = enumerate(summary.get("replicas", []))
-    return {i: member["diverged_at_step"] for i, member in members if "diverged_at_step" in member}
+    steps = {number: replica.diverged_at_step for number, replica in enumerate(summary.replicas)}
+    return {number: step for number, step in steps.items() if step is not None}
 
 
 def curve(run: Run, name: str) -> Curve:

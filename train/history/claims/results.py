@@ -7,8 +7,8 @@ from typing import Any
 
 import filelock
 
-from train.loop.run import write_text
 from zoo.errors import UserError
+from zoo.files import write_atomically
 
 _BESIDE = Path(__file__).parents[3] / "results"  # in a clone
 _INSIDE = Path(__file__).parents[2] / "result_files"  # in an installed wheel
@@ -34,7 +34,7 @@ def record(claim: Mapping[str, Any], path: Path = FILE) -> None:
         with filelock.FileLock(path.parent / ".lock"):
             claims = read(path) | {claim["name"]: dict(claim)}
             ordered = sorted(claims.values(), key=lambda one: (one["year"], one["name"]))
-            write_text(path, '{"claims": [\n' + ",\n".join(map(_lines, ordered)) + "\n]}\n")
+            write_atomically(path, '{"claims": [\n' + ",\n".join(map(_lines, ordered)) + "\n]}\n")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
 

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from train.history.claims import files, picture, results, table
 from train.history.claims.claim_run import ClaimRun
-from train.loop.run import write_text
 from zoo.errors import UserError
+from zoo.files import write_atomically
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
 
@@ -32,7 +32,7 @@ def run_claim(
     trial.check()
     found = trial.run(setting)
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "result.json", json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_atomically(folder / "result.json", json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     picture.save(found, folder / "claim.png")
     if record:
         results.record(found)

@@ -19,8 +19,9 @@ from train.config import files as configs
 from train.history.claims import results
 from train.history.timeline.lenient_json import finite, mapping, number, read_json, sequence, text, whole
 from train.loop.run import read_metrics
-from train.loop.summary import spread
+from train.loop.summary import Summary, spread
 from zoo.errors import UserError
+from zoo.files import write_atomically
 
 FOLDER = results.EXHIBITS
 POINTS = 60  # of a curve at most
@@ -95,53 +96,56 @@ class Exhibit:
 
 def of_run(run: Path) -> Exhibit:
     """The exhibit of a finished run. UserError for a folder that is none."""
-    config, summary = read_json(run / "config.json"), read_json(run / "summary.json")
-    if not summary:
+    config, content = read_json(run / "config.json"), read_json(run / "summary.json")
+    if not content:
         raise UserError(f"{run}: not a finished run: it has no summary.json")
+    summary = Summary.from_json(content)
     model, optim = mapping(config, "model"), mapping(config, "optim")
-    setting = next((row for row in sequence(summary, "settings") if isinstance(row, Mapping) and row.get("best")), {})
-    test = _figures(mapping(summary, "test"))
-    shared = ("task", "device", "date")
-    counts = ("params", "flops", "steps", "examples", "seed")
+    test = _figures(summary.test)
     return Exhibit(
-        name=text(summary, "name") or run.parent.name,
-        model=text(summary, "model"),
+        name=summary.name or run.parent.name,
+        model=summary.model,
         fields=dict(mapping(model, "fields")),
-        dataset=_placeless(text(summary, "dataset")),
-        **{key: text(summary, key) for key in shared},
-        **{key: whole(summary.get(key)) for key in counts},
-        seeds=max(1, len(sequence(setting, "seeds"))),
+        dataset=_placeless(summary.dataset),
+        task=summary.task,
+        device=summary.device,
+        date=summary.date,
+        params=summary.params or None,
+        flops=summary.flops or None,
+        steps=summary.steps or None,
+        examples=summary.examples or None,
+        seed=summary.seed,
+        seeds=max(1, len(summary.best_setting.seeds)),
         recipe=" ".join(str(optim[key]) for key in ("name", "lr") if key in optim),
         test={name: value for name, value in test.items() if name != "count"},
-        spread={name: _figures(value) for name, value in mapping(setting, "test_spread").items()},
+        spread={name: _figures(own._asdict()) for name, own in summary.best_setting.test_spread.items()},
         more=_measured_later(run),
         count=whole(test.get("count")),
-        notes={str(name): str(note) for name, note in mapping(summary, "notes").items()},
-        seconds=number(summary.get("seconds")),
-        compile_seconds=number(summary.get("compile_seconds")),
-        versions={str(name): str(version) for name, version in mapping(summary, "versions").items()},
+        notes=summary.notes,
+        seconds=summary.seconds or None,
+        compile_seconds=summary.compile_seconds or None,
+        versions=summary.versions,
         curves=_curves(read_metrics(run)),
         pictures=tuple(_pictures(run / "samples")),
         translations=_translations(run / "samples" / "test.tsv"),
         writing=_writing(run / "samples" / "samples.txt"),
-        changes=" ".join(_changes(text(summary, "name") or run.parent.name, config)),
+        changes=" ".join(_changes(summary.name or run.parent.name, config)),
     )
 
 
 def write(exhibit: Exhibit, folder: Path) -> list[Path]:
-    """The files of an exhibit: its pictures, then its JSON, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """The files of an exhibit: its pictures, then its JSON."""
     files = []
     named = []
     for picture in exhibit.pictures:
         name = f"{exhibit.name}.{picture.kind}.{picture.suffix}"
         named.append({"kind": picture.kind, "file": name})
-        files.append(_write(folder / name, picture.data))
+        files.append(write_atomically(folder / name, picture.data, make_folder=True))
     facts = {field.name: getattr(exhibit, field.name) for field in dataclasses.fields(exhibit)}
     facts |= {"pictures": named, "curves": {name: dataclasses.asdict(c) for name, c in exhibit.curves.items()}}
     del facts["recorded"]
     said = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return [*files, _write(folder / f"{exhibit.name}.json", said.encode())]
+    return [*files, write_atomically(folder / f"{exhibit.name}.json", said, make_folder=True)]
 
 
 def read(file: Path) -> Exhibit:
@@ -242,7 +246,7 @@ def _band(name: str, values: Any) -> tuple[float | None, float | None]:
     """The 95 % interval of the mean over seeds."""
     found = [finite(value) for value in values] if isinstance(values, list) else []
     over = spread([{name: value} for value in found if value is not None]).get(name)
-    return (over["low"], over["high"]) if over else (None, None)
+    return (over.low, over.high) if over else (None, None)
 
 
 def _rounded(value: float | None) -> float | None:
@@ -321,13 +325,3 @@ def _translations(file: Path) -> tuple[tuple[str, str, str], ...]:
 
 def _writing(file: Path) -> str:
     return file.read_text(encoding="utf-8")[:PAGE].strip() if file.is_file() else ""
-
-
-def _write(path: Path, data: bytes) -> Path:
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
-    return path

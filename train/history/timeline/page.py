@@ -3,7 +3,6 @@
 import base64
 import datetime
 import functools
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ from train.history.timeline.rooms import Room, furnish, members, room_id
 from train.metrics.format import human
 from train.pictures import style
 from zoo.cards import Card
-from zoo.errors import UserError
 from zoo.fields import ACTIVATIONS
+from zoo.files import write_atomically
 
 WEB = Path(__file__).parent / "web"
 STYLES = ("page.css", "axis.css", "room.css", "print.css")
@@ -46,15 +45,7 @@ def write_page(
     cards = zoo.CARDS if cards is None else cards
     chosen = list({exhibit.name: exhibit for exhibit in reversed(exhibits)}.values())[::-1]
     page = _render(chosen, findings, cards, t)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    path = out_dir / "index.html"
-    part = path.with_suffix(".part")
-    try:
-        part.write_text(page, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
-    return path
+    return write_atomically(out_dir / "index.html", page, make_folder=True)
 
 
 def _render(exhibits: Sequence[Exhibit], findings: Sequence[Finding], cards: Mapping[str, Card], t: words.Words) -> str:

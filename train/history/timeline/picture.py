@@ -9,6 +9,7 @@ from train.history.timeline.colors import styles
 from train.history.timeline.rows import Row, budget, interval_note
 from train.metrics.format import human
 from train.pictures.style import GRID, INK, LIGHT, SOFT
+from zoo.files import atomic_file
 
 MARKERS = "oDs^vP"
 TWIN_YEARS = 1.1  # models of one year stand side by side at this distance
@@ -17,12 +18,11 @@ SIDES = ((1, 0), (-1, 0), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8), (0
 
 
 def write(rows: Sequence[Row], folder: Path) -> Path:
-    """The PNG of `draw` as timeline.png in `folder`, whole or not at all; its path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """The PNG of `draw` as timeline.png in `folder`; its path."""
     path = folder / "timeline.png"
-    part = path.with_suffix(".part")
-    draw(rows).savefig(part, format="png")
-    part.replace(path)
+    figure = draw(rows)
+    with atomic_file(path, make_folder=True) as temporary:
+        figure.savefig(temporary, format="png")
     return path
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from rich.table import Table
 
 import zoo
-from train.history.timeline.lenient_json import mapping, number, read_json, share, whole
+from train.history.timeline.lenient_json import mapping, read_json, share, whole
 from train.loop.run import read_metrics
+from train.loop.summary import Summary
 from train.metrics.format import human
 from train.pictures.style import LEAN
 from zoo.cards import Card, Paper
@@ -75,38 +76,38 @@ def gather(runs: Sequence[Path], cards: Mapping[str, Card] | None = None) -> lis
 
 
 def _row(run: Path, cards: Mapping[str, Card]) -> Row:
-    config, summary = read_json(run / "config.json"), read_json(run / "summary.json")
-    if not config and not summary:
+    config, content = read_json(run / "config.json"), read_json(run / "summary.json")
+    if not config and not content:
         raise UserError(f"{run}: not a run folder: neither config.json nor summary.json is there")
+    summary = Summary.from_json(content)
     planned, data, optim = (mapping(config, part) for part in ("model", "data", "optim"))
-    model = str(summary.get("model") or planned.get("name") or run.parent.name)
+    model = summary.model or str(planned.get("name") or run.parent.name)
     card = cards.get(model)
-    test = mapping(summary, "test")
-    accuracy, count = share(test.get("accuracy")), whole(test.get("count"))
+    accuracy, count = share(summary.test.get("accuracy")), whole(summary.test.get("count"))
     low, high = wilson(accuracy, count) if accuracy is not None and count else (None, None)
     return Row(
-        name=str(summary.get("name") or run.parent.name),
+        name=summary.name or run.parent.name,
         model=model,
         label=model,
-        dataset=str(summary.get("dataset") or data.get("name") or ""),
+        dataset=summary.dataset or str(data.get("name") or ""),
         year=card.year if card else None,
         paper=card.paper if card else None,
         idea=card.idea if card else "",
-        params=whole(summary.get("params")),
-        flops=whole(summary.get("flops")),
-        steps=whole(summary.get("steps")),
-        examples=whole(summary.get("examples")),
-        seed=whole(summary.get("seed", config.get("seed"))),
+        params=summary.params or None,
+        flops=summary.flops or None,
+        steps=summary.steps or None,
+        examples=summary.examples or None,
+        seed=whole(content.get("seed", config.get("seed"))),
         recipe=" ".join(str(optim[key]) for key in ("name", "lr") if key in optim),
         accuracy=accuracy,
         count=count,
         low=low,
         high=high,
-        seconds=number(summary.get("seconds")),
-        compile_seconds=number(summary.get("compile_seconds")),
-        device=str(summary.get("device") or ""),
-        date=str(summary.get("date") or ""),
-        versions={str(k): str(v) for k, v in mapping(summary, "versions").items()},
+        seconds=summary.seconds or None,
+        compile_seconds=summary.compile_seconds or None,
+        device=summary.device,
+        date=summary.date,
+        versions=summary.versions,
         curve=_curve(run),
     )
 

@@ -124,7 +124,7 @@ def load(run: Run) -> Classifier:
     return Classifier(
         run.experiment.model.name,
         run.path,
-        train.loop.run.read_summary(run.path)["test"]["accuracy"],
+        train.loop.run.read_summary(run.path).test["accuracy"],
         dataset.classes,
         parts.model,
         {"params": evaluation_params(state), **state.vars["net"]},

@@ -23,7 +23,7 @@ import train.loop.run
 from train.config import Experiment, override
 from train.loop.run import Run
 from zoo.errors import UserError
-from zoo.weights.save import write_whole
+from zoo.files import write_atomically
 
 ABOUT = "search.json"
 STUDY = "search"
@@ -56,8 +56,7 @@ class Folder:
 
     def write(self) -> None:
         content = {**dataclasses.asdict(self.about), "trials": self.trials, "batch": self.batch, "metric": self.metric}
-        text = json.dumps(content, indent=2) + "\n"
-        write_whole(self.path / ABOUT, lambda part: part.write_text(text, encoding="utf-8"))
+        write_atomically(self.path / ABOUT, json.dumps(content, indent=2) + "\n")
 
     def study(self, **parts: Any) -> optuna.Study:
         """Its trials; `parts` are the sampler and the pruner, for who asks for more of them."""

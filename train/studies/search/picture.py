@@ -12,7 +12,7 @@ from train.pictures.style import GRID, INK, LIGHT, SOFT
 from train.studies.search.folder import Folder
 from train.studies.search.report import complete, importance, value_of
 from train.studies.search.space import Space, read
-from zoo.weights.save import write_whole
+from zoo.files import atomic_file
 
 OCHRE, BRICK, BLUE, SLATE = LIGHT[0], LIGHT[1], LIGHT[4], LIGHT[7]
 WIDEST = 4  # panels side by side
@@ -26,8 +26,8 @@ def write(folder: Folder, study: optuna.Study) -> list[Path]:
     for name, drawn in (("history", history(folder, study)), ("importance", fields(folder, study))):
         if drawn is not None:
             path = folder.path / f"{name}.png"
-            canvas = FigureCanvasAgg(drawn)
-            write_whole(path, lambda part, canvas=canvas: canvas.print_png(str(part)))
+            with atomic_file(path) as temporary:
+                FigureCanvasAgg(drawn).print_png(str(temporary))
             written.append(path)
     return written
 

@@ -18,7 +18,7 @@ from train.metrics.format import figure, title
 from train.studies.search.fields import changed
 from train.studies.search.folder import Folder, counts
 from train.studies.search.space import apply, read
-from zoo.weights.save import write_whole
+from zoo.files import write_atomically
 
 SHOWN = 10
 ENOUGH = 4  # trials that were trained to their end, below which importance would be noise
@@ -80,8 +80,7 @@ def summary(folder: Folder, study: optuna.Study) -> dict[str, Any]:
 
 def write(folder: Folder, content: dict[str, Any]) -> None:
     """best.json in the search folder."""
-    text = json.dumps(content, indent=2) + "\n"
-    write_whole(folder.path / "best.json", lambda part: part.write_text(text, encoding="utf-8"))
+    write_atomically(folder.path / "best.json", json.dumps(content, indent=2) + "\n")
 
 
 def table(folder: Folder, study: optuna.Study) -> Table:

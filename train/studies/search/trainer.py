@@ -13,11 +13,11 @@ import numpy as np
 
 from train.config import Experiment
 from train.config.sweep import Setting, with_setting
-from train.core import State, Task, devices
+from train.core import ReplicaTasks, State, Task, devices
 from train.core.cores import Program, compile_replicas
 from train.core.signals import Watch
 from train.loop import replicas, summary, transfer
-from train.loop.fit import LONGEST_CHUNK, chunk_steps, next_stop
+from train.loop.schedule import LONGEST_CHUNK, chunk_steps, next_stop
 from train.tasks.setup import Setup
 from zoo.errors import UserError
 
@@ -65,15 +65,15 @@ class Trainer:
         if self.validate is None:
             raise UserError(f"a search judges trials on validation, and {experiment.data.name} has no such split here")
         self.seeds = range(experiment.seed, experiment.seed + experiment.seeds)
-        self.how = replicas.faster_way(experiment, parts.task)
         self.feed = parts.feed(None, None)
         self.programs: dict[tuple[int, int], Program] = {}  # (replicas, steps) -> what advances so many by so much
 
         def build(setting: Setting) -> Task:
             return parts.build(with_setting(experiment, setting)) if setting else parts.task
 
-        self.build = build  # of a setting whose values may be traced; one function, as it is a static argument
-        self.start = jax.jit(lambda settings, keys: replicas.initial(build, settings, keys, self.how))
+        # One object for all programs, as it is a static argument.
+        self.tasks = ReplicaTasks(build, replicas.faster_transform(experiment, parts.task))
+        self.start = jax.jit(lambda settings, keys: replicas.init_replicas(self.tasks, settings, keys))
 
     def close(self) -> None:
         self.feed.close()
@@ -96,7 +96,7 @@ class Trainer:
             stop = next_stop(step, steps, every, chunk)
             data, n = self.feed.take(stop - step), stop - step
             if (len(rows), n) not in self.programs:
-                program = compile_replicas(self.build, values, states, data, keys, n, self.how)
+                program = compile_replicas(self.tasks, values, states, data, keys, n)
                 self.programs[len(rows), n] = program
             states, metrics = self.programs[len(rows), n](values, states, data, keys, None)
             if stop < steps and self.feed.most:

@@ -19,7 +19,7 @@ from jax import Array
 from train.algorithms import losses
 from train.algorithms.averages import evaluation_params
 from train.config import QLearning
-from train.core import Metrics, State, Task, descend
+from train.core import Mean, Metrics, State, Task, descend
 from train.data.worlds import vector
 from train.data.worlds.environment import Environment
 from train.data.worlds.vector import Transitions, VectorEnv, VectorState, as_input
@@ -52,7 +52,7 @@ def q_learning(
 
     Its `evaluate` takes the keys (episodes,) of the episodes to play in place of a batch. `steps`: of the whole run,
     which only the bias of prioritized replay depends on. The metric "return" is that of the episodes that ended
-    within a step, and comes as (sum, count).
+    within a step, and comes as a Mean.
     """
     rounds = how.train_every // environments
     loss_of = {"huber": losses.huber, "squared": losses.squared}[how.loss]
@@ -82,7 +82,7 @@ def q_learning(
 
         state, metrics = descend(state, "q", tx, loss_fn)
         memory = replay.prioritize(agent.replay, places, metrics.pop("errors"), how.priority)
-        return state.replace(aux=agent.replace(replay=memory)), metrics | {"return": returns}
+        return state.replace(aux=agent.replace(replay=memory)), metrics | {"return": Mean(*returns)}
 
     def evaluate(state: State, keys: Array) -> Metrics:
         returns, lengths = vector.episodes(

@@ -16,6 +16,7 @@ from train.inference import text as write
 from train.inference.decode import Sampling
 from train.metrics.evaluation import Evaluator
 from train.tasks.setup import Setup
+from zoo.files import write_atomically
 
 SHOWN = 50  # translations in samples/
 SAMPLES, SAMPLE_TOKENS, PROMPT_TOKENS = 3, 200, 8
@@ -61,7 +62,7 @@ def with_translations(parts: Setup, experiment: Experiment) -> Setup:
     def show(state: State, folder: Path) -> None:
         some = sources[:SHOWN]
         rows = [("source", "reference", "translation"), *zip(some, references, translated(state, some), strict=False)]
-        _write(folder / "test.tsv", "".join("\t".join(row) + "\n" for row in rows))
+        write_atomically(folder / "test.tsv", "".join("\t".join(row) + "\n" for row in rows), make_folder=True)
 
     notes = {name: str(metric.get_signature()) for name, metric in metrics.items()}
     return dataclasses.replace(parts, evaluator=evaluator, show=show, notes=notes)
@@ -82,15 +83,10 @@ def with_samples(parts: Setup, experiment: Experiment) -> Setup:
             context=experiment.data.length if hasattr(parts.model.cfg, "context") else None,
         )
         texts = [tokenizers.decode(parts.tokenizer, row) for row in rows]
-        _write(folder / "samples.txt", f"\n{'-' * 60}\n".join(texts) + "\n")
+        write_atomically(folder / "samples.txt", f"\n{'-' * 60}\n".join(texts) + "\n", make_folder=True)
 
     return dataclasses.replace(parts, show=show)
 
 
 def _variables(state: State) -> dict[str, Any]:
     return {"params": evaluation_params(state), **state.vars["net"]}
-
-
-def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(text, encoding="utf-8")

@@ -262,7 +262,7 @@ def test_arms_begin_with_a_run_that_is_trained_once(tmp_path) -> None:
     assert max(begun, again) < scratch - 0.3
     (base,) = runs(tmp_path, "start.base")
     ran = [base] + [path for arm in arms for path in runs(tmp_path, arm)]
-    seconds = sum(train.loop.run.read_summary(path)["seconds"] for path in ran)
+    seconds = sum(train.loop.run.read_summary(path).seconds for path in ran)
     assert seconds - 0.3 < found["seconds"] < seconds + 2  # each of them once; reading takes next to none
 
 
