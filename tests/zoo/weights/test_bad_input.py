@@ -176,7 +176,7 @@ def test_what_names_do_not_show_is_asked_of_the_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "layout", "reason"),
     [
-        (zoo.create("plain18"), "torchvision", "a plain net has no shortcuts"),
+        (zoo.create("plain18"), "torchvision", "a plain network has no shortcuts"),
         (zoo.create("resnet20"), "torchvision", "its shortcuts are projected"),
         (zoo.create("vit_mini_patch4", pool="mean"), "timm", "it reads the class token, not the mean"),
         (zoo.create("gpt_char"), "huggingface", "its products and norms have biases"),
