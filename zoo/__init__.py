@@ -40,7 +40,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import JAX and the models when the first of them is asked for, so that `import zoo` itself costs nothing."""
+    """Import JAX and the models at first use, so that `import zoo` itself is fast."""
     if name in __all__:
         return getattr(importlib.import_module("zoo.library"), name)
     try:

@@ -1,8 +1,8 @@
-"""AlexNet (Krizhevsky et al. 2012, doi:10.1145/3065386): a large convolutional net on GPUs wins ImageNet.
+"""AlexNet (Krizhevsky et al. 2012, doi:10.1145/3065386): a large convolutional network, trained on GPUs, wins ImageNet.
 
 x (B, H, W, C) float -> logits (B, classes). `AlexNet`: section 3 and Figure 2; `OneTower`: the variant of 2014
-(arXiv:1404.5997) in the form torchvision ships; `Cifar`: the four-layer net of Figure 1.
-Departs: see the cards.
+(arXiv:1404.5997) as in torchvision; `Cifar`: the four-layer network of Figure 1. Differences from the papers: see the
+cards.
 """
 
 import dataclasses
@@ -14,26 +14,26 @@ from jax import Array
 
 from zoo import layers
 from zoo.cards import Card, Paper, image
-from zoo.fields import ACTIVATIONS, Activation, check, demand, demand_images, flatten
+from zoo.fields import ACTIVATIONS, Activation, check, flatten, require, require_images
 
 GAUSSIAN = nn.initializers.normal(0.01)  # section 5, for every weight
-ONES = nn.initializers.ones_init()  # section 5: biases that start the ReLUs on their sloped side
+ONES = nn.initializers.ones_init()  # section 5: biases that give the ReLUs positive inputs at the start
 ZEROS = nn.initializers.zeros_init()
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The architecture of the paper; every field but `classes` is one of its own comparisons."""
+    """The architecture. Every field except `classes` is something that the paper itself compares."""
 
     towers: int = 2  # groups of convolutions 2, 4 and 5: one per GPU (section 3.2)
     response_norm: bool = True  # section 3.3
-    overlap: bool = True  # pooling windows of 3 at stride 2, else of 2 (section 3.4)
+    overlap: bool = True  # pooling windows of 3 x 3 with stride 2; otherwise 2 x 2 (section 3.4)
     dropout: float = 0.5  # on the outputs of the first two fully connected layers (section 4.2)
     classes: int = 1000
 
     def __post_init__(self) -> None:
         check(self)
-        demand(32 % self.towers == 0, "alexnet", "towers", "a divisor of 32", self.towers)  # divides all features
+        require(32 % self.towers == 0, "alexnet", "towers", "a divisor of 32", self.towers)  # divides all features
 
 
 class AlexNet(nn.Module):
@@ -43,15 +43,16 @@ class AlexNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
-        demand_images(x, "alexnet", smallest=64)
-        towers, window = self.cfg.towers, 3 if self.cfg.overlap else 2
+        require_images(x, "alexnet", smallest=64)
+        towers = self.cfg.towers
+        window = 3 if self.cfg.overlap else 2
 
         def conv(features: int, kernel: int, groups: int, bias: nn.initializers.Initializer, name: str) -> layers.Conv:
             return layers.Conv(
                 features, kernel, padding="SAME", groups=groups, kernel_init=GAUSSIAN, bias_init=bias, name=name
             )
 
-        # The paper says 224 but its 55 x 55 maps follow from 227; from 224 they take 2 pixels of padding.
+        # The paper says 224, but its 55 x 55 maps follow from 227 pixels. With 224 they need 2 pixels of padding.
         pad = [(p, p) for p in (0 if (size - 11) % 4 == 0 else 2 for size in x.shape[1:3])]
         x = nn.relu(layers.Conv(96, 11, 4, pad, kernel_init=GAUSSIAN, name="conv1")(x))  # (B, 55, 55, 96)
         x = layers.max_pool(self.normalize(x), window, 2)  # (B, 27, 27, 96)
@@ -67,11 +68,11 @@ class AlexNet(nn.Module):
         return nn.Dense(self.cfg.classes, kernel_init=GAUSSIAN, name="head")(x)
 
     def normalize(self, x: Array) -> Array:
-        """Local response normalization within each tower: the GPUs exchange nothing before convolution 3."""
+        """Apply local response normalization within each tower: the GPUs exchange nothing before convolution 3."""
         if not self.cfg.response_norm:
             return x
         b, h, w, c = x.shape
-        y = x.reshape(b, h, w * self.cfg.towers, c // self.cfg.towers)  # towers side by side, not neighbours
+        y = x.reshape(b, h, w * self.cfg.towers, c // self.cfg.towers)  # channels of two towers are never neighbours
         return layers.local_response_norm(y, size=5, alpha=1e-4, beta=0.75, k=2.0).reshape(x.shape)
 
 
@@ -93,7 +94,7 @@ class OneTower(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
-        demand_images(x, "alexnet_one_tower", smallest=63)
+        require_images(x, "alexnet_one_tower", smallest=63)
         x = nn.relu(layers.Conv(64, 11, 4, 2, name="conv1")(x))  # (B, 55, 55, 64)
         x = layers.max_pool(x, 3, 2)  # (B, 27, 27, 64)
         x = nn.relu(layers.Conv(192, 5, name="conv2")(x))
@@ -108,9 +109,13 @@ class OneTower(nn.Module):
 
 
 def adaptive_avg_pool(x: Array, size: int) -> Array:
-    """x (B, H, W, C) -> (B, size, size, C): means over cells of nearly equal size, which overlap where H % size."""
+    """Average x (B, H, W, C) over a grid of size x size cells -> (B, size, size, C).
 
-    def weights(length: int) -> Array:  # (size, length), each row sums to 1
+    The cells overlap if H or W is not a multiple of `size`.
+    """
+
+    def weights(length: int) -> Array:
+        """Return the weight of each pixel in each cell, (size, length); each row sums to 1."""
         cell, pixel = np.arange(size)[:, None], np.arange(length)[None, :]
         inside = (pixel >= cell * length // size) & (pixel < -(-(cell + 1) * length // size))
         return jnp.asarray(inside / inside.sum(1, keepdims=True), x.dtype)
@@ -138,11 +143,15 @@ class Cifar(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
-        demand_images(x, "alexnet_cifar", smallest=8)
-        act, end = ACTIVATIONS[self.cfg.activation], ((0, 1), (0, 1))  # windows overlap, the last over the border
-        x = act(layers.max_pool(layers.Conv(32, 5, name="conv1")(x), 3, 2, end))  # (B, 16, 16, 32)
-        x = layers.avg_pool(act(layers.Conv(32, 5, name="conv2")(x)), 3, 2, end)  # (B, 8, 8, 32)
-        x = layers.avg_pool(act(layers.Conv(64, 5, name="conv3")(x)), 3, 2, end)  # (B, 4, 4, 64)
+        require_images(x, "alexnet_cifar", smallest=8)
+        act = ACTIVATIONS[self.cfg.activation]
+        border = ((0, 1), (0, 1))  # pooling windows overlap, and the last one extends over the border
+        x = layers.Conv(32, 5, name="conv1")(x)
+        x = act(layers.max_pool(x, 3, 2, border))  # (B, 16, 16, 32)
+        x = act(layers.Conv(32, 5, name="conv2")(x))
+        x = layers.avg_pool(x, 3, 2, border)  # (B, 8, 8, 32)
+        x = act(layers.Conv(64, 5, name="conv3")(x))
+        x = layers.avg_pool(x, 3, 2, border)  # (B, 4, 4, 64)
         return nn.Dense(self.cfg.classes, name="head")(flatten(x))
 
 
@@ -161,7 +170,7 @@ CARDS = [
         family="alexnet",
         year=2012,
         paper=PAPER,
-        idea="Size, rectified linear units, dropout and two GPUs let a convolutional net win on a million photographs.",
+        idea="Size, rectified linear units, dropout and two GPUs let a convolutional network win ImageNet.",
         module=AlexNet,
         config=Config(),
         inputs=image(227, 227, 3),
@@ -182,12 +191,12 @@ CARDS = [
         output=(10,),
         params=89_578,
         flops=24_596_480,
-        departs="The paper does not give this net's layers; these are of the authors' cuda-convnet 18 % example, "
-        "without its response normalization. Weights start as LeCun normal.",
+        differences="The paper does not specify this network's layers; these are from the 18 % example in the authors' "
+        "cuda-convnet, without its response normalization. Initial weights are LeCun normal.",
     ),
     Card(
         name="alexnet_one_tower",
-        parents={"alexnet": "its layers, in one tower"},
+        parents={"alexnet": "its layers, in one tower instead of two"},
         family="alexnet",
         year=2014,
         paper=Paper(
@@ -196,14 +205,14 @@ CARDS = [
             venue="arXiv",
             id="1404.5997",
         ),
-        idea="One tower, no response normalization: parallelism becomes a matter of the program, not of the net.",
+        idea="One tower without response normalization: parallelism moves from the architecture to the program.",
         module=OneTower,
         config=OneTowerConfig(),
         inputs=image(224, 224, 3),
         output=(1000,),
         params=61_100_840,
         flops=1_428_376_960,
-        departs="As torchvision ships it: convolution 4 has 256 features, dropout comes before the fully connected "
-        "layers, and maps are averaged to 6x6 for other sizes. Weights start as LeCun normal.",
+        differences="As in torchvision: convolution 4 has 256 features, dropout comes before the fully connected "
+        "layers, and feature maps are averaged to 6x6 for other sizes. Initial weights are LeCun normal.",
     ),
 ]

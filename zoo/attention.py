@@ -1,10 +1,12 @@
-"""Attention with many heads (Vaswani et al. 2017, arXiv:1706.03762, section 3.2), one for all models.
+"""Multi-head attention (Vaswani et al. 2017, arXiv:1706.03762, section 3.2), shared by all models.
 
-q (B, T, heads, D / heads) asks; k, v (B, S, heads, D / heads) answer. A mask is True where a query may read a key.
+Shapes: B texts or images, T queries, S keys, D = width. Queries are (B, T, heads, D / heads), keys and values
+(B, S, heads, D / heads). A mask is True where a query may attend to a key.
 """
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,98 +17,161 @@ from jax import Array, lax
 from zoo.errors import UserError
 from zoo.layers import Dense
 
-KeysValues = tuple[Array, Array]  # each (B, S, heads, D / heads)
+XAVIER = nn.initializers.xavier_uniform()
+# `qkv` and `kv` hold several D x D matrices side by side. Xavier would count all their columns as fan-out; fan-in alone
+# gives each of the matrices the range that Xavier gives a D x D matrix.
+FUSED_XAVIER = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
+
+
+class KeysValues(NamedTuple):
+    """The keys and values that queries attend to."""
+
+    keys: Array  # (B, S, heads, D / heads)
+    values: Array  # (B, S, heads, D / heads)
 
 
 def attention(q: Array, k: Array, v: Array, *, mask: Array | None = None, causal: bool = False) -> Array:
-    """Scaled dot-product attention (section 3.2.1) -> (B, T, heads, D / heads).
+    """Compute scaled dot-product attention (section 3.2.1) -> (B, T, heads, D / heads).
 
-    mask broadcasts to (B, heads, T, S). A query that may read nothing gets the mean of the values, never NaN.
+    `mask` broadcasts to (B, heads, T, S). A query that may attend to nothing gets the mean of the values, never NaN.
     """
     return jax.nn.dot_product_attention(q, k, v, mask=mask, is_causal=causal)
 
 
 def attention_weights(q: Array, k: Array, *, mask: Array | None = None, causal: bool = False) -> Array:
-    """What `attention` multiplies the values by, (B, heads, T, S) float32; each row sums to 1."""
+    """Return the weights that `attention` gives to the values, (B, heads, T, S) float32; each row sums to 1."""
     scores = jnp.einsum("bqhd,bkhd->bhqk", q, k, preferred_element_type=jnp.float32) / np.sqrt(q.shape[-1])
     lowest = jnp.finfo(scores.dtype).min
     if mask is not None:
         scores = jnp.where(mask, scores, lowest)
     if causal:
-        scores = jnp.where(np.tri(*scores.shape[2:], dtype=bool)[None, None], scores, lowest)
+        queries, keys = scores.shape[2:]
+        lower_triangle = np.tri(queries, keys).astype(bool)
+        scores = jnp.where(lower_triangle[None, None], scores, lowest)
     return jax.nn.softmax(scores)
 
 
-class MultiHeadAttention(nn.Module):
-    """Self-attention x (B, T, D) -> (B, T, D), or `cross`: x reads the keys and values of another sequence.
+def split_heads(x: Array, parts: int, heads: int) -> tuple[Array, ...]:
+    """Split x (B, T, parts * D) into `parts` arrays (B, T, heads, D / heads), for example q, k and v."""
+    batch, length, features = x.shape
+    x = x.reshape(batch, length, parts, heads, features // (parts * heads))
+    return tuple(x[:, :, i] for i in range(parts))
 
-    One product makes queries, keys and values (`qkv`); cross-attention has one for queries (`q`) and one for keys and
-    values (`kv`). Where "intermediates" is mutable the weights (B, heads, T, S) are sown as `weights`.
+
+def attend(
+    module: nn.Module,
+    q: Array,
+    k: Array,
+    v: Array,
+    *,
+    mask: Array | None = None,
+    causal: bool = False,
+    dropout: float = 0.0,
+) -> Array:
+    """Apply attention and concatenate the heads -> (B, T, D), on behalf of `module`.
+
+    If "intermediates" is mutable, `module` sows the weights (B, heads, T, S) as `weights`. `dropout` drops weights and
+    takes its key from the module's rng "dropout".
+    """
+    records = module.is_mutable_collection("intermediates")
+    if dropout > 0 or records:
+        weights = attention_weights(q, k, mask=mask, causal=causal)
+        module.sow("intermediates", "weights", weights)
+        if dropout > 0:
+            kept = jax.random.bernoulli(module.make_rng("dropout"), 1 - dropout, weights.shape)
+            weights = jnp.where(kept, weights / (1 - dropout), 0)
+        y = jnp.einsum("bhqk,bkhd->bqhd", weights.astype(v.dtype), v)
+    else:  # nobody needs the weights, so JAX's fused attention may avoid storing them
+        y = attention(q, k, v, mask=mask, causal=causal)
+    batch, queries, heads, head_width = y.shape
+    return y.reshape(batch, queries, heads * head_width)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention: x (B, T, D) -> (B, T, D).
+
+    Parameters: `qkv` (D, 3 D), the projections to queries, keys and values side by side, and `out` (D, D).
     """
 
     width: int  # D
     heads: int  # a divisor of width
-    cross: bool = False
-    causal: bool = False  # a token reads itself and what came before
+    causal: bool = False  # a token attends to itself and to earlier tokens only
     bias: bool = True
-    dropout: float = 0.0  # on the weights
-    # Fan-in uniform on fused products equals Xavier on each of their parts.
-    in_init: Callable = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
-    out_init: Callable = nn.initializers.xavier_uniform()
+    dropout: float = 0.0  # rate at which attention weights are dropped in training
+    in_init: Callable = FUSED_XAVIER
+    out_init: Callable = XAVIER
+
+    def setup(self) -> None:
+        self.qkv = Dense(3 * self.width, use_bias=self.bias, kernel_init=self.in_init)
+        self.out = Dense(self.width, use_bias=self.bias, kernel_init=self.out_init)
+
+    def __call__(self, x: Array, *, mask: Array | None = None, train: bool) -> Array:
+        """Attend within x (B, T, D). mask (B, T) is True on real tokens and False on padding."""
+        if mask is not None:
+            mask = mask[:, None, None]  # (B, 1, 1, T): the same keys for all heads and queries
+        q, k, v = split_heads(self.qkv(x), 3, self.heads)
+        dropout = self.dropout if train else 0.0
+        y = attend(self, q, k, v, mask=mask, causal=self.causal, dropout=dropout)
+        return self.out(y)
+
+    def empty_cache(self, batch: int, length: int) -> KeysValues:
+        """Return a cache with room for the keys and values of `length` tokens in each of `batch` texts."""
+        # A cache in the dtype of the parameters halves its memory when they are bfloat16.
+        dtype = self.variables["params"]["qkv"]["kernel"].dtype
+        empty = jnp.zeros((batch, length, self.heads, self.width // self.heads), dtype)
+        return KeysValues(keys=empty, values=empty)
+
+    def decode(self, x: Array, cache: KeysValues, position: Array) -> tuple[Array, KeysValues]:
+        """Run n new tokens x (B, n, D), the first at index `position` () of its text, in evaluation mode.
+
+        Each new token attends to all tokens in the cache and to the new tokens up to and including itself. Return the
+        output (B, n, D), equal to that of the causal `__call__` on the whole text, and the cache with the new tokens.
+        """
+        new_tokens, room = x.shape[1], cache.keys.shape[1]
+        if new_tokens > room:
+            raise UserError(f"attention: {new_tokens} tokens do not fit a cache with room for {room}")
+        q, k, v = split_heads(self.qkv(x), 3, self.heads)
+        # Only the new tokens are projected; older keys and values never change, because older tokens never attend to
+        # newer ones. `position` may be traced, so the new entries are written with a dynamic slice, not an index range.
+        keys = lax.dynamic_update_slice_in_dim(cache.keys, k, position, axis=1)
+        values = lax.dynamic_update_slice_in_dim(cache.values, v, position, axis=1)
+        # New token i has index position + i. The mask also hides the part of the cache that is still empty.
+        key_index = jnp.arange(room)[None]  # (1, room)
+        query_index = position + jnp.arange(new_tokens)[:, None]  # (n, 1)
+        mask = key_index <= query_index  # (n, room)
+        y = attend(self, q, keys, values, mask=mask[None, None])
+        return self.out(y), KeysValues(keys, values)
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of one sequence, x (B, T, D), to another, the memory (B, S, D) -> (B, T, D).
+
+    Parameters: `q` (D, D) projects x to queries, `kv` (D, 2 D) the memory to keys and values, then `out` (D, D).
+    """
+
+    width: int  # D
+    heads: int  # a divisor of width
+    bias: bool = True
+    dropout: float = 0.0  # rate at which attention weights are dropped in training
+    in_init: Callable = FUSED_XAVIER
+    out_init: Callable = XAVIER
 
     def setup(self) -> None:
         project = partial(Dense, use_bias=self.bias, kernel_init=self.in_init)
-        if self.cross:
-            self.q, self.kv = project(self.width), project(2 * self.width)
-        else:
-            self.qkv = project(3 * self.width)
+        self.q = project(self.width)
+        self.kv = project(2 * self.width)
         self.out = Dense(self.width, use_bias=self.bias, kernel_init=self.out_init)
 
-    def __call__(self, x: Array, kv: KeysValues | None = None, *, mask: Array | None = None, train: bool) -> Array:
-        """x (B, T, D) -> (B, T, D). mask (B, S) is True on real tokens; `kv` comes from `keys_values` (cross only)."""
-        mask = None if mask is None else mask[:, None, None]
-        if self.cross:
-            (q,) = self.split(self.q(x))
-            return self.join(q, *kv, mask=mask, train=train)
-        return self.join(*self.split(self.qkv(x)), mask=mask, causal=self.causal, train=train)
+    def __call__(self, x: Array, memory: KeysValues, *, mask: Array | None = None, train: bool) -> Array:
+        """Attend from x (B, T, D) to `memory`, made by `keys_values`. mask (B, S) is True on its real tokens."""
+        if mask is not None:
+            mask = mask[:, None, None]  # (B, 1, 1, S): the same keys for all heads and queries
+        (q,) = split_heads(self.q(x), 1, self.heads)
+        dropout = self.dropout if train else 0.0
+        y = attend(self, q, memory.keys, memory.values, mask=mask, dropout=dropout)
+        return self.out(y)
 
     def keys_values(self, memory: Array) -> KeysValues:
-        """What cross-attention reads of `memory` (B, S, D), made once for all queries."""
-        return self.split(self.kv(memory))
-
-    def begin(self, batch: int, length: int) -> KeysValues:
-        """An empty cache of self-attention, with room for `length` tokens."""
-        dtype = self.variables["params"]["qkv"]["kernel"].dtype
-        return (jnp.zeros((batch, length, self.heads, self.width // self.heads), dtype),) * 2
-
-    def decode(self, x: Array, cache: KeysValues, position: Array) -> tuple[Array, KeysValues]:
-        """Causal self-attention of x (B, n, D), the tokens from `position` () on, to all up to themselves.
-
-        Returns what they read (B, n, D), and the cache with their keys and values in it.
-        """
-        n, room = x.shape[1], cache[0].shape[1]
-        if n > room:
-            raise UserError(f"attention: {n} tokens do not fit a cache with room for {room}")
-        q, k, v = self.split(self.qkv(x))
-        k, v = (lax.dynamic_update_slice_in_dim(old, new, position, 1) for old, new in zip(cache, (k, v), strict=True))
-        reads = jnp.arange(room)[None] <= position + jnp.arange(n)[:, None]  # (n, room)
-        return self.join(q, k, v, mask=reads[None, None], train=False), (k, v)
-
-    def split(self, x: Array) -> tuple[Array, ...]:
-        """(B, T, parts * D) -> parts, each (B, T, heads, D / heads)."""
-        x = x.reshape(*x.shape[:2], -1, self.heads, self.width // self.heads)
-        return tuple(x[:, :, i] for i in range(x.shape[2]))
-
-    def join(self, q: Array, k: Array, v: Array, *, mask: Array | None, causal: bool = False, train: bool) -> Array:
-        """Attention of all heads, put together: (B, T, D)."""
-        drop, sow = train and self.dropout > 0, self.is_mutable_collection("intermediates")
-        if drop or sow:  # only then do the weights exist by themselves
-            weights = attention_weights(q, k, mask=mask, causal=causal)
-            self.sow("intermediates", "weights", weights)
-            if drop:
-                keep = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.dropout, weights.shape)
-                weights = jnp.where(keep, weights / (1 - self.dropout), 0)
-            y = jnp.einsum("bhqk,bkhd->bqhd", weights.astype(v.dtype), v)
-        else:
-            y = attention(q, k, v, mask=mask, causal=causal)
-        return self.out(y.reshape(*y.shape[:2], self.width))
+        """Project the memory (B, S, D) to keys and values. Decoding calls this once and attends to it at each step."""
+        keys, values = split_heads(self.kv(memory), 2, self.heads)
+        return KeysValues(keys, values)

@@ -1,10 +1,11 @@
-"""Card: what history says of a model, and how to build it. The catalogue is an explicit list of modules."""
+"""Card: the history of a model, its size and how to build it. A catalogue is built from an explicit list of modules."""
 
 import dataclasses
 import fnmatch
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +13,33 @@ from flax import linen as nn
 
 from zoo.errors import UserError, unknown
 
+Class = TypeVar("Class", bound=type)
+Inputs = dict[str, tuple[tuple[int, ...], Any]]  # argument -> (shape without batch, dtype)
+
+
+def renamed(**new_names: str) -> Callable[[Class], Class]:
+    """Return a class decorator that accepts old keywords: `@renamed(old="new")` lets `old=...` stand for `new=...`."""
+
+    def decorate(cls: Class) -> Class:
+        init = cls.__init__
+
+        @functools.wraps(init)
+        def init_with_old_names(self: Any, *args: Any, **fields: Any) -> None:
+            for old, new in new_names.items():
+                if old in fields:
+                    fields[new] = fields.pop(old)
+            init(self, *args, **fields)
+
+        setattr(cls, "__init__", init_with_old_names)  # noqa: B010 (a type checker forbids the assignment)
+        return cls
+
+    return decorate
+
 
 @dataclasses.dataclass(frozen=True)
 class Paper:
-    """Where a model was published. `id` is an arXiv id ("1512.03385"), a DOI ("10.1037/h0042519"), or, where a text
-    has neither, its address.
+    """Where a model was published. `id` is an arXiv id ("1512.03385"), a DOI ("10.1037/h0042519"), or a URL if the
+    publication has neither.
     """
 
     title: str
@@ -31,13 +54,13 @@ class Paper:
         return f"https://doi.org/{self.id}" if self.id.startswith("10.") else f"https://arxiv.org/abs/{self.id}"
 
 
+@renamed(departs="differences")
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """One registered model: its history, its exact size, and the Config that makes it.
+    """One registered model: its history, its exact size, and the Config that builds it.
 
-    Shapes leave out the batch axis. `params` counts trained numbers (batch statistics are not
-    trained); `flops` is one forward pass of one example, a multiply-add counted as 2, products
-    and convolutions only.
+    Shapes leave out the batch axis. `params` counts the parameters, without batch statistics. `flops` counts the matrix
+    multiplications and convolutions of one forward pass of one example, a multiply-add as 2.
     """
 
     name: str
@@ -51,38 +74,44 @@ class Card:
     output: tuple[int, ...] | tuple[tuple[int, ...], ...]  # one shape, or one for each of several outputs
     params: int
     flops: int
-    departs: str = ""  # how it differs from the paper; empty if it does not
-    parents: Mapping[str, str] = dataclasses.field(default_factory=dict)  # card of an older model -> what it took of it
-    paper_params: int | None = None  # as the paper counts and rounds them, where it does
+    differences: str = ""  # from the paper; empty if there are none
+    parents: Mapping[str, str] = dataclasses.field(default_factory=dict)  # older card -> what this model took from it
+    paper_params: int | None = None  # number of parameters as the paper states it, if it does
+
+    @property
+    def departs(self) -> str:
+        """The old name of `differences`."""
+        return self.differences
 
     def make(self, **changes: Any) -> nn.Module:
-        """The module, with fields of its Config changed. A misspelt field is an error that names the nearest."""
+        """Build the module, with fields of its Config changed. UserError suggests names for an unknown field."""
         fields = [f.name for f in dataclasses.fields(self.config)]
         for name in changes:
             if name not in fields:
                 raise UserError(f"{self.name}: {unknown('field', name, fields)}")
-        changes = {name: tuple(v) if isinstance(v, list) else v for name, v in changes.items()}  # from JSON
+        # Values read from JSON are lists where the Config has tuples.
+        changes = {name: tuple(v) if isinstance(v, list) else v for name, v in changes.items()}
         return self.module(dataclasses.replace(self.config, **changes))
 
     def shapes(self, batch: int = 2) -> tuple[Any, Any]:
-        """(output, variables) as shapes and dtypes: no memory, no arithmetic, for any size of model."""
+        """Return (output, variables) as shapes and dtypes. Nothing is computed or allocated, so any size is fast."""
         x = {k: jax.ShapeDtypeStruct((batch, *shape), dtype) for k, (shape, dtype) in self.inputs.items()}
         init = self.make().init_with_output
         return jax.eval_shape(lambda key, x: init(key, **x, train=False), jax.random.key(0), x)
 
 
-def image(height: int, width: int, channels: int) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """`Card.inputs` of an image classifier: x (B, height, width, channels) float32."""
+def image(height: int, width: int, channels: int) -> Inputs:
+    """Return `Card.inputs` of an image classifier: x (B, height, width, channels) float32."""
     return {"x": ((height, width, channels), jnp.float32)}
 
 
-def text(length: int) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """`Card.inputs` of a model that reads one text: tokens (B, length) int32."""
+def text(length: int) -> Inputs:
+    """Return `Card.inputs` of a model of one text: tokens (B, length) int32."""
     return {"tokens": ((length,), jnp.int32)}
 
 
-def text_pair(source: int, target: int) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """`Card.inputs` of an encoder-decoder: source (B, S) int32, its mask (B, S) bool, target (B, T) int32."""
+def text_pair(source: int, target: int) -> Inputs:
+    """Return `Card.inputs` of an encoder-decoder: source (B, S) int32, its mask (B, S) bool, target (B, T) int32."""
     return {
         "source": ((source,), jnp.int32),
         "source_mask": ((source,), jnp.bool_),
@@ -91,44 +120,45 @@ def text_pair(source: int, target: int) -> dict[str, tuple[tuple[int, ...], Any]
 
 
 def catalogue(modules: Iterable[ModuleType]) -> dict[str, Card]:
-    """Every card of `modules` by name, oldest first. Two cards of one name stop the import."""
+    """Return all cards of `modules` by name, oldest first. Raise RuntimeError if two cards have the same name."""
     cards: dict[str, Card] = {}
     for card in sorted((card for module in modules for card in module.CARDS), key=lambda card: card.year):
         if card.name in cards:
-            raise RuntimeError(f"two models are called {card.name!r}")
+            raise RuntimeError(f"two models have the name {card.name!r}")
         cards[card.name] = card
     return cards
 
 
 def check_parents(cards: Mapping[str, Card]) -> Mapping[str, Card]:
-    """`cards`, if the parents of each are among them, none is younger, and none is its own ancestor: RuntimeError."""
+    """Return `cards` unchanged; raise RuntimeError if a parent is missing, younger than its child, or in a cycle."""
     for card in cards.values():
         for parent in card.parents:
             if parent not in cards:
-                raise RuntimeError(f"{card.name} took something of {parent!r}, which is no model")
+                raise RuntimeError(f"{card.name}: parent {parent!r} is not a registered model")
             if cards[parent].year > card.year or card.name in ancestors(cards, parent):
-                raise RuntimeError(f"{card.name} took something of {parent}, which is younger")
+                raise RuntimeError(f"{card.name}: parent {parent} is younger, or descends from {card.name}")
     return cards
 
 
 def ancestors(cards: Mapping[str, Card], name: str) -> set[str]:
-    """The model called `name`, those it took something of, those these took something of, and so on."""
-    found, ahead = set(), [name]
-    while ahead:
-        one = ahead.pop()
-        if one not in found and one in cards:
-            found.add(one)
-            ahead += cards[one].parents
+    """Return the model called `name`, its parents, their parents, and so on."""
+    found: set[str] = set()
+    queue = [name]
+    while queue:
+        current = queue.pop()
+        if current not in found and current in cards:
+            found.add(current)
+            queue += cards[current].parents
     return found
 
 
 def find(cards: Mapping[str, Card], name: str) -> Card:
-    """The card called `name`, or an error that offers the nearest names."""
+    """Return the card called `name`; the UserError for an unknown name suggests the nearest ones."""
     if name not in cards:
         raise unknown("model", name, cards)
     return cards[name]
 
 
 def match(cards: Mapping[str, Card], pattern: str) -> list[str]:
-    """Names that match a shell pattern such as "vit*", oldest first."""
+    """Return the names that match a shell pattern such as "vit*", oldest first."""
     return [name for name in cards if fnmatch.fnmatchcase(name, pattern)]

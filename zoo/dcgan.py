@@ -1,13 +1,13 @@
-"""DCGAN (Radford et al. 2015, arXiv:1511.06434): a pair of convolutional networks that trains stably.
+"""DCGAN (Radford et al. 2015, arXiv:1511.06434): a GAN of two convolutional networks that trains stably.
 
-z (B, Z) float -> images (B, H, W, C) between -1 and 1, and logits (B,): above 0 where an image is taken for real.
-Generator: section 3 and Figure 1. Discriminator: the generator turned around, as in the authors' code
-(github.com/Newmu/dcgan_code). Initial values: section 4, scales of the norms as in that code.
-Departs: see the cards.
+z (B, Z) float -> images (B, H, W, C) between -1 and 1, and logits (B,), above 0 if an image is judged real.
+Generator: section 3 and Figure 1. Discriminator: the generator in reverse, as in the authors' code
+(github.com/Newmu/dcgan_code). Initial values: section 4; the scales of the norms are from that code. Differences from
+the paper: see the cards.
 """
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -15,7 +15,7 @@ from jax import Array
 
 from zoo.cards import Card, Paper
 from zoo.fields import check, flatten
-from zoo.gan import GAN, told
+from zoo.gan import GAN, append_labels
 from zoo.layers import Conv
 from zoo.transposed import ConvTranspose
 
@@ -24,39 +24,42 @@ NORMAL = nn.initializers.normal(0.02)
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The architecture of both. The generator starts at base x base pixels and doubles them after each of `widths`;
-    the discriminator goes the same way back.
+    """The architecture of both networks.
+
+    The generator starts at base x base pixels and doubles the size after each of `widths`; the discriminator does the
+    reverse.
     """
 
-    widths: tuple[int, ...]  # channels of the generator before the image's own
+    widths: tuple[int, ...]  # channels of the generator before those of the image
     channels: int  # of the image
     base: int = 4
     kernel: int = 4
     latent: int = 100  # Z
-    classes: int = 0  # of the labels that both networks are told; 0: none
-    norm: Literal["batch", "layer"] = "batch"  # of the discriminator; layer: each image by itself, for WGAN-GP
+    classes: int = 0  # number of labels that condition both networks; 0: unconditional
+    norm: Literal["batch", "layer"] = "batch"  # in the discriminator; WGAN-GP needs "layer"
 
     def __post_init__(self) -> None:
         check(self)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of an image."""
+        """Height, width and channels of an image."""
         size = self.base * 2 ** len(self.widths)
         return (size, size, self.channels)
 
 
-def around_one(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
+def around_one(key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None) -> Array:
+    """Initialize scales from normal(1, 0.02)."""
     return 1 + NORMAL(key, shape, dtype)
 
 
-def norm(name: str, train: bool) -> nn.BatchNorm:
-    """Batch normalization; its statistics move by 0.1 a step towards the batch's."""
+def batch_norm(name: str, train: bool) -> nn.BatchNorm:
+    """Return a BatchNorm whose running statistics move by 0.1 per step towards those of the batch."""
     return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, scale_init=around_one, name=name)
 
 
 def layer_norm(name: str) -> nn.LayerNorm:
-    """Over the places and channels of each image (Gulrajani et al. 2017, arXiv:1704.00028, section 4)."""
+    """Return a LayerNorm over all values of an image (Gulrajani et al. 2017, arXiv:1704.00028, section 4)."""
     return nn.LayerNorm(1e-5, reduction_axes=(1, 2, 3), feature_axes=-1, scale_init=around_one, name=name)
 
 
@@ -68,36 +71,37 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, z: Array, labels: Array | None, *, train: bool) -> Array:
         cfg = self.cfg
-        x = told(z, labels, cfg.classes)
+        x = append_labels(z, labels, cfg.classes)
         x = nn.Dense(cfg.base**2 * cfg.widths[0], use_bias=False, kernel_init=NORMAL, name="project")(x)
         x = x.reshape(-1, cfg.base, cfg.base, cfg.widths[0])
-        x = nn.relu(norm("norm0", train)(x))
+        x = nn.relu(batch_norm("norm0", train)(x))
         for i, width in enumerate((*cfg.widths[1:], cfg.channels), start=1):
             x = ConvTranspose(width, cfg.kernel, 2, bias=False, kernel_init=NORMAL, name=f"conv{i}")(x)
             if i < len(cfg.widths):
-                x = nn.relu(norm(f"norm{i}", train)(x))
+                x = nn.relu(batch_norm(f"norm{i}", train)(x))
         return nn.tanh(x)
 
 
 class Discriminator(nn.Module):
-    """Images (B, *shape), labels (B,) int or None -> logits (B,). A label is a plane of ones beside the channels."""
+    """Images (B, *shape), labels (B,) int or None -> logits (B,). A label becomes an additional channel of ones."""
 
     cfg: Config
 
     @nn.compact
     def __call__(self, x: Array, labels: Array | None, *, train: bool) -> Array:
         cfg = self.cfg
-        x = told(x, labels, cfg.classes)
+        x = append_labels(x, labels, cfg.classes)
         for i, width in enumerate(reversed(cfg.widths)):
             x = Conv(width, cfg.kernel, 2, bias=False, kernel_init=NORMAL, name=f"conv{i}")(x)
-            if i:
-                x = (norm(f"norm{i}", train) if cfg.norm == "batch" else layer_norm(f"norm{i}"))(x)
+            if i > 0:
+                norm = batch_norm(f"norm{i}", train) if cfg.norm == "batch" else layer_norm(f"norm{i}")
+                x = norm(x)
             x = nn.leaky_relu(x, 0.2)
         return nn.Dense(1, use_bias=False, kernel_init=NORMAL, name="head")(flatten(x))[:, 0]
 
 
 class DCGAN(GAN):
-    """The pair, used as every `GAN`: z (B, Z) -> its images (B, *shape), between -1 and 1, and their logits (B,)."""
+    """A `GAN` of convolutional networks: z (B, Z) -> images (B, *shape) between -1 and 1, and their logits (B,)."""
 
     RANGE: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     PRIOR: ClassVar[Literal["normal", "uniform"]] = "uniform"
@@ -115,17 +119,56 @@ PAPER = Paper(
 )
 
 
-def _card(name: str, config: Config, params: int, flops: int, departs: str = "") -> Card:
-    idea = "Strided convolutions, batch normalization and no fully connected hidden layers make GANs of images stable."
-    inputs, output = {"z": ((config.latent,), jnp.float32)}, (config.shape, ())
-    return Card(name, "dcgan", 2015, PAPER, idea, DCGAN, config, inputs, output, params, flops, departs, PARENTS)
-
-
-PARENTS = {"gan": "a generator against a discriminator", "alexnet": "deep convolutional nets, now without pooling"}
 SMALL = "Half the width and 4x4 kernels, as in PyTorch's widely used example (pytorch/examples, dcgan)"
+
+
+def _card(name: str, config: Config, *, params: int, flops: int, differences: str = "") -> Card:
+    return Card(
+        name=name,
+        family="dcgan",
+        year=2015,
+        paper=PAPER,
+        idea="Strided convolutions, batch normalization and no fully connected hidden layers make image GANs stable.",
+        module=DCGAN,
+        config=config,
+        inputs={"z": ((config.latent,), jnp.float32)},
+        output=(config.shape, ()),
+        params=params,
+        flops=flops,
+        differences=differences,
+        parents={
+            "gan": "a generator against a discriminator",
+            "alexnet": "deep convolutional networks, now without pooling",
+        },
+    )
+
+
 CARDS = [
-    _card("dcgan_28", Config((128, 64), 1, base=7), 898_304, 27_759_872, f"{SMALL}, two stages for 28 x 28."),
-    _card("dcgan_32", Config((256, 128, 64), 3), 1_732_224, 71_081_984, f"{SMALL}, three stages for 32 x 32."),
-    _card("dcgan_64", Config((512, 256, 128, 64), 3), 6_342_272, 416_890_880, f"{SMALL}."),
-    _card("dcgan", Config((1024, 512, 256, 128), 3, kernel=5), 36_087_808, 2_559_213_568),
+    _card(
+        "dcgan_28",
+        Config(widths=(128, 64), channels=1, base=7),
+        params=898_304,
+        flops=27_759_872,
+        differences=f"{SMALL}, two stages for 28 x 28.",
+    ),
+    _card(
+        "dcgan_32",
+        Config(widths=(256, 128, 64), channels=3),
+        params=1_732_224,
+        flops=71_081_984,
+        differences=f"{SMALL}, three stages for 32 x 32.",
+    ),
+    _card(
+        "dcgan_64",
+        Config(widths=(512, 256, 128, 64), channels=3),
+        params=6_342_272,
+        flops=416_890_880,
+        differences=f"{SMALL}.",
+    ),
+    _card(
+        "dcgan",
+        Config(widths=(1024, 512, 256, 128), channels=3, kernel=5),
+        params=36_087_808,
+        flops=2_559_213_568,
+    ),
 ]

@@ -1,15 +1,15 @@
-"""The one kind of error a user causes: a single line saying what was wrong, where, and what is allowed."""
+"""UserError: the error for bad input. Its message is one line: what is wrong, where, and what is allowed."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Bad input. The message is one line; the command line prints it and exits with code 2."""
+    """Bad input. The command line prints the message, one line, and exits with code 2."""
 
 
 def unknown(kind: str, name: object, allowed: Iterable[str]) -> UserError:
-    """Error for a name that is not among `allowed`: offers the nearest names, or all when they are few."""
+    """Return the error for a name that is not in `allowed`. It suggests the nearest names, or all if there are few."""
     allowed = sorted(allowed)
     near = difflib.get_close_matches(str(name), allowed, n=3, cutoff=0.5)
     if near:

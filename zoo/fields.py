@@ -1,4 +1,4 @@
-"""What the model families share beside layers: checks of Config fields and inputs, activations by name."""
+"""What models share besides layers: checks of Config fields and inputs, and activations by name."""
 
 import dataclasses
 import functools
@@ -31,10 +31,10 @@ Activation = Literal["relu", "leaky_relu", "elu", "gelu", "swish", "sigmoid", "t
 
 
 def check(config: Any) -> None:
-    """Judge every field of a Config by its annotation; raise UserError on the first impossible value.
+    """Check every field of a Config against its annotation; raise UserError on the first impossible value.
 
-    int: a positive count, or 0 too where 0 is the default. float: a share, 0 <= value < 1. bool. Literal: one of its
-    values. tuple[int, ...]: positive counts. Called by each Config's `__post_init__`.
+    Each Config's `__post_init__` calls it. An int must be positive, or 0 if 0 is the default. A float must be at least
+    0 and below 1. A Literal must be one of its values. A tuple[int, ...] must contain positive integers.
     """
     family = type(config).__module__.rpartition(".")[2]
     hints = typing.get_type_hints(type(config))
@@ -44,26 +44,29 @@ def check(config: Any) -> None:
             if value not in typing.get_args(hint):
                 raise UserError(f"{family}: {unknown(field.name, value, typing.get_args(hint))}")
         elif hint is bool:
-            demand(isinstance(value, bool), family, field.name, "True or False", value)
+            require(isinstance(value, bool), family, field.name, "True or False", value)
         elif hint is int:
             zero = field.default == 0
             what = "a positive integer or 0" if zero else "a positive integer"
-            demand(_count(value, least=0 if zero else 1), family, field.name, what, value)
+            require(_count(value, least=0 if zero else 1), family, field.name, what, value)
         elif hint is float:
-            share = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
-            demand(share, family, field.name, "at least 0 and below 1", value)
+            fraction = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+            require(fraction, family, field.name, "at least 0 and below 1", value)
         else:
             counts = isinstance(value, tuple) and all(map(_count, value))
-            demand(counts, family, field.name, "a tuple of positive integers", value)
+            require(counts, family, field.name, "a tuple of positive integers", value)
 
 
-def demand(holds: bool, family: str, field: str, what: str, value: object) -> None:
-    """Raise UserError "family: field must be what, not value" unless it holds."""
+def require(holds: bool, family: str, field: str, what: str, value: object) -> None:
+    """Raise UserError "family: field must be what, not value" unless `holds`."""
     if not holds:
         raise UserError(f"{family}: {field} must be {what}, not {value!r}")
 
 
-def demand_images(x: Array, model: str, smallest: int = 1) -> None:
+demand = require  # the old name
+
+
+def require_images(x: Array, model: str, smallest: int = 1) -> None:
     """Raise UserError unless x is (B, H, W, C) with H and W of at least `smallest` pixels."""
     if x.ndim != 4:
         raise UserError(f"{model} takes images (batch, height, width, channels), not an array of shape {x.shape}")
@@ -73,7 +76,7 @@ def demand_images(x: Array, model: str, smallest: int = 1) -> None:
 
 
 def flatten(x: Array) -> Array:
-    """x (B, ...) -> (B, N)."""
+    """Reshape x (B, ...) to (B, N)."""
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 

@@ -1,9 +1,8 @@
-"""GAN (Goodfellow et al. 2014, arXiv:1406.2661): a generator learns by deceiving a discriminator that learns to tell.
+"""GAN (Goodfellow et al. 2014, arXiv:1406.2661): a generator learns to deceive a discriminator.
 
-z (B, Z) float -> images (B, H, W, C) between 0 and 1, and logits (B,): above 0 where an image is taken for real.
-Sizes: `mnist.yaml` of the authors' code (github.com/goodfeli/adversarial). Labels: Mirza and Osindero 2014
-(arXiv:1411.1784).
-Departs: see the card.
+z (B, Z) float -> images (B, H, W, C) between 0 and 1, and logits (B,), above 0 if an image is judged real.
+Sizes: `mnist.yaml` in the authors' code (github.com/goodfeli/adversarial). Labels: Mirza and Osindero 2014
+(arXiv:1411.1784). Differences from the paper: see the card.
 """
 
 import dataclasses
@@ -22,33 +21,37 @@ from zoo.fields import check, flatten
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The architecture of both. The dropouts act on the inputs of the discriminator's layers."""
+    """The architecture of both networks. Dropout applies to the inputs of the discriminator's layers."""
 
     shape: tuple[int, ...] = (28, 28, 1)  # of an image
     latent: int = 100  # Z
     widths: tuple[int, ...] = (1200, 1200)  # hidden units of the generator, z to image
     units: tuple[int, ...] = (240, 240)  # maxout units of the discriminator, image to logit
-    pieces: int = 5  # linear functions of which a maxout unit takes the largest; 1: rectified linear units instead
+    pieces: int = 5  # linear functions per maxout unit, which outputs the largest; 1: rectified linear units instead
     input_dropout: float = 0.2  # of pixels
     dropout: float = 0.5  # of hidden units
-    classes: int = 0  # of the labels that both networks are told; 0: none
+    classes: int = 0  # number of labels that condition both networks; 0: unconditional
 
     def __post_init__(self) -> None:
         check(self)
 
 
 def uniform(bound: float) -> nn.initializers.Initializer:
-    """Uniform between -bound and bound."""
-    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
+    """Return an initializer, uniform between -bound and bound."""
+
+    def init(key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None) -> Array:
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
 
 
-def told(x: Array, labels: Array | None, classes: int) -> Array:
-    """x (B, ..., C) with `classes` more channels, 1 in that of the label (B,) int and 0 in the others; or x as it is.
+def append_labels(x: Array, labels: Array | None, classes: int) -> Array:
+    """Append `labels` (B,) int, one-hot encoded, to the channels of x (B, ..., C) -> (B, ..., C + classes).
 
-    UserError for labels without classes, and for classes without labels.
+    Without labels x is unchanged. Raises UserError for labels without classes and for classes without labels.
     """
     if (labels is None) != (classes == 0):
-        raise UserError(f"gan: classes is {classes}, so labels must be {'given' if classes else 'left out'}")
+        raise UserError(f"gan: classes is {classes}, so labels must be {'given' if classes else 'omitted'}")
     if labels is None:
         return x
     hot = jax.nn.one_hot(labels, classes, dtype=x.dtype)
@@ -63,7 +66,7 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, z: Array, labels: Array | None, *, train: bool) -> Array:
-        x = told(z, labels, self.cfg.classes)
+        x = append_labels(z, labels, self.cfg.classes)
         for i, width in enumerate(self.cfg.widths):
             x = nn.relu(nn.Dense(width, kernel_init=uniform(0.05), name=f"hidden{i}")(x))
         x = nn.Dense(math.prod(self.cfg.shape), kernel_init=uniform(0.05), name="pixels")(x)
@@ -78,7 +81,7 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, x: Array, labels: Array | None, *, train: bool) -> Array:
         cfg = self.cfg
-        x = told(flatten(x), labels, cfg.classes)
+        x = append_labels(flatten(x), labels, cfg.classes)
         for i, units in enumerate(cfg.units):
             x = nn.Dropout(cfg.dropout if i else cfg.input_dropout, deterministic=not train, name=f"dropout{i}")(x)
             x = nn.Dense(units * cfg.pieces, kernel_init=uniform(0.005), name=f"hidden{i}")(x)
@@ -88,54 +91,53 @@ class Discriminator(nn.Module):
 
 
 class GAN(nn.Module):
-    """The pair: z (B, Z) -> its images (B, *shape) and their logits (B,). Collections: params, {"generator": ...,
-    "discriminator": ...}, and for a DCGAN batch_stats, likewise.
+    """Generator and discriminator: z (B, Z) -> generated images (B, *shape) and their logits (B,).
 
-    `generate` and `discriminate` are the two networks; each needs its own part of the variables only. Dropout, in
-    training, needs the rng "dropout". UserError for an input of the wrong shape, and for labels that do not go with
-    `classes`.
+    `generate` and `discriminate` run one network each and need only its part of the variables. Collections: params,
+    {"generator": ..., "discriminator": ...}, and batch_stats with the same keys for a DCGAN. Training with dropout
+    needs the rng "dropout". Raises UserError for an input of the wrong shape, and if labels do not match `classes`.
     """
 
     cfg: Any
-    RANGE: ClassVar[tuple[float, float]] = (0.0, 1.0)  # of a pixel, made or real
-    PRIOR: ClassVar[Literal["normal", "uniform"]] = "normal"  # standard, or between -1 and 1
+    RANGE: ClassVar[tuple[float, float]] = (0.0, 1.0)  # of pixels, real and generated
+    PRIOR: ClassVar[Literal["normal", "uniform"]] = "normal"  # normal(0, 1) or uniform(-1, 1)
 
     def setup(self) -> None:
-        self.generator = Generator(self.cfg)
-        self.discriminator = Discriminator(self.cfg)
+        self.generator: nn.Module = Generator(self.cfg)
+        self.discriminator: nn.Module = Discriminator(self.cfg)
 
     def __call__(self, z: Array, labels: Array | None = None, *, train: bool) -> tuple[Array, Array]:
         x = self.generate(z, labels, train=train)
         return x, self.discriminate(x, labels, train=train)
 
     def generate(self, z: Array, labels: Array | None = None, *, train: bool) -> Array:
-        """z (B, Z), labels (B,) int where the networks are told -> images (B, *shape), pixels in `RANGE`."""
-        _demand_shape(z, (self.cfg.latent,), "z")
+        """Generate images (B, *shape), pixels in `RANGE`, from z (B, Z) and, if `classes` > 0, labels (B,) int."""
+        _check_shape(z, (self.cfg.latent,), "z")
         return self.generator(z, labels, train=train)
 
     def discriminate(self, x: Array, labels: Array | None = None, *, train: bool) -> Array:
-        """Images (B, *shape), pixels in `RANGE`, and labels as above -> logits (B,) of being real."""
-        _demand_shape(x, self.cfg.shape, "images")
+        """Return the logits (B,) that images (B, *shape), pixels in `RANGE`, are real; labels as for `generate`."""
+        _check_shape(x, self.cfg.shape, "images")
         return self.discriminator(x, labels, train=train)
 
     @nn.nowrap
     def prior(self, key: Array, batch: int) -> Array:
-        """z (batch, Z) for `generate`, as the authors draw it: see `PRIOR`."""
+        """Draw z (batch, Z) for `generate` from the authors' distribution, `PRIOR`."""
         shape = (batch, self.cfg.latent)
         if self.PRIOR == "normal":
             return jax.random.normal(key, shape)
         return jax.random.uniform(key, shape, minval=-1, maxval=1)
 
 
-def _demand_shape(x: Array, shape: tuple[int, ...], what: str) -> None:
+def _check_shape(x: Array, shape: tuple[int, ...], what: str) -> None:
     if x.shape[1:] != shape:
-        raise UserError(f"gan: {what} must be of shape (batch, {', '.join(map(str, shape))}), not {x.shape}")
+        raise UserError(f"gan: {what} must have shape (batch, {', '.join(map(str, shape))}), not {x.shape}")
 
 
 CARDS = [
     Card(
         name="gan",
-        parents={"mlp": "two of it, against each other"},
+        parents={"mlp": "two of them, trained against each other"},
         family="gan",
         year=2014,
         paper=Paper(
@@ -145,13 +147,13 @@ CARDS = [
             venue="NeurIPS 2014",
             id="1406.2661",
         ),
-        idea="A generator is trained against a discriminator alone: no likelihood, no labels, no Markov chain.",
+        idea="A generator is trained only against a discriminator: no likelihood, no labels, no Markov chain.",
         module=GAN,
         config=Config(),
         inputs={"z": ((100,), jnp.float32)},
         output=((28, 28, 1), ()),
         params=3_735_425,
         flops=7_459_680,
-        departs="The generator's last biases start at 0; the authors' at the logits of the mean training image.",
+        differences="The generator's output biases start at 0; the authors' at the logits of the mean training image.",
     )
 ]

@@ -1,52 +1,60 @@
-"""GPT (Radford et al. 2018 and 2019): one Transformer, trained to continue text, does many tasks.
+"""GPT (Radford et al. 2018 and 2019): a Transformer decoder, trained to predict the next token of any text.
 
-tokens (B, T) int32 -> logits (B, T, V); T up to `context`, D = width. The 2018 net norms after each sum, the 2019 one
-before each sublayer and at the end. One table embeds the tokens and gives the logits.
+tokens (B, T) int32 -> logits (B, T, V); T is at most `context`, D = width. GPT-1 (2018) applies LayerNorm after each
+residual sum, GPT-2 (2019) before each sublayer and once more before the logits. The output layer is the transposed
+token embedding (`TiedHead`).
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
-from zoo.attention import KeysValues, MultiHeadAttention
+from zoo.attention import KeysValues, SelfAttention
 from zoo.cards import Card, Paper, text
 from zoo.errors import UserError
-from zoo.fields import GELU, Gelu, check, demand
+from zoo.fields import GELU, Gelu, check, require
 from zoo.layers import Dense, TiedHead
 
-INIT = nn.initializers.normal(0.02)  # of the authors' code, as the epsilon of the norms
-Cache = dict[str, Any]
+INIT = nn.initializers.normal(0.02)  # from OpenAI's code, like the epsilon of LayerNorm
+
+
+class Cache(NamedTuple):
+    """The state of decoding: what the blocks must remember of the tokens so far."""
+
+    position: Array  # () int32, number of tokens so far
+    blocks: list[KeysValues]  # of each block's attention, with room for more tokens
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The architecture. `dropout` acts on embeddings, attention weights and the output of every sublayer."""
+    """The architecture. `dropout` applies to embeddings, attention weights and the output of every sublayer."""
 
     vocab: int
-    context: int  # most tokens of a text: each place has a trained vector
+    context: int  # longest text in tokens: each position has a learned embedding
     width: int
     depth: int  # blocks
     heads: int
-    norm: Literal["pre", "post"] = "pre"  # LayerNorm before each sublayer (2019), or after each sum (2018)
-    bias: bool = True  # of all products and norms
+    norm: Literal["pre", "post"] = "pre"  # LayerNorm before each sublayer (2019) or after each residual sum (2018)
+    bias: bool = True  # in all Dense layers and LayerNorms
     dropout: float = 0.1
     norm_epsilon: float = 1e-5  # of every LayerNorm
-    gelu: Gelu = "tanh"  # the form of GELU; "exact" is nanoGPT's
+    gelu: Gelu = "tanh"  # the approximation that OpenAI's code uses; nanoGPT has "exact"
 
     def __post_init__(self) -> None:
         check(self)
-        demand(self.width % self.heads == 0, "gpt", "heads", f"a divisor of width {self.width}", self.heads)
+        require(self.width % self.heads == 0, "gpt", "heads", f"a divisor of width {self.width}", self.heads)
 
 
-def norm(cfg: Config) -> nn.LayerNorm:
+def layer_norm(cfg: Config) -> nn.LayerNorm:
+    """Return a LayerNorm over the last axis, with the epsilon and bias of the config."""
     return nn.LayerNorm(epsilon=cfg.norm_epsilon, use_bias=cfg.bias)
 
 
 class MLP(nn.Module):
-    """x (B, T, D) -> (B, T, D) through 4 D units."""
+    """The feed-forward sublayer: x (B, T, D) -> (B, T, D), with 4 D hidden units."""
 
     bias: bool
     gelu: Gelu
@@ -55,100 +63,124 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         width = x.shape[-1]
-        y = GELU[self.gelu](Dense(4 * width, use_bias=self.bias, kernel_init=INIT, name="up")(x))
+        y = Dense(4 * width, use_bias=self.bias, kernel_init=INIT, name="up")(x)
+        y = GELU[self.gelu](y)
         return Dense(width, use_bias=self.bias, kernel_init=self.out_init, name="down")(y)
 
 
 class Block(nn.Module):
-    """x (B, T, D) -> (B, T, D); a token reads itself and the tokens before it."""
+    """The sublayers of a block: causal self-attention and MLP, each with a LayerNorm. Subclasses connect them."""
 
     cfg: Config
 
     def setup(self) -> None:
         cfg = self.cfg
-        # 2019: what is added to the stream starts smaller, by the root of how many sublayers add.
-        out_init = nn.initializers.normal(0.02 / (2 * cfg.depth) ** 0.5) if cfg.norm == "pre" else INIT
-        self.attention = MultiHeadAttention(
+        out_init = INIT
+        if cfg.norm == "pre":
+            # Section 2.3 of the 2019 paper: 2 * depth sublayers add to the residual, so the last layer of each starts
+            # smaller by the square root of their number, and the sum keeps its variance.
+            out_init = nn.initializers.normal(0.02 / (2 * cfg.depth) ** 0.5)
+        self.attention = SelfAttention(
             cfg.width, cfg.heads, causal=True, bias=cfg.bias, dropout=cfg.dropout, in_init=INIT, out_init=out_init
         )
         self.mlp = MLP(cfg.bias, cfg.gelu, out_init)
         self.dropout = nn.Dropout(cfg.dropout)
-        self.attention_norm, self.mlp_norm = norm(cfg), norm(cfg)
+        self.attention_norm = layer_norm(cfg)
+        self.mlp_norm = layer_norm(cfg)
+
+
+class GPT2Block(Block):
+    """A block of GPT-2, x (B, T, D) -> (B, T, D): normalize, apply the sublayer, add its output to the residual x."""
 
     def __call__(self, x: Array, *, train: bool) -> Array:
-        return self.finish(x, self.attention(self.read(x, self.attention_norm), train=train), train=train)
+        y = self.attention(self.attention_norm(x), train=train)
+        x = x + self.dropout(y, deterministic=not train)
+        y = self.mlp(self.mlp_norm(x))
+        x = x + self.dropout(y, deterministic=not train)
+        return x
 
     def decode(self, x: Array, cache: KeysValues, position: Array) -> tuple[Array, KeysValues]:
-        """The block for the tokens x (B, n, D) from `position` () on."""
-        y, cache = self.attention.decode(self.read(x, self.attention_norm), cache, position)
-        return self.finish(x, y, train=False), cache
+        """Run n new tokens x (B, n, D), the first at index `position`; return their outputs and the cache with them."""
+        y, cache = self.attention.decode(self.attention_norm(x), cache, position)
+        x = x + y
+        x = x + self.mlp(self.mlp_norm(x))
+        return x, cache
 
-    def finish(self, x: Array, y: Array, *, train: bool) -> Array:
-        """The rest of the block, once attention has made y of the stream x."""
-        x = self.add(x, y, self.attention_norm, train=train)
-        y = self.mlp(self.read(x, self.mlp_norm))
-        return self.add(x, y, self.mlp_norm, train=train)
 
-    def read(self, x: Array, norm: nn.Module) -> Array:
-        """What a sublayer reads of the stream."""
-        return norm(x) if self.cfg.norm == "pre" else x
+class GPT1Block(Block):
+    """A block of GPT-1, x (B, T, D) -> (B, T, D): apply the sublayer, add its output to x, normalize the sum."""
 
-    def add(self, x: Array, y: Array, norm: nn.Module, *, train: bool) -> Array:
-        """The stream after a sublayer made y."""
-        x = x + self.dropout(y, deterministic=not train)
-        return norm(x) if self.cfg.norm == "post" else x
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        y = self.attention(x, train=train)
+        x = self.attention_norm(x + self.dropout(y, deterministic=not train))
+        y = self.mlp(x)
+        x = self.mlp_norm(x + self.dropout(y, deterministic=not train))
+        return x
+
+    def decode(self, x: Array, cache: KeysValues, position: Array) -> tuple[Array, KeysValues]:
+        """Run n new tokens x (B, n, D), the first at index `position`; return their outputs and the cache with them."""
+        y, cache = self.attention.decode(x, cache, position)
+        x = self.attention_norm(x + y)
+        x = self.mlp_norm(x + self.mlp(x))
+        return x, cache
 
 
 class GPT(nn.Module):
-    """tokens (B, T) -> logits (B, T, V); t gives the token after tokens[:, t]. Dropout needs the rng "dropout".
+    """tokens (B, T) -> logits (B, T, V); those at index t predict the token after tokens[:, t].
 
-    UserError where T exceeds `context`. Attention weights are sown, "block0/attention/weights" (B, heads, T, T).
+    Training with dropout needs the rng "dropout". Raises UserError if T exceeds `context`. The attention weights are
+    sown as intermediates, "block0/attention/weights" (B, heads, T, T).
     """
 
     cfg: Config
 
     def setup(self) -> None:
         cfg = self.cfg
+        block = GPT2Block if cfg.norm == "pre" else GPT1Block
         self.tokens = nn.Embed(cfg.vocab, cfg.width, embedding_init=INIT)
         self.positions = nn.Embed(cfg.context, cfg.width, embedding_init=INIT)
         self.dropout = nn.Dropout(cfg.dropout)
-        self.blocks = [Block(cfg, name=f"block{i}") for i in range(cfg.depth)]
-        if cfg.norm == "pre":
-            self.norm = norm(cfg)
+        self.blocks = [block(cfg, name=f"block{i}") for i in range(cfg.depth)]
+        if cfg.norm == "pre":  # the residual after the last block has not been normalized yet
+            self.norm = layer_norm(cfg)
         self.head = TiedHead()
 
     def __call__(self, tokens: Array, *, train: bool) -> Array:
-        self.demand_room(tokens.shape[1])
-        x = self.embed(tokens, 0, train=train)
+        self.check_length(tokens.shape[1])
+        x = self.embed(tokens, 0)
+        x = self.dropout(x, deterministic=not train)
         for block in self.blocks:
             x = block(x, train=train)
         return self.logits(x)
 
     def begin(self, batch: int, length: int) -> Cache:
-        """Room for the keys and values of `length` tokens, at most `context`."""
-        self.demand_room(length)
-        return {"position": jnp.int32(0), "blocks": [block.attention.begin(batch, length) for block in self.blocks]}
+        """Return an empty cache with room for `length` tokens, at most `context`."""
+        self.check_length(length)
+        blocks = [block.attention.empty_cache(batch, length) for block in self.blocks]
+        return Cache(position=jnp.int32(0), blocks=blocks)
 
     def decode(self, tokens: Array, cache: Cache) -> tuple[Array, Cache]:
-        """Logits (B, n, V) of the next n >= 1 tokens (B, n), and the cache after them; evaluation mode."""
-        position, blocks = cache["position"], []
-        x = self.embed(tokens, position, train=False)
-        for block, kept in zip(self.blocks, cache["blocks"], strict=True):
-            x, kept = block.decode(x, kept, position)
-            blocks.append(kept)
-        return self.logits(x), {"position": position + tokens.shape[1], "blocks": blocks}
+        """Continue with n >= 1 tokens (B, n), in evaluation mode; return their logits (B, n, V) and the new cache."""
+        x = self.embed(tokens, cache.position)
+        blocks = []
+        for block, keys_values in zip(self.blocks, cache.blocks, strict=True):
+            x, keys_values = block.decode(x, keys_values, cache.position)
+            blocks.append(keys_values)
+        return self.logits(x), Cache(position=cache.position + tokens.shape[1], blocks=blocks)
 
-    def embed(self, tokens: Array, position: Array | int, *, train: bool) -> Array:
-        """tokens (B, T), the first of them at `position` -> (B, T, D)."""
-        x = self.tokens(tokens) + self.positions(position + jnp.arange(tokens.shape[1])[None])
-        return self.dropout(x, deterministic=not train)
+    def embed(self, tokens: Array, position: Array | int) -> Array:
+        """Add the embeddings of tokens (B, T) and of their positions, the first at `position` -> (B, T, D)."""
+        positions = position + jnp.arange(tokens.shape[1])[None]  # (1, T)
+        return self.tokens(tokens) + self.positions(positions)
 
     def logits(self, x: Array) -> Array:
-        """The stream (B, T, D) -> (B, T, V)."""
-        return self.head(self.norm(x) if self.cfg.norm == "pre" else x, self.tokens.embedding)
+        """Return the logits (B, T, V) of the last block's output x (B, T, D)."""
+        if self.cfg.norm == "pre":
+            x = self.norm(x)
+        return self.head(x, self.tokens.embedding)
 
-    def demand_room(self, length: int) -> None:
-        """Raise UserError where a text of `length` tokens does not fit the context."""
+    def check_length(self, length: int) -> None:
+        """Raise UserError if a text of `length` tokens does not fit the context."""
         if length > self.cfg.context:
             raise UserError(f"gpt: {length} tokens do not fit its context of {self.cfg.context}")
 
@@ -167,39 +199,100 @@ GPT2_PAPER = Paper(
 )
 
 
-def _card(name: str, config: Config, params: int, flops: int, departs: str = "", said: int | None = None) -> Card:
-    first = config.norm == "post"
-    year, paper = (2018, GPT1_PAPER) if first else (2019, GPT2_PAPER)
-    idea = (
-        "A Transformer that has learned to continue any text needs only a little more training for each task."
-        if first
-        else "A language model that is large enough does tasks it was never trained for, asked in plain words."
+def _gpt2(name: str, *, width: int, depth: int, heads: int, params: int, flops: int, paper_params: int) -> Card:
+    """Return the card of a size in Table 2 of the 2019 paper; the vocabulary has 50,257 byte-pair tokens."""
+    config = Config(vocab=50_257, context=1024, width=width, depth=depth, heads=heads)
+    return _card(name, config, params=params, flops=flops, paper_params=paper_params)
+
+
+def _nanogpt(name: str, config: Config, *, params: int, flops: int) -> Card:
+    """Return the card of one of A. Karpathy's nanoGPT presets for the 65 characters of Tiny Shakespeare."""
+    differences = "Not in the paper: nanoGPT's size for characters, without biases (nanoGPT itself has the exact GELU)."
+    return _card(name, config, params=params, flops=flops, differences=differences)
+
+
+def _card(
+    name: str, config: Config, *, params: int, flops: int, differences: str = "", paper_params: int | None = None
+) -> Card:
+    if config.norm == "post":
+        year, paper = 2018, GPT1_PAPER
+        idea = "A Transformer pre-trained to predict the next token needs only brief fine-tuning for each task."
+        parents = {"transformer_base": "the decoder alone"}
+    else:
+        year, paper = 2019, GPT2_PAPER
+        idea = "A large enough language model performs tasks without training for them, from a prompt in plain text."
+        parents = {"gpt1": "the same network, with LayerNorm before each sublayer"}
+    return Card(
+        name=name,
+        family="gpt",
+        year=year,
+        paper=paper,
+        idea=idea,
+        module=GPT,
+        config=config,
+        inputs=text(config.context),
+        output=(config.context, config.vocab),
+        params=params,
+        flops=flops,
+        differences=differences,
+        parents=parents,
+        paper_params=paper_params,
     )
-    inputs, output = text(config.context), (config.context, config.vocab)
-    parents = {"transformer_base": "the decoder, alone"} if first else {"gpt1": "the same net, its norms first"}
-    return Card(name, "gpt", year, paper, idea, GPT, config, inputs, output, params, flops, departs, parents, said)
-
-
-def _gpt2(name: str, width: int, depth: int, heads: int, params: int, flops: int, said: int) -> Card:
-    """Table 2 of the 2019 paper; its vocabulary is of 50,257 byte pairs."""
-    return _card(name, Config(50_257, 1024, width, depth, heads), params, flops, said=said)
-
-
-def _char(name: str, context: int, width: int, depth: int, heads: int, dropout: float, params: int, flops: int) -> Card:
-    """A preset of A. Karpathy's nanoGPT for the 65 characters of Tiny Shakespeare."""
-    config = Config(65, context, width, depth, heads, bias=False, dropout=dropout)
-    departs = (
-        "Not in the paper: a size of nanoGPT for characters, without biases (nanoGPT's own GELU is the exact one)."
-    )
-    return _card(name, config, params, flops, departs)
 
 
 CARDS = [
-    _card("gpt1", Config(40_478, 512, width=768, depth=12, heads=12, norm="post"), 116_534_784, 128_469_958_656),
-    _char("gpt_char_mini", 64, 128, 4, 4, 0.0, 804_096, 110_116_864),
-    _char("gpt_char", 256, 384, 6, 6, 0.2, 10_745_088, 6_052_577_280),
-    _gpt2("gpt2", 768, 12, 12, 124_439_808, 291_648_307_200, 117_000_000),
-    _gpt2("gpt2_medium", 1024, 24, 16, 354_823_168, 826_951_073_792, 345_000_000),
-    _gpt2("gpt2_large", 1280, 36, 20, 774_030_080, 1_774_570_700_800, 762_000_000),
-    _gpt2("gpt2_xl", 1600, 48, 25, 1_557_611_200, 3_506_703_564_800, 1_542_000_000),
+    _card(
+        "gpt1",
+        Config(vocab=40_478, context=512, width=768, depth=12, heads=12, norm="post"),
+        params=116_534_784,
+        flops=128_469_958_656,
+    ),
+    _nanogpt(
+        "gpt_char_mini",
+        Config(vocab=65, context=64, width=128, depth=4, heads=4, bias=False, dropout=0.0),
+        params=804_096,
+        flops=110_116_864,
+    ),
+    _nanogpt(
+        "gpt_char",
+        Config(vocab=65, context=256, width=384, depth=6, heads=6, bias=False, dropout=0.2),
+        params=10_745_088,
+        flops=6_052_577_280,
+    ),
+    _gpt2(
+        "gpt2",
+        width=768,
+        depth=12,
+        heads=12,
+        params=124_439_808,
+        flops=291_648_307_200,
+        paper_params=117_000_000,
+    ),
+    _gpt2(
+        "gpt2_medium",
+        width=1024,
+        depth=24,
+        heads=16,
+        params=354_823_168,
+        flops=826_951_073_792,
+        paper_params=345_000_000,
+    ),
+    _gpt2(
+        "gpt2_large",
+        width=1280,
+        depth=36,
+        heads=20,
+        params=774_030_080,
+        flops=1_774_570_700_800,
+        paper_params=762_000_000,
+    ),
+    _gpt2(
+        "gpt2_xl",
+        width=1600,
+        depth=48,
+        heads=25,
+        params=1_557_611_200,
+        flops=3_506_703_564_800,
+        paper_params=1_542_000_000,
+    ),
 ]

@@ -1,6 +1,6 @@
-"""The few blocks that must be one for all: convolution, pooling, response normalization, stochastic depth, a tied head.
+"""Layers that several models share: convolution, pooling, response normalization, stochastic depth, a tied head.
 
-Images are (B, H, W, C) throughout. Attention has its own file.
+Images are (B, H, W, C) throughout. Attention is in zoo/attention.py.
 """
 
 import itertools
@@ -12,65 +12,94 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from flax.linen.dtypes import promote_dtype
 from jax import Array, lax
 
 Pair = int | Sequence[int]
 Padding = str | int | Sequence[Sequence[int]]
+Border = Sequence[tuple[int, int]]  # ((top, bottom), (left, right)) pixels of padding
 
 
 def pair(value: Pair) -> tuple[int, int]:
-    """An integer stands for both axes."""
-    return (value, value) if isinstance(value, int) else tuple(value)
+    """Return (height, width) of a value that may be one integer for both."""
+    if isinstance(value, int):
+        return value, value
+    height, width = value
+    return height, width
 
 
-def pads(padding: Padding, size: tuple[int, int], window: tuple[int, int], stride: tuple[int, int]) -> tuple:
-    """Padding as ((top, bottom), (left, right)); "SAME", "VALID", one integer for all four sides, or the pairs."""
+def pads(padding: Padding, size: Sequence[int], window: Sequence[int], stride: Sequence[int]) -> Border:
+    """Return padding as ((top, bottom), (left, right)), from "SAME", "VALID", one integer for all sides, or pairs.
+
+    `size`, `window` and `stride` are (height, width) of the image, the kernel and its step.
+    """
     if isinstance(padding, str):
         return tuple(lax.padtype_to_pads(size, window, stride, padding))
-    return ((padding, padding),) * 2 if isinstance(padding, int) else tuple(tuple(p) for p in padding)
+    if isinstance(padding, int):
+        return ((padding, padding),) * 2
+    return tuple((low, high) for low, high in padding)
 
 
-def plain_convolution(x: Array, kernel: Array, stride: tuple, padding: tuple, **dilation: tuple) -> Array:
-    """XLA's convolution in its canonical order: x (B, H, W, C), kernel (kh, kw, C, F), padding in pairs."""
-    numbers = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(x, kernel, stride, padding, dimension_numbers=numbers, **dilation)
+def plain_convolution(
+    x: Array,
+    kernel: Array,
+    stride: Sequence[int],
+    padding: Border,
+    *,
+    groups: int = 1,
+    input_dilation: Sequence[int] | None = None,
+    kernel_dilation: Sequence[int] | None = None,
+) -> Array:
+    """Run XLA's convolution in its canonical layout: x (B, H, W, C), kernel (kh, kw, C / groups, F)."""
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        stride,
+        padding,
+        lhs_dilation=input_dilation,
+        rhs_dilation=kernel_dilation,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+    )
 
 
-def convolution(x: Array, kernel: Array, stride: tuple, padding: tuple) -> Array:
-    """`plain_convolution` in the way that is fastest on XLA:CPU, forward and back.
+def convolution(x: Array, kernel: Array, stride: Sequence[int], padding: Border) -> Array:
+    """Compute `plain_convolution` in the way that is fastest on XLA:CPU, forward and backward.
 
-    Where an image has fewer places than a window, XLA:CPU swaps the two, and then takes ten times as long.
+    If an image has fewer pixels than the window, XLA:CPU swaps the two, which makes it ten times slower.
     """
     sizes = zip(x.shape[1:3], padding, kernel.shape, stride, strict=False)
     out = [(n + sum(border) - k) // s + 1 for n, border, k, s in sizes]
     if min(math.prod(x.shape[1:3]), math.prod(out)) < math.prod(kernel.shape[:2]):
-        return product_of_windows(x, kernel, stride, padding)
+        return matmul_convolution(x, kernel, stride, padding)
     return canonical_convolution(x, kernel, stride, padding)
 
 
-def product_of_windows(x: Array, kernel: Array, stride: tuple, padding: tuple) -> Array:
-    """A convolution as one product of two matrices: the windows of x, a row each, and the kernel."""
+def matmul_convolution(x: Array, kernel: Array, stride: Sequence[int], padding: Border) -> Array:
+    """Compute a convolution as one matrix multiplication: the windows of x, one per row, times the kernel (im2col)."""
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
     spans = [(n - k) // s * s + 1 for n, k, s in zip(x.shape[1:3], kernel.shape, stride, strict=False)]
-    places = itertools.product(*map(range, kernel.shape[:2]))
-    windows = [x[:, i : i + spans[0] : stride[0], j : j + spans[1] : stride[1]] for i, j in places]
-    return one_product(jnp.concatenate(windows, -1), kernel.reshape(-1, kernel.shape[-1]))
+    offsets = itertools.product(*map(range, kernel.shape[:2]))
+    windows = [x[:, i : i + spans[0] : stride[0], j : j + spans[1] : stride[1]] for i, j in offsets]
+    return single_matmul(jnp.concatenate(windows, -1), kernel.reshape(-1, kernel.shape[-1]))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2, 3))
-def canonical_convolution(x: Array, kernel: Array, stride: tuple, padding: tuple) -> Array:
-    """`plain_convolution` with gradients that XLA:CPU runs as fast as the convolution itself, in a scan too.
+def canonical_convolution(x: Array, kernel: Array, stride: Sequence[int], padding: Border) -> Array:
+    """Compute `plain_convolution`, with gradients that XLA:CPU runs as fast as the convolution itself, even in a scan.
 
-    JAX writes both gradients as convolutions with permuted axes. XLA:CPU puts those back in canonical order only
-    outside of loops; inside it falls back to code that is up to 100 times slower.
+    JAX writes both gradients as convolutions with permuted axes. XLA:CPU restores the canonical order only outside
+    loops; inside a loop it falls back to code that is up to 100 times slower.
     """
     return plain_convolution(x, kernel, stride, padding)
 
 
 @canonical_convolution.defjvp
-def _tangent(stride: tuple, padding: tuple, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    """The tangent is written as the transpose of the gradient we want: reverse mode transposes it again, and so runs
-    exactly that gradient, while forward mode, higher derivatives and vmap go on working.
+def _tangent(stride: Sequence[int], padding: Border, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    """Return (output, tangent), the tangent written as the transpose of the gradient we want.
+
+    Reverse mode transposes it once more and so runs exactly that gradient; forward mode, higher derivatives and vmap
+    keep working.
     """
     (x, kernel), (dx, dkernel) = primals, tangents
     y = canonical_convolution(x, kernel, stride, padding)
@@ -79,23 +108,26 @@ def _tangent(stride: tuple, padding: tuple, primals: tuple, tangents: tuple) -> 
     return y, to_x(dx)[0] + to_kernel(dkernel)[0]
 
 
-def input_gradient(dy: Array, kernel: Array, shape: tuple, stride: tuple, padding: tuple) -> Array:
-    """Gradient of a convolution for its input of `shape`: dy, dilated by the stride, convolved with the kernel turned
-    by 180 degrees.
+def input_gradient(dy: Array, kernel: Array, shape: tuple[int, ...], stride: Sequence[int], padding: Border) -> Array:
+    """Return the gradient of a convolution with respect to its input, which has `shape`.
+
+    It is dy, dilated by the stride, convolved with the kernel rotated by 180 degrees.
     """
     flipped = kernel[::-1, ::-1].swapaxes(2, 3)
     border = []
     for n, out, k, s, (low, _) in zip(shape[1:3], dy.shape[1:3], kernel.shape, stride, padding, strict=False):
         before = k - 1 - low
         border.append((before, n + k - 1 - before - ((out - 1) * s + 1)))
-    return plain_convolution(dy, flipped, (1, 1), border, lhs_dilation=stride)
+    return plain_convolution(dy, flipped, (1, 1), border, input_dilation=stride)
 
 
-def kernel_gradient(x: Array, dy: Array, shape: tuple, stride: tuple, padding: tuple) -> Array:
-    """Gradient of a convolution for its kernel of `shape`: x convolved with dy, dilated by the stride, where examples
-    play the part of channels. A 1x1 kernel's is a product of matrices.
+def kernel_gradient(x: Array, dy: Array, shape: tuple[int, ...], stride: Sequence[int], padding: Border) -> Array:
+    """Return the gradient of a convolution with respect to its kernel, which has `shape`.
+
+    It is x convolved with dy, dilated by the stride, where the examples play the role of channels. For a 1x1 kernel it
+    is a matrix multiplication.
     """
-    border, used = [], []  # the last window may end before the image does
+    border, used = [], []  # `used`: the rows and columns of x inside a window; the last window may end before them
     for n, out, k, s, (low, _) in zip(x.shape[1:3], dy.shape[1:3], shape, stride, padding, strict=False):
         high = (out - 1) * s + k - n - low
         border.append((low, max(high, 0)))
@@ -106,37 +138,38 @@ def kernel_gradient(x: Array, dy: Array, shape: tuple, stride: tuple, padding: t
         x = jnp.pad(x, ((0, 0), *border, (0, 0)))[:, :: stride[0], :: stride[1]]
         return jnp.einsum("bhwc,bhwf->cf", x, dy)[None, None]
 
-    # Few examples at a time, so that their dy (up to 1 MiB in float32) stays in the cache: 2 to 4 times faster.
+    # A few examples at a time keep their dy (up to 1 MiB in float32) in the CPU's cache: 2 to 4 times faster.
     size = min(16, len(x), max(1, 2**18 // math.prod(dy.shape[1:])))
     x, dy = (jnp.pad(a, ((0, -len(a) % size), (0, 0), (0, 0), (0, 0))) for a in (x, dy))
     x, dy = (a.reshape(-1, size, *a.shape[1:]) for a in (x, dy))  # (parts, b, H, W, C)
 
     def add_part(total: Array, part: tuple[Array, Array]) -> tuple[Array, None]:
-        return total + plain_convolution(*part, (1, 1), border, rhs_dilation=stride), None
+        return total + plain_convolution(*part, (1, 1), border, kernel_dilation=stride), None
 
-    # (C, kh, kw, F); half precision would lose the later parts of a large batch
+    # total: (C, kh, kw, F) in float32, because a sum in half precision would lose the later parts of a large batch.
     total = jnp.zeros((shape[2], *shape[:2], shape[3]), jnp.promote_types(dy.dtype, jnp.float32))
     parts = (x.transpose(0, 4, 2, 3, 1), dy.transpose(0, 2, 3, 1, 4))  # images (C, H, W, b), kernels (H', W', b, F)
     return lax.scan(add_part, total, parts)[0].transpose(1, 2, 0, 3).astype(dy.dtype)
 
 
-def one_product(x: Array, kernel: Array, dimensions: Any = None, precision: Any = None) -> Array:
-    """x (..., D) @ kernel (D, features) as one product of two matrices, for `nn.Dense`, whose arguments these are.
+def single_matmul(x: Array, kernel: Array, dimensions: Any = None, precision: Any = None) -> Array:
+    """Compute x (..., D) @ kernel (D, features) as one multiplication of two matrices.
 
-    XLA:CPU takes twice as long for the gradient of a product over three axes.
+    The signature is that of `dot_general` in `nn.Dense`. With x (B, T, D) as it is, XLA:CPU takes twice as long for
+    the gradient.
     """
     rows = lax.dot(x.reshape(-1, x.shape[-1]), kernel, precision=precision)
     return rows.reshape(*x.shape[:-1], kernel.shape[-1])
 
 
-Dense = partial(nn.Dense, dot_general=one_product)
-"""nn.Dense, its gradient at full speed for x (B, T, D) as well."""
+Dense = partial(nn.Dense, dot_general=single_matmul)
+"""nn.Dense with a fast gradient for x (B, T, D)."""
 
 
 class Conv(nn.Module):
     """Convolution x (B, H, W, C) -> (B, H', W', features), parameters `kernel` (kh, kw, C / groups, features), `bias`.
 
-    An integer padding is symmetric. The result has the promoted dtype of x and the parameters.
+    An integer padding applies to all four sides. The output has the promoted dtype of x and the parameters.
     """
 
     features: int
@@ -153,10 +186,10 @@ class Conv(nn.Module):
         window, stride = pair(self.kernel), pair(self.stride)
         kernel = self.param("kernel", self.kernel_init, (*window, x.shape[-1] // self.groups, self.features))
         bias = self.param("bias", self.bias_init, (self.features,)) if self.bias else None
-        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias)
+        x, kernel, bias = promote_dtype(x, kernel, bias)
         padding = pads(self.padding, x.shape[1:3], window, stride)
         if jax.default_backend() != "cpu":
-            y = plain_convolution(x, kernel, stride, padding, feature_group_count=self.groups)
+            y = plain_convolution(x, kernel, stride, padding, groups=self.groups)
         else:
             parts = zip(jnp.split(x, self.groups, -1), jnp.split(kernel, self.groups, -1), strict=True)
             y = jnp.concatenate([convolution(x, k, stride, padding) for x, k in parts], -1)
@@ -164,8 +197,9 @@ class Conv(nn.Module):
 
 
 def pool(x: Array, window: Pair, stride: Pair, padding: Padding, fill: float, join: Callable) -> Array:
-    """x (B, H, W, C), padded with `fill`, joined over the places in a window: first down its columns, then along its
-    row. XLA's own pooling is as fast forward, but its gradient costs ten times as much on a CPU.
+    """Pad x (B, H, W, C) with `fill`, then reduce each window with `join`, first over its rows, then over its columns.
+
+    XLA's own pooling is as fast forward, but its gradient takes ten times as long on a CPU.
     """
     window, stride = pair(window), pair(stride)
     border = pads(padding, x.shape[1:3], window, stride)
@@ -177,15 +211,15 @@ def pool(x: Array, window: Pair, stride: Pair, padding: Padding, fill: float, jo
 
 
 def max_pool(x: Array, window: Pair, stride: Pair, padding: Padding = 0) -> Array:
-    """Maximum over windows, x (B, H, W, C) -> (B, H', W', C); the border counts as -inf.
+    """Take the maximum over windows, x (B, H, W, C) -> (B, H', W', C); padding counts as -inf.
 
-    Elements that tie for the maximum share its gradient (XLA's own pooling gives it to the first).
+    Elements that tie for the maximum share its gradient (XLA's own pooling gives it to the first of them).
     """
     return pool(x, window, stride, padding, -jnp.inf, jnp.maximum)
 
 
 def avg_pool(x: Array, window: Pair, stride: Pair, padding: Padding = 0) -> Array:
-    """Mean over windows, x (B, H, W, C) -> (B, H', W', C); the border counts as zeros."""
+    """Take the mean over windows, x (B, H, W, C) -> (B, H', W', C); padding counts as zeros."""
     return pool(x, window, stride, padding, 0, jnp.add) / math.prod(pair(window))
 
 
@@ -215,13 +249,16 @@ class DropPath(nn.Module):
 
 
 class TiedHead(nn.Module):
-    """Logits from the table (V, D) that embeds the tokens (Press and Wolf 2017), x (..., D) -> (..., V)."""
+    """Output layer that shares the token embedding, table (V, D): x (..., D) -> logits (..., V).
+
+    Press and Wolf 2017, arXiv:1608.05859.
+    """
 
     bias: bool = False
 
     @nn.compact
     def __call__(self, x: Array, table: Array) -> Array:
-        y = one_product(x, table.T)
+        y = single_matmul(x, table.T)
         if self.bias:
             bias = self.param("bias", nn.initializers.zeros_init(), (len(table),))
             y = y + bias.reshape((1,) * (y.ndim - 1) + (-1,))

@@ -1,7 +1,7 @@
-"""LeNet-5 (LeCun et al. 1998, doi:10.1109/5.726791): shared local weights, trained end to end, read handwriting.
+"""LeNet-5 (LeCun et al. 1998, doi:10.1109/5.726791): a convolutional network, trained end to end, reads handwriting.
 
-x (B, H, W, C) float -> logits (B, classes). Layers: section II.B and Figure 2; initial weights: appendix A.
-Departs: see the card.
+x (B, H, W, C) float -> logits (B, classes). Layers: section II.B and Figure 2; initial weights: appendix A. Differences
+from the paper: see the card.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from jax import Array
 
 from zoo import layers
 from zoo.cards import Card, Paper, image
-from zoo.fields import ACTIVATIONS, Activation, check, demand_images, flatten
+from zoo.fields import ACTIVATIONS, Activation, check, flatten, require_images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,22 +31,22 @@ class Config:
 
 
 def paper_init(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
-    """Uniform in +-2.4 / fan-in (appendix A); shape (..., inputs, outputs)."""
+    """Initialize a kernel (..., inputs, outputs), uniform within 2.4 / fan-in (appendix A)."""
     bound = 2.4 / math.prod(shape[:-1])
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
 class LeNet5(nn.Module):
-    """x (B, H, W, C), H and W of at least 16 -> logits (B, classes). Sizes at line ends are for 32 x 32."""
+    """x (B, H, W, C), H and W of at least 16 -> logits (B, classes). Shapes at line ends are for 32 x 32."""
 
     cfg: Config
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
-        demand_images(x, "lenet5", smallest=16)
+        require_images(x, "lenet5", smallest=16)
         act = ACTIVATIONS[self.cfg.activation]
         pool = layers.max_pool if self.cfg.pooling == "max" else layers.avg_pool
-        # The paper's range suits its own squashing function; other units learn faster from unit-variance sums.
+        # The paper's range suits its scaled tanh; other activations learn faster when their inputs have variance 1.
         init = paper_init if self.cfg.activation == "scaled_tanh" else nn.initializers.lecun_normal()
         x = act(layers.Conv(6, 5, padding="VALID", kernel_init=init, name="c1")(x))  # (B, 28, 28, 6)
         x = pool(x, 2, 2)  # (B, 14, 14, 6)
@@ -70,15 +70,15 @@ CARDS = [
             venue="Proceedings of the IEEE 86(11)",
             id="10.1109/5.726791",
         ),
-        idea="Local receptive fields, shared weights and subsampling, learned from pixels to classes by one gradient.",
+        idea="Local receptive fields, shared weights and subsampling, all trained together from pixels to classes.",
         module=LeNet5,
         config=Config(),
         inputs=image(32, 32, 1),
         output=(10,),
         params=61_706,
         flops=833_040,
-        departs="C3 sees all six maps of S2 (the paper connects them by a table); S2 and S4 are plain averages without "
-        "trained coefficients and squashing; the output is linear, where the paper has Euclidean radial basis "
-        "functions with fixed codes.",
+        differences="C3 is connected to all six maps of S2 (the paper connects them by a table); S2 and S4 are plain "
+        "averages without trainable coefficients and nonlinearity; the output is linear, where the paper has Euclidean "
+        "radial basis functions with fixed codes.",
     )
 ]

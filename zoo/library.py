@@ -1,4 +1,4 @@
-"""The catalogue, and the functions that build from it; `zoo` itself shows them as its own."""
+"""The catalogue of models and the functions that build them. `zoo` re-exports them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -47,43 +47,43 @@ MODULES = (
     simclr,
 )
 CARDS: Mapping[str, Card] = cards.check_parents(cards.catalogue(MODULES))
-"""Every registered model by name, oldest first."""
+"""All registered models by name, oldest first."""
 
 
 def create(name: str, **fields: Any) -> nn.Module:
-    """The model called `name`, with fields of its Config changed. UserError offers the nearest names and fields."""
+    """Build the model called `name`, with fields of its Config changed. UserError suggests the nearest names."""
     return card(name).make(**fields)
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the models that match a shell pattern such as "vit*", oldest first."""
+    """Return the names of the models that match a shell pattern such as "vit*", oldest first."""
     return cards.match(CARDS, pattern)
 
 
 def card(name: str) -> Card:
-    """What history says of the model called `name`, and its exact size."""
+    """Return the card of the model called `name`: its history and its exact size."""
     return cards.find(CARDS, name)
 
 
 def param_count(name: str, **fields: Any) -> int:
-    """Trained numbers of a model, its fields changed as in `create`, at its card's input. Allocates no arrays."""
+    """Count the parameters of a model, with fields changed as in `create`, without allocating any array."""
     return measure.param_count(create(name, **fields), card(name).inputs)
 
 
 def load_weights(
     model_or_name: nn.Module | str, source: Any, *, layout: str = "auto", **options: Any
 ) -> dict[str, Any]:
-    """Variables for `zoo.create(...).apply` from published weights: every array fits, or nothing is loaded.
+    """Return variables for `zoo.create(...).apply` from published weights. Every array must fit.
 
-    source: a safetensors file, an npz, the index of a file in shards, a folder as Hugging Face lays it, a run of this
+    source: a safetensors file, an npz, the index of a sharded file, a folder in Hugging Face's format, a run of this
         project, a hub name ("hf://owner/name@revision"), or several of these by name ({"netG": ..., "netD": ...}).
-    layout: whose names the arrays have, or "auto", which sees it in them. `zoo.weights.layouts.names_of` lists them.
-    options: `new_head=True` leaves the head out and begins one as the model does (from `seed`), for other classes;
-        `size` (pixels) resamples the positions of a ViT; `channels` sums or repeats the first kernel; `dtype` (float32;
-        None keeps the file's).
+    layout: the library whose array names the file has; "auto" detects it. `zoo.weights.layouts.names_of` lists them.
+    options: `new_head=True` initializes a new head from `seed` instead of loading it, for other classes; `size`
+        (pixels) resamples the position table of a ViT; `channels` sums or repeats the first kernel; `dtype` is float32
+        by default, and None keeps that of the file.
 
-    Raises UserError, one line, where arrays are missing, misshapen or left over, where the weights are of another
-    network than the model (it says which field to set), and for every kind of damaged file. NaN is a warning.
+    Raises UserError, one line, if arrays are missing, have the wrong shape or are left over, if the weights belong to a
+    different network than the model (the message names the field to set), and if a file is damaged. NaN is a warning.
     """
     from zoo import weights
 
@@ -91,10 +91,10 @@ def load_weights(
 
 
 def load_model(name: str, source: Any, *, layout: str = "auto", **options: Any) -> Any:
-    """The model called `name` made to fit published weights, with them: `.model`, `.variables`, `.preprocessing`.
+    """Build the model called `name` to fit published weights and load them: `.model`, `.variables`, `.preprocessing`.
 
-    Epsilons, the form of GELU, strides, classes and vocabulary come from the layout and the file; `options` are those
-    of `load_weights` and fields of the model's Config. The result also has `.layout`, `.labels`, `.passed_over`.
+    Epsilons, the form of GELU, strides, classes and vocabulary are read from the layout and the file. `options` are
+    those of `load_weights` and fields of the model's Config. The result also has `.layout`, `.labels`, `.passed_over`.
     """
     from zoo import weights
 
@@ -106,8 +106,8 @@ def save_weights(
 ) -> Any:
     """Write weights to .safetensors, .npz or a folder, in a layout that another library reads; returns the path.
 
-    about: `inputs` (what images or texts go through first) and `labels` (names of the classes) travel in the file.
-    UserError where the network of that library is another one than `model`.
+    about: `inputs` (the preprocessing of images or texts) and `labels` (names of the classes) are stored in the file.
+    Raises UserError if that library's network differs from `model`.
     """
     from zoo import weights
 
@@ -115,10 +115,10 @@ def save_weights(
 
 
 def features(model: nn.Module, variables: Mapping[str, Any], *inputs: Array) -> tuple[Any, dict[str, Any]]:
-    """The output of `model` and what every submodule made of its input, by path: {"s0b1/conv1": (B, H, W, C), ...}.
+    """Return the output of `model` and of every submodule, by path: {"s0b1/conv1": (B, H, W, C), ...}.
 
-    Evaluation mode. `inputs` in the order of the card's. Models with attention add its weights in each block,
-    "block0/attention/weights" (B, heads, T, T). Of a module called several times, what it made the first time.
+    The model runs in evaluation mode on `inputs`, in the order of the card's. Models with attention add its weights in
+    each block, "block0/attention/weights" (B, heads, T, T). For a module called several times the first output counts.
     """
     output, state = model.apply(variables, *inputs, train=False, capture_intermediates=True, mutable=["intermediates"])
     found: dict[str, Array] = {}

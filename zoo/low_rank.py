@@ -1,9 +1,9 @@
-"""Networks whose matrices are products of two thin ones: truncated singular value decomposition, for every model.
+"""Low-rank compression by truncated singular value decomposition, for every model.
 
-A dense kernel W (in, out), or that of a 1x1 convolution, is U S V; kept are the r largest singular values, so that
-W ~ u v with u (in, r), v (r, out), the nearest matrix of rank r there is (Eckart and Young 1936,
-doi:10.1007/BF02288367). A convolution with a larger window is the matrix from all that its window sees to its features:
-it becomes one of r features and a 1x1. Denton et al. 2014 (arXiv:1404.0736) made trained networks faster so.
+The kernel W (in, out) of a dense layer or a 1x1 convolution is U S V. Keeping the r largest singular values gives
+W ~ u v with u (in, r) and v (r, out), the nearest matrix of rank r (Eckart and Young 1936, doi:10.1007/BF02288367). A
+convolution with a larger window is a matrix from all values in the window to the features; it becomes a convolution
+with r features, followed by a 1x1 convolution. Denton et al. 2014 (arXiv:1404.0736) accelerated trained networks so.
 
     layers = low_rank.find(model, x, train=False)                       # what can be factorized; computes nothing
     small = low_rank.truncate(low_rank.decompose(variables["params"], layers), energy=0.9)
@@ -11,8 +11,8 @@ it becomes one of r features and a 1x1. Denton et al. 2014 (arXiv:1404.0736) mad
     low_rank.save("small.safetensors", model, variables | {"params": small.params})
     model, variables = low_rank.load("small.safetensors")
 
-Factors stand in the parameters as "u" and "v" where "kernel" was; no model knows of them. `run_factors` is what makes
-its layers read them.
+In the parameters "u" and "v" replace "kernel". The models themselves know nothing of factors: `run_factors` makes their
+layers use them.
 """
 
 import contextlib
@@ -25,12 +25,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from flax import linen as nn
+from flax.linen.dtypes import promote_dtype
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import Array
 
 import zoo
 from zoo.errors import UserError
-from zoo.layers import Conv, one_product, pads, pair, plain_convolution
+from zoo.layers import Conv, pads, pair, plain_convolution, single_matmul
 from zoo.weights.files import open_safetensors
 from zoo.weights.fit import card_of
 from zoo.weights.save import write_safetensors
@@ -40,15 +41,15 @@ Path_ = tuple[str, ...]
 
 
 class Call(NamedTuple):
-    """How a model was called, arrays as shapes, and which of its layers have a kernel that is one matrix."""
+    """The arguments of a call of a model, arrays as shapes, and its layers whose kernel is one matrix."""
 
-    layers: tuple[Path_, ...]  # in the order of their calls
+    layers: tuple[Path_, ...]  # in call order
     args: tuple
     kwargs: dict[str, Any]
 
 
 class Spectrum(NamedTuple):
-    """A kernel taken apart: u (in, n), s (n,) falling, v (n, out)."""
+    """The singular value decomposition of a kernel: u (in, n), s (n,) descending, v (n, out)."""
 
     u: np.ndarray
     s: np.ndarray
@@ -60,36 +61,36 @@ class Spectrum(NamedTuple):
         return len(self.u) * self.v.shape[1]
 
     def rank(self, energy: float) -> int:
-        """The fewest singular values that hold a share `energy` of the sum of all their squares."""
+        """Return the smallest rank whose squared singular values sum to a fraction `energy` of the total."""
         held = np.cumsum(self.s**2)
         if not held[-1]:
             return 1
         return 1 + int(np.argmax(held >= energy * held[-1] * (1 - 1e-12)))
 
     def saves(self, rank: int) -> bool:
-        """Whether two factors of this rank are fewer numbers than the kernel."""
+        """Return whether two factors of this rank have fewer elements than the kernel."""
         return rank * (len(self.u) + self.v.shape[1]) < self.size
 
 
 @dataclasses.dataclass(frozen=True)
 class Truncated:
-    """Parameters with factors, and the rank that each factorized layer was given."""
+    """Parameters with factors, and the rank of each factorized layer."""
 
     params: dict[str, Any]
-    ranks: dict[str, int]  # "encoder/block0/up" -> r; layers that would not have become smaller are not here
+    ranks: dict[str, int]  # "encoder/block0/up" -> r; layers that factors would not make smaller are missing
 
 
 def find(model: nn.Module, *args: Any, windows: bool = False, **kwargs: Any) -> Call:
-    """The layers of `model` that can be factorized, when it is called with these arguments. Computes nothing.
+    """Find the layers of `model` that can be factorized when it is called with these arguments. Nothing is computed.
 
-    windows: convolutions with a window larger than 1x1 too.
+    windows: include convolutions with a window larger than 1x1.
     """
     key = jax.random.key(0)
     return find_in(lambda: model.init({"params": key, "dropout": key}, *args, **kwargs), windows=windows)
 
 
 def find_in(call: Callable[[], Any], *, windows: bool = False) -> Call:
-    """As `find`, of the one model that `call` calls."""
+    """Do the same as `find` for the one model that `call` calls."""
     layers: dict[Path_, None] = {}
     how: list[tuple[tuple, dict[str, Any]]] = []
 
@@ -106,7 +107,7 @@ def find_in(call: Callable[[], Any], *, windows: bool = False) -> Call:
 
 
 def decompose(params: Mapping[str, Any], layers: Sequence[Path_]) -> dict[Path_, Spectrum]:
-    """Every kernel of `layers` taken apart, in float64 on the host."""
+    """Compute the singular value decomposition of every kernel of `layers`, in float64 on the host."""
     found = {}
     for path in layers:
         kernel = np.asarray(_at(params, path)["kernel"], np.float64)
@@ -122,8 +123,10 @@ def truncate(
     energy: float | None = None,
     rank: int | None = None,
 ) -> Truncated:
-    """`params` with factors for every kernel that they make smaller: of the lowest rank that holds a share `energy` of
-    its squared singular values (above 0 to 1), or of at most `rank`. Exactly one of the two is given.
+    """Return `params` with factors in place of every kernel that they make smaller.
+
+    Exactly one of two criteria is given: `energy`, above 0 and at most 1, keeps the smallest rank with that fraction of
+    the squared singular values; `rank` is the largest rank to keep.
     """
     if (energy is None) == (rank is None):
         raise UserError("truncate takes an energy or a rank, not both")
@@ -131,13 +134,18 @@ def truncate(
         raise UserError(f"energy must be above 0 and at most 1, not {energy}")
     if rank is not None and rank < 1:
         raise UserError(f"rank must be at least 1, not {rank}")
-    flat, ranks = dict(flatten_dict(params)), {}
+    flat: dict[Path_, Any] = dict(flatten_dict(params))
+    ranks: dict[str, int] = {}
     for path, spectrum in spectra.items():
-        r = spectrum.rank(energy) if rank is None else min(rank, len(spectrum.s))
+        r = len(spectrum.s)
+        if rank is not None:
+            r = min(rank, r)
+        elif energy is not None:
+            r = spectrum.rank(energy)
         if not spectrum.saves(r):
             continue
         dtype = flat.pop((*path, "kernel")).dtype
-        root = np.sqrt(spectrum.s[:r])  # half of it on each side: both factors are of one scale
+        root = np.sqrt(spectrum.s[:r])  # each factor gets the square root, so that both have the same scale
         flat[*path, "u"] = np.asarray(spectrum.u[:, :r] * root, dtype).reshape(*spectrum.inputs, r)
         flat[*path, "v"] = np.asarray(root[:, None] * spectrum.v[:r], dtype)
         ranks["/".join(path)] = r
@@ -146,21 +154,22 @@ def truncate(
 
 @contextlib.contextmanager
 def run_factors() -> Iterator[None]:
-    """Within it every layer whose parameters hold "u" and "v" computes x u v, wherever its model is called or traced;
-    a function that was traced before with such parameters is not traced again.
+    """Within this context, every layer whose parameters contain "u" and "v" computes x u v when called or traced.
+
+    A function that was already traced with such parameters is not traced again.
     """
     with nn.intercept_methods(_read_factors):
         yield
 
 
 def apply(model: nn.Module, variables: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-    """`model.apply` for variables that may hold factors."""
+    """Call `model.apply` with variables that may contain factors."""
     with run_factors():
         return model.apply(variables, *args, **kwargs)
 
 
 def save(path: str | Path, model: nn.Module, variables: Mapping[str, Any]) -> Path:
-    """Write a safetensors file of `variables`, factors and all, and what `load` must know of the model."""
+    """Write `variables`, including factors, and the model's name and fields to a safetensors file."""
     path = Path(path)
     about = {"name": card_of(model).name, "layout": LAYOUT, "fields": dataclasses.asdict(model.cfg)}
     arrays = {name: np.ascontiguousarray(leaf) for name, leaf in flatten_dict(variables, sep="/").items()}
@@ -169,7 +178,7 @@ def save(path: str | Path, model: nn.Module, variables: Mapping[str, Any]) -> Pa
 
 
 def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-    """(model, variables) that `save` wrote; call them by `apply`. UserError where the file is none of those."""
+    """Return (model, variables) from a file that `save` wrote; run them with `apply`. UserError for any other file."""
     tensors, metadata = open_safetensors(Path(path))
     try:
         about = json.loads(metadata["zoo"])
@@ -177,7 +186,7 @@ def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         if about["layout"] != LAYOUT:
             raise KeyError(LAYOUT)
     except (KeyError, ValueError, TypeError):
-        raise UserError(f"{path} holds no factors: zoo compress writes such files") from None
+        raise UserError(f"{path} contains no factors; zoo compress writes such files") from None
     variables = unflatten_dict({tuple(each.split("/")): tensor.read() for each, tensor in tensors.items()})
     return zoo.create(name, **fields), variables
 
@@ -195,15 +204,15 @@ def _read_factors(next_call: Callable, args: tuple, kwargs: dict, context: nn.mo
     (x,) = args
     u, v = (layer.get_variable("params", name) for name in ("u", "v"))
     bias = layer.get_variable("params", "bias") if layer.has_variable("params", "bias") else None
-    x, u, v, bias = nn.dtypes.promote_dtype(x, u, v, bias, dtype=getattr(layer, "dtype", None))
-    y = one_product(_first(layer, x, u), v)
+    x, u, v, bias = promote_dtype(x, u, v, bias, dtype=getattr(layer, "dtype", None))
+    y = single_matmul(_first(layer, x, u), v)
     return y if bias is None else y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
 
 
 def _first(layer: nn.Module, x: Array, u: Array) -> Array:
-    """x times the first factor; a convolution's stride and padding act here."""
+    """Multiply x by the first factor; this is where a convolution's stride and padding apply."""
     if isinstance(layer, nn.Dense):
-        return one_product(x, u)
+        return single_matmul(x, u)
     stride = pair(layer.stride)
     return plain_convolution(x, u, stride, pads(layer.padding, x.shape[1:3], u.shape[:2], stride))
 

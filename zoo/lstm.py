@@ -1,8 +1,8 @@
 """LSTM language model (Hochreiter & Schmidhuber 1997; sizes and dropout of Zaremba et al. 2014, arXiv:1409.2329).
 
-tokens (B, T) int32 -> logits (B, T, V) for the token after each. The memory cell keeps what it holds by a weight of
-one, so that a gradient survives many steps; gates learn when to write, forget and show it.
-Departs: see the cards.
+tokens (B, T) int32 -> logits (B, T, V); those at index t predict the token after tokens[:, t]. A memory cell keeps its
+state through a self-connection of weight one, so gradients survive many steps; gates learn when to write the cell, when
+to forget it and when to output it. Differences from the papers: see the cards.
 """
 
 import dataclasses
@@ -19,10 +19,10 @@ from zoo.recurrent import LSTMStack, LSTMState, uniform
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The architecture. `dropout` acts between embedding, layers and output, never from one step to the next."""
+    """The architecture. `dropout` applies between embedding, layers and output, never to recurrent connections."""
 
     vocab: int
-    width: int  # units of a layer, and of an embedding
+    width: int  # of the embedding and of each layer
     depth: int  # layers
     dropout: float = 0.0
     spread: float = 0.1  # every parameter starts uniform between -spread and spread
@@ -32,7 +32,7 @@ class Config:
 
 
 class LanguageModel(nn.Module):
-    """tokens (B, T) int32 -> logits (B, T, V). Dropout needs the rng "dropout"."""
+    """tokens (B, T) int32 -> logits (B, T, V). Training with dropout needs the rng "dropout"."""
 
     cfg: Config
 
@@ -44,16 +44,21 @@ class LanguageModel(nn.Module):
         self.head = Dense(cfg.vocab, kernel_init=init, bias_init=init)
 
     def __call__(self, tokens: Array, *, train: bool) -> Array:
-        x, _ = self.layers(self.embed(tokens), train=train)
-        return self.head(self.dropout(x, deterministic=not train))
+        x = self.embed(tokens)
+        x, _ = self.layers(x, train=train)
+        x = self.dropout(x, deterministic=not train)
+        return self.head(x)
 
     def begin(self, batch: int, length: int) -> tuple[LSTMState, ...]:
-        """The state before the first token: (c, h) of every layer, each (batch, width). It holds for any `length`."""
+        """Return the state before the first token: zero (c, h) of every layer, each (batch, width).
+
+        Its size does not depend on `length`, the number of tokens to decode.
+        """
         zero = jnp.zeros((batch, self.cfg.width), self.embed.embedding.dtype)
         return ((zero, zero),) * self.cfg.depth
 
     def decode(self, tokens: Array, cache: tuple[LSTMState, ...]) -> tuple[Array, tuple[LSTMState, ...]]:
-        """The next tokens (B, n) -> logits (B, n, V) and the state after them; evaluation mode."""
+        """Continue with n tokens (B, n), in evaluation mode; return their logits (B, n, V) and the new state."""
         x, cache = self.layers(self.embed(tokens), cache, train=False)
         return self.head(x), cache
 
@@ -64,27 +69,57 @@ PAPER = Paper(
     venue="Neural Computation 9(8), 1997",
     id="10.1162/neco.1997.9.8.1735",
 )
-DEPARTS = (
-    "Has the forget gate of Gers et al. 2000 (DOI 10.1162/089976600300015015), and trains by the whole gradient, "
-    "where the paper cuts it at the gates. "
+SHARED = (
+    "It has the forget gate of Gers et al. 2000 (DOI 10.1162/089976600300015015), and trains with the full gradient; "
+    "the paper truncates it at the gates. "
 )
 ZAREMBA = (
-    DEPARTS + "Size, dropout and initial values are of Zaremba et al. 2014 (arXiv:1409.2329), who carry the state "
-    "from one training batch to the next; here it starts at zero with every sequence."
+    SHARED + "Size, dropout and initial values are from Zaremba et al. 2014 (arXiv:1409.2329), who carry the state "
+    "from one training batch to the next; here it starts at zero for every sequence."
 )
 
 
-def _card(name: str, config: Config, length: int, params: int, flops: int, departs: str = ZAREMBA) -> Card:
-    idea = "A memory cell with a self-connection of weight one, guarded by gates, carries gradients over long gaps."
-    output = (length, config.vocab)
-    parents, inputs = {"mlp": "back-propagation, now through time"}, text(length)
-    return Card(name, "lstm", 1997, PAPER, idea, LanguageModel, config, inputs, output, params, flops, departs, parents)
+def _card(name: str, config: Config, *, length: int, params: int, flops: int, differences: str = ZAREMBA) -> Card:
+    return Card(
+        name=name,
+        family="lstm",
+        year=1997,
+        paper=PAPER,
+        idea="A memory cell with a self-connection of weight one, guarded by gates, carries gradients over long gaps.",
+        module=LanguageModel,
+        config=config,
+        inputs=text(length),
+        output=(length, config.vocab),
+        params=params,
+        flops=flops,
+        differences=differences,
+        parents={"mlp": "back-propagation, now through time"},
+    )
 
 
-CHAR = f"{DEPARTS}Not in the paper: 2 layers of 220, the size of gpt_char_mini, for characters."
 CARDS = [
-    _card("lstm_char", Config(65, 220, 2), 64, 804_825, 100_953_600, CHAR),
-    _card("lstm_small", Config(10_000, 200, 2), 20, 4_651_600, 105_600_000),
-    _card("lstm_medium", Config(10_000, 650, 2, dropout=0.5, spread=0.05), 35, 19_775_200, 928_200_000),
-    _card("lstm_large", Config(10_000, 1500, 2, dropout=0.65, spread=0.04), 35, 66_022_000, 3_570_000_000),
+    _card(
+        "lstm_char",
+        Config(vocab=65, width=220, depth=2),
+        length=64,
+        params=804_825,
+        flops=100_953_600,
+        differences=f"{SHARED}Not in the paper: 2 layers of width 220, as many parameters as gpt_char_mini, for "
+        "characters.",
+    ),
+    _card("lstm_small", Config(vocab=10_000, width=200, depth=2), length=20, params=4_651_600, flops=105_600_000),
+    _card(
+        "lstm_medium",
+        Config(vocab=10_000, width=650, depth=2, dropout=0.5, spread=0.05),
+        length=35,
+        params=19_775_200,
+        flops=928_200_000,
+    ),
+    _card(
+        "lstm_large",
+        Config(vocab=10_000, width=1500, depth=2, dropout=0.65, spread=0.04),
+        length=35,
+        params=66_022_000,
+        flops=3_570_000_000,
+    ),
 ]

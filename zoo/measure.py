@@ -25,64 +25,64 @@ class Layer(NamedTuple):
 
 
 def count_flops(fn: Callable, *args: Any) -> int:
-    """Operations of one call of `fn` on arguments of these shapes (arrays or ShapeDtypeStructs), by tracing.
+    """Count the floating-point operations of one call of `fn` by tracing it; arguments may be ShapeDtypeStructs.
 
-    Exact for products and convolutions, nothing else counted; a multiply-add is 2. Border zeros count as
-    operations, the zeros between the pixels of a transposed convolution do not. A scan counts every turn,
-    a while loop one turn, a cond its dearest branch.
+    Matrix multiplications and convolutions are counted exactly, a multiply-add as 2, and nothing else is. Padding
+    counts; the zeros between the pixels of a transposed convolution do not. A scan counts every iteration, a while loop
+    one iteration, a cond its most expensive branch.
     """
     return sum(_flops_by_scope(jax.make_jaxpr(fn)(*args).jaxpr).values())
 
 
 def param_count(model: nn.Module, inputs: Inputs) -> int:
-    """Trained numbers of a model for inputs of these shapes. Allocates no arrays."""
+    """Count the parameters of a model for inputs of these shapes, without allocating any array."""
     return _size(_variables(model, inputs)["params"])
 
 
 def layer_table(model: nn.Module, inputs: Inputs) -> list[Layer]:
-    """A row for the model and for each submodule in the order of their calls; flops of one example, forward.
+    """Return a row for the model and each submodule, in the order of their calls; flops of one example, forward.
 
-    Of a module called several times the output is its first; of several outputs, the first of them.
+    The output shown is that of the first call, and the first of several outputs.
     """
     return trace(model, inputs).layers
 
 
 class Trace(NamedTuple):
-    """A model's forward pass of one example as a program, each operation of it marked with its module."""
+    """A model's forward pass of one example as a program, in which every operation is marked with its module."""
 
     layers: list[Layer]
     jaxpr: core.Jaxpr
-    inputs: tuple[str, ...]  # of each of the program's last arguments, the name; those before are the variables
+    inputs: tuple[str, ...]  # names of the program's last arguments; those before are the variables
 
 
 def trace(model: nn.Module, inputs: Inputs) -> Trace:
-    """Trace a model in evaluation mode. Allocates no arrays."""
+    """Trace a model in evaluation mode, without allocating any array."""
     variables = _variables(model, inputs)
-    seen: dict[Path, tuple[str, tuple[int, ...]]] = {}
-    asked: dict[Path, tuple[str, tuple[int, ...]]] = {}  # for something else than a call
+    called: dict[Path, tuple[str, tuple[int, ...]]] = {}  # modules by path -> type name, output shape of `__call__`
+    other_methods: dict[Path, tuple[str, tuple[int, ...]]] = {}  # the same, for methods other than `__call__`
 
-    def note(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
+    def record(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
         path, kind = context.module.path, type(context.module).__name__
         if context.method_name != "__call__":
             with jax.named_scope(SCOPE + "/".join(path)):
                 output = call(*args, **kwargs)
-            asked[path] = kind, _first_shape(output) or asked.get(path, ("", ()))[1]
+            other_methods[path] = kind, _first_shape(output) or other_methods.get(path, ("", ()))[1]
             return output
-        first = path not in seen
-        if first:  # its row stands above those of the modules it calls
-            seen[path] = (kind, ())
+        first = path not in called
+        if first:  # insert it now, so that its row comes before those of its submodules
+            called[path] = (kind, ())
         with jax.named_scope(SCOPE + "/".join(path)):
             output = call(*args, **kwargs)
         if first:
-            seen[path] = (kind, _first_shape(output))
+            called[path] = (kind, _first_shape(output))
         return output
 
     structs = _structs(inputs)
-    with nn.intercept_methods(note):
+    with nn.intercept_methods(record):
         jaxpr = jax.make_jaxpr(lambda v, x: model.apply(v, **x, train=False))(variables, structs).jaxpr
     flops = _flops_by_scope(jaxpr)
     rows = []
-    for path, (kind, output) in _with_parents(seen, asked):
+    for path, (kind, output) in _with_parents(called, other_methods):
         params = variables.get("params", {})
         for key in path:
             params = params.get(key, {})
@@ -92,15 +92,15 @@ def trace(model: nn.Module, inputs: Inputs) -> Trace:
 
 
 def _with_parents(
-    seen: Mapping[Path, tuple[str, tuple[int, ...]]], asked: Mapping[Path, tuple[str, tuple[int, ...]]]
+    called: Mapping[Path, tuple[str, tuple[int, ...]]], other_methods: Mapping[Path, tuple[str, tuple[int, ...]]]
 ) -> Iterator[tuple[Path, tuple[str, tuple[int, ...]]]]:
-    """The modules `seen`, each after the ones it stands in, also those of which only another method was called."""
-    given: set[Path] = set()
-    for path in seen:
+    """Yield the modules `called`, each after its parents, even a parent of which only another method was called."""
+    yielded: set[Path] = set()
+    for path in called:
         for above in (path[:length] for length in range(len(path) + 1)):
-            if above not in given and (above in seen or above in asked):
-                given.add(above)
-                yield above, seen.get(above) or asked[above]
+            if above not in yielded and (above in called or above in other_methods):
+                yielded.add(above)
+                yield above, called.get(above) or other_methods[above]
 
 
 def _first_shape(output: Any) -> tuple[int, ...]:
@@ -109,7 +109,7 @@ def _first_shape(output: Any) -> tuple[int, ...]:
 
 
 def scope_of(eqn: core.JaxprEqn, outside: Path) -> Path:
-    """The path of the module that an operation of a Trace belongs to; `outside` where it says none."""
+    """Return the path of the module that an operation of a Trace belongs to, or `outside` if it is not marked."""
     names = [part.name for part in eqn.source_info.name_stack.stack if part.name.startswith(SCOPE)]
     return tuple(filter(None, names[-1].removeprefix(SCOPE).split("/"))) if names else outside
 
@@ -128,24 +128,24 @@ def _size(tree: Any) -> int:
 
 
 def _flops_by_scope(jaxpr: core.Jaxpr, outside: Path = ()) -> dict[Path, int]:
-    """Operations by the innermost scope of `layer_table` they stand in, `outside` where they stand in none."""
+    """Return the number of operations by module path; those without a mark belong to `outside`."""
     total: dict[Path, int] = collections.Counter()
     for eqn in jaxpr.eqns:
         scope = scope_of(eqn, outside)
         inner = [_flops_by_scope(body, scope) for body in bodies(eqn)]
         if eqn.primitive.name == "cond":
             inner = [max(inner, key=lambda flops: sum(flops.values()))]
-        turns = eqn.params["length"] if eqn.primitive.name == "scan" else 1
+        iterations = eqn.params["length"] if eqn.primitive.name == "scan" else 1
         for flops in inner:
             for path, n in flops.items():
-                total[path] += turns * n
+                total[path] += iterations * n
         if eqn.primitive.name in ("dot_general", "conv_general_dilated"):
-            total[scope] += _products(eqn)
+            total[scope] += _multiplications(eqn)
     return total
 
 
 def bodies(eqn: core.JaxprEqn) -> Iterator[core.Jaxpr]:
-    """The programs inside an operation: of jit, scan, cond, remat, custom gradients, ..."""
+    """Yield the programs inside an operation: those of jit, scan, cond, remat, custom gradients and so on."""
     for value in jax.tree.leaves(list(eqn.params.values())):
         if isinstance(value, core.ClosedJaxpr):
             yield value.jaxpr
@@ -153,14 +153,19 @@ def bodies(eqn: core.JaxprEqn) -> Iterator[core.Jaxpr]:
             yield value
 
 
-def _products(eqn: core.JaxprEqn) -> int:
-    """Operations of one matrix product or convolution: output elements times twice the terms in each."""
-    left, right = (v.aval.shape for v in eqn.invars)
-    out = math.prod(eqn.outvars[0].aval.shape)
+def shape_of(value: Any) -> tuple[int, ...]:
+    """Return the shape of a variable or literal of a program; all of them are arrays."""
+    return value.aval.shape
+
+
+def _multiplications(eqn: core.JaxprEqn) -> int:
+    """Count the operations of one matrix multiplication or convolution: 2 for each term of each output element."""
+    left, right = map(shape_of, eqn.invars)
+    out = math.prod(shape_of(eqn.outvars[0]))
     if eqn.primitive.name == "dot_general":
         (contracted, _), _ = eqn.params["dimension_numbers"]
         return 2 * out * math.prod(left[axis] for axis in contracted)
-    # A kernel's input axis holds the channels of one group; the zeros that dilate an input meet no pixel.
+    # The kernel's input axis has the channels of one group. Zeros between pixels (lhs_dilation) do not count.
     kernel = eqn.params["dimension_numbers"].rhs_spec  # (features, channels, *window)
     terms = math.prod(right[axis] for axis in kernel[1:])
     return 2 * out * terms // math.prod(eqn.params["lhs_dilation"])

@@ -1,7 +1,7 @@
 """Multi-layer perceptron (Rumelhart et al. 1986, doi:10.1038/323533a0): hidden units learn by back-propagation.
 
-x (B, ...) float -> logits (B, classes).
-Departs: see the card. Widths of the card: the 784-300-100-10 net of LeCun et al. 1998, section III.
+x (B, ...) float -> logits (B, classes). Widths of the card: the 784-300-100-10 network of LeCun et al. 1998, section
+III. Differences from the paper: see the card.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ class Config:
 
     widths: tuple[int, ...] = (300, 100)  # units of each hidden layer, input to output
     activation: Activation = "relu"
-    dropout: float = 0.0  # share of hidden units dropped in training
+    dropout: float = 0.0  # rate at which hidden units are dropped in training
     batch_norm: bool = False  # normalize each hidden unit over the batch before its activation (arXiv:1502.03167)
     classes: int = 10
 
@@ -39,7 +39,7 @@ class MLP(nn.Module):
     def __call__(self, x: Array, *, train: bool) -> Array:
         x = flatten(x)
         for i, width in enumerate(self.cfg.widths):
-            x = nn.Dense(width, use_bias=not self.cfg.batch_norm, name=f"hidden{i}")(x)  # the norm has a shift
+            x = nn.Dense(width, use_bias=not self.cfg.batch_norm, name=f"hidden{i}")(x)  # BatchNorm has its own bias
             if self.cfg.batch_norm:
                 x = nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, name=f"norm{i}")(x)
             x = ACTIVATIONS[self.cfg.activation](x)
@@ -50,7 +50,7 @@ class MLP(nn.Module):
 CARDS = [
     Card(
         name="mlp",
-        parents={"perceptron": "weighted sums, now in layers"},
+        parents={"perceptron": "weighted sums, now in several layers"},
         family="mlp",
         year=1986,
         paper=Paper(
@@ -59,13 +59,13 @@ CARDS = [
             venue="Nature 323",
             id="10.1038/323533a0",
         ),
-        idea="Back-propagated errors teach hidden units to represent features nobody named.",
+        idea="Back-propagation of errors teaches hidden units to represent features that nobody specified.",
         module=MLP,
         config=Config(),
         inputs=image(28, 28, 1),
         output=(10,),
         params=266_610,
         flops=532_400,
-        departs='Rectified linear units where the paper has logistic ones (activation="sigmoid" brings them back).',
+        differences='Rectified linear units; the paper has logistic units (activation="sigmoid").',
     )
 ]

@@ -1,7 +1,7 @@
 """Perceptron (Rosenblatt 1958, doi:10.1037/h0042519): a machine that learns weights from examples.
 
-x (B, ...) float -> logits (B, classes). One weighted sum per class; with cross entropy, softmax regression.
-Departs: see the card.
+x (B, ...) float -> logits (B, classes), one weighted sum per class; with cross entropy this is softmax regression.
+Differences from the paper: see the card.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ class Config:
 
 
 class Perceptron(nn.Module):
-    """x (B, ...) of any shape, flattened -> logits (B, classes). Weights start at zero: the problem is convex."""
+    """x (B, ...) of any shape, flattened -> logits (B, classes). Weights start at zero: the loss is convex."""
 
     cfg: Config
 
@@ -51,7 +51,7 @@ CARDS = [
         output=(10,),
         params=7_850,
         flops=15_680,
-        departs="Real-valued outputs, one per class, learned by gradient descent; the paper has binary threshold "
+        differences="Real-valued outputs, one per class, trained by gradient descent; the paper has binary threshold "
         "units behind a fixed random layer, and changes weights only after an error.",
     )
 ]

@@ -1,8 +1,8 @@
 """Recurrent layers: LSTM (Hochreiter & Schmidhuber 1997) and GRU (Cho et al. 2014, arXiv:1406.1078).
 
-x (B, T, D) -> outputs (B, T, units) and the state after the last step. All gates come from one product, and the
-product of the inputs is made for all steps at once, before the scan; inside, time is the first axis. A mask (B, T)
-lets the state stand still where it is False, so that padding cannot change an answer.
+x (B, T, D) -> outputs (B, T, units) and the state after the last step. The kernels of all gates are side by side in
+one matrix. The inputs of all steps are multiplied at once, before the scan over time; only the recurrent multiplication
+happens inside. Where a mask (B, T) is False the state does not change, so padding has no effect on a result.
 """
 
 from collections.abc import Callable
@@ -17,19 +17,24 @@ from jax.nn.initializers import Initializer
 
 from zoo.layers import Dense
 
-LSTMState = tuple[Array, Array]  # (c, h), each (B, units): the memory of the cells, and what they show of it
+LSTMState = tuple[Array, Array]  # (c, h), each (B, units): the cell state and the hidden state
 
 
 def uniform(spread: float) -> Initializer:
-    """Uniform between -spread and spread, for kernels and biases alike."""
-    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -spread, spread)
+    """Return an initializer, uniform between -spread and spread, for kernels and biases."""
+
+    def init(key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None) -> Array:
+        return jax.random.uniform(key, shape, dtype, -spread, spread)
+
+    return init
 
 
 def orthogonal(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:
-    """(units, n * units): a random orthogonal matrix for each of n gates."""
+    """Initialize a kernel (units, gates * units) with a random orthogonal matrix for each gate."""
     units, columns = shape
-    draw = nn.initializers.orthogonal()
-    return jnp.concatenate([draw(k, (units, units), dtype) for k in jax.random.split(key, columns // units)], axis=1)
+    square = nn.initializers.orthogonal()
+    keys = jax.random.split(key, columns // units)
+    return jnp.concatenate([square(k, (units, units), dtype) for k in keys], axis=1)
 
 
 def over_time(
@@ -39,68 +44,77 @@ def over_time(
     mask: Array | None = None,
     reverse: bool = False,
 ) -> tuple[Any, Any]:
-    """(outputs, final state) of step(state, input of one step) -> (state, output), inputs and outputs (B, T, ...).
+    """Scan `step` over time: like `lax.scan`, but inputs and outputs are (B, T, ...). Return (final state, outputs).
 
-    Where mask (B, T) is False the state stays as it is and the output is 0. `reverse` runs from the last step to the
-    first.
+    `step` maps (state, input of one step) to (state, output). Where mask (B, T) is False the state does not change and
+    the output is 0. `reverse` scans from the last step to the first.
     """
 
-    def turn(tree: Any) -> Any:
+    def swap_batch_and_time(tree: Any) -> Any:
         return jax.tree.map(lambda a: a.swapaxes(0, 1), tree)
 
-    def masked(state: Any, now: tuple[Any, Array | None]) -> tuple[Any, Any]:
-        inputs, real = now
-        new, output = step(state, inputs)
+    def masked_step(state: Any, step_input: tuple[Any, Array | None]) -> tuple[Any, Any]:
+        inputs, real = step_input
+        new_state, output = step(state, inputs)
         if real is not None:
-            new = jax.tree.map(lambda new, old: jnp.where(real[:, None], new, old), new, state)
+            new_state = jax.tree.map(lambda new, old: jnp.where(real[:, None], new, old), new_state, state)
             output = jax.tree.map(lambda y: jnp.where(real[:, None], y, 0), output)
-        return new, output
+        return new_state, output
 
-    state, outputs = lax.scan(masked, state, turn((inputs, mask)), reverse=reverse)
-    return turn(outputs), state
+    state, outputs = lax.scan(masked_step, state, swap_batch_and_time((inputs, mask)), reverse=reverse)
+    return state, swap_batch_and_time(outputs)
 
 
 def lstm_step(kernel: Array, state: LSTMState, gates: Array) -> tuple[LSTMState, Array]:
-    """One step with kernel (H, 4H) and the inputs' share of the gates (B, 4H): input, forget, output, candidate."""
-    c, h = lstm_cell(state[0], gates + state[1] @ kernel)
+    """Advance an LSTM by one step -> (state, output).
+
+    `gates` (B, 4 * units) is the contribution of the input to the gates: input, forget, output, candidate.
+    `kernel` (units, 4 * units) adds that of the hidden state.
+    """
+    c, h = state
+    c, h = lstm_cell(c, gates + h @ kernel)
     return (c, h), h
 
 
-@jax.checkpoint  # for the gradient, to make the gates again costs less than to store and load them
+@jax.checkpoint  # recomputing the gates in the backward pass is cheaper than storing and loading them
 def lstm_cell(c: Array, gates: Array) -> LSTMState:
-    """The new (c, h) of a step."""
+    """Return the new (c, h) from the old c (B, units) and the gates (B, 4 * units) before their activation."""
     i, f, o = jnp.split(nn.sigmoid(gates[:, : 3 * c.shape[1]]), 3, axis=1)
     c = f * c + i * nn.tanh(gates[:, 3 * c.shape[1] :])
     return c, o * nn.tanh(c)
 
 
 def gru_step(kernels: tuple[Array, Array], h: Array, gates: Array) -> tuple[Array, Array]:
-    """One step with kernels (H, 2H) and (H, H), and the inputs' share of the gates (B, 3H): reset, update, candidate.
+    """Advance a GRU by one step -> (state, output), which are the same array.
 
-    The candidate reads reset * h, as the paper has it; `gru_step_after` resets after the product instead.
+    `gates` (B, 3 * units) is the contribution of the input: reset, update, candidate. `kernels` are (units, 2 * units)
+    for reset and update, and (units, units) for the candidate, which is multiplied by reset * h, as in the paper.
     """
     cut = 2 * h.shape[1]
     r, z = jnp.split(nn.sigmoid(gates[:, :cut] + h @ kernels[0]), 2, axis=1)
-    new = nn.tanh(gates[:, cut:] + (r * h) @ kernels[1])
-    h = (1 - z) * h + z * new
+    candidate = nn.tanh(gates[:, cut:] + (r * h) @ kernels[1])
+    h = (1 - z) * h + z * candidate
     return h, h
 
 
 def gru_step_after(kernel: Array, bias: Array, h: Array, gates: Array) -> tuple[Array, Array]:
-    """`gru_step` as cuDNN, PyTorch and Keras have it: kernel (H, 3H) and bias (3H,) first, then the reset."""
-    width = h.shape[1]
-    read = h @ kernel + bias[None]
-    r, z = jnp.split(nn.sigmoid(gates[:, : 2 * width] + read[:, : 2 * width]), 2, axis=1)
-    new = nn.tanh(gates[:, 2 * width :] + r * read[:, 2 * width :])
-    h = (1 - z) * h + z * new
+    """Advance a GRU as cuDNN, PyTorch and Keras do: the reset gate acts after the multiplication by the kernel.
+
+    kernel (units, 3 * units) and bias (3 * units,) belong to the hidden state; `gates` is as for `gru_step`.
+    """
+    units = h.shape[1]
+    recurrent = h @ kernel + bias[None]
+    r, z = jnp.split(nn.sigmoid(gates[:, : 2 * units] + recurrent[:, : 2 * units]), 2, axis=1)
+    candidate = nn.tanh(gates[:, 2 * units :] + r * recurrent[:, 2 * units :])
+    h = (1 - z) * h + z * candidate
     return h, h
 
 
 class LSTM(nn.Module):
-    """x (B, T, D) -> (outputs (B, T, units), final state (c, h)), from `state` or from zero.
+    """x (B, T, D) -> (outputs (B, T, units), final state (c, h)); the initial state is `state` or zero.
 
-    With the forget gate of Gers et al. 2000 (DOI 10.1162/089976600300015015) and no peepholes. Parameters: `input`
-    (D, 4 * units) with the one bias, `recurrent` (units, 4 * units).
+    It has the forget gate of Gers et al. 2000 (DOI 10.1162/089976600300015015) and no peepholes. Parameters: `input`, a
+    kernel (D, 4 * units) and the only bias, and `recurrent` (units, 4 * units).
     """
 
     units: int
@@ -113,19 +127,21 @@ class LSTM(nn.Module):
         gates = dense(x)  # (B, T, 4 * units)
         kernel = self.param("recurrent", self.initializer, (self.units, 4 * self.units)).astype(gates.dtype)
         if state is None:
-            state = (jnp.zeros((x.shape[0], self.units), gates.dtype),) * 2
-        return over_time(partial(lstm_step, kernel), state, gates, mask, self.reverse)
+            zero = jnp.zeros((x.shape[0], self.units), gates.dtype)
+            state = (zero, zero)
+        final, outputs = over_time(partial(lstm_step, kernel), state, gates, mask, self.reverse)
+        return outputs, final
 
 
 class GRU(nn.Module):
-    """x (B, T, D) -> (outputs (B, T, units), final state (B, units)), from `state` or from zero.
+    """x (B, T, D) -> (outputs (B, T, units), final state (B, units)); the initial state is `state` or zero.
 
-    Parameters: `input` (D, 3 * units) with bias, `recurrent` (units, 3 * units), orthogonal at first; with
-    `reset_after` also `recurrent_bias` (3 * units,).
+    Parameters: `input`, a kernel (D, 3 * units) and a bias, and `recurrent` (units, 3 * units), initially orthogonal;
+    with `reset_after` also `recurrent_bias` (3 * units,).
     """
 
     units: int
-    initializer: Initializer  # of the input's kernel; the bias starts at 0
+    initializer: Initializer  # of the input kernel; the bias starts at 0
     reverse: bool = False
     reset_after: bool = False
 
@@ -137,16 +153,18 @@ class GRU(nn.Module):
             bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (3 * self.units,)).astype(gates.dtype)
             step = partial(gru_step_after, kernel, bias)
         else:
-            step = partial(gru_step, jnp.split(kernel, [2 * self.units], axis=1))
+            reset_and_update, candidate = jnp.split(kernel, [2 * self.units], axis=1)
+            step = partial(gru_step, (reset_and_update, candidate))
         if state is None:
             state = jnp.zeros((x.shape[0], self.units), gates.dtype)
-        return over_time(step, state, gates, mask, self.reverse)
+        final, outputs = over_time(step, state, gates, mask, self.reverse)
+        return outputs, final
 
 
 class LSTMStack(nn.Module):
-    """`depth` layers of LSTM: x (B, T, D) -> (outputs (B, T, units), the final (c, h) of every layer).
+    """`depth` LSTM layers: x (B, T, D) -> (outputs (B, T, units), the final (c, h) of every layer).
 
-    Dropout acts on the input of each layer, never from one step to the next (Zaremba et al. 2014, equation 7).
+    Dropout applies to the input of each layer, never to the recurrent connection (Zaremba et al. 2014, equation 7).
     """
 
     units: int

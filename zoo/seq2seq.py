@@ -1,9 +1,9 @@
-"""Sequence to sequence (Sutskever et al. 2014, arXiv:1409.3215): read a sentence into a state, write from that state.
+"""Sequence to sequence (Sutskever et al. 2014, arXiv:1409.3215): encode a sentence in a state, decode from that state.
 
-source (B, S), its mask (B, S) and target (B, T) -> logits (B, T, V) for the token after each of target.
-Section 2 and 3: two deep LSTMs; the decoder starts from the encoder's final state, layer by layer; the source is
-read backwards, so that its first words stand near the first ones of the target.
-Departs: see the cards.
+source (B, S), its mask (B, S) and target (B, T) -> logits (B, T, V); those at index t predict the token after
+target[:, t]. Sections 2 and 3: two deep LSTMs; each decoder layer starts from the final state of the same encoder
+layer. The source is reversed, so that its first words are near the first words of the target. Differences from the
+paper: see the cards.
 """
 
 import dataclasses
@@ -20,13 +20,13 @@ from zoo.recurrent import LSTMStack, LSTMState, uniform
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The architecture. `dropout` acts on the input of every layer."""
+    """The architecture. `dropout` applies to the input of every layer."""
 
     source_vocab: int
     vocab: int  # of the target
     embed: int  # width of an embedding
-    width: int  # units of a layer
-    depth: int  # layers of encoder and decoder each
+    width: int  # units of each layer
+    depth: int  # layers of the encoder, and as many of the decoder
     reverse_source: bool = True
     dropout: float = 0.0
     spread: float = 0.08  # every parameter starts uniform between -spread and spread
@@ -36,14 +36,17 @@ class Config:
 
 
 def reverse(tokens: Array, mask: Array) -> Array:
-    """Tokens (B, S), the first n of each row real by mask (B, S): those n in opposite order, padding as it was."""
-    place = jnp.arange(tokens.shape[1])[None]  # (1, S)
+    """Reverse the real tokens of each row (B, S), those at the start where mask (B, S) is True; padding stays."""
+    index = jnp.arange(tokens.shape[1])[None]  # (1, S)
     count = mask.sum(axis=1, keepdims=True)  # (B, 1)
-    return jnp.take_along_axis(tokens, jnp.where(place < count, count - 1 - place, place), axis=1)
+    return jnp.take_along_axis(tokens, jnp.where(index < count, count - 1 - index, index), axis=1)
 
 
 class Seq2Seq(nn.Module):
-    """source (B, S), source_mask (B, S), target (B, T) -> logits (B, T, V). Dropout needs the rng "dropout"."""
+    """source (B, S), source_mask (B, S), target (B, T) -> logits (B, T, V).
+
+    Training with dropout needs the rng "dropout".
+    """
 
     cfg: Config
 
@@ -56,21 +59,27 @@ class Seq2Seq(nn.Module):
         self.head = Dense(cfg.vocab, kernel_init=init, bias_init=init)
 
     def __call__(self, source: Array, source_mask: Array, target: Array, *, train: bool) -> Array:
-        x, _ = self.decoder(self.target_embed(target), self.encode(source, source_mask, train=train), train=train)
+        x = self.target_embed(target)
+        state = self.encode(source, source_mask, train=train)
+        x, _ = self.decoder(x, state, train=train)
         return self.head(x)
 
     def encode(self, source: Array, source_mask: Array, *, train: bool) -> tuple[LSTMState, ...]:
-        """The final (c, h) of every layer, each (B, width): all that the decoder learns of the source."""
+        """Return the final (c, h) of every encoder layer, each (B, width): all that the decoder gets of the source."""
         if self.cfg.reverse_source:
             source = reverse(source, source_mask)
-        return self.encoder(self.source_embed(source), mask=source_mask, train=train)[1]
+        _, state = self.encoder(self.source_embed(source), mask=source_mask, train=train)
+        return state
 
     def begin(self, batch: int, length: int, source: Array, source_mask: Array) -> tuple[LSTMState, ...]:
-        """The decoder's state before its first token, from `batch` sources. It holds for any `length`."""
+        """Encode `batch` sources and return the decoder's state before its first token.
+
+        Its size does not depend on `length`, the number of tokens to decode.
+        """
         return self.encode(source, source_mask, train=False)
 
     def decode(self, tokens: Array, cache: tuple[LSTMState, ...]) -> tuple[Array, tuple[LSTMState, ...]]:
-        """The next target tokens (B, n) -> logits (B, n, V) and the state after them; evaluation mode."""
+        """Continue with n target tokens (B, n), in evaluation mode; return their logits (B, n, V) and the new state."""
         x, cache = self.decoder(self.target_embed(tokens), cache, train=False)
         return self.head(x), cache
 
@@ -83,22 +92,55 @@ PAPER = Paper(
 )
 
 
+SHARED = "The LSTM has no peepholes, and one bias for each gate (the paper specifies neither)."
+
+
 def _card(
-    name: str, config: Config, length: int, params: int, flops: int, departs: str, paper_params: int | None = None
+    name: str,
+    config: Config,
+    *,
+    length: int,
+    params: int,
+    flops: int,
+    differences: str,
+    paper_params: int | None = None,
 ) -> Card:
-    idea = "One LSTM reads a sentence into a vector, another writes the translation from it; nothing else is built in."
-    inputs, output = text_pair(length, length), (length, config.vocab)
-    parents = {"lstm_large": "the LSTM: one reads, one writes"}
-    return Card(name, "seq2seq", 2014, PAPER, idea, Seq2Seq, config, inputs, output, params, flops,
-                departs, parents, paper_params)  # fmt: skip
+    return Card(
+        name=name,
+        family="seq2seq",
+        year=2014,
+        paper=PAPER,
+        idea="One LSTM encodes a sentence as a vector, another decodes its translation; nothing else is built in.",
+        module=Seq2Seq,
+        config=config,
+        inputs=text_pair(length, length),
+        output=(length, config.vocab),
+        params=params,
+        flops=flops,
+        differences=differences,
+        parents={"lstm_large": "the LSTM: one encodes, one decodes"},
+        paper_params=paper_params,
+    )
 
 
-SHARED = "The LSTM has no peepholes, and one bias for each gate (the paper names neither)."
-MINI = (
-    "Not in the paper: 2 layers of 512, embeddings of 256, dropout 0.5 and two vocabularies of 10,000, the size of the "
-    f"widely used small net for Multi30k (bentrevett/pytorch-seq2seq, chapter 1). {SHARED}"
-)
 CARDS = [
-    _card("seq2seq_mini", Config(10_000, 10_000, 256, 512, 2, dropout=0.5), 32, 17_598_224, 797_442_048, MINI),
-    _card("seq2seq", Config(160_000, 80_000, 1000, 1000, 4), 50, 384_112_000, 14_400_000_000, SHARED, 384_000_000),
+    _card(
+        "seq2seq_mini",
+        Config(source_vocab=10_000, vocab=10_000, embed=256, width=512, depth=2, dropout=0.5),
+        length=32,
+        params=17_598_224,
+        flops=797_442_048,
+        differences="Not in the paper: 2 layers of width 512, embeddings of width 256, dropout 0.5 and two "
+        "vocabularies of 10,000, the size of the widely used small network for Multi30k (bentrevett/pytorch-seq2seq, "
+        f"chapter 1). {SHARED}",
+    ),
+    _card(
+        "seq2seq",
+        Config(source_vocab=160_000, vocab=80_000, embed=1000, width=1000, depth=4),
+        length=50,
+        params=384_112_000,
+        flops=14_400_000_000,
+        differences=SHARED,
+        paper_params=384_000_000,
+    ),
 ]

@@ -1,8 +1,8 @@
-"""Attention (Bahdanau et al. 2014, arXiv:1409.0473): while writing, look at the part of the source that matters now.
+"""Attention (Bahdanau et al. 2014, arXiv:1409.0473): each decoding step attends to the relevant part of the source.
 
-source (B, S), its mask (B, S) and target (B, T) -> logits (B, T, V) for the token after each of target.
-Appendix A, with its letters: h annotations of the source, s state of the decoder, c context, e the last word.
-Departs: see the cards.
+source (B, S), its mask (B, S) and target (B, T) -> logits (B, T, V); those at index t predict the token after
+target[:, t]. The letters are those of appendix A: h annotations of the source, s state of the decoder, c context
+vector, e embedding of the last word. Differences from the paper: see the cards.
 """
 
 import dataclasses
@@ -19,29 +19,29 @@ from zoo.layers import Dense
 from zoo.recurrent import GRU, gru_step, gru_step_after, orthogonal, over_time
 
 Cache = dict[str, Array]  # state s (B, width), annotations h (B, S, 2 * width), keys U_a h (B, S, align), mask (B, S)
-NORMAL = nn.initializers.normal(0.01)  # appendix B.1: all but what is named there
-FAINT = nn.initializers.normal(0.001)  # W_a and U_a
+NORMAL = nn.initializers.normal(0.01)  # appendix B.1, for all other kernels
+ALIGN_INIT = nn.initializers.normal(0.001)  # appendix B.1, for W_a and U_a
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The architecture. `dropout` acts on the embeddings of both sides."""
+    """The architecture. `dropout` applies to the embeddings of source and target."""
 
     source_vocab: int
     vocab: int  # of the target
     embed: int = 620  # m: width of an embedding
     width: int = 1000  # n: units of the decoder, and of each direction of the encoder
-    align: int = 1000  # n': hidden units of the alignment
+    align: int = 1000  # n': hidden units of the alignment model
     maxout: int = 500  # l: maxout units before the output
     dropout: float = 0.0
-    reset_after: bool = False  # the GRU of PyTorch: its reset acts after the product, and that has a bias
+    reset_after: bool = False  # PyTorch's GRU: the reset gate acts after the recurrent matrix, which has a bias
 
     def __post_init__(self) -> None:
         check(self)
 
 
 class Encoder(nn.Module):
-    """source (B, S), mask (B, S) -> what the decoder begins with: its first state, annotations, keys and mask."""
+    """source (B, S), mask (B, S) -> the decoder's cache: initial state, annotations, their keys, and the mask."""
 
     cfg: Config
 
@@ -51,19 +51,19 @@ class Encoder(nn.Module):
         x = nn.Embed(cfg.source_vocab, cfg.embed, embedding_init=NORMAL, name="embed")(source)
         x = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")(x)
         forward, _ = GRU(cfg.width, NORMAL, reset_after=cfg.reset_after, name="forward")(x, mask=mask)
-        backward, first = GRU(cfg.width, NORMAL, reverse=True, reset_after=cfg.reset_after, name="backward")(
-            x, mask=mask
-        )
+        backward_gru = GRU(cfg.width, NORMAL, reverse=True, reset_after=cfg.reset_after, name="backward")
+        backward, backward_state = backward_gru(x, mask=mask)
         annotations = jnp.concatenate([forward, backward], axis=-1)  # (B, S, 2 * width)
-        keys = Dense(cfg.align, kernel_init=FAINT, name="keys")(annotations)
-        state = nn.tanh(nn.Dense(cfg.width, kernel_init=NORMAL, name="initial")(first))
+        keys = Dense(cfg.align, kernel_init=ALIGN_INIT, name="keys")(annotations)
+        # The backward GRU ends at the first word, so its state summarizes the source from there.
+        state = nn.tanh(nn.Dense(cfg.width, kernel_init=NORMAL, name="initial")(backward_state))
         return {"state": state, "annotations": annotations, "keys": keys, "mask": mask}
 
 
 class Decoder(nn.Module):
     """tokens (B, n) and the cache before them -> logits (B, n, V) and the cache after them.
 
-    Sows its alignment, `weights` (B, n, S), as intermediates: how much of each source position made each context.
+    The alignment is sown as intermediates, `weights` (B, n, S): the weight of each source position in each context.
     """
 
     cfg: Config
@@ -79,34 +79,42 @@ class Decoder(nn.Module):
             bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (3 * width,)).astype(gates.dtype)
             advance = partial(gru_step_after, recurrent, bias)
         else:
-            advance = partial(gru_step, jnp.split(recurrent, [2 * width], axis=1))
+            reset_and_update, candidate = jnp.split(recurrent, [2 * width], axis=1)
+            advance = partial(gru_step, (reset_and_update, candidate))
         from_context = self.param("context", NORMAL, (2 * width, 3 * width)).astype(gates.dtype)
-        query = self.param("query", FAINT, (width, cfg.align)).astype(gates.dtype)
+        query = self.param("query", ALIGN_INIT, (width, cfg.align)).astype(gates.dtype)
         score = self.param("score", nn.initializers.zeros_init(), (cfg.align,)).astype(gates.dtype)
 
         def step(s: Array, gates: Array) -> tuple[Array, tuple[Array, Array, Array]]:
             weights = align(s @ query, cache["keys"], score, cache["mask"])
             c = jnp.einsum("bs,bsd->bd", weights, cache["annotations"])
-            new, _ = advance(s, gates + c @ from_context)
-            return new, (s, c, weights)
+            new_s, _ = advance(s, gates + c @ from_context)
+            return new_s, (s, c, weights)
 
-        (s, c, weights), state = over_time(step, cache["state"], gates)
+        state, (s, c, weights) = over_time(step, cache["state"], gates)
         self.sow("intermediates", "weights", weights)
         t = Dense(2 * cfg.maxout, kernel_init=NORMAL, name="readout")(jnp.concatenate([s, e, c], axis=-1))
         t = t.reshape(*t.shape[:-1], cfg.maxout, 2).max(axis=-1)  # (B, n, maxout)
-        return Dense(cfg.vocab, kernel_init=NORMAL, name="head")(t), {**cache, "state": state}
+        logits = Dense(cfg.vocab, kernel_init=NORMAL, name="head")(t)
+        return logits, {**cache, "state": state}
 
 
-@jax.checkpoint  # for the gradient, store no hidden units (B, S, A) of any step
+@jax.checkpoint  # recompute the hidden units (B, S, A) of each step in the backward pass instead of storing them
 def align(query: Array, keys: Array, score: Array, mask: Array) -> Array:
-    """Weights (B, S) of the source positions, summing to 1, 0 on padding: query (B, A), keys (B, S, A), score (A,)."""
+    """Return the weights (B, S) of the source positions; they sum to 1 and are 0 on padding.
+
+    query (B, A), keys (B, S, A) and score (A,) form the alignment model; mask (B, S) is True on real tokens.
+    """
     energy = nn.tanh(query[:, None] + keys) @ score  # (B, S)
     energy = jnp.where(mask, energy.astype(jnp.float32), jnp.finfo(jnp.float32).min)
     return jax.nn.softmax(energy).astype(keys.dtype)
 
 
 class AttentionSeq2Seq(nn.Module):
-    """source (B, S), source_mask (B, S), target (B, T) -> logits (B, T, V). Dropout needs the rng "dropout"."""
+    """source (B, S), source_mask (B, S), target (B, T) -> logits (B, T, V).
+
+    Training with dropout needs the rng "dropout".
+    """
 
     cfg: Config
 
@@ -115,14 +123,19 @@ class AttentionSeq2Seq(nn.Module):
         self.decoder = Decoder(self.cfg)
 
     def __call__(self, source: Array, source_mask: Array, target: Array, *, train: bool) -> Array:
-        return self.decoder(target, self.encoder(source, source_mask, train=train), train=train)[0]
+        cache = self.encoder(source, source_mask, train=train)
+        logits, _ = self.decoder(target, cache, train=train)
+        return logits
 
     def begin(self, batch: int, length: int, source: Array, source_mask: Array) -> Cache:
-        """The decoder's state before its first token, from `batch` sources, read once. It holds for any `length`."""
+        """Encode `batch` sources and return the cache before the first target token.
+
+        Its size does not depend on `length`, the number of tokens to decode.
+        """
         return self.encoder(source, source_mask, train=False)
 
     def decode(self, tokens: Array, cache: Cache) -> tuple[Array, Cache]:
-        """The next target tokens (B, n) -> logits (B, n, V) and the cache after them; evaluation mode."""
+        """Continue with n target tokens (B, n), in evaluation mode; return their logits (B, n, V) and the new cache."""
         return self.decoder(tokens, cache, train=False)
 
 
@@ -134,34 +147,49 @@ PAPER = Paper(
 )
 
 
-def _card(name: str, config: Config, length: int, params: int, flops: int, departs: str) -> Card:
-    idea = "Instead of one vector for the whole sentence, every word written looks back over all of the source."
-    module, inputs, output = AttentionSeq2Seq, text_pair(length, length), (length, config.vocab)
-    parents = {
-        "seq2seq": "an encoder and a decoder (both papers after Cho et al. 2014)",
-        "lstm_large": "gates that keep a state over time",
-    }
+SHARED = (
+    "The paper's equations omit biases; here keys, initial state, readout and output have one each. Recurrent kernels "
+    "start orthogonal; all others, and the embeddings, start normal as in appendix B.1."
+)
+
+
+def _card(name: str, config: Config, *, length: int, params: int, flops: int, differences: str) -> Card:
     return Card(
-        name, "seq2seq_attention", 2014, PAPER, idea, module, config, inputs, output, params, flops, departs, parents
+        name=name,
+        family="seq2seq_attention",
+        year=2014,
+        paper=PAPER,
+        idea="Instead of one vector for the whole sentence, each output word attends to all words of the source.",
+        module=AttentionSeq2Seq,
+        config=config,
+        inputs=text_pair(length, length),
+        output=(length, config.vocab),
+        params=params,
+        flops=flops,
+        differences=differences,
+        parents={
+            "seq2seq": "an encoder and a decoder (both papers build on Cho et al. 2014)",
+            "lstm_large": "gates that keep a state over time",
+        },
     )
 
 
-SHARED = (
-    "The equations of the paper leave out biases; here keys, gates, first state, readout and output have one each. "
-    "Recurrent kernels start orthogonal, all others normal as in appendix B.1, embeddings too."
-)
-MINI = (
-    "Not in the paper: width 512, embeddings of 256, dropout 0.5 and two vocabularies of 10,000, the size of the "
-    f"widely used small net for Multi30k (bentrevett/pytorch-seq2seq, chapter 3). {SHARED}"
-)
 CARDS = [
     _card(
         "seq2seq_attention_mini",
-        Config(10_000, 10_000, 256, 512, 512, 256, dropout=0.5),
-        32,
-        14_774_544,
-        603_717_632,
-        MINI,
+        Config(source_vocab=10_000, vocab=10_000, embed=256, width=512, align=512, maxout=256, dropout=0.5),
+        length=32,
+        params=14_774_544,
+        flops=603_717_632,
+        differences="Not in the paper: width 512, embeddings of width 256, dropout 0.5 and two vocabularies of 10,000, "
+        "the size of the widely used small network for Multi30k (bentrevett/pytorch-seq2seq, chapter 3). " + SHARED,
     ),
-    _card("seq2seq_attention", Config(30_000, 30_000), 50, 80_443_000, 4_237_000_000, SHARED),
+    _card(
+        "seq2seq_attention",
+        Config(source_vocab=30_000, vocab=30_000),
+        length=50,
+        params=80_443_000,
+        flops=4_237_000_000,
+        differences=SHARED,
+    ),
 ]

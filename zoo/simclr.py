@@ -1,8 +1,8 @@
-"""SimCLR (Chen et al. 2020, arXiv:2002.05709): an encoder learns without labels to tell views of one image from others.
+"""SimCLR (Chen et al. 2020, arXiv:2002.05709): an encoder learns without labels to match two views of the same image.
 
-x (B, H, W, C) float -> projections (B, P), compared by the loss; `represent` gives the features that one keeps.
-Section 2.1; projection head: the authors' code (github.com/google-research/simclr), which normalizes both layers.
-Departs: see the cards.
+x (B, H, W, C) float -> projections (B, P), which the loss compares; `represent` returns the features that are kept.
+Architecture: section 2.1. Projection head: the authors' code (github.com/google-research/simclr), which normalizes both
+layers. Differences from the paper: see the cards.
 """
 
 import dataclasses
@@ -15,38 +15,40 @@ from jax import Array
 
 from zoo import cards, resnet, vit
 from zoo.cards import Card, Paper, image
-from zoo.fields import demand
+from zoo.fields import require
 
 ENCODERS: Mapping[str, Card] = cards.catalogue([resnet, vit])
-"""Every model that can be an encoder by name: those with a method `represent`."""
+"""All models that can be an encoder, by name: those with a method `represent`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The architecture: an encoder of the zoo and a projection head. UserError where the zoo has no such encoder, or
-    the encoder no such field.
+    """The architecture: an encoder from the zoo and a projection head.
+
+    Raises UserError if the zoo has no such encoder, or the encoder no such field.
     """
 
     encoder: str = "resnet50"
-    fields: Mapping[str, Any] = FrozenDict()  # of the encoder's Config, changed; its classes have no effect here
+    fields: Mapping[str, Any] = FrozenDict()  # changes to the encoder's Config; `classes` has no effect here
     widths: tuple[int, ...] = (2048, 128)  # of the projection head; the last is P
 
     def __post_init__(self) -> None:
-        fields = {name: tuple(v) if isinstance(v, list) else v for name, v in self.fields.items()}  # from JSON
+        # Values read from JSON are lists where the Config has tuples.
+        fields = {name: tuple(v) if isinstance(v, list) else v for name, v in self.fields.items()}
         object.__setattr__(self, "fields", FrozenDict(fields))  # hashable, as a module's fields must be
         self.make_encoder()
         counts = all(isinstance(width, int) and width > 0 for width in self.widths)
-        demand(bool(self.widths) and counts, "simclr", "widths", "a tuple of positive integers", self.widths)
+        require(bool(self.widths) and counts, "simclr", "widths", "a tuple of positive integers", self.widths)
 
     def make_encoder(self) -> nn.Module:
-        """The encoder with its fields."""
+        """Build the encoder, with its fields changed."""
         return cards.find(ENCODERS, self.encoder).make(**self.fields)
 
 
 class Projection(nn.Module):
-    """Features (B, D) -> (B, widths[-1]): linear layers with batch normalization, rectified in between.
+    """Features (B, D) -> (B, widths[-1]): linear layers with batch normalization, and ReLUs between them.
 
-    The last normalization scales but does not shift.
+    The last normalization has a scale but no bias.
     """
 
     widths: tuple[int, ...]
@@ -62,22 +64,24 @@ class Projection(nn.Module):
 
 
 class SimCLR(nn.Module):
-    """x (B, H, W, C) -> projections (B, P). Parameters: "encoder", those of the encoder without its head, and "head".
+    """x (B, H, W, C) -> projections (B, P). Collections: params, batch_stats.
 
-    Collections: params, batch_stats. An encoder with dropout needs the rng "dropout" in training.
+    Parameters: "encoder", without the encoder's own head, and "head". Training an encoder that has dropout needs the
+    rng "dropout".
     """
 
     cfg: Config
 
     def setup(self) -> None:
-        self.encoder = self.cfg.make_encoder()
+        self.encoder: Any = self.cfg.make_encoder()
         self.head = Projection(self.cfg.widths)
 
     def __call__(self, x: Array, *, train: bool) -> Array:
-        return self.head(self.represent(x, train=train), train=train)
+        h = self.represent(x, train=train)
+        return self.head(h, train=train)
 
     def represent(self, x: Array, *, train: bool) -> Array:
-        """x (B, H, W, C) -> features (B, D) before the projection head: what the paper calls h."""
+        """Return the features (B, D) before the projection head, which the paper calls h."""
         return self.encoder.represent(x, train=train)
 
 
@@ -89,20 +93,57 @@ PAPER = Paper(
 )
 
 
-def _card(name: str, config: Config, size: int, params: int, flops: int, departs: str = "") -> Card:
-    idea = "Two random views of an image must be nearest in a projection thrown away later; no labels, no memory bank."
-    inputs, output = image(size, size, 3), config.widths[-1:]
-    parents = {"resnet50": "the encoder"}
-    return Card(name, "simclr", 2020, PAPER, idea, SimCLR, config, inputs, output, params, flops, departs, parents)
-
-
 CIFAR = {"stem_kernel": 3, "stem_stride": 1, "stem_pool": False}  # appendix B.9
+
+
+def _card(name: str, config: Config, *, size: int, params: int, flops: int, differences: str = "") -> Card:
+    return Card(
+        name=name,
+        family="simclr",
+        year=2020,
+        paper=PAPER,
+        idea="Two random views of an image are trained to have similar projections; no labels, no memory bank.",
+        module=SimCLR,
+        config=config,
+        inputs=image(size, size, 3),
+        output=config.widths[-1:],
+        params=params,
+        flops=flops,
+        differences=differences,
+        parents={"resnet50": "the encoder"},
+    )
+
+
 CARDS = [
-    _card("simclr_resnet20", Config("resnet20", {}, (64, 64)), 32, 277_456, 81_117_184,
-          "Not in the paper: the CIFAR-10 net of He et al. 2015, section 4.2, as a small encoder."),
-    _card("simclr_resnet18_cifar", Config("resnet18", CIFAR, (512, 128)), 32, 11_497_664, 1_111_490_560,
-          "Appendix B.9 with a ResNet-18 for its ResNet-50."),
-    _card("simclr_resnet18", Config("resnet18", {}, (512, 128)), 224, 11_505_344, 3_627_778_048,
-          "ResNet-18, which the paper compares in Figure 7, for its ResNet-50."),
-    _card("simclr_resnet50", Config("resnet50", {"stride_in_3x3": True}), 224, 27_968_704, 8_183_185_408),
-]  # fmt: skip
+    _card(
+        "simclr_resnet20",
+        Config(encoder="resnet20", widths=(64, 64)),
+        size=32,
+        params=277_456,
+        flops=81_117_184,
+        differences="Not in the paper: the CIFAR-10 network of He et al. 2015, section 4.2, as a small encoder.",
+    ),
+    _card(
+        "simclr_resnet18_cifar",
+        Config(encoder="resnet18", fields=CIFAR, widths=(512, 128)),
+        size=32,
+        params=11_497_664,
+        flops=1_111_490_560,
+        differences="Appendix B.9 with ResNet-18 instead of ResNet-50.",
+    ),
+    _card(
+        "simclr_resnet18",
+        Config(encoder="resnet18", widths=(512, 128)),
+        size=224,
+        params=11_505_344,
+        flops=3_627_778_048,
+        differences="ResNet-18, which the paper compares in Figure 7, instead of ResNet-50.",
+    ),
+    _card(
+        "simclr_resnet50",
+        Config(encoder="resnet50", fields={"stride_in_3x3": True}),
+        size=224,
+        params=27_968_704,
+        flops=8_183_185_408,
+    ),
+]

@@ -1,26 +1,27 @@
-"""Transposed convolution, fast on a CPU: what makes images larger in a generator.
+"""Transposed convolution, with which generators enlarge images, in a form that is fast on a CPU.
 
 Images are (B, H, W, C).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from flax.linen.dtypes import promote_dtype
 from jax import Array
 
-from zoo.layers import Padding, Pair, convolution, pads, pair, plain_convolution
+from zoo.layers import Border, Padding, Pair, convolution, pads, pair, plain_convolution
 
 
 class ConvTranspose(nn.Module):
     """x (B, H, W, C) -> (B, H', W', features), parameters `kernel` (kh, kw, C, features), `bias`.
 
-    Stride and padding (at most kernel - stride on a side) are those of the convolution it turns around, as in PyTorch:
-    H' = (H - 1) * stride + kernel - padding of both sides; "SAME": H' = H * stride. The kernel is not flipped, as in
-    `nn.ConvTranspose`: PyTorch's is this one turned by 180 degrees. The result has the promoted dtype of x and the
-    parameters.
+    Stride and padding (at most kernel - stride on each side) are those of the convolution it inverts, as in PyTorch:
+    H' = (H - 1) * stride + kernel - padding of both sides; with "SAME", H' = H * stride. The kernel is not flipped, as
+    in `nn.ConvTranspose`; PyTorch's kernel is this one rotated by 180 degrees. The output has the promoted dtype of x
+    and the parameters.
     """
 
     features: int
@@ -36,21 +37,22 @@ class ConvTranspose(nn.Module):
         window, stride = pair(self.kernel), pair(self.stride)
         kernel = self.param("kernel", self.kernel_init, (*window, x.shape[-1], self.features))
         bias = self.param("bias", self.bias_init, (self.features,)) if self.bias else None
-        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias)
+        x, kernel, bias = promote_dtype(x, kernel, bias)
         larger = (x.shape[1] * stride[0], x.shape[2] * stride[1])
         padding = pads(self.padding, larger, window, stride)
         if jax.default_backend() == "cpu":
             y = transposed_convolution(x, kernel, stride, padding)
         else:
             border = [(k - 1 - low, k - 1 - high) for k, (low, high) in zip(window, padding, strict=True)]
-            y = plain_convolution(x, kernel, (1, 1), border, lhs_dilation=stride)
+            y = plain_convolution(x, kernel, (1, 1), border, input_dilation=stride)
         return y if bias is None else y + bias.reshape(1, 1, 1, -1)
 
 
-def transposed_convolution(x: Array, kernel: Array, stride: tuple, padding: tuple) -> Array:
-    """x (B, H, W, C) with stride - 1 zeros put between its pixels, convolved with the kernel (kh, kw, C, F), but
-    without the zeros: to each phase of the output (rows and columns modulo the stride) one small convolution, with
-    every stride-th row and column of the kernel.
+def transposed_convolution(x: Array, kernel: Array, stride: Sequence[int], padding: Border) -> Array:
+    """Convolve x (B, H, W, C), with stride - 1 zeros between its pixels, with the kernel (kh, kw, C, F).
+
+    The zeros are never stored: each phase of the output (its rows and columns modulo the stride) is one small
+    convolution of x with every stride-th row and column of the kernel.
     """
     axes = [_Axis(*axis) for axis in zip(x.shape[1:3], kernel.shape[:2], stride, padding, strict=True)]
     rows, columns = (axis.phases() for axis in axes)
@@ -61,7 +63,7 @@ def transposed_convolution(x: Array, kernel: Array, stride: tuple, padding: tupl
 
 
 class _Axis(NamedTuple):
-    """One axis of a transposed convolution: n pixels, a kernel of k, and the stride and padding that it undoes."""
+    """One axis of a transposed convolution: n pixels, k kernel rows, and the stride and padding that it inverts."""
 
     n: int
     k: int
@@ -70,11 +72,11 @@ class _Axis(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Pixels of the output."""
+        """Number of output pixels."""
         return (self.n - 1) * self.stride + self.k - sum(self.padding)
 
     def phases(self) -> list[tuple[slice, tuple[int, int]]]:
-        """For each phase the part of the kernel that meets pixels, not zeros, and the border that x needs."""
+        """Return, for each phase, the part of the kernel that meets pixels (not zeros) and the padding that x needs."""
         found = []
         for phase in range(self.stride):
             before, first = divmod(self.k - 1 - self.padding[0] - phase, self.stride)

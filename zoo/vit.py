@@ -1,11 +1,12 @@
-"""Vision Transformer (Dosovitskiy et al. 2020, arXiv:2010.11929): an image is a sentence of patches.
+"""Vision Transformer (Dosovitskiy et al. 2020, arXiv:2010.11929): a Transformer reads images as sequences of patches.
 
 x (B, H, W, C) float -> logits (B, classes). N = (H / patch) * (W / patch) patches, T tokens (N, or N + 1 with the
-class token), D = width. Equations 1 to 4 and Table 1; initial values: the authors' code.
-Departs: see the cards.
+class token), D = width. Equations 1 to 4 and Table 1; initial values: the authors' code. Differences from the paper:
+see the cards.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -16,40 +17,41 @@ from flax import linen as nn
 from jax import Array
 
 from zoo import layers
-from zoo.attention import MultiHeadAttention
+from zoo.attention import SelfAttention
 from zoo.cards import Card, Paper, image
 from zoo.errors import UserError
-from zoo.fields import GELU, Gelu, check, demand, demand_images
+from zoo.fields import GELU, Gelu, check, require, require_images
 
+XAVIER = nn.initializers.xavier_uniform()
 ZEROS = nn.initializers.zeros_init()
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The architecture. `dropout` acts on embeddings and block outputs, `drop_path` on whole blocks."""
+    """The architecture. `dropout` applies to embeddings and in each block, `drop_path` to whole sublayers."""
 
     patch: int  # pixels on a side
     width: int
     depth: int  # blocks
     heads: int
     mlp_ratio: int = 4  # hidden units of a block's MLP, as a multiple of width
-    pool: Literal["token", "mean"] = "token"  # what the head reads: the class token, or the mean over patches
-    positions: Literal["learned", "sine"] = "learned"  # a trained table, or fixed sines and cosines of row and column
+    pool: Literal["token", "mean"] = "token"  # input of the head: the class token, or the mean over patches
+    positions: Literal["learned", "sine"] = "learned"  # a learned table, or fixed sines and cosines of row and column
     dropout: float = 0.0
     drop_path: float = 0.0  # stochastic depth: rate of the last block, rising linearly from 0 at the first
-    norm_epsilon: float = 1e-6  # of every LayerNorm: 1e-6 of the authors' code, others have 1e-12
+    norm_epsilon: float = 1e-6  # of every LayerNorm: 1e-6 in the authors' code, 1e-12 in Hugging Face's
     gelu: Gelu = "exact"  # or its "tanh" form
     classes: int = 1000
 
     def __post_init__(self) -> None:
         check(self)
-        demand(self.width % self.heads == 0, "vit", "heads", f"a divisor of width {self.width}", self.heads)
+        require(self.width % self.heads == 0, "vit", "heads", f"a divisor of width {self.width}", self.heads)
         if self.positions == "sine":
-            demand(self.width % 4 == 0, "vit", "width", "a multiple of 4 for sine positions", self.width)
+            require(self.width % 4 == 0, "vit", "width", "a multiple of 4 for sine positions", self.width)
 
 
 class MLP(nn.Module):
-    """x (B, T, D) -> (B, T, D) through `hidden` units."""
+    """The feed-forward sublayer: x (B, T, D) -> (B, T, D), with `hidden` hidden units."""
 
     hidden: int
     dropout: float
@@ -57,10 +59,11 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
-        init = {"kernel_init": nn.initializers.xavier_uniform(), "bias_init": nn.initializers.normal(1e-6)}
-        y = GELU[self.gelu](layers.Dense(self.hidden, **init, name="up")(x))
+        dense = functools.partial(layers.Dense, kernel_init=XAVIER, bias_init=nn.initializers.normal(1e-6))
+        y = dense(self.hidden, name="up")(x)
+        y = GELU[self.gelu](y)
         y = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(y)
-        return layers.Dense(x.shape[-1], **init, name="down")(y)
+        return dense(x.shape[-1], name="down")(y)
 
 
 class Block(nn.Module):
@@ -71,20 +74,24 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
-        def residual(y: Array, name: str) -> Array:
+        def drop(y: Array, name: str) -> Array:
             y = nn.Dropout(self.cfg.dropout, deterministic=not train, name=f"{name}_dropout")(y)
             return layers.DropPath(self.drop_path, name=f"{name}_path")(y, train=train)
 
         y = nn.LayerNorm(epsilon=self.cfg.norm_epsilon, name="norm1")(x)
-        y = MultiHeadAttention(self.cfg.width, self.cfg.heads, name="attention")(y, train=train)
-        x = x + residual(y, "attention")
+        y = SelfAttention(self.cfg.width, self.cfg.heads, name="attention")(y, train=train)
+        x = x + drop(y, "attention")
         y = nn.LayerNorm(epsilon=self.cfg.norm_epsilon, name="norm2")(x)
         y = MLP(self.cfg.width * self.cfg.mlp_ratio, self.cfg.dropout, self.cfg.gelu, name="mlp")(y, train=train)
-        return x + residual(y, "mlp")
+        return x + drop(y, "mlp")
 
 
 class ViT(nn.Module):
-    """x (B, H, W, C), H and W multiples of the patch -> logits (B, classes). Dropout needs the rng "dropout"."""
+    """x (B, H, W, C), H and W multiples of the patch -> logits (B, classes).
+
+    Training with dropout or drop_path needs the rng "dropout". The attention weights are sown as intermediates,
+    "block0/attention/weights" (B, heads, T, T).
+    """
 
     cfg: Config
 
@@ -96,7 +103,7 @@ class ViT(nn.Module):
 
     @nn.compact
     def represent(self, x: Array, *, train: bool) -> Array:
-        """x (B, H, W, C) -> features (B, D) before the head: the class token's, or the mean over patches."""
+        """Return the features (B, D) before the head: those of the class token, or the mean over patches."""
         cfg = self.cfg
         x = self.embed(x)  # (B, T, D)
         x = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")(x)
@@ -107,8 +114,8 @@ class ViT(nn.Module):
         return x[:, 0] if cfg.pool == "token" else x.mean(1)
 
     def embed(self, x: Array) -> Array:
-        """Equation 1: x (B, H, W, C) -> (B, T, D), patches projected, class token first, positions added."""
-        demand_images(x, "vit")
+        """Equation 1: project the patches of x (B, H, W, C), prepend the class token, add positions -> (B, T, D)."""
+        require_images(x, "vit")
         patch, width = self.cfg.patch, self.cfg.width
         b, h, w, c = x.shape
         if h % patch or w % patch:
@@ -126,18 +133,21 @@ class ViT(nn.Module):
         return x
 
     def position_table(self, tokens: int) -> Array:
-        """The trained positions (1, T, D), made for the input that `init` saw."""
+        """Return the learned positions (1, T, D); `init` fixes T by the size of its input."""
         if self.has_variable("params", "positions"):
-            known = self.get_variable("params", "positions").shape[1]
-            if known != tokens:
+            table: Any = self.get_variable("params", "positions")
+            if table.shape[1] != tokens:
                 raise UserError(
-                    f"vit: {tokens} tokens but {known} positions; zoo.vit.resample_positions fits the table"
+                    f"vit: {tokens} tokens but {table.shape[1]} positions; zoo.vit.resample_positions fits the table"
                 )
         return self.param("positions", nn.initializers.normal(0.02), (1, tokens, self.cfg.width))
 
 
 def sine_positions(grid: tuple[int, int], width: int) -> Array:
-    """(1, rows * columns, width) float32: sines and cosines of column and row at width / 4 frequencies, 1 to 1e-4."""
+    """Return (1, rows * columns, width) float32: sines and cosines of column and row at width / 4 frequencies.
+
+    The frequencies fall from 1 to 1e-4.
+    """
     row, column = np.mgrid[: grid[0], : grid[1]].reshape(2, -1, 1)
     frequency = 1e-4 ** (np.arange(width // 4) / max(width // 4 - 1, 1))
     waves = [f(p * frequency) for p in (column, row) for f in (np.sin, np.cos)]
@@ -147,17 +157,19 @@ def sine_positions(grid: tuple[int, int], width: int) -> Array:
 def resample_positions(
     variables: Mapping[str, Any], old_grid: tuple[int, int], new_grid: tuple[int, int]
 ) -> dict[str, Any]:
-    """`variables` of a ViT, its position table resampled (bicubic) for images of another size (section 3.2).
+    """Return `variables` of a ViT with the position table resampled (bicubic) for another image size (section 3.2).
 
-    Grids are (rows, columns) of patches: (14, 14) for patch 16 at 224 x 224. A class token's entry stays.
-    UserError where the table does not belong to `old_grid`, or there is none (sine positions need no resampling).
+    Grids are (rows, columns) of patches: (14, 14) for patch 16 at 224 x 224. The class token's entry does not change.
+    Raises UserError if the table does not have the size of `old_grid`, or if there is none (sine positions).
     """
     if "positions" not in variables["params"]:
-        raise UserError("vit: these variables have no position table; sine positions fit every size as they are")
+        raise UserError("vit: these variables have no position table; sine positions need no resampling")
     table = variables["params"]["positions"]  # (1, T, D)
     patches, width = old_grid[0] * old_grid[1], table.shape[-1]
     if table.shape[1] - patches not in (0, 1):
-        raise UserError(f"vit: a table of {table.shape[1]} positions is not of a grid of {old_grid[0]}x{old_grid[1]}")
+        raise UserError(
+            f"vit: a table of {table.shape[1]} positions does not fit a grid of {old_grid[0]}x{old_grid[1]}"
+        )
     token, cells = jnp.split(table, [table.shape[1] - patches], axis=1)
     cells = jax.image.resize(cells.reshape(1, *old_grid, width), (1, *new_grid, width), "bicubic")
     table = jnp.concatenate([token, cells.reshape(1, -1, width)], axis=1)
@@ -171,35 +183,87 @@ PAPER = Paper(
     venue="ICLR 2021",
     id="2010.11929",
 )
-HEAD = "The head is one linear layer, as the paper has it for fine-tuning."
+HEAD = "The head is one linear layer, as in the paper's fine-tuning."
+DEIT = f"Not in the paper: the size is from Touvron et al. 2020 (arXiv:2012.12877). {HEAD}"
 
 
-def _card(
-    name: str, config: Config, size: int, params: int, flops: int, departs: str = HEAD, said: int | None = None
-) -> Card:
-    idea = "A plain Transformer reads an image as a sequence of patches, with almost nothing built in about pictures."
-    output = (config.classes,)
-    parents = {"transformer_base": "the encoder's blocks", "bert_base": "the class token"}
-    return Card(
-        name, "vit", 2020, PAPER, idea, ViT, config, image(size, size, 3), output, params, flops, departs, parents, said
+def _mini(patch: int, *, params: int, flops: int) -> Card:
+    """Return the card of a network for 32 x 32 images, small enough to train from scratch."""
+    return _card(
+        f"vit_mini_patch{patch}",
+        Config(patch=patch, width=128, depth=6, heads=4, classes=10),
+        size=32,
+        params=params,
+        flops=flops,
+        differences=f"Not in the paper: width 128 and 6 blocks, for small images. {HEAD}",
     )
 
 
-def _mini(patch: int, params: int, flops: int) -> Card:
-    """A net of our own for 32 x 32, small enough to train from nothing on small images."""
-    config = Config(patch, width=128, depth=6, heads=4, classes=10)
-    departs = f"Not in the paper: 128 wide, 6 blocks, for small images. {HEAD}"
-    return _card(f"vit_mini_patch{patch}", config, 32, params, flops, departs)
+def _card(
+    name: str,
+    config: Config,
+    *,
+    size: int = 224,
+    params: int,
+    flops: int,
+    differences: str = HEAD,
+    paper_params: int | None = None,
+) -> Card:
+    return Card(
+        name=name,
+        family="vit",
+        year=2020,
+        paper=PAPER,
+        idea="A plain Transformer classifies an image as a sequence of patches, with few assumptions about images.",
+        module=ViT,
+        config=config,
+        inputs=image(size, size, 3),
+        output=(config.classes,),
+        params=params,
+        flops=flops,
+        differences=differences,
+        parents={"transformer_base": "the encoder's blocks", "bert_base": "the class token"},
+        paper_params=paper_params,
+    )
 
 
-DEIT = f"Not in the paper: the size is of Touvron et al. 2020 (arXiv:2012.12877). {HEAD}"
 CARDS = [
-    _mini(2, 1_225_866, 810_030_592),
-    _mini(4, 1_205_898, 167_122_432),
-    _mini(8, 1_218_186, 41_784_832),
-    _card("vit_tiny_patch16", Config(16, 192, 12, 3), 224, 5_717_416, 2_507_366_400, DEIT),
-    _card("vit_small_patch16", Config(16, 384, 12, 6), 224, 22_050_664, 9_197_764_608, DEIT),
-    _card("vit_base_patch16", Config(16, 768, 12, 12), 224, 86_567_656, 35_127_656_448, said=86_000_000),
-    _card("vit_large_patch16", Config(16, 1024, 24, 16), 224, 304_326_632, 123_109_425_152, said=307_000_000),
-    _card("vit_huge_patch14", Config(14, 1280, 32, 16), 224, 632_045_800, 334_590_218_240, said=632_000_000),
+    _mini(2, params=1_225_866, flops=810_030_592),
+    _mini(4, params=1_205_898, flops=167_122_432),
+    _mini(8, params=1_218_186, flops=41_784_832),
+    _card(
+        "vit_tiny_patch16",
+        Config(patch=16, width=192, depth=12, heads=3),
+        params=5_717_416,
+        flops=2_507_366_400,
+        differences=DEIT,
+    ),
+    _card(
+        "vit_small_patch16",
+        Config(patch=16, width=384, depth=12, heads=6),
+        params=22_050_664,
+        flops=9_197_764_608,
+        differences=DEIT,
+    ),
+    _card(
+        "vit_base_patch16",
+        Config(patch=16, width=768, depth=12, heads=12),
+        params=86_567_656,
+        flops=35_127_656_448,
+        paper_params=86_000_000,
+    ),
+    _card(
+        "vit_large_patch16",
+        Config(patch=16, width=1024, depth=24, heads=16),
+        params=304_326_632,
+        flops=123_109_425_152,
+        paper_params=307_000_000,
+    ),
+    _card(
+        "vit_huge_patch14",
+        Config(patch=14, width=1280, depth=32, heads=16),
+        params=632_045_800,
+        flops=334_590_218_240,
+        paper_params=632_000_000,
+    ),
 ]

@@ -1,7 +1,7 @@
-"""Which part of a model feeds which, read off its traced program: the tree of its modules, wired.
+"""Which part of a model feeds which: the tree of its modules with the connections between them, from a traced program.
 
-Between two modules stands what joins them: sums become parts of their own ("+"), so that a residual connection shows as
-the wire that it is; activations, pooling and the like are written on the wires they lie on.
+A sum of two values becomes a part of its own ("+"), so that a residual connection is visible as a wire. Activations,
+pooling and similar functions become labels of the wires.
 """
 
 import itertools
@@ -12,24 +12,24 @@ import numpy as np
 from flax import linen as nn
 from jax.extend import core
 
-from zoo.measure import Inputs, Layer, Path, bodies, scope_of, trace
+from zoo.measure import Inputs, Layer, Path, bodies, scope_of, shape_of, trace
 
-IN, OUT = -1, -2  # ends of wires that are no part: what goes into a module, and what comes out of it
+IN, OUT = -1, -2  # ends of wires that are not parts: the input and the output of the module
 SUM = "+"
 SAYS = {
     **{"tanh": "tanh", "logistic": "sigmoid", "erfc": "GELU", "exp": "softmax", "concatenate": "concatenate"},
     **{"relu": "ReLU", "leaky_relu": "leaky ReLU", "elu": "ELU", "gelu": "GELU", "silu": "swish", "sigmoid": "sigmoid"},
     **{"softmax": "softmax", "log_softmax": "log softmax"},
 }
-"""What is worth a word on a wire, by JAX's name of the primitive or the function."""
-NO_CALLS = ("while", "cond")  # what is inside of these is not opened
+"""Labels of wires, by JAX's name of the primitive or function."""
+NO_CALLS = ("while", "cond")  # operations whose inner programs are not traced
 CARRY = "carry"
 
-Sources = dict[int, tuple[str, ...]]  # the parts that a value comes from -> what was done to it since
+Sources = dict[int, tuple[str, ...]]  # index of each part that a value comes from -> labels of what was applied since
 
 
 class Wire(NamedTuple):
-    """From a part to another, by their places in `Part.parts`, or IN or OUT; with what happens on the way."""
+    """A connection between two parts, by their indices in `Part.parts` or IN or OUT, with labels of what is applied."""
 
     start: int
     end: int
@@ -37,42 +37,42 @@ class Wire(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A module of a model, or a sum of two others, and what is wired inside it. Dropout, idle here, is left out."""
+    """A module of a model, or a sum, with its own parts and wires. Dropout, which does nothing here, is left out."""
 
-    name: str  # the last step of its path; "" for the model
+    name: str  # the last element of its path; "" for the model
     module: str  # type name; SUM
     output: tuple[int, ...]  # without the batch
     params: int
     flops: int
-    loops: bool = False  # called once for each place of a sequence, with what it made at the place before
+    loops: bool = False  # called once per element of a sequence, with its own previous output
     parts: tuple["Part", ...] = ()
     wires: tuple[Wire, ...] = ()
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """Equal for parts that are built alike, whatever their own names and sizes."""
+        """A key that is equal for parts of the same structure, regardless of their names and sizes."""
         return self.module, tuple((part.name, part.kind) for part in self.parts), self.wires
 
 
 class _Value(NamedTuple):
-    """A value of the program: a number of its own, and what it looks like."""
+    """A value of the program: a unique number, and its shape and dtype."""
 
     number: int
     aval: Any
 
 
 class _Step(NamedTuple):
-    """One operation of the program, with the calls of functions opened up."""
+    """One operation of the program, after function calls have been inlined."""
 
     scope: Path
     name: str
     reads: tuple[_Value, ...]
     writes: tuple[_Value, ...]
-    within: frozenset[Path] = frozenset()  # modules called in a loop that this is or begins
+    within: frozenset[Path] = frozenset()  # modules called inside the loop that this is or begins
 
 
 def wire(model: nn.Module, inputs: Inputs) -> Part:
-    """The model as a wired tree, shapes and figures those of one example. Allocates no arrays."""
+    """Return the tree of parts and wires of a model, with the sizes for one example. No arrays are allocated."""
     traced = trace(model, inputs)
     program = _Program()
     values = [program.new(v.aval) for v in traced.jaxpr.invars]
@@ -89,7 +89,7 @@ def wire(model: nn.Module, inputs: Inputs) -> Part:
         path = _path(layer)
         inner = {part.name: part for part in map(build, children.get(path, ()))}
         kind = layer.module, tuple((name, part.kind) for name, part in inner.items())
-        if inner and kind not in known:  # built alike, wired alike
+        if inner and kind not in known:  # modules of the same structure have the same wires
             known[kind] = _Reach(path, given).through(steps, results)
         names, wires = known.get(kind, ([], ()))
         parts = tuple(inner.get(name) or Part(SUM, SUM, (), 0, 0) for name in names)
@@ -104,7 +104,7 @@ def _path(layer: Layer) -> Path:
 
 
 class _Program:
-    """Numbers the values of a program, and remembers which modules a loop calls."""
+    """Numbers the values of a program, and records which modules are called in a loop."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count()
@@ -114,7 +114,7 @@ class _Program:
         return _Value(next(self._numbers), aval)
 
     def steps(self, jaxpr: core.Jaxpr, outside: Path, env: dict[Any, _Value]) -> Iterator[_Step]:
-        """Operations in order; a loop is opened as one turn. `env` holds the values of variables, and is filled."""
+        """Yield the operations in order, a loop as one iteration. `env` maps variables to values and is filled here."""
         for eqn in jaxpr.eqns:
             scope = scope_of(eqn, outside)
             reads = [env.get(v) if not isinstance(v, core.Literal) else None for v in eqn.invars]
@@ -138,7 +138,7 @@ class _Program:
             env.update({v: value for v, value in zip(eqn.outvars, written, strict=True) if value is not None})
 
     def _opened(self, eqn: core.JaxprEqn) -> core.Jaxpr | None:
-        """The one program that an operation calls, variable for variable, or None."""
+        """Return the one program that an operation calls with the same variables, or None."""
         inner = list(bodies(eqn))
         if len(inner) != 1 or eqn.primitive.name in NO_CALLS or _name(eqn) in SAYS:
             return None
@@ -147,18 +147,18 @@ class _Program:
 
 
 def _carried(eqn: core.JaxprEqn, body: core.Jaxpr) -> tuple[int, int]:
-    """Of a scan: which of the arguments is the first that is carried on, and how many are.
+    """Return the index of the first argument that a scan carries, and how many it carries.
 
-    JAX's own parameters for that differ from version to version, shapes do not: what is scanned over has one axis more
-    outside than inside.
+    They are found by shape, since JAX's own parameters for this differ between versions: what is scanned over has one
+    axis more outside the loop than inside.
     """
-    count = sum(out.aval.shape == inner.aval.shape for out, inner in zip(eqn.outvars, body.outvars, strict=True))
-    scanned = sum(read.aval.shape != inner.aval.shape for read, inner in zip(eqn.invars, body.invars, strict=True))
+    count = sum(shape_of(out) == shape_of(inner) for out, inner in zip(eqn.outvars, body.outvars, strict=True))
+    scanned = sum(shape_of(read) != shape_of(inner) for read, inner in zip(eqn.invars, body.invars, strict=True))
     return len(eqn.invars) - scanned - count, count
 
 
 def _name(eqn: core.JaxprEqn) -> str:
-    """Of the function that is called, else of the primitive; a power of 3 is of GELU's approximation."""
+    """Return the name of the called function, or of the primitive. A power of 3 only occurs in GELU's tanh form."""
     if eqn.primitive.name == "integer_pow" and eqn.params["y"] == 3:
         return "gelu"
     name = eqn.params.get("name")
@@ -174,19 +174,20 @@ def _scopes(eqn: core.JaxprEqn, scope: Path) -> Iterator[Path]:
 
 
 class _Reach:
-    """Follows values through the program as seen from one module: which of its parts each comes from."""
+    """Follows the values of the program within one module: which of its parts each of them comes from."""
 
     def __init__(self, path: Path, given: Sequence[tuple[_Value, str]]) -> None:
-        self.path, self.names = path, []
+        self.path = path
+        self.names: list[str] = []
         self.sources: dict[int, Sources] = {}
-        self.made: set[int] = set()  # values made inside of this module
+        self.made: set[int] = set()  # values computed inside this module
         self.wires: dict[tuple[int, int], tuple[str, ...]] = {}
         several = sum(value.aval.dtype != np.bool_ for value, _ in given) > 1
         for value, name in given:
             self._note(value, {IN: (name,) if several and not path else ()})
 
     def through(self, steps: Sequence[_Step], results: Sequence[_Value]) -> tuple[list[str], tuple[Wire, ...]]:
-        """Names of the parts, each after those that feed it, and the wires."""
+        """Return the names of the parts, each after those that feed it, and the wires."""
         for step in steps:
             self._follow(step)
         for value in results:
@@ -195,7 +196,7 @@ class _Reach:
         return self._ordered()
 
     def _ordered(self) -> tuple[list[str], tuple[Wire, ...]]:
-        """Every part after those that feed it, where no loop forbids that; else in the order in which they were met."""
+        """Sort the parts topologically; within a loop they keep the order in which they were found."""
         left, order = list(range(len(self.names))), []
         while left:
             fed = {end for start, end in self.wires if start in left and end in left}
@@ -210,13 +211,13 @@ class _Reach:
     def _follow(self, step: _Step) -> None:
         depth = len(self.path)
         read = [self.sources[value.number] for value in step.reads if value.number in self.sources]
-        if step.name == CARRY and self.path in step.within and depth > len(step.scope):  # from the place before
-            read = [{IN: ()}]
+        if step.name == CARRY and self.path in step.within and depth > len(step.scope):
+            read = [{IN: ()}]  # a value carried from the previous iteration enters the module from outside
         if step.scope[:depth] != self.path:
             for value in step.reads:
                 if value.number in self.made:
                     self._connect(self.sources.get(value.number, {}), OUT)
-            found = {IN: ()} if read else {}
+            found: Sources = {IN: ()} if read else {}
         elif parts := self._parts(step):
             for name in parts:
                 place = self._place(name)
@@ -232,7 +233,7 @@ class _Reach:
                 self.made.add(value.number)
 
     def _parts(self, step: _Step) -> list[str]:
-        """The parts of this module that the step belongs to, or calls where it could not be opened."""
+        """Return the parts of this module that the step belongs to, or that it calls if it could not be inlined."""
         depth = len(self.path)
         if len(step.scope) > depth:
             return [step.scope[depth]]
@@ -241,20 +242,21 @@ class _Reach:
         return sorted({path[depth] for path in step.within if len(path) > depth and path[:depth] == self.path})
 
     def _join(self, step: _Step, read: list[Sources]) -> Sources:
-        """Where a value comes from that is made between the parts; a sum of two of them becomes a part."""
+        """Return the sources of a value computed between the parts; a sum of two different ones becomes a part."""
         shapes = {value.aval.shape for value in (*step.reads, *step.writes)}
         if step.name in ("add", "add_any") and len(read) == 2 and read[0].keys() != read[1].keys() and len(shapes) == 1:
             self.names.append(SUM)
             for sources in read:
                 self._connect(sources, len(self.names) - 1)
             return {len(self.names) - 1: ()}
-        said = _pooling(step) or SAYS.get(step.name)
+        label = _pooling(step) or SAYS.get(step.name)
         joined: Sources = {}
         for sources in read:
-            for place, says in sources.items():
-                known = said is None or said in says[-1:] or (said == "tanh" and "GELU" in says[-1:])
-                more = says if known else (*says, said)
-                joined[place] = max(joined.get(place, ()), more, key=len)
+            for part, labels in sources.items():
+                repeats = label in labels[-1:] or (label == "tanh" and "GELU" in labels[-1:])
+                if label is not None and not repeats:
+                    labels = (*labels, label)
+                joined[part] = max(joined.get(part, ()), labels, key=len)
         return joined
 
     def _place(self, name: str) -> int:
@@ -268,12 +270,12 @@ class _Reach:
                 self.wires[start, end] = says
 
     def _note(self, value: _Value, sources: Sources) -> None:
-        if sources and value.aval.dtype != np.bool_:  # masks say what may be read, and carry nothing themselves
+        if sources and value.aval.dtype != np.bool_:  # a mask selects data but carries none itself
             self.sources[value.number] = sources
 
 
 def _pooling(step: _Step) -> str | None:
-    """Pooling is written out as slices of images joined; a mean over all places sums two axes away."""
+    """Return the label of a pooling step: a maximum of two image slices, or a sum over both image axes."""
     rank = len(step.writes[0].aval.shape)
     if step.name == "max" and len(step.reads) == 2 and rank == 4:
         return "max pooling"

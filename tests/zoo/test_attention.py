@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.attention import MultiHeadAttention, attention, attention_weights
+from zoo.attention import CrossAttention, SelfAttention, attention, attention_weights
 
 KEY = jax.random.key(0)
-SELF = MultiHeadAttention(12, 3)
+SELF = SelfAttention(12, 3)
 CAUSAL = SELF.copy(causal=True)
 close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 
@@ -22,14 +22,14 @@ def noise(*shape: int, seed: int = 1) -> jax.Array:
 
 
 @functools.cache
-def made(model: MultiHeadAttention) -> dict:
+def made(model: SelfAttention) -> dict:
     """Variables of a self-attention, its biases not zero."""
     variables = jax.jit(lambda key: model.init(key, noise(1, 2, 12), train=False))(KEY)
     return jax.tree.map(lambda p: p + 0.1 * noise(*p.shape), variables)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def run(model: MultiHeadAttention, variables: dict, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+def run(model: SelfAttention, variables: dict, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
     return model.apply(variables, x, mask=mask, train=False)
 
 
@@ -88,7 +88,7 @@ def test_cross_attention_to_oneself_is_self_attention() -> None:
         "kv": jax.tree.map(lambda p: p[..., 12:], params["qkv"]),
         "out": params["out"],
     }
-    cross = SELF.copy(cross=True)
+    cross = CrossAttention(12, 3)
     kv = cross.apply({"params": parts}, x, method="keys_values")
     close(cross.apply({"params": parts}, x, kv, train=False), run(SELF, made(SELF), x))
     fewer = cross.apply({"params": parts}, x[:, :2], kv, train=False)  # two queries, five keys
@@ -106,7 +106,7 @@ def test_causal_attention_cannot_look_ahead() -> None:
 @pytest.mark.parametrize("pieces", [(1,) * 6, (6,), (3, 1, 2)])
 def test_pieces_with_a_cache_equal_the_whole(pieces: tuple[int, ...]) -> None:
     x, variables, outputs, position = noise(2, 6, 12), made(CAUSAL), [], 0
-    cache = CAUSAL.apply(variables, 2, 9, method="begin")  # more room than needed
+    cache = CAUSAL.apply(variables, 2, 9, method="empty_cache")  # more room than needed
     decode = jax.jit(lambda x, cache, position: CAUSAL.apply(variables, x, cache, position, method="decode"))
     for n in pieces:
         y, cache = decode(x[:, position : position + n], cache, position)
@@ -116,7 +116,7 @@ def test_pieces_with_a_cache_equal_the_whole(pieces: tuple[int, ...]) -> None:
 
 
 def test_more_tokens_than_room_is_one_line() -> None:
-    cache = CAUSAL.apply(made(CAUSAL), 1, 3, method="begin")
+    cache = CAUSAL.apply(made(CAUSAL), 1, 3, method="empty_cache")
     with pytest.raises(zoo.UserError, match="4 tokens do not fit a cache with room for 3"):
         CAUSAL.apply(made(CAUSAL), noise(1, 4, 12), cache, 0, method="decode")
 
@@ -142,15 +142,15 @@ def test_dropout_takes_weights_away_and_keeps_their_mean() -> None:
 
 
 def test_fused_products_start_as_xavier_on_each_part() -> None:
-    def size(model: MultiHeadAttention, *inputs: Any) -> dict:
+    def size(model: SelfAttention, *inputs: Any) -> dict:
         params = jax.jit(lambda key: model.init(key, *inputs, train=False))(KEY)["params"]
         return {name: float(jnp.abs(p["kernel"]).max()) for name, p in params.items()}
 
     x = noise(1, 2, 64)
     bound = (6 / (64 + 64)) ** 0.5
-    model = MultiHeadAttention(64, 2)
+    model = SelfAttention(64, 2)
     for name, largest in size(model, x).items():
         assert 0.99 * bound < largest <= bound, name
-    cross = model.copy(cross=True, bias=False)
+    cross = CrossAttention(64, 2, bias=False)
     shapes = jax.eval_shape(lambda key: cross.init(key, x, method="keys_values"), KEY)["params"]
     assert jax.tree.map(lambda p: p.shape, shapes) == {"kv": {"kernel": (64, 128)}}

@@ -80,7 +80,7 @@ def test_the_smallest_frame_works_and_a_smaller_one_is_one_line(name: str, size:
     ("fields", "line"),
     [
         ({"actions": 0}, "dqn: actions must be a positive integer, not 0"),
-        ({"kernels": (8,)}, "dqn: kernels must be 2 numbers, as channels is, not (8,)"),
+        ({"kernels": (8,)}, "dqn: kernels must be 2 numbers, like channels, not (8,)"),
         ({"duelling": True}, "dqn_2013: unknown field 'duelling': did you mean dueling?"),
     ],
 )

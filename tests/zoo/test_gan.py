@@ -204,9 +204,9 @@ def test_layer_table_shows_both_networks() -> None:
 @pytest.mark.parametrize(
     ("method", "shape", "labels", "classes", "line"),
     [
-        ("generate", (4, 7), None, 0, "gan: z must be of shape (batch, 6), not (4, 7)"),
-        ("discriminate", (4, 9, 8, 1), None, 0, "gan: images must be of shape (batch, 8, 8, 1), not (4, 9, 8, 1)"),
-        ("generate", (4, 6), LABELS, 0, "gan: classes is 0, so labels must be left out"),
+        ("generate", (4, 7), None, 0, "gan: z must have shape (batch, 6), not (4, 7)"),
+        ("discriminate", (4, 9, 8, 1), None, 0, "gan: images must have shape (batch, 8, 8, 1), not (4, 9, 8, 1)"),
+        ("generate", (4, 6), LABELS, 0, "gan: classes is 0, so labels must be omitted"),
         ("discriminate", (4, 8, 8, 1), None, 3, "gan: classes is 3, so labels must be given"),
     ],
 )

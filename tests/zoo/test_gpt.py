@@ -55,7 +55,7 @@ def test_decoding_in_pieces_equals_reading_at_once(net: str, pieces: tuple[int, 
         parts.append(part)
         start += n
     np.testing.assert_allclose(jnp.concatenate(parts, 1), logits(model, variables, tokens), rtol=1e-4, atol=1e-5)
-    assert cache["position"] == 7
+    assert cache.position == 7
     assert all(leaf.shape[0] == 3 for leaf in jax.tree.leaves(cache) if leaf.ndim)
 
 
@@ -68,7 +68,7 @@ def test_a_cache_has_the_dtype_of_the_parameters() -> None:
 
     out, cache = jax.eval_shape(first, half)
     assert out.dtype == jnp.bfloat16
-    assert {leaf.dtype for leaf in jax.tree.leaves(cache["blocks"])} == {jnp.dtype(jnp.bfloat16)}
+    assert {leaf.dtype for leaf in jax.tree.leaves(cache.blocks)} == {jnp.dtype(jnp.bfloat16)}
 
 
 def test_one_table_embeds_and_gives_the_logits() -> None:

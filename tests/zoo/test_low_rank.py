@@ -121,5 +121,5 @@ def test_what_cannot_be_is_one_line(tmp_path) -> None:
             low_rank.truncate(params, spectra, **how)
     model, _, variables = made("mlp", widths=(4,))
     zoo.save_weights(tmp_path / "whole.safetensors", model, variables)
-    with pytest.raises(UserError, match="holds no factors"):
+    with pytest.raises(UserError, match="contains no factors"):
         low_rank.load(tmp_path / "whole.safetensors")

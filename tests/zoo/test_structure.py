@@ -215,7 +215,7 @@ def test_resampling_fits_another_size_and_keeps_the_token(pool: str) -> None:
 
 @pytest.mark.parametrize(
     ("positions", "grid", "line"),
-    [("sine", (2, 3), "no position table"), ("learned", (3, 3), "7 positions is not of a grid of 3x3")],
+    [("sine", (2, 3), "no position table"), ("learned", (3, 3), "7 positions does not fit a grid of 3x3")],
 )
 def test_resampling_what_cannot_be_is_one_line(positions: str, grid: tuple[int, int], line: str) -> None:
     _, variables = made("vit_mini_patch4", (8, 12, 3), **VIT, positions=positions)

@@ -84,7 +84,7 @@ def test_decoding_in_pieces_equals_reading_at_once(norm: str, pieces: tuple[int,
         parts.append(part)
         start += n
     close(jnp.concatenate(parts, 1), run(model, variables, SOURCE, MASK, TARGET))
-    assert cache["position"] == 7
+    assert cache.position == 7
     assert all(leaf.shape[0] == 3 for leaf in jax.tree.leaves(cache) if leaf.ndim)
 
 

@@ -1,4 +1,4 @@
-"""Published weights, in and out: the layouts of other libraries, and the files they come in.
+"""Load and save published weights: the layouts of other libraries, and their file formats.
 
 loaded = zoo.load_model("resnet50", "resnet50.safetensors")
 logits = loaded.model.apply(loaded.variables, x, train=False)

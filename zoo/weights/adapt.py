@@ -1,4 +1,4 @@
-"""Weights made to fit another input or another task: channels, image size, a new head. The rest is kept as it is."""
+"""Adapt weights to another input or task: number of channels, image size, a new head. All else is unchanged."""
 
 import dataclasses
 from collections.abc import Mapping, MutableMapping, Sequence
@@ -20,13 +20,13 @@ Size = int | tuple[int, int]
 
 def to_input(
     arrays: MutableMapping[str, jax.Array],
-    module: nn.Module,
+    module: Any,
     layout: Layout,
     rules: Sequence[Rule],
     channels: int | None,
     size: Size | None,
 ) -> None:
-    """Change the arrays, by path, that depend on the image: in place."""
+    """Adapt, in place, the arrays that depend on the number of channels and on the image size."""
     if channels is not None:
         path = _path(layout.first, rules, "channels", module)
         patch = getattr(module.cfg, "patch", None)
@@ -36,7 +36,7 @@ def to_input(
         height, width = pair(size)
         patch, token = module.cfg.patch, module.cfg.pool == "token"
         if height % patch or width % patch:
-            raise UserError(f"size {height}x{width} is no multiple of the patch {patch}")
+            raise UserError(f"size {height}x{width} is not a multiple of the patch {patch}")
         old = round((arrays[path].shape[1] - token) ** 0.5)
         variables = {"params": {"positions": arrays[path]}}
         grid = (height // patch, width // patch)
@@ -45,24 +45,24 @@ def to_input(
 
 
 def with_channels(kernel: jax.Array, channels: int, patch: int | None = None) -> jax.Array:
-    """A first kernel (kh, kw, C, F), or (patch * patch * C, F), for images of another number of channels.
+    """Adapt a first kernel (kh, kw, C, F), or (patch * patch * C, F), to images with another number of channels.
 
-    To one channel it is summed, so that a grey image gives what the same image in three equal channels gave. To more
-    it is repeated and scaled by C / channels, so that equal channels give what one of them gave.
+    For one channel the kernel is summed, so a grey image gives the output of three equal channels. For more channels it
+    is repeated and scaled by C / channels, so equal channels give the output of the original ones.
     """
     if channels < 1:
         raise UserError(f"channels must be at least 1, not {channels}")
     shape = kernel.shape
-    if kernel.ndim == 2:
+    if patch is not None and kernel.ndim == 2:
         kernel = kernel.reshape(patch, patch, -1, shape[-1])
     before = kernel.shape[2]
     if channels == 1:
         kernel = kernel.sum(2, keepdims=True)
     elif channels != before:
         kernel = kernel[:, :, jnp.arange(channels) % before]
-        weight = jnp.bincount(jnp.arange(channels) % before, length=before)  # times each was taken
+        weight = jnp.bincount(jnp.arange(channels) % before, length=before)  # how often each channel was used
         kernel = kernel / jnp.maximum(weight, 1)[jnp.arange(channels) % before][None, None, :, None]
-        if channels < before:  # what the channels that are gone gave goes to those that stay
+        if channels < before:  # the remaining channels make up for the removed ones
             kernel = kernel * (before / channels)
     return kernel.reshape(-1, shape[-1]) if len(shape) == 2 else kernel
 
@@ -70,30 +70,34 @@ def with_channels(kernel: jax.Array, channels: int, patch: int | None = None) ->
 def fresh(
     module: nn.Module, inputs: Mapping[str, Any], paths: Sequence[str], seed: int, dtype: Any
 ) -> dict[str, jax.Array]:
-    """The arrays at `paths` as the model itself begins them; XLA leaves out the rest of its beginning."""
+    """Return the initial arrays of the model at `paths`. XLA removes the computation of all others."""
 
-    def some(key: jax.Array) -> dict[str, jax.Array]:
-        example = {name: jnp.zeros((1, *shape), kind) for name, (shape, kind) in inputs.items()}
-        flat = flatten_dict(module.init(key, **example, train=False), sep="/")
+    def initialize(key: jax.Array) -> dict[str, jax.Array]:
+        example: dict[str, Any] = {name: jnp.zeros((1, *shape), kind) for name, (shape, kind) in inputs.items()}
+        flat: dict[str, Any] = flatten_dict(module.init(key, **example, train=False), sep="/")
         return {path: flat[path] for path in paths}
 
-    arrays = jax.jit(some)(jax.random.key(seed))
+    arrays = jax.jit(initialize)(jax.random.key(seed))
     return {path: array.astype(dtype or array.dtype) for path, array in arrays.items()}
 
 
 def pair(size: Size) -> tuple[int, int]:
-    """An integer stands for height and width."""
-    return (size, size) if isinstance(size, int) else tuple(size)
+    """Return (height, width) of a size that may be one integer for both."""
+    if isinstance(size, int):
+        return size, size
+    height, width = size
+    return height, width
 
 
 def at_size(images: Images, size: Size) -> Images:
-    """The preprocessing for another size, the margin that is cut off in proportion."""
+    """Return the preprocessing for another image size, with the cropped margin in proportion."""
     new = pair(size)
     resize = None if images.resize is None else round(images.resize * min(new) / min(images.size))
     return dataclasses.replace(images, size=new, resize=resize)
 
 
 def _path(array: tuple[str, int] | None, rules: Sequence[Rule], what: str, module: nn.Module) -> str:
+    """Return our path of `array`, an entry of the layout; UserError if the layout has none."""
     if array is None:
-        raise UserError(f"{type(module).__name__} cannot be fitted to another {what}")
+        raise UserError(f"{type(module).__name__} cannot be adapted to another {what}")
     return next(rule.ours[0] for rule in rules if array[0] in rule.theirs)

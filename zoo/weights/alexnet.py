@@ -1,4 +1,4 @@
-"""AlexNet with one tower as torchvision lays it out."""
+"""The layout of AlexNet with one tower in torchvision."""
 
 from zoo.alexnet import OneTower, OneTowerConfig
 from zoo.weights.layout import Layout, rows
@@ -7,7 +7,7 @@ from zoo.weights.rules import CONV, Rule, flat_maps, linear
 
 
 def rules(config: OneTowerConfig) -> list[Rule]:
-    """features.0, 3, 6, 8, 10 and classifier.1, 4, 6; the first of those reads 256 maps of 6 x 6."""
+    """features.0, 3, 6, 8, 10 and classifier.1, 4, 6; the input of classifier.1 is 256 maps of 6 x 6."""
     found = []
     for i, place in enumerate((0, 3, 6, 8, 10), start=1):
         found += linear(f"params/conv{i}", f"features.{place}", CONV)

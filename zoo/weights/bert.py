@@ -1,5 +1,5 @@
-"""BERT as Hugging Face lays it out: BertModel, and with the heads of pre-training, masked tokens, classes of texts or
-of tokens. Old files call scale and bias of a LayerNorm gamma and beta.
+"""The layout of BERT in Hugging Face's library: BertModel, and the models with a head for pre-training, masked tokens,
+text classification or token classification. Old files name the scale and bias of a LayerNorm gamma and beta.
 """
 
 import re
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.bert import BERT, Config
-from zoo.weights.layout import Found, Layout, Shapes, gelu_of, rows
+from zoo.weights.layout import Found, Layout, Shapes, first_axis, gelu_of
 from zoo.weights.preprocessing import Text
 from zoo.weights.rules import LINEAR, SAME, Rule, joined, layer_norm, linear, rule
 
@@ -22,12 +22,14 @@ TABLE = "embeddings.word_embeddings.weight"
 
 
 def rules(config: Config) -> list[Rule]:
-    """bert.embeddings, bert.encoder.layer.0, ..., and cls.* or classifier; BertModel alone has no "bert." before it."""
+    """bert.embeddings, bert.encoder.layer.0, ..., and cls.* or classifier; only BertModel has no prefix "bert."."""
     lead = "" if config.head == "pooler" else "bert."
-    guesses = config.head in ("pretrain", "masked")
+    predicts_masked = config.head in ("pretrain", "masked")
     embeddings = f"{lead}embeddings"
     found = [
-        rule("params/tokens/embedding", lead + TABLE, SAME, ["cls.predictions.decoder.weight"] if guesses else []),
+        rule(
+            "params/tokens/embedding", lead + TABLE, SAME, ["cls.predictions.decoder.weight"] if predicts_masked else []
+        ),
         rule("params/positions/embedding", f"{embeddings}.position_embeddings.weight", SAME),
         rule("params/segments/embedding", f"{embeddings}.token_type_embeddings.weight", SAME),
         *layer_norm("params/norm", f"{embeddings}.LayerNorm"),
@@ -48,7 +50,7 @@ def rules(config: Config) -> list[Rule]:
         found += linear("params/pooler", f"{lead}pooler.dense")
     if config.head in ("classify", "token"):
         found += linear("params/head", "classifier")
-    if guesses:
+    if predicts_masked:
         found += linear("params/masked/transform", "cls.predictions.transform.dense")
         found += layer_norm("params/masked/norm", "cls.predictions.transform.LayerNorm")
         bias = ["cls.predictions.decoder.bias"]
@@ -60,14 +62,14 @@ def rules(config: Config) -> list[Rule]:
 
 def _name(name: str) -> str:
     name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name))
-    name = name.replace("qa_outputs.", "classifier.")  # a start and an end: two classes of each token
+    name = name.replace("qa_outputs.", "classifier.")  # start and end of the answer: two classes per token
     return f"bert.{name}" if name.startswith(("embeddings.", "encoder.", "pooler.")) else name
 
 
 def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
-    found = rows(vocab=f"bert.{TABLE}", context="bert.embeddings.position_embeddings.weight")(shapes)
+    found = first_axis(shapes, vocab=f"bert.{TABLE}", context="bert.embeddings.position_embeddings.weight")
     if config.head in ("classify", "token"):
-        found |= rows(classes="classifier.weight")(shapes)
+        found |= first_axis(shapes, classes="classifier.weight")
     if content.get("model_type") == "bert":
         found |= {"heads": content["num_attention_heads"]} if "num_attention_heads" in content else {}
         found["norm_epsilon"] = float(content.get("layer_norm_eps", 1e-12))
@@ -76,7 +78,7 @@ def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
 
 
 def _head(shapes: Shapes) -> Found:
-    """The model that takes all of a file: which heads are there, and whether a pooler is."""
+    """Return the head of the model that uses all arrays of a file: which heads it has, and whether it has a pooler."""
     pooler = "bert.pooler.dense.weight" in shapes
     if "classifier.weight" in shapes:
         return {"head": "classify" if pooler else "token"}
@@ -108,7 +110,7 @@ def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
 
 
 def _refuses(config: Config) -> str:
-    return "it reads both ways" if config.causal else ""
+    return "it attends in both directions" if config.causal else ""
 
 
 LAYOUTS = [

@@ -1,5 +1,5 @@
-"""DCGAN as PyTorch's example (github.com/pytorch/examples, dcgan) lays it out: a generator and a discriminator, each a
-Sequential called `main`, in two files. As one source: {"netG": file, "netD": file}, or one file with these names first.
+"""The layout of DCGAN in PyTorch's example (github.com/pytorch/examples, dcgan): generator and discriminator, each a
+Sequential called `main`, in two files. The source is {"netG": file, "netD": file}, or one file with these prefixes.
 """
 
 from zoo.dcgan import DCGAN, Config
@@ -48,7 +48,7 @@ def _infer(shapes: Shapes, content: object, config: Config) -> Found:
 
 def _refuses(config: Config) -> str:
     if config.classes:
-        return "its networks are told no labels"
+        return "its networks are not conditioned on labels"
     return "its kernels are 4x4, with one pixel of padding on all sides" if config.kernel != 4 else ""
 
 

@@ -1,4 +1,4 @@
-"""DQN as CleanRL and Stable-Baselines3 lay it out: convolutions and linear layers in a Sequential, with its places."""
+"""The layouts of DQN in CleanRL and Stable-Baselines3: a Sequential, whose layers are named by their index."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from zoo.weights.rules import CONV, LINEAR, Rule, flat_maps, linear
 
 
 def _rules(config: Config, place: Callable[[str, int], str]) -> list[Rule]:
-    """`place(kind, number)` is the name of a convolution ("conv") or of a linear layer ("linear")."""
+    """Return the rules; `place(kind, number)` is the name of a convolution ("conv") or of a linear layer ("linear")."""
     found = []
     for i in range(len(config.channels)):
         found += linear(f"params/conv{i}", place("conv", i), CONV)
@@ -21,7 +21,7 @@ def _rules(config: Config, place: Callable[[str, int], str]) -> list[Rule]:
 
 
 def cleanrl_rules(config: Config) -> list[Rule]:
-    """network.0, 2, 4 the convolutions, network.7, 9 the rest: each activation and the flattening has a place too."""
+    """network.0, 2, 4 are convolutions, network.7, 9 are linear; activations and the flattening have an index too."""
     start = 2 * len(config.channels) + 1 if config.channels else 0
     return _rules(config, lambda kind, i: f"network.{2 * i if kind == 'conv' else start + 2 * i}")
 
@@ -46,7 +46,7 @@ def _infer(last: Callable[[Config], str]) -> Callable[[Shapes, Mapping[str, Any]
 
 
 def _refuses(config: Config) -> str:
-    return "its head is not a dueling one" if config.dueling else ""
+    return "its head is not dueling" if config.dueling else ""
 
 
 def _baselines_refuses(config: Config) -> str:

@@ -1,7 +1,7 @@
-"""Opens what others saved: a safetensors file, one in shards with its index, an npz, or a Hugging Face folder.
+"""Open weights: a safetensors file, a sharded one with its index, an npz, or a Hugging Face folder.
 
-Nothing is read until it is asked for, and one array at a time, so memory holds the arrays that were made of a file and
-not the file beside them. No pickle is ever opened. Whatever is wrong with a file is one line that names it.
+Arrays are read one at a time, when they are needed, so the file is never in memory as a whole. No pickle is ever
+opened. Every problem with a file is a UserError of one line that names the file.
 """
 
 import contextlib
@@ -27,11 +27,11 @@ CONVERT = (
     'save_file({k: v.clone().contiguous() for k, v in d.items()}, sys.argv[2])" '
 )
 SHORT = 10
-"""Names that a message lists before it says how many more there are."""
+"""Number of names that a message lists; then it says how many more there are."""
 
 
 class Tensor(NamedTuple):
-    """One array in a file: its shape, and how to read it."""
+    """One array in a file: its shape, and a function that reads it."""
 
     shape: tuple[int, ...]
     read: Callable[[], np.ndarray]
@@ -39,7 +39,7 @@ class Tensor(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """A source of weights: arrays by name, and what came with them."""
+    """A source of weights: arrays by name, and the metadata that came with them."""
 
     name: str  # for messages
     tensors: Mapping[str, Tensor]
@@ -50,13 +50,13 @@ class Opened:
 
 
 def listed(names: list[str]) -> str:
-    """The first ten names, and how many more: "a, b and 3 more"."""
+    """Join the first ten names and say how many more there are: "a, b and 3 more"."""
     more = f" and {len(names) - SHORT} more" if len(names) > SHORT else ""
     return ", ".join(names[:SHORT]) + more
 
 
 def open_path(path: str | os.PathLike[str]) -> Opened:
-    """What is at `path`, a file or a folder. UserError, one line, where it cannot be weights."""
+    """Open the file or folder at `path`. UserError if it cannot contain weights."""
     path = Path(path).expanduser()
     if path.is_dir():
         return _open_folder(path)
@@ -72,18 +72,18 @@ def open_path(path: str | os.PathLike[str]) -> Opened:
 
 
 def merged(parts: Mapping[str, Opened]) -> Opened:
-    """Several sources as one, the names in each led by its key: "netG" -> "netG.main.0.weight"."""
+    """Merge several sources into one; the key becomes a prefix of the names: "netG" -> "netG.main.0.weight"."""
     tensors = {f"{lead}.{name}": tensor for lead, part in parts.items() for name, tensor in part.tensors.items()}
     return Opened(" + ".join(part.name for part in parts.values()), tensors)
 
 
 def open_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """(arrays, metadata) of one safetensors file, its header checked, no array read."""
+    """Return (arrays, metadata) of a safetensors file. The header is checked, but no array is read."""
     start = _start(path)
-    if (not_it := _foreign(start)) is not None:
-        raise UserError(f"{path} is no safetensors file: it is {not_it}")
+    if (other := _foreign(start)) is not None:
+        raise UserError(f"{path} is not a safetensors file: it is {other}")
     with _reading(path):
-        # Positioned reads, not a mapping of the whole file: its pages would count as this process's memory.
+        # Positioned reads ("pread") instead of memory mapping: mapped pages would count as this process's memory.
         file = safe_open(path, framework="numpy", backend="pread")
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
@@ -98,7 +98,7 @@ def open_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _open_npz(path: Path) -> dict[str, Tensor]:
-    """Arrays of an npz, their headers read. An array of Python objects would be a pickle, and is refused."""
+    """Return the arrays of an npz file; only headers are read. Arrays of Python objects, pickles, are refused."""
     tensors = {}
     with _reading(path):
         archive = zipfile.ZipFile(path)
@@ -108,7 +108,7 @@ def _open_npz(path: Path) -> dict[str, Tensor]:
                 head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 shape, _, dtype = head(file)
             if dtype.hasobject:
-                raise UserError(f"{path}: {entry} holds Python objects, which only a pickle can; it is not opened")
+                raise UserError(f"{path}: {entry} contains Python objects, that is a pickle, which is not opened")
             tensors[entry.removesuffix(".npy")] = Tensor(shape, _npz_reader(path, archive, entry))
     return tensors
 
@@ -122,7 +122,7 @@ def _npz_reader(path: Path, archive: zipfile.ZipFile, entry: str) -> Callable[[]
 
 
 def _open_folder(folder: Path) -> Opened:
-    """model.safetensors, else the shards of its index, else the only safetensors or npz file that is there."""
+    """Open model.safetensors, otherwise the shards of the index, otherwise the only safetensors or npz file."""
     around = _beside(folder)
     if (folder / "model.safetensors").is_file():
         tensors, metadata = open_safetensors(folder / "model.safetensors")
@@ -135,22 +135,22 @@ def _open_folder(folder: Path) -> Opened:
     if found:
         shards = [path.name for path in found if "-of-" in path.name]
         hint = f"the shards need their index, {INDEX}" if shards else "name one of them"
-        raise UserError(f"{folder} has {len(found)} files of weights ({listed([p.name for p in found])}): {hint}")
+        raise UserError(f"{folder} has {len(found)} weight files ({listed([p.name for p in found])}): {hint}")
     pickles = sorted(path for path in folder.iterdir() if path.suffix in PICKLES)
     if pickles:
         _refuse_pickle(pickles[0])
-    raise UserError(f"{folder} is a folder without weights: no model.safetensors, {INDEX}, .safetensors or .npz in it")
+    raise UserError(f"{folder} contains no weights: no model.safetensors, {INDEX}, .safetensors or .npz")
 
 
 def _open_index(index: Path) -> Opened:
-    """The shards that an index names. UserError where one is missing, or an array is not where the index says."""
+    """Open the shards that an index names. UserError if one is missing, or if an array is not where the index says."""
     content = read_json(index)
     places = content.get("weight_map") if isinstance(content, Mapping) else None
     if not isinstance(places, Mapping) or not all(isinstance(name, str) for name in places.values()):
-        raise UserError(f"{index} is no index of shards: it has no weight_map")
+        raise UserError(f"{index} is not an index of shards: it has no weight_map")
     names = sorted(set(places.values()))
     if outside := [name for name in names if Path(name).name != name]:
-        raise UserError(f"{index} names files outside of its folder: {listed(outside)}")
+        raise UserError(f"{index} names files outside its folder: {listed(outside)}")
     if gone := [name for name in names if not (index.parent / name).is_file()]:
         raise UserError(f"{index.parent}: {len(gone)} of {len(names)} shards are missing: {listed(gone)}")
     shards = {name: open_safetensors(index.parent / name) for name in names}
@@ -161,17 +161,17 @@ def _open_index(index: Path) -> Opened:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file. UserError where it is none."""
+    """Return the content of a JSON file. UserError if it is not one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
-        raise UserError(f"{path} is no JSON file: {error}") from None
+        raise UserError(f"{path} is not a JSON file: {error}") from None
 
 
 def _beside(folder: Path) -> dict[str, Any]:
-    """What Hugging Face lays beside weights."""
+    """Read the config files that Hugging Face stores next to weights."""
     found: dict[str, Any] = {"folder": folder}
     for field, name in (("config", "config.json"), ("preprocessor", "preprocessor_config.json")):
         if (folder / name).is_file() and isinstance(content := read_json(folder / name), dict):
@@ -182,13 +182,13 @@ def _beside(folder: Path) -> dict[str, Any]:
 def _refuse_pickle(path: Path) -> None:
     start = _start(path)
     if path.suffix in (".msgpack", ".h5"):
-        raise UserError(f"{path}: {path.suffix} is not read here; save the weights as safetensors or npz")
+        raise UserError(f"{path}: {path.suffix} files are not supported; save the weights as safetensors or npz")
     protocol = start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5") and start[8:9] != b"{"
-    if path.suffix in PICKLES or start.startswith(b"PK") or protocol:  # a safetensors header may begin with 0x80 too
+    if path.suffix in PICKLES or start.startswith(b"PK") or protocol:  # a safetensors header may also start with 0x80
         target = path.with_suffix(".safetensors").name
         raise UserError(
             f"{path} is a pickle, which can run any program when it is opened, so it is not read here; "
-            f"where PyTorch is installed, make a safetensors file of it: {CONVERT}{path} {target}"
+            f"if PyTorch is installed, convert it to safetensors: {CONVERT}{path} {target}"
         )
 
 
@@ -201,7 +201,7 @@ def _start(path: Path) -> bytes:
 
 
 def _foreign(start: bytes) -> str | None:
-    """What a file is by its first bytes, where that is something people save by accident."""
+    """Return what a file is, by its first bytes, if it is something that people save by mistake."""
     head = start.lstrip()[:64].lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         return "a web page, probably the error of a failed download"
@@ -216,13 +216,13 @@ def _foreign(start: bytes) -> str | None:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """What the libraries say of a damaged file, as one line."""
+    """Convert the libraries' errors about a damaged file to a UserError of one line."""
     try:
         yield
     except UserError:
         raise
     except SafetensorError as error:
-        raise UserError(f"{path} is damaged or no safetensors file: {_first_line(error)}") from None
+        raise UserError(f"{path} is damaged or not a safetensors file: {_first_line(error)}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, SyntaxError, KeyError) as error:
         raise UserError(f"{path} is damaged: {_first_line(error)}") from None
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Does a model fit a source of weights? Which layout it has, which fields it fixes, and every array that is wrong."""
+"""Check that a model fits a source of weights: detect the layout, infer fields, and report every wrong array."""
 
 import dataclasses
 import json
@@ -20,37 +20,38 @@ from zoo.weights.layout import Found, Layout
 from zoo.weights.rules import SAME, Rule, rule
 
 IN_TRAINING = ("dropout", "drop_path", "spread", "zero_init_last_scale")
-"""Fields that change nothing once a model is trained, so weights have no say in them."""
+"""Fields that have no effect after training, so weights cannot determine them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A model and a source that fit each other; nothing is read yet."""
+    """A model and a source that fit each other. No array has been read yet."""
 
     card: Card
-    module: nn.Module
+    module: Any  # an nn.Module with the field `cfg`
     layout: Layout
-    tensors: Mapping[str, Tensor]  # by the names that the layout gives them
-    kept: Mapping[str, Any]  # what `save_weights` wrote about them
-    inputs: Mapping[str, Any]  # as Card.inputs, of the shape that the arrays are for
-    rules: list[Rule]  # of what is read
-    new: list[Rule]  # of the head, where it begins anew
-    passed_over: tuple[str, ...]
+    tensors: Mapping[str, Tensor]  # by the layout's canonical names
+    kept: Mapping[str, Any]  # the metadata that `save_weights` wrote
+    inputs: Mapping[str, Any]  # like Card.inputs, with the shapes that the arrays are for
+    rules: list[Rule]  # for the arrays that are read
+    new: list[Rule]  # for the head, if it is initialized instead of read
+    passed_over: tuple[str, ...]  # arrays of heads that the model does not have
 
 
 def fit(
     model: nn.Module | str, opened: Opened, layout_name: str, new_head: bool, given: Mapping[str, Any] | None
 ) -> Fitted:
-    """`given`: fields for a model that is made to fit; None where it must be taken as it is.
+    """Fit a model to a source. With fields `given` the model is built to fit; with None it must fit as it is.
 
-    UserError, one line, where they do not fit: the field to set, or the arrays that are missing, misshapen, left over.
+    UserError if it does not fit: the message names the field to set, or the arrays that are missing, misshapen or left
+    over.
     """
     card = zoo.card(model) if isinstance(model, str) else card_of(model)
-    module = card.make() if isinstance(model, str) else model
+    module: Any = card.make() if isinstance(model, str) else model
     layout = layouts.detect(type(module), opened) if layout_name == "auto" else layouts.named(type(module), layout_name)
     tensors = {layout.canonical(name): tensor for name, tensor in opened.tensors.items()}
     if not tensors:
-        raise UserError(f"{opened.name} holds no arrays")
+        raise UserError(f"{opened.name} contains no arrays")
     kept, shapes = metadata(opened), {name: tensor.shape for name, tensor in tensors.items()}
 
     if given is not None:
@@ -60,32 +61,32 @@ def fit(
         module = card.make(**{**usual, **seen, **given})
     seen = found_fields(layout, shapes, opened, kept, module.cfg)
     ignored = ("classes", "actions", "head") if new_head else ()
-    demand_fields(opened.name, layout, seen, module.cfg, card, ignored)
+    require_fields(opened.name, layout, seen, module.cfg, card, ignored)
     if reason := layout.refuses(module.cfg):
         raise UserError(f"{card.name} has no layout {layout.name}: {reason}")
 
     inputs = inputs_for(card, module.cfg, layout, shapes, kept)
     expected = expected_shapes(module, inputs)
     if layout.name == layouts.OWN and "x" in inputs and not kept.get("preprocessing"):
-        # Which images a model of ours was made for is not written down, and the first layer after them depends on it.
+        # Our files do not record the image size, and the shape of the first dense layer depends on it.
         expected = {path: shapes[path] if len(shapes.get(path, ())) == len(s) else s for path, s in expected.items()}
     rules = rules_for(layout, module.cfg, expected)
     new = [each for each in rules if new_head and f"{each.ours[0]}/".startswith(f"{layout.head}/")]
     if new_head and not new:
-        raise UserError(f"{card.name} has no head of its own that could be new")
+        raise UserError(f"{card.name} has no head that could be initialized anew")
     rules = [each for each in rules if each not in new]
     passed_over = compare(opened.name, layout, tensors, rules, new, expected)
     return Fitted(card, module, layout, tensors, kept, inputs, rules, new, tuple(passed_over))
 
 
 def identify(opened: Opened) -> str:
-    """The card whose model fits a source. UserError where none does, or the source is of no layout known here."""
+    """Return the name of the card whose model fits a source. UserError if none does, or if the layout is unknown."""
     if name := metadata(opened).get("name"):
         return str(name)
     families = _families(opened)
     if not families:
         names = listed(layouts.first(opened.tensors))
-        raise UserError(f"{opened.name}: weights of no layout known here; its arrays are {names}")
+        raise UserError(f"{opened.name}: these weights have no known layout; the arrays are {names}")
     for name, card in zoo.CARDS.items():
         if card.module in families:
             try:
@@ -94,18 +95,18 @@ def identify(opened: Opened) -> str:
             except UserError:
                 continue
     models = sorted({family.__name__ for family in families})
-    raise UserError(f"{opened.name}: of {' or '.join(models)}, but of no size that has a name here; say which --model")
+    raise UserError(f"{opened.name}: the weights of {' or '.join(models)}, but not of a size with a name; set --model")
 
 
 def _families(opened: Opened) -> set[type[nn.Module]]:
     return {layout.module for layout in layouts.LAYOUTS if layout.knows(opened.tensors)}
 
 
-def card_of(module: nn.Module) -> Card:
-    """The card that a module is nearest to: of its architecture, with most fields the same."""
+def card_of(module: Any) -> Card:
+    """Return the nearest card of a module: the one of its architecture with the most equal fields."""
     cards = [card for card in zoo.CARDS.values() if card.module is type(module)]
     if not cards:
-        raise UserError(f"{type(module).__name__} is no model of this project")
+        raise UserError(f"{type(module).__name__} is not a model of this project")
     fields = [field.name for field in dataclasses.fields(module.cfg)]
 
     def alike(card: Card) -> int:
@@ -115,26 +116,26 @@ def card_of(module: nn.Module) -> Card:
 
 
 def metadata(opened: Opened) -> Mapping[str, Any]:
-    """What `save_weights` wrote about the weights, or nothing."""
+    """Return the metadata that `save_weights` wrote, or an empty dict."""
     try:
         kept = json.loads(opened.metadata.get("zoo", "{}"))
     except ValueError:
         kept = None
     if not isinstance(kept, dict):
-        raise UserError(f"{opened.name}: its metadata `zoo` is no JSON object")
+        raise UserError(f"{opened.name}: its metadata `zoo` is not a JSON object")
     return kept
 
 
 def found_fields(
     layout: Layout, shapes: Mapping[str, tuple[int, ...]], opened: Opened, kept: Mapping[str, Any], config: Any
 ) -> Found:
-    """Fields of the Config that the layout, the shapes, config.json or the metadata of a file of ours fix."""
+    """Return the Config fields that the layout, the shapes, config.json or our own metadata determine."""
     found = {**layout.facts(config), **layout.infer(shapes, opened.config, config)}
     return found | (saved_fields(kept, config) if layout.name == layouts.OWN else {})
 
 
 def saved_fields(kept: Mapping[str, Any], config: Any) -> Found:
-    """Fields of the Config that `save_weights` wrote down, those that matter after training."""
+    """Return the Config fields that `save_weights` recorded and that matter after training."""
     if kept.get("family") != type(config).__module__.rpartition(".")[2]:
         return {}
     known = {field.name for field in dataclasses.fields(config)} - set(IN_TRAINING)
@@ -142,8 +143,8 @@ def saved_fields(kept: Mapping[str, Any], config: Any) -> Found:
     return {name: value for name, value in saved.items() if name in known}
 
 
-def demand_fields(source: str, layout: Layout, seen: Found, config: Any, card: Any, ignored: tuple[str, ...]) -> None:
-    """Raise UserError where the model is another network than the weights are of, naming what to set."""
+def require_fields(source: str, layout: Layout, seen: Found, config: Any, card: Any, ignored: tuple[str, ...]) -> None:
+    """Raise UserError if the weights belong to a different network than the model; the message says what to set."""
     order = [field.name for field in dataclasses.fields(config) if field.name in seen and field.name not in ignored]
     wrong = {field: seen[field] for field in order if not _equal(getattr(config, field), seen[field])}
     if wrong:
@@ -167,7 +168,7 @@ def inputs_for(
     shapes: Mapping[str, tuple[int, ...]],
     kept: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Inputs as `Card.inputs` has them, with the channels and the image size that the arrays or the metadata show."""
+    """Return inputs like `Card.inputs`, with the channels and image size that the arrays or the metadata determine."""
     known = preprocessing.from_json((kept or {}).get("preprocessing"))
     if isinstance(known, preprocessing.Images):
         return {"x": ((*known.size, len(known.mean)), jnp.float32)}
@@ -176,7 +177,7 @@ def inputs_for(
         if name == "z":
             shape = (config.latent,)
         elif len(shape) == 1 and not jnp.issubdtype(dtype, jnp.floating):
-            shape = (1,)  # a text of any length gives the same arrays
+            shape = (1,)  # the length of a text does not affect the arrays
         elif layout.first and layout.first[0] in shapes:
             theirs, axis = shapes[layout.first[0]], layout.first[1]
             shape = (*shape[:-1], theirs[axis]) if len(theirs) > axis else shape
@@ -190,15 +191,16 @@ def inputs_for(
 
 
 def expected_shapes(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """The arrays that the model has, by path: "params/stem/conv/kernel" -> shape. Allocates nothing."""
+    """Return the shapes of the model's arrays by path, "params/stem/conv/kernel" -> shape, without allocating them."""
     example = {name: jax.ShapeDtypeStruct((1, *shape), dtype) for name, (shape, dtype) in inputs.items()}
     key = jax.eval_shape(jax.random.key, 0)
     tree = jax.eval_shape(lambda key, x: module.init(key, **x, train=False), key, example)
-    return {path: leaf.shape for path, leaf in flatten_dict(tree, sep="/").items()}
+    flat: dict[str, Any] = flatten_dict(tree, sep="/")
+    return {path: leaf.shape for path, leaf in flat.items()}
 
 
 def rules_for(layout: Layout, config: Any, expected: Mapping[str, tuple[int, ...]]) -> list[Rule]:
-    """The layout's table for one Config; a table that misses or invents an array is a mistake of ours."""
+    """Return the layout's rules for one Config. RuntimeError if they do not cover exactly the model's arrays."""
     if layout.name == layouts.OWN:
         return [rule(path, path, SAME) for path in expected]
     rules = layout.rules(config)
@@ -216,7 +218,7 @@ def compare(
     new: list[Rule],
     expected: Mapping[str, tuple[int, ...]],
 ) -> list[str]:
-    """Raise UserError that names every missing, misshapen or unexpected array; returns those passed over."""
+    """Raise UserError naming every missing, misshapen or unexpected array; return the arrays that are passed over."""
     missing, misshapen, used = [], [], set()
     for each in rules:
         for theirs, shape in zip(each.theirs, each.shapes(expected), strict=True):

@@ -1,11 +1,11 @@
-"""GPT-2 and GPT as Hugging Face lays them out: kernels are (inputs, outputs) there too, and the head is the table."""
+"""The layouts of GPT-2 and GPT in Hugging Face's library. Kernels are (inputs, outputs), as here."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from zoo.errors import UserError
 from zoo.gpt import GPT, Config
-from zoo.weights.layout import Found, Layout, Shapes, gelu_of, rows
+from zoo.weights.layout import Found, Layout, Shapes, first_axis, gelu_of
 from zoo.weights.preprocessing import Text
 from zoo.weights.rules import SAME, Rule, layer_norm, linear, rule
 
@@ -32,21 +32,21 @@ def rules(config: Config) -> list[Rule]:
 
 
 def _name(name: str) -> str:
-    """The model without its head has no "transformer." before it; the first GPT calls its tables otherwise."""
+    """Add the prefix "transformer.", which models without a head lack, and rename the tables of GPT-1."""
     if name.startswith(("h.", "wte.", "wpe.", "ln_f.", "tokens_embed.", "positions_embed.")):
         name = f"transformer.{name}"
     return name.replace(".tokens_embed.", ".wte.").replace(".positions_embed.", ".wpe.")
 
 
 def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
-    found = rows(vocab="transformer.wte.weight", context="transformer.wpe.weight")(shapes)
+    found = first_axis(shapes, vocab="transformer.wte.weight", context="transformer.wpe.weight")
     found["norm"] = "pre" if "transformer.ln_f.weight" in shapes else "post"
     if content.get("model_type") in ("gpt2", "openai-gpt"):
         if content.get("scale_attn_by_inverse_layer_idx"):
             raise UserError("config.json: scale_attn_by_inverse_layer_idx divides scores by the layer; gpt does not")
         found |= {"heads": content["n_head"]} if "n_head" in content else {}
         found["norm_epsilon"] = float(content.get("layer_norm_epsilon", 1e-5))
-        # What the first GPT's file calls "gelu" is the tanh form.
+        # The activation that GPT-1's file names "gelu" is the tanh form.
         found["gelu"] = gelu_of(content.get("activation_function", "gelu_new"))
     return found
 
@@ -75,8 +75,8 @@ def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
 
 def _refuses(config: Config) -> str:
     if config.norm == "post" and config.gelu != "tanh":
-        return "the first GPT has the tanh form of GELU"
-    return "" if config.bias else "its products and norms have biases"
+        return "GPT-1 has the tanh form of GELU"
+    return "" if config.bias else "its linear layers and norms have biases"
 
 
 LAYOUTS = [

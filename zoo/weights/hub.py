@@ -8,18 +8,18 @@ from zoo.errors import UserError
 
 NAME = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 WANTED = ["*.safetensors", "*.safetensors.index.json", "*.npz", "*.json", "vocab.txt", "merges.txt"]
-ELSEWHERE = ["*/*"]  # exports to other programs, older copies
+ELSEWHERE = ["*/*"]  # subfolders: exports to other programs, older copies
 
 
 def download(name: str) -> tuple[Path, str]:
-    """(folder with the files, name with the commit they are of). Files that are there already are not fetched again.
+    """Download a repository and return (folder, name with the commit). Files in the cache are not downloaded again.
 
-    With HF_HUB_OFFLINE=1 only those are used. No pickle is ever fetched. UserError where there is no network, no such
-    repository or revision, or no permission.
+    With HF_HUB_OFFLINE=1 only the cache is used. Pickles are never downloaded. UserError if there is no network, no
+    such repository or revision, or no permission.
     """
     match = NAME.fullmatch(name)
     if match is None:
-        raise UserError(f"{name!r} is no hub name: write hf://owner/name, or hf://owner/name@revision")
+        raise UserError(f"{name!r} is not a hub name: write hf://owner/name, or hf://owner/name@revision")
     try:
         import huggingface_hub
         from huggingface_hub import errors
@@ -35,7 +35,7 @@ def download(name: str) -> tuple[Path, str]:
         )
     except errors.GatedRepoError:
         raise UserError(
-            f"{name}: its owner gives access on request; ask on the hub, then log in with `hf auth login`"
+            f"{name}: access must be requested from its owner on the hub; then log in with `hf auth login`"
         ) from None
     except errors.RevisionNotFoundError:
         raise UserError(f"{name}: {repository} has no revision {revision!r}") from None
@@ -43,14 +43,14 @@ def download(name: str) -> tuple[Path, str]:
         raise UserError(f"{name}: there is no such repository on the hub, or it is private") from None
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError, OSError) as error:
         raise UserError(
-            f"{name}: the hub cannot be reached and the files are not in its cache on this machine ({_reason(error)})"
+            f"{name}: the hub cannot be reached and the files are not in the local cache ({_reason(error)})"
         ) from None
-    folder = Path(folder)
-    return folder, f"hf://{repository}@{folder.name}"
+    commit = Path(folder).name
+    return Path(folder), f"hf://{repository}@{commit}"
 
 
 def _reason(error: BaseException) -> str:
-    """Of a chain of errors the words of the first, which names the cause."""
-    while error.__cause__ is not None or (error.__context__ is not None and not error.__suppress_context__):
-        error = error.__cause__ or error.__context__
+    """Return the message of the first error in a chain, which names the cause."""
+    while (cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
+        error = cause
     return (str(error).splitlines() or [type(error).__name__])[0][:120]

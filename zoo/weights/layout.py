@@ -1,5 +1,5 @@
-"""A layout: how one library names and shapes the arrays of one architecture, and what its network does that names do
-not tell (the epsilon of a norm, the form of GELU, where a block strides).
+"""A layout: how a library names and shapes the arrays of an architecture, and the properties of its network that names
+do not show (the epsilon of a norm, the form of GELU, where a block strides).
 """
 
 import dataclasses
@@ -25,36 +25,36 @@ def nothing(*_: Any) -> Found:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """One table of rules and what belongs to it. Names of arrays are those that `rename` gives."""
+    """The rules of one layout and what belongs to it. All names of arrays are canonical, as `rename` returns them."""
 
     name: str
     module: type[nn.Module]
     rules: Callable[[Any], list[Rule]]  # of a Config
-    known_by: tuple[str, ...]  # names that together tell a file of this layout from those of others
-    facts: Callable[[Any], Found] = nothing  # of a Config: fields that its network always has
-    usual: Callable[[Shapes], Found] = nothing  # of shapes: fields of the usual code, which nothing proves
-    infer: Callable[[Shapes, Mapping[str, Any], Any], Found] = nothing  # of shapes, config.json, a Config: fields seen
-    rename: Callable[[str], str] = str  # other names for the same arrays: of old versions, with other prefixes
-    not_weights: tuple[str, ...] = ()  # patterns of buffers that any model makes anew
-    other_heads: tuple[str, ...] = ()  # patterns of heads that a model without them passes over
-    new_head_drops: tuple[str, ...] = ()  # patterns of what else goes where the head is new
-    refuses: Callable[[Any], str] = lambda config: ""  # why a Config has no such layout
-    head: str = "params/head"  # where the classes are
-    first: tuple[str, int] | None = None  # the array that reads the image, and its axis of channels
-    positions: tuple[str, int] | None = None  # the position table, and its axis of tokens
+    known_by: tuple[str, ...]  # names that together identify this layout
+    facts: Callable[[Any], Found] = nothing  # Config -> fields that this library's network always has
+    usual: Callable[[Shapes], Found] = nothing  # shapes -> fields that are usual, but that nothing proves
+    infer: Callable[[Shapes, Mapping[str, Any], Any], Found] = nothing  # shapes, config.json, Config -> fields found
+    rename: Callable[[str], str] = str  # canonical name of an array that old versions or prefixes name differently
+    not_weights: tuple[str, ...] = ()  # patterns of buffers, which need not be loaded
+    other_heads: tuple[str, ...] = ()  # patterns of heads that are ignored if the model lacks them
+    new_head_drops: tuple[str, ...] = ()  # patterns of further arrays that are ignored with a new head
+    refuses: Callable[[Any], str] = lambda config: ""  # Config -> why it has no such layout, or ""
+    head: str = "params/head"  # our path of the head
+    first: tuple[str, int] | None = None  # the first kernel of an image model, and its channel axis
+    positions: tuple[str, int] | None = None  # the position table, and its token axis
     preprocessing: Preprocessing | None = None
-    describe: Callable[[Any, Shapes], dict[str, Any]] | None = None  # of a Config and their shapes: config.json
+    describe: Callable[[Any, Shapes], dict[str, Any]] | None = None  # Config, shapes -> content of config.json
     extension: str = ".safetensors"
 
     def canonical(self, name: str) -> str:
         return self.rename(WRAPPERS.sub("", name))
 
     def knows(self, names: Iterable[str]) -> bool:
-        """Whether a file with arrays of these names has this layout."""
+        """Return whether a file with arrays of these names has this layout."""
         return self.share(names) == 1.0
 
     def share(self, names: Iterable[str]) -> float:
-        """Of the names that tell this layout from others, how many are there."""
+        """Return the fraction of `known_by` that is among `names`."""
         there = {self.canonical(name) for name in names}
         return sum(name in there for name in self.known_by) / max(len(self.known_by), 1)
 
@@ -82,12 +82,17 @@ GELU_NAMES = {
 
 
 def gelu_of(name: str) -> str:
-    """The form of GELU that config.json names. UserError where it is another activation."""
+    """Return the form of GELU that config.json names. UserError if it is another activation."""
     if name not in GELU_NAMES:
         raise UserError(f"config.json: activation {name!r} is none of {', '.join(GELU_NAMES)}")
     return GELU_NAMES[name]
 
 
-def rows(**fields: str) -> Callable[[Shapes, Mapping[str, Any], Any], Found]:
-    """An `infer`: each field is the first axis of the array named."""
-    return lambda shapes, *_: {field: shapes[name][0] for field, name in fields.items() if name in shapes}
+def first_axis(shapes: Shapes, **names: str) -> Found:
+    """Return for each field the length of the first axis of the array with the given name, if it is there."""
+    return {field: shapes[name][0] for field, name in names.items() if name in shapes}
+
+
+def rows(**names: str) -> Callable[[Shapes, Mapping[str, Any], Any], Found]:
+    """Return a function for `Layout.infer`: `first_axis` of the arrays with these names."""
+    return lambda shapes, content, config: first_axis(shapes, **names)

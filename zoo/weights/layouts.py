@@ -1,4 +1,4 @@
-"""All layouts, an explicit list of modules, and which of them a file has."""
+"""All layouts, from an explicit list of modules, and the detection of a file's layout."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -19,11 +19,11 @@ LAYOUTS: list[Layout] = [
     for layout in module.LAYOUTS
 ]
 OWN = "zoo"
-"""The layout of this project: each array by its path, "params/stem/conv/kernel"."""
+"""The layout of this project: every array is named by its path, "params/stem/conv/kernel"."""
 
 
 def of_module(module: type[nn.Module]) -> list[Layout]:
-    """The layouts of one architecture, the likeliest first, without `zoo`."""
+    """Return the layouts of one architecture, the most common first, without `zoo`."""
     return [layout for layout in LAYOUTS if layout.module is module]
 
 
@@ -38,7 +38,7 @@ FIELDS = {
     "vocab": tuple((f"params/{name}/embedding", 0) for name in ("tokens", "embed", "target_embed", "decoder/embed")),
     "source_vocab": (("params/source_embed/embedding", 0), ("params/encoder/embed/embedding", 0)),
 }
-"""Where the shapes of our own arrays show what the data gave a model."""
+"""Fields that depend on the data, and the arrays of ours (path, axis) whose shape shows them."""
 
 
 def _infer(shapes: Shapes, content: Mapping[str, Any], config: Any) -> Found:
@@ -61,7 +61,7 @@ def _bert_head(parts: set[str]) -> str:
 
 
 def own(module: type[nn.Module]) -> Layout:
-    """The layout `zoo` of any architecture; its rules are the identity, made where the arrays are known."""
+    """Return the layout `zoo` of an architecture. Its rules, the identity, are created once the arrays are known."""
     layout = Layout(OWN, module, rules=lambda config: [], known_by=(), infer=_infer)
     published = next((each for each in of_module(module) if each.first), None)
     if published is None:
@@ -77,7 +77,7 @@ def own(module: type[nn.Module]) -> Layout:
 
 
 def named(module: type[nn.Module], name: str) -> Layout:
-    """The layout called `name`. UserError offers those that the architecture has."""
+    """Return the layout called `name`. UserError suggests those that the architecture has."""
     if name == OWN:
         return own(module)
     for layout in of_module(module):
@@ -87,23 +87,25 @@ def named(module: type[nn.Module], name: str) -> Layout:
 
 
 def detect(module: type[nn.Module], opened: Opened) -> Layout:
-    """The layout that the names in a file show. UserError where it is none that the architecture has."""
+    """Detect the layout of a file by the names of its arrays. UserError if the architecture has no such layout."""
     names = list(opened.tensors)
     if any(name.startswith("params/") for name in names):
         return own(module)
     likeliest = max(of_module(module), key=lambda layout: layout.share(names), default=None)
-    if likeliest is not None and likeliest.share(names) > 0.5:  # of a file that lacks some, the rest will be named
+    if (
+        likeliest is not None and likeliest.share(names) > 0.5
+    ):  # the error for an incomplete file then lists the missing arrays
         return likeliest
     others = sorted({f"{each.module.__name__} ({each.name})" for each in LAYOUTS if each.knows(names)})
-    looks = f"; they look like those of {' or '.join(others)}" if others else ""
+    looks = f"; they look like {' or '.join(others)}" if others else ""
     raise UserError(
-        f"{opened.name}: these are not weights of {module.__name__} in a layout known here "
-        f"({', '.join(names_of(module))}){looks}; its arrays are {listed(first(names))}"
+        f"{opened.name}: these are not weights of {module.__name__} in a known layout "
+        f"({', '.join(names_of(module))}){looks}; the arrays are {listed(first(names))}"
     )
 
 
 def first(names: Iterable[str]) -> list[str]:
-    """Names in an order to show: sorted, or that nothing is there."""
+    """Return the names sorted for a message, or ["none"]."""
     return sorted(names) or ["none"]
 
 

@@ -1,5 +1,7 @@
-"""LeNet-5 as PyTorch's tutorials write it ("Neural networks", "Training a classifier"): conv1, conv2, fc1, fc2, fc3,
-with rectified linear units and maximum pooling. Names do not show those, so a model that says otherwise is believed.
+"""The layout of LeNet-5 in PyTorch's tutorials ("Neural networks", "Training a classifier").
+
+The layers are conv1, conv2, fc1, fc2, fc3, with ReLUs and max pooling. The names do not show activation and pooling, so
+the model's own fields decide.
 """
 
 from zoo.lenet import Config, LeNet5

@@ -1,4 +1,4 @@
-"""Weights into a model: which layout, does all of it fit, and then one array after the other."""
+"""Load weights into a model: detect the layout, check that everything fits, then read one array after the other."""
 
 import dataclasses
 import logging
@@ -31,15 +31,15 @@ LOG = logging.getLogger("zoo.weights")
 class Loaded:
     """A model with its weights, and what came with them."""
 
-    model: nn.Module
+    model: Any  # an nn.Module with the field `cfg`
     variables: dict[str, Any]
     name: str  # of the card
     layout: str
-    source: str  # where from; of a hub with the revision
-    preprocessing: Preprocessing | None  # what a picture or text goes through first, where that is known
-    labels: tuple[str, ...] | None  # names of the classes, where the source has them
+    source: str  # path or hub name, with the revision
+    preprocessing: Preprocessing | None  # of images or texts, if known
+    labels: tuple[str, ...] | None  # names of the classes, if the source has them
     passed_over: tuple[str, ...]  # arrays of heads that this model does not have
-    folder: Path | None  # where a vocabulary may lie
+    folder: Path | None  # where a vocabulary may be
 
 
 def load_weights(
@@ -53,7 +53,7 @@ def load_weights(
     dtype: Any = jnp.float32,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Variables for `model.apply` from a published checkpoint; see `zoo.load_weights`."""
+    """Return variables for `model.apply` from a published checkpoint; see `zoo.load_weights`."""
     loaded = _load(model, source, layout, new_head, size, channels, dtype, seed, given=None)
     return loaded.variables
 
@@ -70,7 +70,7 @@ def load_model(
     seed: int = 0,
     **fields: Any,
 ) -> Loaded:
-    """The model called `name`, made to fit the checkpoint, with its variables; see `zoo.load_model`."""
+    """Build the model called `name` to fit a checkpoint and load its variables; see `zoo.load_model`."""
     return _load(name, source, layout, new_head, size, channels, dtype, seed, given=fields)
 
 
@@ -85,7 +85,7 @@ def _load(
     seed: int,
     given: Mapping[str, Any] | None,
 ) -> Loaded:
-    """`given`: fields for a model made to fit; None where the model must be taken as it is."""
+    """Load a model. With fields `given` the model is built to fit; with None it must fit as it is."""
     opened = open_source(source)
     fitted = fit(model, opened, layout_name, new_head, given)
     layout, rules = fitted.layout, fitted.rules
@@ -112,7 +112,7 @@ def _load(
 
 
 def open_source(source: Source) -> Opened:
-    """A file, a folder, a run of this project, a hub name, or several of them by name."""
+    """Open a file, a folder, a run of this project, a hub name, or several of them by name."""
     if isinstance(source, Mapping):
         return merged({name: open_source(part) for name, part in source.items()})
     text = os.fspath(source)
@@ -133,7 +133,7 @@ def open_source(source: Source) -> Opened:
 def _read(
     source: str, layout: Layout, rules: list[Rule], tensors: Mapping[str, Any], dtype: Any
 ) -> dict[str, jax.Array]:
-    """Every array of ours, by path. Theirs live one rule long."""
+    """Return all our arrays by path. The arrays of a file are in memory only while their rule is applied."""
     arrays, broken = {}, []
     for each in rules:
         names = [layout.canonical(name) for name in each.theirs]
@@ -143,11 +143,11 @@ def _read(
         parts = [tensors[name].read() for name in names]
         for copy in copies:
             if not np.array_equal(tensors[copy].read(), parts[0], equal_nan=parts[0].dtype.kind == "f"):
-                raise UserError(f"{source}: {copy} is not {names[0]}, but this model has one array for both")
+                raise UserError(f"{source}: {copy} differs from {names[0]}, but this model has one array for both")
         for name, part in zip(names, parts, strict=True):
             if not (np.issubdtype(part.dtype, np.floating) or jnp.issubdtype(part.dtype, jnp.floating)):
-                raise UserError(f"{source}: {name} holds {part.dtype}, not floating-point numbers")
-            # The least and the largest show NaN and infinity without a mask as large as the array.
+                raise UserError(f"{source}: {name} has dtype {part.dtype}, not floating-point numbers")
+            # Minimum and maximum reveal NaN and infinity without a mask as large as the array.
             if part.size and not (np.isfinite(part.min()) and np.isfinite(part.max())):
                 broken.append(name)
         arrays |= {path: jnp.array(a, dtype=dtype or a.dtype) for path, a in each.read(parts).items()}
@@ -157,7 +157,7 @@ def _read(
 
 
 def _preprocessing(fitted: Fitted, opened: Opened, size: int | tuple[int, int] | None) -> Preprocessing | None:
-    """What came with the weights, else what the layout's library usually does, at the size that positions show."""
+    """Return the preprocessing that came with the weights, or else the layout's, at the model's image size."""
     usual, kept = fitted.layout.preprocessing, fitted.kept
     if isinstance(usual, preprocessing.Images) and fitted.layout.positions:
         usual = adapt.at_size(usual, fitted.inputs["x"][0][:2])

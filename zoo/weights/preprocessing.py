@@ -1,4 +1,4 @@
-"""What must be done to an image or a text before the weights see it; it travels with them."""
+"""The preprocessing of images and texts that weights expect. It is stored with them."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,45 +10,46 @@ from zoo.errors import UserError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 PILLOW: dict[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
-"""Pillow's numbers, as Hugging Face writes them."""
+"""Pillow's numbers, which Hugging Face's files contain."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
 
 
 @dataclasses.dataclass(frozen=True)
 class Images:
-    """From an image of any size to (H, W, C) float32 that the network takes."""
+    """Converts an image of any size to the network's input, (H, W, C) float32."""
 
-    size: tuple[int, int]  # height and width that the network sees
-    resize: int | None = None  # the shorter side before the middle is cut out; None: both sides straight to `size`
+    size: tuple[int, int]  # height and width of the network's input
+    resize: int | None = None  # length of the shorter side before the center crop; None: resize directly to `size`
     interpolation: Interpolation = "bilinear"
-    mean: tuple[float, ...] = IMAGENET_MEAN  # of each channel, pixels between 0 and 1
+    mean: tuple[float, ...] = IMAGENET_MEAN  # of each channel, for pixels between 0 and 1
     std: tuple[float, ...] = IMAGENET_STD
 
     def __call__(self, image: Any) -> np.ndarray:
-        """A Pillow image -> (H, W, C) float32. Grey where `mean` has one channel, else red, green, blue."""
+        """Convert a Pillow image to (H, W, C) float32: grey if `mean` has one channel, otherwise RGB."""
         from PIL import Image
 
         image = image.convert("L" if len(self.mean) == 1 else "RGB")
-        how = getattr(Image.Resampling, self.interpolation.upper())
+        resampling = getattr(Image.Resampling, self.interpolation.upper())
         height, width = self.size
         if self.resize is None:
-            image = image.resize((width, height), how)
+            image = image.resize((width, height), resampling)
         else:
             short = min(image.size)
-            whole = tuple(max(1, self.resize * side // short) for side in image.size)  # the longer side is cut off
-            image = image.resize(whole, how)
+            resized = tuple(max(1, self.resize * side // short) for side in image.size)  # the longer one rounds down
+            image = image.resize(resized, resampling)
             left, top = round((image.width - width) / 2), round((image.height - height) / 2)
             image = image.crop((left, top, left + width, top + height))
         pixels = np.asarray(image, np.float32).reshape(height, width, -1) / 255
-        return (pixels - np.float32(self.mean)[None, None]) / np.float32(self.std)[None, None]
+        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        return (pixels - mean[None, None]) / std[None, None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """What is done to a text besides its tokenizer."""
+    """The preprocessing of a text, besides its tokenizer."""
 
-    lower: bool = False  # lower-cased first
+    lower: bool = False  # convert to lower case first
 
 
 Preprocessing = Images | Text
@@ -57,18 +58,18 @@ GOOGLE = Images((224, 224), mean=HALF, std=HALF)
 
 
 def to_json(preprocessing: Preprocessing | None) -> dict[str, Any] | None:
-    """Plain content for the metadata of a file."""
+    """Return the preprocessing as JSON content for the metadata of a file."""
     if preprocessing is None:
         return None
     return {"kind": type(preprocessing).__name__.lower(), **dataclasses.asdict(preprocessing)}
 
 
 def from_json(content: Any) -> Preprocessing | None:
-    """`to_json` undone. UserError where the content is something else."""
+    """Invert `to_json`. UserError for any other content."""
     if content is None:
         return None
     try:
-        fields = {key: tuple(v) if isinstance(v, list) else v for key, v in content.items()}
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in content.items()}
         kind = {"images": Images, "text": Text}[fields.pop("kind")]
         return kind(**fields)
     except (AttributeError, KeyError, TypeError):
@@ -76,27 +77,31 @@ def from_json(content: Any) -> Preprocessing | None:
 
 
 def from_hugging_face(content: Mapping[str, Any], usual: Images) -> Images:
-    """preprocessor_config.json of an image model; what it leaves out is `usual`."""
+    """Return the preprocessing that preprocessor_config.json of an image model describes; the rest is from `usual`."""
     size, mean, std = content.get("size"), content.get("image_mean"), content.get("image_std")
-    found = {"interpolation": PILLOW.get(content.get("resample"), usual.interpolation)}
     if not content.get("do_normalize", True):
         mean, std = (0.0,), (1.0,)
-    found |= {"mean": tuple(mean) if mean else usual.mean, "std": tuple(std) if std else usual.std}
+    usual = dataclasses.replace(
+        usual,
+        interpolation=PILLOW.get(content.get("resample", -1), usual.interpolation),
+        mean=tuple(mean) if mean else usual.mean,
+        std=tuple(std) if std else usual.std,
+    )
     if isinstance(size, int):
         size = {"height": size, "width": size}
     if isinstance(size, Mapping) and "shortest_edge" in size:
         side = size["shortest_edge"]
-        if side >= 384:  # Hugging Face's processor of convolutional networks: no margin at that size
-            return dataclasses.replace(usual, size=(side, side), resize=None, **found)
+        if side >= 384:  # Hugging Face's processor for convolutional networks does not crop at this size
+            return dataclasses.replace(usual, size=(side, side), resize=None)
         crop = content.get("crop_pct") or 224 / 256
-        return dataclasses.replace(usual, size=(side, side), resize=int(side / crop), **found)
+        return dataclasses.replace(usual, size=(side, side), resize=int(side / crop))
     if isinstance(size, Mapping) and {"height", "width"} <= size.keys():
-        return dataclasses.replace(usual, size=(size["height"], size["width"]), resize=None, **found)
-    return dataclasses.replace(usual, **found)
+        return dataclasses.replace(usual, size=(size["height"], size["width"]), resize=None)
+    return usual
 
 
 def to_hugging_face(images: Images) -> dict[str, Any]:
-    """preprocessor_config.json of `images`."""
+    """Return the content of preprocessor_config.json for `images`."""
     number = {name: value for value, name in PILLOW.items()}[images.interpolation]
     size: dict[str, int] = {"height": images.size[0], "width": images.size[1]}
     kind, more = "ViTImageProcessor", {}
@@ -118,7 +123,7 @@ def to_hugging_face(images: Images) -> dict[str, Any]:
 
 
 def from_timm(content: Mapping[str, Any], usual: Images) -> Images:
-    """`pretrained_cfg` of a timm model's config.json; what it leaves out is `usual`."""
+    """Return the preprocessing in `pretrained_cfg` of a timm model's config.json; the rest is from `usual`."""
     _, height, width = content.get("input_size") or (3, *usual.size)
     crop = content.get("crop_pct") or (height / usual.resize if usual.resize else 1.0)
     return Images(

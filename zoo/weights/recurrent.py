@@ -1,10 +1,10 @@
-"""LSTM and GRU as torch.nn lays them out, in the networks that most start from: PyTorch's word_language_model, the
-encoder and decoder of bentrevett/pytorch-seq2seq, chapter 1, and Bahdanau's network over nn.GRU and nn.GRUCell with the
-names of tests/peers/torch_recurrent.py.
+"""The layouts of LSTM and GRU in torch.nn, in the networks that most people start from: PyTorch's word_language_model,
+the encoder and decoder of bentrevett/pytorch-seq2seq, chapter 1, and Bahdanau's network with nn.GRU and nn.GRUCell and
+the names of tests/peers/torch_recurrent.py.
 
-torch.nn.LSTM has the gates in the order input, forget, candidate, output, and two biases whose sum counts; ours are
-input, forget, output, candidate with one. Written from here, the second bias is zero. Its GRU keeps where the zoo's
-renews: the numbers of that gate have the other sign.
+torch.nn.LSTM orders the gates input, forget, candidate, output, and adds two biases; ours are input, forget, output,
+candidate, with one bias. When we write a file, the second bias is zero. torch.nn.GRU's update gate is 1 minus ours, so
+the parameters of that gate have the opposite sign.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from zoo.weights.rules import LINEAR, ONE_ROW, SAME, Arrays, Rule, Split, Transf
 
 
 def _exchanged(array: np.ndarray) -> np.ndarray:
-    """The last two of four gates, along the first axis, change places."""
+    """Swap the last two of four gates along the first axis."""
     i, f, third, fourth = np.split(array, 4)
     return np.concatenate([i, f, fourth, third])
 
@@ -29,7 +29,7 @@ BIASES = Transform(_read_bias, lambda ours: [_exchanged(ours), np.zeros_like(our
 
 
 def lstm_rules(ours: str, theirs: str, depth: int) -> list[Rule]:
-    """A stack of layers: weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, ..."""
+    """Return the rules of a stack of layers: weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, ..."""
     found = []
     for i in range(depth):
         found += [
@@ -59,7 +59,7 @@ def seq2seq_rules(config: seq2seq.Config) -> list[Rule]:
 
 
 def _other_sign(array: np.ndarray) -> np.ndarray:
-    """The second of three gates, along the last axis, negated: sigmoid(-x) = 1 - sigmoid(x)."""
+    """Negate the second of three gates along the last axis: sigmoid(-x) = 1 - sigmoid(x)."""
     r, z, n = np.split(array, 3, axis=-1)
     return np.concatenate([r, -z, n], axis=-1)
 
@@ -69,7 +69,7 @@ GRU_BIAS = Transform(lambda parts: _other_sign(parts[0]), lambda ours: [_other_s
 
 
 def gru_rules(ours: str, theirs: str, ending: str) -> list[Rule]:
-    """A layer: weight_ih, weight_hh, bias_ih, bias_hh, each with an ending such as "_l0_reverse"."""
+    """Return the rules of a layer: weight_ih, weight_hh, bias_ih, bias_hh, with an ending such as "_l0_reverse"."""
     return [
         rule(f"{ours}/input/kernel", f"{theirs}.weight_ih{ending}", GRU_GATES),
         rule(f"{ours}/input/bias", f"{theirs}.bias_ih{ending}", GRU_BIAS),
@@ -79,7 +79,7 @@ def gru_rules(ours: str, theirs: str, ending: str) -> list[Rule]:
 
 
 def attention_rules(config: seq2seq_attention.Config) -> list[Rule]:
-    """The decoder's GRUCell reads word and context side by side; here each has its kernel."""
+    """Return the rules. The decoder's GRUCell has one kernel for word and context together; here each has its own."""
 
     def read(parts: Arrays) -> Arrays:
         whole = GRU_GATES.read(parts)

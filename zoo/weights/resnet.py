@@ -1,8 +1,8 @@
-"""ResNet as torchvision, timm, Hugging Face and the usual CIFAR code lay it out.
+"""The layouts of ResNet in torchvision, timm, Hugging Face's library and the common CIFAR code.
 
-torchvision and timm: the same names; bottlenecks stride on their 3x3 convolution ("v1.5"). `torchvision-v1`: these
-names with the paper's stride on the first 1x1, as conversions from Caffe have it. `pytorch-cifar`: for small images, as
-in github.com/akamaster/pytorch_resnet_cifar10 (section 4.2) and github.com/kuangliu/pytorch-cifar.
+torchvision and timm use the same names; their bottlenecks stride on the 3x3 convolution ("v1.5"). `torchvision-v1` has
+these names with the paper's stride on the first 1x1, as in conversions from Caffe. `pytorch-cifar` is for small images,
+as in github.com/akamaster/pytorch_resnet_cifar10 (section 4.2) and github.com/kuangliu/pytorch-cifar.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zoo.resnet import Config, ResNet
-from zoo.weights.layout import Found, Layout, Shapes, rows
+from zoo.weights.layout import Found, Layout, Shapes, first_axis
 from zoo.weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, TORCHVISION, Images
 from zoo.weights.rules import CONV, LINEAR, Rule, Transform, batch_norm, linear, reordered
 
@@ -32,11 +32,10 @@ def torch_rules(config: Config, projection: str = "downsample", head: str = "fc"
 
 
 def cifar_rules(config: Config) -> list[Rule]:
-    """The same with layer2.0.shortcut.0 and linear.
+    """Return the same rules with layer2.0.shortcut.0 and linear.
 
-    Where a shortcut adds channels of zeros this code puts half of them before the old channels, the zoo all behind
-    them: the channels of a stage are numbered otherwise. Reordered in all that writes or reads them, nothing else
-    changes.
+    When a shortcut pads channels with zeros, this code puts half of them before the old channels; ours puts all of them
+    after. So the channels of a stage are numbered differently, and every array that writes or reads them is reordered.
     """
     rules = torch_rules(config, "shortcut", "linear")
     if config.shortcut == "B":
@@ -90,7 +89,7 @@ def _blocks(config: Config) -> list[tuple[str, int, int, int, bool]]:
 
 
 def _infer(head: str, shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
-    found = rows(classes=f"{head}.weight")(shapes)
+    found = first_axis(shapes, classes=f"{head}.weight")
     found["shortcut"] = "B" if any("downsample" in name or "shortcut" in name for name in shapes) else "A"
     if config.bottleneck and content.get("model_type") == "resnet":
         found["stride_in_3x3"] = not content.get("downsample_in_bottleneck", False)
@@ -122,7 +121,7 @@ def _strides(in_3x3: bool) -> Callable[[Config], Found]:
 
 
 def _only_usual(config: Config) -> str:
-    return "a plain net has no shortcuts" if config.shortcut == "none" else ""
+    return "a plain network has no shortcuts" if config.shortcut == "none" else ""
 
 
 def _cifar_refuses(config: Config) -> str:
@@ -137,7 +136,7 @@ def _torch_refuses(config: Config) -> str:
 
 def _hugging_face_refuses(config: Config) -> str:
     stem = (config.stem_kernel, config.stem_stride, config.stem_pool)
-    return "its stem is a 7x7 convolution and a pooling" if stem != (7, 2, True) else _torch_refuses(config)
+    return "its stem is a 7x7 convolution followed by pooling" if stem != (7, 2, True) else _torch_refuses(config)
 
 
 def _prefixed(name: str) -> str:

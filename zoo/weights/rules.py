@@ -1,8 +1,7 @@
-"""How the arrays of a layout become ours and ours become theirs: one table for both ways.
+"""Rules that convert the arrays of another library to ours and back: one table for both directions.
 
-A `Rule` says which arrays of the other library make one of ours, and by which `Transform`, a pair of functions each of
-which undoes the other. So what was exported reads back bit by bit, and a shape is known before anything is read:
-it is the shape that `write` gives.
+A `Rule` names the arrays of the other library that make one of ours, and the `Transform`, a pair of inverse functions.
+So exported weights are read back bit for bit, and shapes are known before anything is read: those that `write` returns.
 """
 
 import dataclasses
@@ -16,14 +15,14 @@ Arrays = list[np.ndarray]
 
 
 class Transform(NamedTuple):
-    """`read` makes one array of ours from one or more of theirs, `write` theirs from ours."""
+    """`read` converts one or more of their arrays to one of ours; `write` is its inverse."""
 
     read: Callable[[Arrays], np.ndarray]
     write: Callable[[np.ndarray], Arrays]
 
 
 class Split(NamedTuple):
-    """A `Transform` for several arrays of ours that are parts of the same ones of theirs."""
+    """A `Transform` to several arrays of ours that are parts of the same arrays of theirs."""
 
     read: Callable[[Arrays], Arrays]
     write: Callable[[Arrays], Arrays]
@@ -31,25 +30,29 @@ class Split(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """An array of ours, by its path "params/stem/conv/kernel", and those that it is made of."""
+    """An array of ours, by its path "params/stem/conv/kernel", and the arrays of theirs that it is made from."""
 
-    ours: tuple[str, ...]  # one path, or with a Split several
+    ours: tuple[str, ...]  # one path, or several with a Split
     theirs: tuple[str, ...]
     transform: Transform | Split
-    copies: tuple[str, ...] = ()  # names under which a file may hold the first of `theirs` once more (tied weights)
+    copies: tuple[str, ...] = ()  # names of further copies of the first of `theirs` in a file (tied weights)
 
     def read(self, parts: Arrays) -> dict[str, np.ndarray]:
-        """Ours, by path, from theirs."""
-        made = self.transform.read(parts)
-        return dict(zip(self.ours, made if isinstance(self.transform, Split) else [made], strict=True))
+        """Convert their arrays to ours, by path."""
+        if isinstance(self.transform, Split):
+            return dict(zip(self.ours, self.transform.read(parts), strict=True))
+        (path,) = self.ours
+        return {path: self.transform.read(parts)}
 
     def write(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
-        """Theirs from ours by path."""
+        """Convert our arrays, by path, to theirs."""
         ours = [arrays[path] for path in self.ours]
-        return self.transform.write(ours if isinstance(self.transform, Split) else ours[0])
+        if isinstance(self.transform, Split):
+            return self.transform.write(ours)
+        return self.transform.write(ours[0])
 
     def shapes(self, ours: Mapping[str, tuple[int, ...]]) -> list[tuple[int, ...]]:
-        """Of `theirs`, from those of ours by path. Arrays that are one number repeated take no memory."""
+        """Return the shapes of `theirs` from those of ours by path. The broadcast arrays need no memory."""
         return [
             part.shape for part in self.write({path: np.broadcast_to(np.float32(0), ours[path]) for path in self.ours})
         ]
@@ -60,7 +63,7 @@ def rule(ours: str, theirs: str | Sequence[str], transform: Transform, copies: S
 
 
 def transposed(*axes: int) -> Transform:
-    """Axes of theirs in the order in which ours has them."""
+    """Return a Transform that transposes their array to our order of axes."""
     back = tuple(np.argsort(axes))
     return Transform(lambda parts: parts[0].transpose(axes), lambda ours: [ours.transpose(back)])
 
@@ -74,13 +77,13 @@ CONV_TRANSPOSE = Transform(
     lambda parts: parts[0].transpose(2, 3, 0, 1)[::-1, ::-1],
     lambda ours: [ours[::-1, ::-1].transpose(2, 3, 0, 1)],
 )
-"""torch.nn.ConvTranspose2d (C, F, kh, kw), scatters its kernel; ours (kh, kw, C, F) slides: turned around."""
+"""torch.nn.ConvTranspose2d (C, F, kh, kw) -> (kh, kw, C, F), rotated by 180 degrees."""
 ONE_ROW = Transform(lambda parts: parts[0][0], lambda ours: [ours[None]])
 """(1, N) -> (N,)."""
 
 
 def reordered(axis: int, order: Sequence[int], then: Transform = SAME) -> Transform:
-    """Places along one axis of theirs in another order, then `then`."""
+    """Return a Transform that reorders one axis of their array and then applies `then`."""
     back = np.argsort(order)
     return Transform(
         lambda parts: then.read([parts[0].take(order, axis)]), lambda ours: [then.write(ours)[0].take(back, axis)]

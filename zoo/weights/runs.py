@@ -1,4 +1,4 @@
-"""Weights from a run of this project: the best checkpoint in its folder, read through Orbax. `train` is not needed."""
+"""Load weights from a run of this project: the best checkpoint in its folder, read with Orbax, without `train`."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from zoo.weights.files import Opened, Tensor, read_json
 
 
 def find(folder: Path) -> Path | None:
-    """`folder` itself where it is a run, the newest run in it where it is a config's folder, else None."""
+    """Return `folder` if it is a run, the newest run in it if it is a config's folder, otherwise None."""
     if _is_run(folder):
         return folder
     runs = sorted(path.parent for path in folder.glob("*/config.json") if _is_run(path.parent))
@@ -31,7 +31,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def open_run(folder: Path) -> Opened:
-    """Parameters (their average, where one was kept) and batch statistics of the best checkpoint."""
+    """Open the parameters (their average, if there is one) and batch statistics of the best checkpoint."""
     model = read_json(folder / "config.json")["model"]
     card = zoo.card(model.get("name", ""))
     about = {
@@ -45,26 +45,26 @@ def open_run(folder: Path) -> Opened:
 
 
 def _arrays(checkpoints: Path) -> dict[str, Any]:
-    """The best checkpoint's arrays of one network: "params/head/kernel" -> array. Nothing of the optimizer is read."""
+    """Return the arrays of the best checkpoint by path, "params/head/kernel". Optimizer states are not read."""
     import orbax.checkpoint as ocp
 
     steps = [path for path in checkpoints.glob("*") if path.name.isdigit()]
     if not steps:
-        raise UserError(f"{checkpoints} holds no finished checkpoint")
+        raise UserError(f"{checkpoints} contains no finished checkpoint")
     best = max(steps, key=lambda path: (_score(path), int(path.name)))
     state = (best / "state").absolute()
     log = logging.getLogger("absl")
     level = log.level
-    log.setLevel(logging.CRITICAL)  # whatever matters becomes one line
+    log.setLevel(logging.CRITICAL)  # every problem becomes a UserError of one line
     try:
         handler = ocp.PyTreeCheckpointHandler()
-        saved = ocp.Checkpointer(handler).metadata(state)
+        saved: Any = ocp.Checkpointer(handler).metadata(state)
         tree = getattr(saved, "item_metadata", saved).tree
         wanted = _wanted(tree, checkpoints)
         whole = _restore(state, tree, wanted)
     except UserError:
         raise
-    except Exception as error:  # whatever a damaged folder gives
+    except Exception as error:  # a damaged folder can raise almost anything
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise UserError(f"checkpoint {best} is damaged ({reason})") from None
     finally:
@@ -73,7 +73,7 @@ def _arrays(checkpoints: Path) -> dict[str, Any]:
 
 
 def _wanted(tree: Mapping[str, Any], checkpoints: Path) -> dict[tuple[str, ...], tuple[str, str]]:
-    """Keys in the saved tree -> (collection, path) of what makes the variables of the network."""
+    """Map the keys of the saved arrays that are variables of the network to (collection, path)."""
     import jax
 
     networks = list(tree["params"])
@@ -86,7 +86,7 @@ def _wanted(tree: Mapping[str, Any], checkpoints: Path) -> dict[tuple[str, ...],
             found[names] = ("params", "/".join(names[2:]))
         elif names[0] == "vars":
             found[names] = (names[2], "/".join(names[3:]))
-        elif names[0] == "opt" and "params" in names:  # the only state of an optimizer that is called so: the average
+        elif names[0] == "opt" and "params" in names:  # only the average of the parameters has this name
             average[names] = ("params", "/".join(names[names.index("params") + 1 :]))
     if average:
         found = {names: what for names, what in found.items() if names[0] != "params"} | average

@@ -1,4 +1,4 @@
-"""A model of ours in the layout of another library: the tables of `load`, read from right to left."""
+"""Save a model in the layout of another library, with the same rules that `load` uses."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from zoo.errors import UserError
 from zoo.files import atomic_file, write_atomically
 from zoo.weights import layouts, preprocessing
 from zoo.weights.files import listed
-from zoo.weights.fit import card_of, demand_fields
+from zoo.weights.fit import card_of, require_fields
 from zoo.weights.layout import Layout
 from zoo.weights.preprocessing import Preprocessing
 from zoo.weights.rules import SAME, rule
@@ -25,16 +25,16 @@ from zoo.weights.rules import SAME, rule
 COUNTED = ".running_mean"
 
 
-def convert_arrays(model: nn.Module, variables: Mapping[str, Any], layout: str = "zoo") -> dict[str, np.ndarray]:
-    """The arrays of `model` named and shaped as `layout` has them, as views of ours wherever that is possible.
+def convert_arrays(model: Any, variables: Mapping[str, Any], layout: str = "zoo") -> dict[str, np.ndarray]:
+    """Return the arrays of `model` with the names and shapes of `layout`, as views of ours where possible.
 
-    UserError where the architecture has no such layout, the network of that library is another one than `model`
-    (another epsilon, another stride), or `variables` are not the model's.
+    UserError if the architecture has no such layout, if that library's network differs from `model` (another epsilon,
+    another stride), or if `variables` do not belong to the model.
     """
     card, table = card_of(model), layouts.named(type(model), layout)
     if reason := table.refuses(model.cfg):
         raise UserError(f"{card.name} has no layout {layout}: {reason}")
-    demand_fields(f"the {layout} network", table, table.facts(model.cfg), model.cfg, card, ())
+    require_fields(f"the {layout} network", table, table.facts(model.cfg), model.cfg, card, ())
     flat = flatten_dict(variables, sep="/")
     rules = [rule(path, path, SAME) for path in flat] if layout == layouts.OWN else table.rules(model.cfg)
     wanted = {path for each in rules for path in each.ours}
@@ -45,7 +45,7 @@ def convert_arrays(model: nn.Module, variables: Mapping[str, Any], layout: str =
         parts = each.write({path: np.asarray(flat[path]) for path in each.ours})
         arrays |= dict(zip(each.theirs, parts, strict=True))
         arrays |= dict.fromkeys(each.copies, parts[0])
-    for name in [name for name in arrays if name.endswith(COUNTED)]:  # of a torch.nn.BatchNorm, which counts batches
+    for name in [name for name in arrays if name.endswith(COUNTED)]:  # torch.nn.BatchNorm also counts batches
         arrays[name.removesuffix(COUNTED) + ".num_batches_tracked"] = np.zeros((), np.int64)
     return arrays
 
@@ -59,14 +59,14 @@ def save_weights(
     inputs: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
 ) -> Path:
-    """Write a file of weights, or a folder, and return its path; see `zoo.save_weights`."""
+    """Write weights to a file or a folder and return its path; see `zoo.save_weights`."""
     path = Path(path).expanduser()
     card, table = card_of(model), layouts.named(type(model), layout)
     arrays = convert_arrays(model, variables, layout)
     if path.suffix == "":
         return _save_folder(path, arrays, model, table, card.name, inputs, labels)
     if path.suffix not in (".safetensors", ".npz"):
-        raise UserError(f"{path}: weights are written to .safetensors or .npz, or to a folder (a name without ending)")
+        raise UserError(f"{path}: weights are written to .safetensors, .npz, or a folder (a name without an extension)")
     if path.suffix == ".npz":
         _write_npz(path, arrays)
     else:
@@ -83,7 +83,7 @@ def _save_folder(
     given: Preprocessing | None,
     labels: Sequence[str] | None,
 ) -> Path:
-    """As Hugging Face lays it: model.safetensors, and what their library must know of the network in config.json."""
+    """Write a folder in Hugging Face's format: model.safetensors, and config.json with the network's description."""
     metadata = _about(model, name, table.name, given, labels)
     write_safetensors(folder / "model.safetensors", arrays, metadata, make_folder=True)
     if table.describe is not None:
@@ -100,7 +100,7 @@ def _save_folder(
 def _about(
     model: nn.Module, name: str, layout: str, given: Preprocessing | None, labels: Sequence[str] | None
 ) -> dict[str, str]:
-    """Metadata of a safetensors file. "format" is what Hugging Face's library asks for."""
+    """Return the metadata of a safetensors file. Hugging Face's library requires "format"."""
     about = {
         "name": name,
         "family": type(model.cfg).__module__.rpartition(".")[2],

@@ -1,6 +1,7 @@
-"""The Transformer as Hugging Face lays out Marian, the network of the OPUS translators (Helsinki-NLP/opus-mt-*).
+"""The layout of the Transformer in Hugging Face's Marian, the network of the OPUS translators (Helsinki-NLP/opus-mt-*).
 
-It is the paper's with swish for ReLU, all sines of the positions before the cosines, and a bias on the logits.
+It is the paper's network with swish instead of ReLU, all sines of the positions before the cosines, and a bias on the
+logits.
 """
 
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from typing import Any
 
 from zoo.errors import UserError
 from zoo.transformer import Config, Transformer
-from zoo.weights.layout import Found, Layout, Shapes, rows
+from zoo.weights.layout import Found, Layout, Shapes, first_axis
 from zoo.weights.preprocessing import Text
 from zoo.weights.rules import LINEAR, ONE_ROW, SAME, Rule, joined, layer_norm, linear, rule
 
@@ -46,18 +47,18 @@ def _joined(ours: str, theirs: list[str]) -> list[Rule]:
 
 
 def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
-    found = rows(vocab="model.shared.weight")(shapes)
+    found = first_axis(shapes, vocab="model.shared.weight")
     if content.get("model_type") != "marian":
         return found
     same = {
         "scale_embedding": (True, "embeddings are not scaled by the root of the width"),
-        "normalize_before": (False, "it norms before each sublayer"),
-        "normalize_embedding": (False, "it norms the embeddings"),
-        "share_encoder_decoder_embeddings": (True, "source and target have tables of their own"),
+        "normalize_before": (False, "it normalizes before each sublayer"),
+        "normalize_embedding": (False, "it normalizes the embeddings"),
+        "share_encoder_decoder_embeddings": (True, "source and target have separate tables"),
     }
     for key, (value, reason) in same.items():
         if content.get(key, value) != value:
-            raise UserError(f"config.json: {key} is {content[key]}: {reason}, which is another network")
+            raise UserError(f"config.json: {key} is {content[key]}: {reason}, which is a different network")
     if content.get("activation_function", "swish") not in ACTIVATIONS:
         raise UserError(
             f"config.json: activation {content['activation_function']!r} is none of {', '.join(ACTIVATIONS)}"

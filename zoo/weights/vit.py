@@ -1,6 +1,6 @@
-"""ViT as torchvision, timm, Hugging Face and Google's own JAX code (github.com/google-research/vision_transformer) lay
-it out. They differ in what names do not show: Hugging Face's norms have epsilon 1e-12, the others 1e-6; Google's GELU
-is JAX's default, the tanh form, the others' is exact.
+"""The layouts of ViT in torchvision, timm, Hugging Face's library and Google's own JAX code
+(github.com/google-research/vision_transformer). They differ in what names do not show: Hugging Face's norms have
+epsilon 1e-12, the others 1e-6; Google's GELU is JAX's default, the tanh form, and exact in the others.
 """
 
 import math
@@ -25,7 +25,7 @@ from zoo.weights.rules import (
 
 
 def _torch_rules(config: Config, names: Mapping[str, str]) -> list[Rule]:
-    """A table from the names of the parts; "{}" stands for a block's number."""
+    """Return the rules from the names of the parts; "{}" stands for the number of a block."""
     rules = [
         rule("params/token", names["token"], SAME),
         rule("params/positions", names["positions"], SAME),
@@ -43,7 +43,7 @@ def _torch_rules(config: Config, names: Mapping[str, str]) -> list[Rule]:
 
 
 def _qkv(ours: str, part: Mapping[str, str]) -> list[Rule]:
-    """Queries, keys and values in one array, or each in its own."""
+    """Return the rules for queries, keys and values, in one array or in three."""
     if "qkv" in part:
         return [
             rule(f"{ours}/kernel", part["qkv"] + part["weight"], LINEAR),
@@ -137,7 +137,7 @@ def _flax(ours: str, theirs: str, weight: str) -> list[Rule]:
 
 
 def _infer(embed: str, axis: int, head: str) -> Callable[[Shapes, Mapping[str, Any], Config], Found]:
-    """patch, classes, and of Hugging Face's config.json what changes the network."""
+    """Return a function that infers patch and classes, and from Hugging Face's config.json what changes the network."""
 
     def infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
         found: Found = {}
@@ -159,7 +159,7 @@ def _hugging_face_name(name: str) -> str:
 
 
 def _torchvision_name(name: str) -> str:
-    """Before torchvision 0.13 the layers of an MLP had names."""
+    """Rename the layers of an MLP, which had other names before torchvision 0.13."""
     return name.replace(".mlp.linear_1.", ".mlp.0.").replace(".mlp.linear_2.", ".mlp.3.")
 
 
@@ -170,7 +170,7 @@ def _google_name(name: str) -> str:
 def _refuses(config: Config) -> str:
     if config.positions != "learned":
         return "its positions are learned"
-    return "it reads the class token, not the mean" if config.pool != "token" else ""
+    return "its head uses the class token, not the mean" if config.pool != "token" else ""
 
 
 def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:

@@ -93,13 +93,13 @@ def test_another_size_resamples_the_positions(vit: tuple[Path, dict, dict]) -> N
     assert loaded.model.apply(loaded.variables, np.zeros((1, 48, 48, 3), np.float32), train=False).shape == (1, 5)
     same = zoo.load_model("vit_mini_patch4", path, size=32, **fields)
     np.testing.assert_array_equal(same.variables["params"]["positions"], variables["params"]["positions"])
-    with pytest.raises(zoo.UserError, match="size 30x30 is no multiple of the patch 4"):
+    with pytest.raises(zoo.UserError, match="size 30x30 is not a multiple of the patch 4"):
         zoo.load_model("vit_mini_patch4", path, size=30, **fields)
 
 
 def test_a_resnet_has_no_positions(resnet: tuple[Path, dict]) -> None:
     model = zoo.create("resnet18", depths=(1, 2), widths=(4, 8), classes=5)
-    with pytest.raises(zoo.UserError, match="ResNet cannot be fitted to another size"):
+    with pytest.raises(zoo.UserError, match="ResNet cannot be adapted to another size"):
         zoo.load_weights(model, resnet[0], size=64)
 
 

@@ -52,21 +52,21 @@ def other_shape(head: dict) -> None:
 
 
 DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "truncated": (lambda content: content[:-100], "is damaged or no safetensors file: incomplete metadata"),
-    "cut in its header": (lambda content: content[:50], "is damaged or no safetensors file: invalid header length"),
-    "empty": (lambda content: b"", "is no safetensors file: it is empty"),
-    "longer than it says": (lambda content: content + b"more", "is damaged or no safetensors file"),
+    "truncated": (lambda content: content[:-100], "is damaged or not a safetensors file: incomplete metadata"),
+    "cut in its header": (lambda content: content[:50], "is damaged or not a safetensors file: invalid header length"),
+    "empty": (lambda content: b"", "is not a safetensors file: it is empty"),
+    "longer than it says": (lambda content: content + b"more", "is damaged or not a safetensors file"),
     "a header of a terabyte": (lambda content: (2**40).to_bytes(8, "little") + content[8:], "header too large"),
-    "offsets behind its end": (lambda content: header(content, longer), "is damaged or no safetensors file"),
-    "offsets that overlap": (lambda content: header(content, overlapping), "is damaged or no safetensors file"),
-    "a shape that is not its size": (lambda content: header(content, other_shape), "is damaged or no safetensors file"),
+    "offsets behind its end": (lambda content: header(content, longer), "is damaged or not a safetensors file"),
+    "offsets that overlap": (lambda content: header(content, overlapping), "is damaged or not a safetensors file"),
+    "a shape that is not its size": (lambda content: header(content, other_shape), "is damaged or not a safetensors file"),
     "a web page": (
         lambda content: b"\n<!DOCTYPE html>\n<html>404</html>",
         "a web page, probably the error of a failed",
     ),
     "a pointer": (lambda content: b"version https://git-lfs.github.com/spec/v1\noid 1", "a Git LFS pointer"),
     "JSON": (lambda content: b'{"error": "Repository not found"}', "it is JSON text"),
-    "noise": (lambda content: np.random.default_rng(0).bytes(1000), "is damaged or no safetensors file"),
+    "noise": (lambda content: np.random.default_rng(0).bytes(1000), "is damaged or not a safetensors file"),
     "a pickle": (lambda content: pickle.dumps({"a": list(range(9))}), "is a pickle, which can run any program"),
 }
 
@@ -92,7 +92,7 @@ def test_pickles_are_not_opened(name: str, tmp_path: Path) -> None:
 def test_npz_with_objects_or_damage(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
     np.savez(path, a=np.array([{}], object))
-    assert "a.npy holds Python objects, which only a pickle can" in refused(path)
+    assert "a.npy contains Python objects, that is a pickle" in refused(path)
     np.savez(path, **{"cls": np.zeros(1000)})
     path.write_bytes(path.read_bytes()[:-30])
     assert "is damaged" in refused(path)
@@ -106,9 +106,9 @@ def test_npz_with_objects_or_damage(tmp_path: Path) -> None:
 def test_places(tmp_path: Path, file: Path) -> None:
     assert refused(tmp_path / "nowhere.safetensors") == f"no file or folder at {tmp_path / 'nowhere.safetensors'}"
     (tmp_path / "empty").mkdir()
-    assert "is a folder without weights" in refused(tmp_path / "empty")
+    assert "contains no weights" in refused(tmp_path / "empty")
     (tmp_path / "second.safetensors").write_bytes(file.read_bytes())
-    assert "has 2 files of weights (second.safetensors, w.safetensors): name one of them" in refused(tmp_path)
+    assert "has 2 weight files (second.safetensors, w.safetensors): name one of them" in refused(tmp_path)
 
 
 def test_shards(tmp_path: Path, file: Path) -> None:
@@ -131,11 +131,11 @@ def test_shards(tmp_path: Path, file: Path) -> None:
     assert refused(tmp_path).endswith("1 of 3 shards are missing: model-00002-of-00003.safetensors")
     index["weight_map"]["fc.bias"] = "../elsewhere.safetensors"
     place.write_text(json.dumps(index))
-    assert "names files outside of its folder: ../elsewhere.safetensors" in refused(tmp_path)
+    assert "names files outside its folder: ../elsewhere.safetensors" in refused(tmp_path)
     place.write_text(json.dumps({"weight_map": {"no.such": "model-00001-of-00003.safetensors"}}))
     assert "1 arrays are not in the shards it names for them: no.such" in refused(tmp_path)
     place.write_text("{")
-    assert "is no JSON file" in refused(tmp_path)
+    assert "is not a JSON file" in refused(tmp_path)
 
 
 def test_missing_unexpected_and_misshapen_arrays_are_named(file: Path) -> None:
@@ -154,7 +154,7 @@ def test_missing_unexpected_and_misshapen_arrays_are_named(file: Path) -> None:
 
 def test_weights_of_another_network(file: Path) -> None:
     message = refused(file, model="vit_mini_patch4")
-    assert "not weights of ViT in a layout known here (torchvision, timm, huggingface, google-vit, zoo)" in message
+    assert "not weights of ViT in a known layout (torchvision, timm, huggingface, google-vit, zoo)" in message
     assert "look like those of ResNet (timm) or ResNet (torchvision)" in message
     assert "unknown layout of ResNet 'torchvison': did you mean torchvision" in refused(file, layout="torchvison")
     deeper = zoo.create("resnet18", **{**FIELDS, "depths": (2, 2)})
@@ -176,13 +176,13 @@ def test_what_names_do_not_show_is_asked_of_the_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "layout", "reason"),
     [
-        (zoo.create("plain18"), "torchvision", "a plain net has no shortcuts"),
+        (zoo.create("plain18"), "torchvision", "a plain network has no shortcuts"),
         (zoo.create("resnet20"), "torchvision", "its shortcuts are projected"),
-        (zoo.create("vit_mini_patch4", pool="mean"), "timm", "it reads the class token, not the mean"),
-        (zoo.create("gpt_char"), "huggingface", "its products and norms have biases"),
-        (zoo.create("bert_mini", causal=True), "huggingface", "it reads both ways"),
+        (zoo.create("vit_mini_patch4", pool="mean"), "timm", "its head uses the class token, not the mean"),
+        (zoo.create("gpt_char"), "huggingface", "its linear layers and norms have biases"),
+        (zoo.create("bert_mini", causal=True), "huggingface", "it attends in both directions"),
         (zoo.create("dcgan"), "pytorch", "its kernels are 4x4"),
-        (zoo.create("dqn_nature", dueling=True), "cleanrl", "its head is not a dueling one"),
+        (zoo.create("dqn_nature", dueling=True), "cleanrl", "its head is not dueling"),
         (zoo.create("mlp"), "torchvision", "unknown layout of MLP 'torchvision': choose from zoo"),
     ],
 )
@@ -203,7 +203,7 @@ def test_nan_is_a_warning(file: Path) -> None:
 
 def test_numbers_that_are_no_weights(file: Path) -> None:
     save_file(load_file(file) | {"fc.bias": np.zeros(5, np.int32)}, file)
-    assert "fc.bias holds int32, not floating-point numbers" in refused(file)
+    assert "fc.bias has dtype int32, not floating-point numbers" in refused(file)
 
 
 def test_tied_arrays_that_differ(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_tied_arrays_that_differ(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["hf://", "hf://gpt2", "hf://a/b/c", "hf://a/b@"])
 def test_hub_names(name: str) -> None:
-    assert "is no hub name: write hf://owner/name, or hf://owner/name@revision" in refused(name)
+    assert "is not a hub name: write hf://owner/name, or hf://owner/name@revision" in refused(name)
 
 
 def test_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_saving_keeps_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="these variables are not those of the model"):
         zoo.save_weights(path, MODEL, {"params": {}}, layout=LAYOUT)
     assert path.read_text() == "mine"
-    with pytest.raises(UserError, match=r"weights are written to \.safetensors or .npz, or to a folder"):
+    with pytest.raises(UserError, match=r"weights are written to \.safetensors, .npz, or a folder"):
         zoo.save_weights(tmp_path / "w.pth", MODEL, VARIABLES)
     with pytest.raises(UserError, match="cannot write"):
         zoo.save_weights(tmp_path / "no" / "such" / "w.npz", MODEL, VARIABLES)

@@ -21,7 +21,7 @@ def test_repeated_blocks_are_one_box() -> None:
     whole, *inside = drawn("vit_tiny_patch16")
     names = [(box.name, box.times) for box in whole.parts]
     assert names == [("embed", 1), ("block0 … 11", 12), ("norm", 1), ("head", 1)]
-    assert [drawing.title for drawing in inside] == ["Block", "MultiHeadAttention", "MLP"]
+    assert [drawing.title for drawing in inside] == ["Block", "SelfAttention", "MLP"]
     assert [drawing.where for drawing in inside] == ["block0", "block0/attention", "block0/mlp"]
 
 
