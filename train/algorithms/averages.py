@@ -1,4 +1,4 @@
-"""Exponential moving averages of the weights."""
+"""Exponential moving average of the parameters."""
 
 import math
 from typing import Any, NamedTuple
@@ -13,21 +13,21 @@ from train.core import State
 
 
 class WeightAverage(NamedTuple):
-    """State of the average of the weights: updates so far, () int32, and the average, shaped like the weights."""
+    """The optimizer state of the average. Checkpoints know its fields by these names."""
 
-    count: Array
-    params: Any
+    count: Array  # updates so far, () int32  # pyright: ignore[reportIncompatibleMethodOverride]
+    params: Any  # the average, shaped like the parameters
 
 
 def _average_weights(decay: float) -> optax.GradientTransformation:
-    """Leaves updates alone; keeps the debiased exponential moving average of the weights they lead to.
+    """Return a transformation that keeps a debiased average of the parameters, and leaves the updates unchanged.
 
-    average_t = Σ_i decay^(t-i) · weights_i / Σ_i decay^(t-i), i = 1…t: the debiasing of Kingma and Ba 2014
-    (section 3), so that the random initial weights do not linger in a short run.
+    average_t = Σ_i decay^(t-i) · params_i / Σ_i decay^(t-i), i = 1…t. It is debiased as in Kingma and Ba 2014
+    (section 3), so that the random initial parameters do not dominate it in a short run.
     """
 
     def init(params: Any) -> WeightAverage:
-        # A copy: the state is donated, and one buffer cannot be given away twice.
+        # A copy, because the State is donated, and one buffer cannot be donated twice.
         return WeightAverage(jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, params))
 
     def update(updates: Any, state: WeightAverage, params: Any = None) -> tuple[Any, WeightAverage]:
@@ -41,14 +41,14 @@ def _average_weights(decay: float) -> optax.GradientTransformation:
 
 
 def ema_params(opt_state: Any) -> Any | None:
-    """The averaged weights held in an optimizer's state; None if it keeps no average (ema=0).
+    """Return the averaged parameters in the state of an optimizer; None if it keeps no average (ema=0).
 
-    Before the first update they are the initial weights.
+    Before the first update they are the initial parameters.
     """
     nodes = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, WeightAverage))
     return next((node.params for node in nodes if isinstance(node, WeightAverage)), None)
 
 
 def evaluation_params(state: State, name: str = "net") -> Any:
-    """The parameters of network `name` to evaluate with: their average, if the optimizer keeps one."""
+    """Return the parameters to evaluate network `name` with: their average, if the optimizer keeps one."""
     return ema_params(state.opt[name]) or state.params[name]

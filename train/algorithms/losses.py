@@ -1,4 +1,4 @@
-"""Losses, one value per example or token, float32 whatever the input dtype; averaging is the caller's."""
+"""Losses. Each returns one float32 value per example or token, whatever the input dtype; the caller averages."""
 
 import math
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from jax import Array
 
 
 def one_hot(labels: Array, classes: int, smoothing: float = 0.0) -> Array:
-    """Labels (B,) integer -> probabilities (B, classes) float32.
+    """Turn labels (B,) integer into probabilities (B, classes) float32.
 
-    `smoothing` is the share of each label's probability that is spread evenly over all classes, its
-    own included (Szegedy et al. 2015, arXiv 1512.00567, section 7).
+    smoothing: the share of the probability that is spread evenly over all classes, that of the label included
+    (Szegedy et al. 2015, arXiv 1512.00567, section 7).
     """
     return (1 - smoothing) * jax.nn.one_hot(labels, classes) + smoothing / classes
 
@@ -29,7 +29,7 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
 def token_cross_entropy(logits: Array, tokens: Array, smoothing: float = 0.0) -> Array:
     """-log softmax(logits)[token], in nats: logits (..., V), tokens (...) integer -> (...) float32.
 
-    The same as `cross_entropy` with labels `one_hot(tokens, V, smoothing)`, which are never made: V may be large.
+    It equals `cross_entropy` with labels `one_hot(tokens, V, smoothing)`, but never builds them: V may be large.
     """
     logits = logits.astype(jnp.float32)
     log_total = jax.nn.logsumexp(logits, axis=-1)
@@ -40,10 +40,10 @@ def token_cross_entropy(logits: Array, tokens: Array, smoothing: float = 0.0) ->
 def nt_xent(first: Array, second: Array, temperature: float, mask: Array | None = None) -> tuple[Array, Array]:
     """Normalized temperature-scaled cross entropy (Chen et al. 2020, arXiv 2002.05709, equation 1, Algorithm 1).
 
-    first, second: (B, P), the projections of two views of the same B images -> (loss, accuracy), both (B,) float32:
-    -log of the softmax over the 2B - 1 other views of cosine / temperature, at the view of the same image; and whether
-    that view is the nearest; each the mean over an image's two views. mask (B,): images with 0 are nobody's other.
-    Others are those of the whole batch, on however many devices it lies: to the program it is one array.
+    first, second: (B, P), the projections of two views of the same B images. mask: (B,), 0 for images to ignore as
+    negatives. Return (loss, accuracy), both (B,) float32, means over the two views of an image. The loss is -log of the
+    softmax of cosine / temperature over the 2B - 1 other views, at the view of the same image; the accuracy says
+    whether that view is the nearest. Negatives come from the whole batch, also where it is sharded among devices.
     """
     size = len(first)
     similarity = _cosines(jnp.concatenate([first, second]))  # (2B, 2B)
@@ -55,14 +55,13 @@ def nt_xent(first: Array, second: Array, temperature: float, mask: Array | None 
     similarity = jnp.where(others, similarity, -jnp.inf)
     loss = token_cross_entropy(similarity / temperature, partner)
     own = jnp.take_along_axis(similarity, partner[:, None], axis=-1)
-    nearest = (
-        jnp.sum(similarity >= own, axis=-1) == 1
-    )  # a tie is no success: views that are all alike have learned nothing
+    # A tie does not count: a network that maps all views to one point has learned nothing.
+    nearest = jnp.sum(similarity >= own, axis=-1) == 1
     return loss.reshape(2, size).mean(0), nearest.astype(jnp.float32).reshape(2, size).mean(0)
 
 
 def _cosines(z: Array) -> Array:
-    """z (N, P) -> (N, N) float32; vectors of length 0 have cosine 0, and finite gradients."""
+    """Return the cosines (N, N) float32 of z (N, P). Zero vectors have cosine 0, and finite gradients."""
     z = z.astype(jnp.float32)
     z = z * jax.lax.rsqrt(jnp.maximum(jnp.sum(jnp.square(z), axis=-1, keepdims=True), 1e-12))
     return jnp.matmul(z, z.T, precision="highest")
@@ -77,9 +76,8 @@ def mean_squared_error(predictions: Array, targets: Array) -> Array:
 def hinge(logits: Array, labels: Array) -> Array:
     """Σ_k (1 - labels_k) · max(0, 1 - (own - logits_k)), own = Σ_k labels_k · logits_k.
 
-    logits, labels: (B, classes); labels are probabilities. For a label that is certain this is the hinge loss for
-    several classes of Weston and Watkins 1999 (Support vector machines for multi-class pattern recognition, ESANN),
-    its margin 1.
+    logits, labels: (B, classes); labels are probabilities. For one-hot labels it is the multi-class hinge loss of
+    Weston and Watkins 1999 (Support vector machines for multi-class pattern recognition, ESANN), with margin 1.
     """
     logits, labels = logits.astype(jnp.float32), labels.astype(jnp.float32)
     own = jnp.sum(labels * logits, axis=-1, keepdims=True)
@@ -89,7 +87,7 @@ def hinge(logits: Array, labels: Array) -> Array:
 def gaussian_nll(mean: Array, log_variance: Array, targets: Array) -> Array:
     """-log N(targets; mean, exp(log_variance)), summed over every axis but the first; all (B, ...).
 
-    ½ Σ [log 2π + log σ² + (y - μ)² / σ²], with its constant, in nats (Nix and Weigend 1994, eq. 1). Predicting
+    It is ½ Σ [log 2π + log σ² + (y - μ)² / σ²] in nats (Nix and Weigend 1994, eq. 1), with the constant. Predicting
     log σ² keeps the variance positive without a constraint.
     """
     mean, log_variance, targets = (a.astype(jnp.float32) for a in (mean, log_variance, targets))
@@ -98,9 +96,9 @@ def gaussian_nll(mean: Array, log_variance: Array, targets: Array) -> Array:
 
 
 def minimax_discriminator(real: Array, fake: Array) -> Array:
-    """-log D(x) - log(1 - D(G(z))), in nats, of logits (B,) of real images and of made ones, D = sigmoid(logit).
+    """-log D(x) - log(1 - D(G(z))), in nats; logits (B,) of real and of generated images, D = sigmoid(logit).
 
-    What the discriminator of Goodfellow et al. 2014 (arXiv 1406.2661) descends: minus equation 1.
+    The discriminator of Goodfellow et al. 2014 (arXiv 1406.2661) minimizes it: it is minus equation 1.
     """
     return jax.nn.softplus(-real.astype(jnp.float32)) + jax.nn.softplus(fake.astype(jnp.float32))
 
@@ -113,7 +111,7 @@ def minimax_generator(fake: Array) -> Array:
 def non_saturating_generator(fake: Array) -> Array:
     """-log D(G(z)), in nats, of logits (B,): section 3 of Goodfellow et al. 2014.
 
-    Its gradient does not vanish where the discriminator is sure.
+    Its gradient does not vanish where the discriminator is confident.
     """
     return jax.nn.softplus(-fake.astype(jnp.float32))
 
@@ -126,7 +124,7 @@ def hinge_discriminator(real: Array, fake: Array) -> Array:
 def wasserstein_critic(real: Array, fake: Array) -> Array:
     """f(G(z)) - f(x) of the critic's outputs (B,): minus equation 2 of Arjovsky et al. 2017 (arXiv 1701.07875).
 
-    A bound on the Wasserstein distance only while f's slope is at most 1: see `gradient_penalty`.
+    It bounds the Wasserstein distance only while the slope of f is at most 1: see `gradient_penalty`.
     """
     return fake.astype(jnp.float32) - real.astype(jnp.float32)
 
@@ -137,24 +135,24 @@ def critic_generator(fake: Array) -> Array:
 
 
 def gradient_penalty(critic: Callable[[Array], Array], x: Array) -> Array:
-    """(|grad f(x)| - 1)^2 of each example: critic (B, ...) -> (B,), x (B, ...) -> (B,).
+    """(|grad f(x)| - 1)² of each example of x (B, ...); the critic maps (B, ...) to (B,).
 
-    Gulrajani et al. 2017 (arXiv 1704.00028), equation 3. The gradient is that of each example alone, so the critic
-    must not mix the examples of a batch, as batch normalization does (section 4).
+    Gulrajani et al. 2017 (arXiv 1704.00028), equation 3. The gradient is taken for each example by itself, so the
+    critic must not mix the examples of a batch, as batch normalization does (section 4).
     """
     gradients = jax.grad(lambda x: jnp.sum(critic(x)))(x).astype(jnp.float32)
     squares = jnp.sum(jnp.square(gradients), axis=tuple(range(1, x.ndim)))
-    # The root has no derivative at 0, where a critic that is flat there would turn the whole update into NaN.
+    # The root has no derivative at 0: a critic that is flat at x would turn the whole update into NaN.
     norms = jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1.0)), 0.0)
     return jnp.square(norms - 1)
 
 
 def huber(errors: Array) -> Array:
-    """½ e² up to 1 and |e| - ½ beyond (Huber 1964): its gradient is the error, clipped to -1..1."""
+    """½ e² where |e| ≤ 1, else |e| - ½ (Huber 1964). Its gradient is the error, clipped to -1..1."""
     size = jnp.abs(errors)
     return jnp.where(size <= 1, 0.5 * jnp.square(errors), size - 0.5)
 
 
 def squared(errors: Array) -> Array:
-    """e², as it stands: not halved."""
+    """e², not halved."""
     return jnp.square(errors)

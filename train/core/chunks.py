@@ -33,8 +33,7 @@ def chunk(task: Task, state: State, data: Source, key: Array, n: int) -> tuple[S
 run_chunk = jax.jit(chunk, static_argnames=("task", "n"), donate_argnames="state")
 
 
-@struct.dataclass
-class PerReplica:
+class PerReplica(struct.PyTreeNode):
     """A Source that differs between replicas: `shared` with the fields `own` replaced by those of each replica.
 
     The leaves of `own` have a leading replica axis.
@@ -73,7 +72,7 @@ def replicate(
 
     def advance_one(replica: tuple[Any, State, Array, Array | None, Any]) -> tuple[State, Metrics]:
         setting, state, key, is_active, own = replica
-        source = data if own is None else data.shared.replace(**own)
+        source = data.shared.replace(**own) if isinstance(data, PerReplica) else data
 
         def advance(state: State) -> tuple[State, Metrics]:
             return chunk(tasks.build(setting), state, source, key, n)

@@ -13,13 +13,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from train.core import machine
 from train.core.chunks import PerReplica, ReplicaTasks, run_replicas
 from train.core.task import Metrics, Source, State
 
-Program = Callable[[Mapping[str, Any], State, Source | PerReplica, Array, Array | None], tuple[State, Metrics]]
+Active = Array | np.ndarray | None
+"""Which replicas learn, (replicas,) bool; None: all do."""
+Program = Callable[[Mapping[str, Any], State, Source | PerReplica, Array, Active], tuple[State, Metrics]]
 """Takes (settings, states, data, keys, active), returns (states, metrics). The states passed in are deleted."""
 
 LARGEST_CUT = 256 << 20  # bytes of States; cutting and joining larger ones at each chunk costs more than it gains
@@ -32,7 +35,7 @@ def compile_replicas(
     data: Source | PerReplica,
     keys: Array,
     n: int,
-    active: Array | None = None,
+    active: Active = None,
 ) -> Program:
     """Compile `train.core.replicate` for arguments of these shapes.
 
@@ -53,7 +56,7 @@ def compile_replicas(
         lowered = {len(piece.keys): lower(piece) for piece in pieces}
         with ThreadPoolExecutor(len(lowered)) as pool:
             programs = dict(zip(lowered, pool.map(jax.stages.Lowered.compile, lowered.values()), strict=True))
-        needed = sum(programs[len(piece.keys)].memory_analysis().temp_size_in_bytes for piece in pieces)
+        needed = sum(_temporary_bytes(programs[len(piece.keys)]) for piece in pieces)
         if needed <= machine.memory_free() // 2:
             return _side_by_side(cut, programs)
         shares //= 2
@@ -66,12 +69,12 @@ class Share(NamedTuple):
     settings: Mapping[str, Any]
     states: State
     keys: Array
-    active: Array | None
+    active: Active
     own: dict[str, Any] | None  # of PerReplica data
 
     def with_own(self, data: Source | PerReplica) -> Source | PerReplica:
         """Return the data of these replicas. Arrays that all replicas share are not copied."""
-        return data if self.own is None else data.replace(own=self.own)
+        return data.replace(own=self.own) if isinstance(data, PerReplica) else data
 
 
 def _own(data: Source | PerReplica) -> dict[str, Any] | None:
@@ -83,6 +86,12 @@ def _max_shares(states: State, replicas: int) -> int:
         return 1
     nbytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states))
     return min(machine.cores(), replicas) if nbytes <= LARGEST_CUT else 1
+
+
+def _temporary_bytes(program: jax.stages.Compiled) -> int:
+    """Return how much memory a program takes besides its arguments and results."""
+    analysis = program.memory_analysis()
+    return analysis.temp_size_in_bytes if analysis else 0
 
 
 def _cut(shares: int, whole: Share) -> list[Share]:
@@ -100,7 +109,7 @@ def _side_by_side(cut: Callable[[Share], list[Share]], programs: Mapping[int, ja
     """Return one Program that runs a share in each thread. programs: keyed by the number of replicas."""
 
     def advance(
-        settings: Mapping[str, Any], states: State, data: Source | PerReplica, keys: Array, active: Array | None
+        settings: Mapping[str, Any], states: State, data: Source | PerReplica, keys: Array, active: Active
     ) -> tuple[State, Metrics]:
         def advance_share(share: Share) -> tuple[State, Metrics]:
             program = programs[len(share.keys)]

@@ -33,15 +33,17 @@ def state_sharding(abstract: Any, mesh: Mesh | None, how: str) -> Any:
 
     how: "data" replicates every leaf; "fsdp" divides the longest axis that the number of devices divides.
     """
+    if mesh is None:
+        return None
 
-    def one(leaf: jax.ShapeDtypeStruct) -> NamedSharding:
+    def shard(leaf: jax.ShapeDtypeStruct) -> NamedSharding:
         spec: list[str | None] = [None] * leaf.ndim
         divisible = [axis for axis, size in enumerate(leaf.shape) if size % mesh.size == 0]
         if how == "fsdp" and divisible:
             spec[max(divisible, key=lambda axis: leaf.shape[axis])] = AXIS
         return NamedSharding(mesh, PartitionSpec(*spec))
 
-    return None if mesh is None else jax.tree.map(one, abstract)
+    return jax.tree.map(shard, abstract)
 
 
 def placed(abstract: Any, mesh: Mesh | None, how: str) -> Any:

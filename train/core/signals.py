@@ -2,6 +2,7 @@
 
 import signal
 from types import FrameType, TracebackType
+from typing import Any
 
 
 class Stopped(Exception):
@@ -20,7 +21,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}  # signal -> its handler until now
 
     def __enter__(self) -> "Watch":
         for number in (signal.SIGINT, signal.SIGTERM):

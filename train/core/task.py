@@ -15,7 +15,7 @@ from jax import Array
 T = TypeVar("T")
 
 
-class Mean(NamedTuple):
+class Mean(struct.PyTreeNode):
     """A mean that is still a sum: `total` over `count` things. Sums of several batches are added, then divided once."""
 
     total: Array
@@ -26,8 +26,7 @@ Metrics = dict[str, Array | Mean]
 """Name -> a number (), or a Mean where the batch does not say how many things were counted."""
 
 
-@struct.dataclass
-class State:
+class State(struct.PyTreeNode):
     """Everything that changes during training. It holds only arrays, so a checkpoint of it is the whole run."""
 
     step: Array  # () int32; only `chunk` advances it

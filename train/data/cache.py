@@ -1,7 +1,7 @@
-"""What was decoded or counted once, kept between runs: uncompressed npz files in the user's cache folder.
+"""A cache of decoded data between runs: uncompressed npz files in the user's cache folder.
 
-A file is used only when it carries the fingerprint of what it was made from, as that is now, and passes its checksums
-(zip keeps a CRC-32 of every array); anything else is built again and replaced, atomically.
+A file is used only if it has the current fingerprint of the data that it was made from, and its checksums are right
+(zip keeps a CRC-32 of every array). Otherwise it is built again and replaced atomically.
 """
 
 import contextlib
@@ -23,16 +23,16 @@ Arrays = dict[str, np.ndarray]
 
 
 def folder() -> Path:
-    """Where the zoo caches: $ZOO_CACHE_DIR, else the user's cache folder on this system."""
+    """Return the cache folder: $ZOO_CACHE_DIR, else the one that this system has for the user."""
     return Path(os.environ.get("ZOO_CACHE_DIR") or platformdirs.user_cache_dir("zoo"))
 
 
 def cached(name: str, fingerprint: list, build: Callable[[], Arrays]) -> Arrays:
-    """The arrays that `build` makes, read from the file for `name` when that was made from the same `fingerprint`.
+    """Return the arrays that `build` makes, from the cache if it has those of `name` with the same `fingerprint`.
 
     A cache folder that cannot be written is no error: the arrays are then built each time.
     """
-    readable = re.sub(r"[^\w.-]+", "-", name)[-80:]  # of a long path the end says most
+    readable = re.sub(r"[^\w.-]+", "-", name)[-80:]  # the end of a long path says most
     path = folder() / "data" / f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.npz"
     stamp = hashlib.sha256(json.dumps([name, fingerprint]).encode()).hexdigest()
     arrays = _read(path, stamp)
@@ -44,7 +44,7 @@ def cached(name: str, fingerprint: list, build: Callable[[], Arrays]) -> Arrays:
 
 
 def _read(path: Path, stamp: str) -> Arrays | None:
-    """The arrays in the file, or None where it is missing, damaged or made from something else."""
+    """Return the arrays in the file; None where it is missing, damaged or made from other data."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             if str(held["stamp"]) != stamp:
@@ -56,4 +56,4 @@ def _read(path: Path, stamp: str) -> Arrays | None:
 
 def _write(path: Path, stamp: str, arrays: Arrays) -> None:
     with atomic_file(path, make_folder=True) as temporary, open(temporary, "wb") as file:
-        np.savez(file, stamp=np.array(stamp), **arrays)
+        np.savez(file, allow_pickle=False, stamp=np.array(stamp), **arrays)

@@ -1,6 +1,6 @@
-"""Hands the loop its batches: a set that stays on the device, or chunks read ahead from disk."""
+"""Feeds give the loop its batches: from a data set in device memory, or read ahead from disk."""
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from jax.sharding import Mesh
@@ -10,28 +10,30 @@ from train.core import Source, devices, machine
 from train.data.sources import Stacked
 from train.data.split import Split
 
-READ_AHEAD_BYTES = 256 << 20  # at most this much of a streamed set is stacked for one chunk
+READ_AHEAD_BYTES = 256 << 20  # of a streamed data set, at most, that one chunk holds
 
 
 class Feed(Protocol):
-    """What the loop draws from."""
+    """Where the loop takes its batches from."""
 
     state: Any
-    """JSON: where reading goes on after the chunks taken so far; None where the step number says it all."""
+    """JSON: where reading continues after the chunks taken so far; None where the step number alone determines it."""
     most: int | None
-    """Steps that one chunk may hold at most."""
+    """The largest number of steps in one chunk; None: any."""
 
     def take(self, n: int) -> Source:
-        """The batches of the next n steps."""
+        """Return the batches of the next n steps."""
+        ...
 
     def read_ahead(self, n: int) -> None:
-        """Prepare the next `take(n)` while the device is still busy."""
+        """Prepare the next `take(n)`. The loop calls it while the device computes."""
+        ...
 
     def close(self) -> None: ...
 
 
 class DeviceFeed:
-    """A set on the device; batches are drawn inside the compiled chunk, from the step number alone."""
+    """A data set in device memory. The compiled chunk draws its batches, from the step number alone."""
 
     state = None
     most = None
@@ -50,7 +52,7 @@ class DeviceFeed:
 
 
 class StreamFeed:
-    """Images from disk through Grain."""
+    """Images from disk, read by Grain. state: where to continue; None: at the beginning."""
 
     def __init__(self, split: Split, data: Data, seed: int, mesh: Mesh | None, state: Any = None) -> None:
         from train.data import stream
@@ -61,29 +63,40 @@ class StreamFeed:
             self._reader.set_state(state)
         self.state = state
         self.most = max(1, int(READ_AHEAD_BYTES / (split.nbytes / len(split) * data.batch)))
-        self._ahead: tuple[int, Stacked, Any] | None = None
+        self._ahead: _Ahead | None = None
 
     def take(self, n: int) -> Stacked:
-        if self._ahead is None or self._ahead[0] != n:
-            self.read_ahead(n)
-        _, stacked, self.state = self._ahead
-        self._ahead = None
-        return stacked
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead.steps != n:
+            ahead = self._read(n)
+        self.state = ahead.state
+        return ahead.batches
 
     def read_ahead(self, n: int) -> None:
-        """Read and send the next chunk while the device still computes the last one."""
+        """Read the next chunk and copy it to the device while the device still computes the last one."""
+        self._ahead = self._read(n)
+
+    def _read(self, n: int) -> "_Ahead":
         batches = [next(self._reader) for _ in range(n)]
         stacked = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
         arrays = devices.place(stacked, self._mesh, None, devices.AXIS)
-        self._ahead = (n, Stacked(arrays, devices.batch_sharding(self._mesh)), self._reader.get_state())
+        return _Ahead(n, Stacked(arrays, devices.batch_sharding(self._mesh)), self._reader.get_state())
 
     def close(self) -> None:
-        """End the reader processes."""
+        """Stop the reader processes."""
         self._reader.close()
 
 
+class _Ahead(NamedTuple):
+    """A chunk that was read ahead."""
+
+    steps: int
+    batches: Stacked
+    state: Any  # of the reader, after these batches
+
+
 def streams(split: Split, data: Data) -> bool:
-    """Whether `split` is read while training: as the user says, else when it takes too much of the device."""
+    """Return whether `split` is streamed: as `data.placement` says, else when it is too large for device memory."""
     if data.placement == "auto":
         return split.nbytes > machine.memory_limit()
     return data.placement == "stream"

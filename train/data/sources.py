@@ -1,8 +1,10 @@
-"""Batches inside the compiled program: drawn from a set that lives on the device, or stacked by a reader."""
+"""Sources of batches inside a compiled program: a data set in device memory, or batches that a reader stacked.
+
+A Source `plan`s n steps at once (which examples each batch holds), and `feed`s the batch of one planned step.
+"""
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,48 +20,54 @@ Batch = dict[str, Array]
 
 @struct.dataclass
 class Resident:
-    """A whole set on the device. Each epoch is a new permutation; its last partial batch is left out.
+    """A data set in device memory. Each epoch is a new permutation without its last, partial batch.
 
-    With `rows` only those of the examples are there; `given` joins every batch as it is.
-    With `buckets` the examples stand sorted by length: `buckets` are (examples, length), and a batch is drawn from one
-    of them, its arrays cut to that length on their second axis, where they are longer.
+    rows: use only these examples. given: arrays that join every batch unchanged.
+    buckets: (examples, length) of each bucket, where `examples` are sorted by length. A batch is drawn from one bucket,
+    and its arrays are cut to that length along their second axis.
     """
 
     examples: Batch  # leaves (N, ...)
     batch: int = struct.field(pytree_node=False)
-    sharding: NamedSharding | None = struct.field(pytree_node=False, default=None)  # of a batch's first axis
+    sharding: NamedSharding | None = struct.field(pytree_node=False, default=None)  # of the first axis of a batch
     buckets: tuple[tuple[int, int], ...] = struct.field(pytree_node=False, default=())
-    rows: Array | None = None  # (n,) int32, not together with buckets
+    rows: Array | None = None  # (n,) int32; not together with buckets
     given: Batch = struct.field(default_factory=dict)
 
     def plan(self, key: Array, step: Array, n: int) -> dict[str, Array]:
-        """{"index": (n, batch)}: the examples of steps `step`..`step + n`, wherever those fall in their epochs."""
+        """Return {"index": (n, batch)}, the examples of steps `step` to `step + n`, wherever epochs begin and end.
+
+        With buckets also {"bucket": (n,)}.
+        """
         per_epoch = sum(size // self.batch for size in self._sizes())
         first_epoch = step // per_epoch
-        touched = n // per_epoch + 2  # n steps from any point reach into at most this many epochs
+        touched = n // per_epoch + 2  # n steps from anywhere reach into at most this many epochs
         epochs = jax.lax.map(
             lambda epoch: self._epoch(jax.random.fold_in(key, epoch)), first_epoch + jnp.arange(touched)
         )
-        rows = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), epochs)
-        return jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, step - first_epoch * per_epoch, n), rows)
+        batches = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), epochs)
+        start = step - first_epoch * per_epoch
+        return jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, n), batches)
 
     def _epoch(self, key: Array) -> dict[str, Array]:
-        """The batches of one epoch: "index" (batches, batch), and the "bucket" (batches,) of each if there are any."""
+        """Return the batches of one epoch: "index" (batches, batch); with buckets also "bucket" (batches,)."""
         if not self.buckets:
-            return {"index": self._rows(key, 0, self._sizes()[0])}
+            return {"index": self._shuffled(key, 0, self._sizes()[0])}
         order_key, *keys = jax.random.split(key, 1 + len(self.buckets))
         sizes = self._sizes()
         starts = np.cumsum([0, *sizes[:-1]])
-        rows = [self._rows(*each) for each in zip(keys, starts, sizes, strict=True)]
-        bucket = np.repeat(np.arange(len(rows)), [len(each) for each in rows])
+        batches = [self._shuffled(*each) for each in zip(keys, starts, sizes, strict=True)]
+        bucket = np.repeat(np.arange(len(batches)), [len(each) for each in batches])
         order = jax.random.permutation(order_key, len(bucket))
-        return {"index": jnp.concatenate(rows)[order], "bucket": jnp.asarray(bucket)[order]}
+        return {"index": jnp.concatenate(batches)[order], "bucket": jnp.asarray(bucket)[order]}
 
-    def _rows(self, key: Array, start: int, size: int) -> Array:
+    def _shuffled(self, key: Array, start: int, size: int) -> Array:
+        """Shuffle the examples `start` to `start + size` and return them as batches (batches, batch)."""
         order = self._at(start + jax.random.permutation(key, size))
         return order[: size // self.batch * self.batch].reshape(-1, self.batch)
 
     def _sizes(self) -> list[int]:
+        """Return how many examples there are in each bucket; without buckets, in all."""
         there = next(iter(self.examples.values())) if self.rows is None else self.rows
         return [size for size, _ in self.buckets] or [len(there)]
 
@@ -67,7 +75,10 @@ class Resident:
         return position if self.rows is None else self.rows[position]
 
     def sweep(self) -> dict[str, Array]:
-        """{"index", "mask"}: (batches, batch), every example once in order; the mask is 0 on padding."""
+        """Plan every example once, in order: {"index", "mask"}, each (batches, batch).
+
+        The last batch is filled up by repeating an example; its mask is 1 for an example and 0 for padding.
+        """
         parts, start = [], 0
         for number, size in enumerate(self._sizes()):
             index = start + jnp.arange(-(-size // self.batch) * self.batch).reshape(-1, self.batch)
@@ -94,7 +105,7 @@ class Resident:
 
 @struct.dataclass
 class Windows:
-    """One long text on the device; an example is `length` tokens from anywhere in it, and the one after them."""
+    """One long text in device memory. An example is a window of `length` tokens and the token that follows it."""
 
     tokens: Array  # (N,) integer
     batch: int = struct.field(pytree_node=False)
@@ -102,7 +113,7 @@ class Windows:
     sharding: NamedSharding | None = struct.field(pytree_node=False, default=None)
 
     def plan(self, key: Array, step: Array, n: int) -> dict[str, Array]:
-        """{"start": (n, batch)}, drawn with replacement."""
+        """Return {"start": (n, batch)}, where each window begins; drawn with replacement."""
 
         def starts(step: Array) -> Array:
             return jax.random.randint(jax.random.fold_in(key, step), (self.batch,), 0, len(self.tokens) - self.length)
@@ -110,9 +121,10 @@ class Windows:
         return {"start": jax.vmap(starts)(step + jnp.arange(n))}
 
     def sweep(self) -> dict[str, Array]:
-        """{"start", "new"}: windows one after the other; `new` is the first token of each that none before it holds.
+        """Plan windows that cover the text: {"start", "new"}, each (batches, batch).
 
-        The last window begins early enough to be whole, so that every token but the text's first is predicted once.
+        Every token but the first is predicted once. The last window begins early enough to be whole, so it overlaps the
+        one before it: `new` is the first position of a window that no earlier window has predicted.
         """
         last = len(self.tokens) - 1 - self.length
         windows = -(-(len(self.tokens) - 1) // self.length)
@@ -121,7 +133,10 @@ class Windows:
         return {"start": start, "new": number * self.length - start}
 
     def feed(self, planned: dict[str, Array], use: Callable[[Batch], T]) -> T:
-        """`use` of {"tokens": (batch, length + 1) int32}, in a sweep also "mask" (batch, length): what to predict."""
+        """Return `use` of {"tokens": (batch, length + 1) int32}.
+
+        In a sweep the batch also has "mask" (batch, length): 1 for each token to be predicted, 0 for the others.
+        """
         cut = partial(jax.lax.dynamic_slice_in_dim, self.tokens, slice_size=self.length + 1)
         batch = {"tokens": jax.vmap(cut)(planned["start"]).astype(jnp.int32)}
         if "new" in planned:
@@ -131,13 +146,13 @@ class Windows:
 
 @struct.dataclass
 class Stacked:
-    """The batches of the next n steps, read on the host: leaves (n, batch, ...)."""
+    """The batches of the next n steps, which the host has read: leaves (n, batch, ...)."""
 
     batches: Batch
     sharding: NamedSharding | None = struct.field(pytree_node=False, default=None)
 
     def plan(self, key: Array, step: Array, n: int) -> Batch:
-        del key, step, n  # the reader has shuffled and counted already
+        del key, step, n  # the reader has shuffled and counted
         return self.batches
 
     def feed(self, planned: Batch, use: Callable[[Batch], T]) -> T:
@@ -149,18 +164,22 @@ def shard(batch: Batch, sharding: NamedSharding | None) -> Batch:
 
 
 def padded(batch: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
-    """A last, smaller batch brought to `size` by repeating its first example, with the mask that says so."""
-    have = len(next(iter(batch.values())))
-    index = np.where(np.arange(size) < have, np.arange(size), 0)
-    out: dict[str, Any] = {name: leaf[index] for name, leaf in batch.items()}
-    return out | {"mask": (np.arange(size) < have).astype(np.float32)}
+    """Pad a batch to `size` by repeating its first example, and add "mask": 1 for an example, 0 for padding."""
+    examples = len(next(iter(batch.values())))
+    is_example = np.arange(size) < examples
+    index = np.where(is_example, np.arange(size), 0)
+    return {name: leaf[index] for name, leaf in batch.items()} | {"mask": is_example.astype(np.float32)}
 
 
-def sorted_by_length(arrays: dict[str, np.ndarray], lengths: np.ndarray, bounds: tuple[int, ...]) -> tuple:
-    """`arrays` (leaves (N, ...)) sorted into buckets, and the buckets as `Resident` wants them.
+Sorted = tuple[dict[str, np.ndarray], tuple[tuple[int, int], ...]]
+"""(arrays, buckets) of `Resident`."""
 
-    lengths: (N,), of each example; bounds: the buckets' lengths, rising, the last one no less than any of `lengths`.
-    Buckets without examples are left out.
+
+def sorted_by_length(arrays: dict[str, np.ndarray], lengths: np.ndarray, bounds: tuple[int, ...]) -> Sorted:
+    """Sort `arrays` (leaves (N, ...)) into buckets, and return (arrays, buckets) as `Resident` takes them.
+
+    lengths: (N,), of each example. bounds: the length of each bucket, ascending; the last is at least the longest
+    example's. Buckets without examples are left out.
     """
     which = np.searchsorted(bounds, lengths)
     order = np.argsort(which, kind="stable")

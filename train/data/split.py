@@ -1,28 +1,32 @@
-"""What `load` returns: a Dataset of three Splits, whether they lie in memory or are read when asked for."""
+"""A Dataset of three Splits, whose examples are in memory or are read from files on demand."""
 
 import dataclasses
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
 
 BLOCK = 512
-"""Images read and decoded at once."""
+"""Images that are read and decoded at once."""
 
 
 class Store(Protocol):
-    """Random access to labelled images of one shape; one that reads from files pickles without the images."""
+    """Random access to labelled images of one shape. Reader processes get a pickled copy, without the images."""
 
-    shape: tuple[int, int, int]
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        ...
 
     def __len__(self) -> int: ...
 
-    def read(self, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """The examples at `indices`: uint8 (N, H, W, C) and int32 (N,). Raises UserError naming a damaged file."""
+    def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return images uint8 (N, H, W, C) and labels int32 (N,). Raise UserError naming a damaged file."""
+        ...
 
     def fingerprint(self) -> list:
-        """JSON-able; changes when the files behind the store or the shape they are brought to change."""
+        """Return JSON that changes when the files change, or the shape to which images are resized."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Arrays:
     def __len__(self) -> int:
         return len(self.x)
 
-    def read(self, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.x[indices], self.y[indices]
 
     def fingerprint(self) -> list:
@@ -47,7 +51,7 @@ class Arrays:
 
 
 def read_all(store: Store, indices: np.ndarray) -> Arrays:
-    """Reads `indices` of a store into memory, block by block, several blocks at a time (decoding frees the GIL)."""
+    """Read the examples at `indices` into memory, several blocks in parallel: decoding releases the GIL."""
     x, y = np.empty((len(indices), *store.shape), np.uint8), np.empty(len(indices), np.int32)
 
     def fill(start: int) -> None:
@@ -58,7 +62,7 @@ def read_all(store: Store, indices: np.ndarray) -> Arrays:
         try:
             for done in [pool.submit(fill, start) for start in range(0, len(indices), BLOCK)]:
                 done.result()
-        except BaseException:  # the first damaged block, or Ctrl-C: do not read the rest before saying so
+        except BaseException:  # a damaged block, or Ctrl-C: report it at once, without reading the rest
             pool.shutdown(cancel_futures=True)
             raise
     return Arrays(x, y)
@@ -66,7 +70,7 @@ def read_all(store: Store, indices: np.ndarray) -> Arrays:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """One example at a time, in Grain's random-access protocol: {"x": uint8 (H, W, C), "y": int32 ()}."""
+    """Single examples {"x": uint8 (H, W, C), "y": int32 ()}, in Grain's random-access protocol."""
 
     split: "Split"
 
@@ -92,37 +96,40 @@ class Split:
 
     @property
     def nbytes(self) -> int:
-        """Size of the decoded images and labels in bytes."""
+        """The size of the decoded images and labels, in bytes."""
         return len(self) * (int(np.prod(self.store.shape)) + 4)
 
     @property
     def in_memory(self) -> bool:
-        """Whether reading it costs no files and no decoding."""
+        """Whether reading opens no file and decodes nothing."""
         return isinstance(self.store, Arrays)
 
     def batch(self, positions: np.ndarray) -> dict[str, np.ndarray]:
-        """The examples at these positions of the split: {"x": uint8 (N, H, W, C), "y": int32 (N,)}."""
+        """Return the examples at these positions of the split: {"x": uint8 (N, H, W, C), "y": int32 (N,)}."""
         x, y = self.store.read(self.indices[positions])
         return {"x": x, "y": y}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All of it: {"x": uint8 (N, H, W, C), "y": int32 (N,)}."""
-        held = self.store if self.in_memory else read_all(self.store, self.indices)
-        if held is self.store and len(self) < len(held):
-            held = Arrays(*held.read(self.indices))
+        """Return all examples: {"x": uint8 (N, H, W, C), "y": int32 (N,)}."""
+        if not isinstance(self.store, Arrays):
+            held = read_all(self.store, self.indices)
+        elif len(self) < len(self.store):
+            held = Arrays(*self.store.read(self.indices))
+        else:  # the whole store, in its order: no copy
+            held = self.store
         return {"x": held.x, "y": held.y}
 
     def source(self) -> Source:
-        """The split for Grain."""
+        """Return the split as Grain reads it."""
         return Source(self)
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Labelled images, split for good. Images are uint8 (H, W, C), labels int32 from 0.
+    """Labelled images in three splits that never change. Images are uint8 (H, W, C), labels int32 from 0.
 
-    mean, std: float32 (C,), of the training split after the validation cut, pixels scaled to 0..1; where a channel
-    is constant its std is 1. Of a set too large for memory they are taken from a fixed random sample of 10,000.
+    mean, std: float32 (C,), of the training split without the validation split, pixels scaled to 0..1. The std of a
+    constant channel is 1. For a data set too large for memory they come from a fixed random sample of 10,000 images.
     """
 
     name: str
@@ -141,16 +148,16 @@ class Dataset:
 
 
 def moments(split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each channel, pixels scaled to 0..1, as two float32 (C,).
+    """Return mean and standard deviation of each channel, each float32 (C,), pixels scaled to 0..1.
 
-    Sums are integers, so the result is the same for any order of the examples. A constant channel has deviation 1.
+    The sums are integers, so the order of the examples does not matter. A constant channel has deviation 1.
     """
-    first, second = 0, 0
+    first = second = np.zeros(split.store.shape[-1], np.uint64)
     for start in range(0, len(split), BLOCK):
         x = split.batch(np.arange(start, min(start + BLOCK, len(split))))["x"].astype(np.uint16)
-        first += x.sum(axis=0, dtype=np.uint64).sum(axis=(0, 1))
-        x *= x  # at most 255 squared, which 16 bits hold
-        second += x.sum(axis=0, dtype=np.uint64).sum(axis=(0, 1))
+        first = first + x.sum(axis=0, dtype=np.uint64).sum(axis=(0, 1))
+        x *= x  # at most 255 squared, which fits in 16 bits
+        second = second + x.sum(axis=0, dtype=np.uint64).sum(axis=(0, 1))
     count = len(split) * int(np.prod(split.store.shape[:2]))
     mean = first / count / 255
     variance = np.maximum(second / count / 255**2 - mean**2, 0)
@@ -158,18 +165,18 @@ def moments(split: Split) -> tuple[np.ndarray, np.ndarray]:
 
 
 def some(split: Split, count: int) -> dict[str, np.ndarray]:
-    """`count` of its examples, or all if it has fewer: a random choice that is the same for ever, in the split's order.
+    """Return a random sample of `count` examples (all if there are fewer), always the same, in the order of the split.
 
-    {"x": uint8 (N, H, W, C), "y": int32 (N,)}.
+    The result is {"x": uint8 (N, H, W, C), "y": int32 (N,)}.
     """
     order = np.argsort(np.random.PCG64(0).random_raw(len(split)), kind="stable")
     return split.batch(np.sort(order[:count]))
 
 
 def cut(store: Store, indices: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Parts `indices` (ascending) in two, the second with `share` of them, each class within one of its share.
+    """Split `indices` (ascending) in two, the second with `share` of them, of each class to within one example.
 
-    The order is that of PCG64's raw output, which NumPy promises never to change, so a cut is the same for ever.
+    It uses the raw output of PCG64, which NumPy promises never to change, so the split is always the same.
     """
     labels = store.y[indices] if isinstance(store, Arrays) else np.zeros(len(indices))
     order = np.lexsort((np.random.PCG64(seed).random_raw(len(indices)), labels))

@@ -1,4 +1,4 @@
-"""Batches of a set that does not live on the device, read by Grain while training."""
+"""Batches of a data set that does not fit in device memory, read by Grain during training."""
 
 import functools
 import sys
@@ -10,16 +10,16 @@ from train.data.split import Split
 from zoo.errors import UserError
 
 AHEAD = 4
-"""Batches that each reader keeps ready."""
+"""Batches that each reader process keeps ready."""
 
 
 def batches(split: Split, batch: int, seed: int, workers: int) -> "Batches":
-    """Endless batches {"x": uint8 (batch, H, W, C), "y": int32 (batch,)} of a split, in a new order each epoch.
+    """Return endless batches {"x": uint8 (batch, H, W, C), "y": int32 (batch,)} of a split, shuffled each epoch.
 
-    The last, partial batch of an epoch is dropped. Batch number n depends on (split, batch, seed, n) alone, so the
-    sequence is the same for any number of `workers` (reader processes; 0 reads in a thread of this one), and its
-    whole state is n. A split in memory is cut in this process whatever `workers` says: nothing is left to read.
-    Raises UserError when the split is smaller than one batch.
+    The last, partial batch of an epoch is dropped. Batch number n depends only on (split, batch, seed, n), so the
+    sequence is the same for any number of `workers`, and its whole state is n. workers: reader processes; 0 reads in a
+    thread of this process, and so does a split in memory, where there is nothing to read.
+    Raise UserError where the split is smaller than one batch.
     """
     if not 1 <= batch <= len(split):
         raise UserError(f"data.batch={batch}: must be at least 1 and at most the {len(split)} training examples")
@@ -29,15 +29,17 @@ def batches(split: Split, batch: int, seed: int, workers: int) -> "Batches":
     return Batches(split, batch, seed, 0 if split.in_memory else workers)
 
 
-@functools.lru_cache(maxsize=4)  # readers that run ahead are in two epochs at once
+@functools.lru_cache(maxsize=4)  # readers that run ahead can be in two epochs at once
 def _order(examples: int, seed: int, epoch: int) -> np.ndarray:
-    """A permutation of the examples; PCG64's raw output is what NumPy promises never to change."""
+    """Return a permutation of the examples. It uses the raw output of PCG64, which NumPy promises never to change."""
     return np.argsort(np.random.PCG64([seed, epoch]).random_raw(examples), kind="stable")
 
 
 class _Steps:
-    """Grain's random-access protocol over batches instead of examples: records are read in blocks, three times as
-    fast, and reader processes deal in whole batches."""
+    """Grain's random-access protocol over whole batches instead of examples.
+
+    So records are read in blocks, which is three times as fast, and reader processes hand over whole batches.
+    """
 
     def __init__(self, split: Split, batch: int, seed: int, start: int) -> None:
         self.split, self.batch, self.seed, self.start = split, batch, seed, start
@@ -52,7 +54,7 @@ class _Steps:
 
 
 class Batches:
-    """Iterator over batches; see `batches`. Its state is a JSON-able dict, for the checkpoint."""
+    """An iterator over batches; see the function `batches`. Its state is JSON, for the checkpoint."""
 
     def __init__(self, split: Split, batch: int, seed: int, workers: int) -> None:
         self._arguments, self._workers = (split, batch, seed), workers
@@ -62,23 +64,23 @@ class Batches:
         return self
 
     def __next__(self) -> dict[str, np.ndarray]:
-        if self._reader is None:  # started late, so that `set_state` before the first batch starts readers once
+        if self._reader is None:  # not earlier, so that `set_state` before the first batch does not start them twice
             self._reader = self._start()
-        batch = {name: np.array(value) for name, value in next(self._reader).items()}  # out of the shared memory
+        batch = {name: np.array(value) for name, value in next(self._reader).items()}  # copied out of shared memory
         self._step += 1
         return batch
 
     def get_state(self) -> dict[str, int]:
-        """Number of batches handed out so far."""
+        """Return how many batches were handed out so far."""
         return {"step": self._step}
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Goes on after the batch at which `get_state` gave this."""
+        """Continue after the batch at which `get_state` returned `state`."""
         self.close()
         self._step = int(state["step"])
 
     def close(self) -> None:
-        """Ends the readers; the next batch starts them again."""
+        """Stop the readers; the next batch starts them again."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -87,7 +89,7 @@ class Batches:
         import grain
         from absl import flags
 
-        if not flags.FLAGS.is_parsed():  # Grain starts its readers by absl flags, which this command line has none of
+        if not flags.FLAGS.is_parsed():  # Grain's readers read absl flags, which this command line does not have
             flags.FLAGS.mark_as_parsed()
         steps = grain.MapDataset.source(_Steps(*self._arguments, start=self._step))
         if not self._workers:

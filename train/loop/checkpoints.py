@@ -116,7 +116,7 @@ class Checkpoints:
                 )
             self._require_same_arrays(abstract, step)
             args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
-            state = self._manager.restore(step, args=args).state
+            state = self._manager.restore(step, args=args)["state"]
             if int(checksum(state)) != extra.checksum:
                 raise ValueError("its arrays are not those that were saved")
         return state, extra
@@ -128,7 +128,7 @@ class Checkpoints:
             return None
         with self._reading(step):
             args = ocp.args.Composite(kept=ocp.args.StandardRestore(abstract))
-            kept = self._manager.restore(step, args=args).kept
+            kept = self._manager.restore(step, args=args)["kept"]
             if int(checksum(kept)) != extra.checksum_kept:
                 raise ValueError("the arrays of its best State are not those that were saved")
         return kept
@@ -146,7 +146,7 @@ class Checkpoints:
                 self._manager.item_metadata(step).state.tree,
             )
             args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
-            state = self._manager.restore(step, args=args).state
+            state = self._manager.restore(step, args=args)["state"]
         flat = ocp.tree.to_flat_dict({name: state.get(name, {}) for name in ("params", "vars")}, sep="/")
         # A network without variables leaves an empty dictionary behind.
         return {name: leaf for name, leaf in flat.items() if hasattr(leaf, "shape")}
@@ -170,7 +170,7 @@ class Checkpoints:
 
     def _extra(self, step: int) -> Extra:
         with self._reading(step):
-            content = self._manager.restore(step, args=ocp.args.Composite(extra=ocp.args.JsonRestore())).extra
+            content = self._manager.restore(step, args=ocp.args.Composite(extra=ocp.args.JsonRestore()))["extra"]
             return Extra(**{name: value for name, value in content.items() if name in Extra._fields})
 
     def _require_same_arrays(self, abstract: State, step: int) -> None:
@@ -248,8 +248,9 @@ def _one_line_errors(what: str) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     """Return the operating system's words for an error ("No space left on device"), else the error's first line."""
     number = re.search(r"os_error_code='(\d+)'", str(error))  # how TensorStore reports an error of the system
-    if number or getattr(error, "errno", None):
-        return os.strerror(int(number[1]) if number else error.errno)
+    code = int(number[1]) if number else getattr(error, "errno", None)
+    if code:
+        return os.strerror(code)
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 

@@ -75,8 +75,8 @@ def chunk_means(metrics: Mapping[str, Any]) -> Results:
     """
     means = {}
     for name, values in metrics.items():
-        # A plain metric is one number for each step, so it counts each step once.
-        total, count = values if isinstance(values, Mean) else (values, np.ones_like(values))
-        if count.sum():
-            means[name] = float(total.sum() / count.sum())
+        # A plain metric is one number for each step, so each step counts once.
+        mean = values if isinstance(values, Mean) else Mean(values, np.ones_like(values))
+        if mean.count.sum():
+            means[name] = float(mean.total.sum() / mean.count.sum())
     return means

@@ -77,8 +77,9 @@ class Bar:
             disable=not console.is_terminal,
             transient=True,
         )
+        self._speed = "compiling"
         self._shown: dict[str, str] = {}
-        self._task = self._progress.add_task(name, total=steps, completed=start, speed="compiling", metrics="")
+        self._task = self._progress.add_task(name, total=steps, completed=start, speed=self._speed, metrics="")
 
     def __enter__(self) -> "Bar":
         self._progress.start()
@@ -90,8 +91,10 @@ class Bar:
     def update(self, step: int, steps_per_second: float, metrics: Mapping[str, float]) -> None:
         """Show that `step` steps are done. Metrics that were shown before stay unless `metrics` has a new value."""
         self._shown |= {name: f"{name} {value:.4g}" for name, value in metrics.items()}
-        speed = {"speed": f"{steps_per_second:.3g} steps/s"} if steps_per_second else {}
-        self._progress.update(self._task, completed=step, metrics="  ".join(self._shown.values()), **speed)
+        if steps_per_second:
+            self._speed = f"{steps_per_second:.3g} steps/s"
+        metrics_shown = "  ".join(self._shown.values())
+        self._progress.update(self._task, completed=step, speed=self._speed, metrics=metrics_shown)
 
 
 def duration(seconds: float) -> str:

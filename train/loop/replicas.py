@@ -19,11 +19,11 @@ from train.config import Experiment, World
 from train.config.replicas import Member, members
 from train.config.sweep import Setting, with_setting
 from train.core import Metrics, ReplicaTasks, Source, State, Task, chunk
-from train.core.cores import compile_replicas
+from train.core.cores import Active, compile_replicas
 from train.loop.summary import Results
 from train.tasks.setup import Setup
 
-Advance = Callable[[State, Source, Array, Array | None], tuple[State, Metrics]]
+Advance = Callable[[State, Source, Array, Active], tuple[State, Metrics]]
 """Takes (state, data, key, active), returns (state, metrics). The State passed in is donated."""
 
 
@@ -44,7 +44,7 @@ class ReplicaSet(Protocol):
         """Return an initial State."""
         ...
 
-    def compile(self, state: State, data: Source, n: int, active: Array | None, sharding: Any) -> Advance:
+    def compile(self, state: State, data: Source, n: int, active: Active, sharding: Any) -> Advance:
         """Compile a chunk of n steps for arguments of these shapes.
 
         active: (replicas,) bool, the replicas that still learn; None: all do. sharding: of the State that comes out;
@@ -79,8 +79,8 @@ class Single:
     def init(self, key: Array) -> State:
         return self.task.init(key)
 
-    def compile(self, state: State, data: Source, n: int, active: Array | None, sharding: Any) -> Advance:
-        def advance(state: State, data: Source, key: Array, active: Array | None) -> tuple[State, Metrics]:
+    def compile(self, state: State, data: Source, n: int, active: Active, sharding: Any) -> Advance:
+        def advance(state: State, data: Source, key: Array, active: Active) -> tuple[State, Metrics]:
             del active  # when the only replica stops, the run ends
             return chunk(self.task, state, data, key, n)
 
@@ -118,7 +118,7 @@ class Many:
     def init(self, key: Array) -> State:
         return init_replicas(self.tasks, self.settings, key)
 
-    def compile(self, state: State, data: Source, n: int, active: Array | None, sharding: Any) -> Advance:
+    def compile(self, state: State, data: Source, n: int, active: Active, sharding: Any) -> Advance:
         del sharding
         settings = self.settings
         program = compile_replicas(self.tasks, settings, state, data, self.key, n, active)
@@ -137,7 +137,7 @@ class Many:
 def init_replicas(tasks: ReplicaTasks, settings: Mapping[str, Any], keys: Array) -> State:
     """Return the initial States of all replicas, stacked. settings, keys: have a leading replica axis."""
 
-    def init_one(replica: tuple[Setting, Array]) -> State:
+    def init_one(replica: tuple[Any, Array]) -> State:
         setting, key = replica
         return tasks.build(setting).init(key)
 

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import filelock
 
@@ -25,7 +25,10 @@ TOKENIZER = "tokenizer.json"
 
 
 class Run:
-    """One run on disk, locked while it is open. Of several processes that train together only the first writes."""
+    """A run on disk. While it is open (`with run:`) no other process can open it.
+
+    writes: whether this process writes the folder; of several processes that train together only the first does.
+    """
 
     def __init__(self, path: Path, experiment: Experiment, *, writes: bool = True) -> None:
         self.path = path
@@ -34,12 +37,11 @@ class Run:
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
         self._lock = filelock.FileLock(path / ".lock")
-        self._metrics: TextIO | None = None
-        self._events: Events | None = None
+        self._log: _Log | None = None  # None while the run is closed
 
     @property
     def name(self) -> str:
-        """Name of the config it came from."""
+        """The name of the config that the run is of."""
         return self.path.parent.name
 
     def __enter__(self) -> "Run":
@@ -48,48 +50,50 @@ class Run:
         from train.loop.tensorboard import Events  # here, so that reading a run does not wait for it
 
         try:
-            with _writing(self.path):
+            with _one_line_errors(self.path):
                 self._lock.acquire(timeout=0)
-                self._metrics = open(self.path / "metrics.jsonl", "a", encoding="utf-8")
-                self._events = Events(self.path / "events")
+                self._log = _Log(self._open_metrics(), Events(self.path / "events"))
         except filelock.Timeout:
             raise UserError(f"{self.path} is in use by another process") from None
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.writes:
-            try:
-                with _writing(self.path):
-                    self._events.close()
-                    self._metrics.close()
-            finally:
-                self._lock.release()
+        if self._log is None:
+            return
+        log, self._log = self._log, None
+        try:
+            with _one_line_errors(self.path):
+                log.events.close()
+                log.metrics.close()
+        finally:
+            self._lock.release()
 
     def log(
         self, step: int, split: str, seconds: float, each: Mapping[str, Sequence[float | None]] = {}, **metrics: float
     ) -> None:
-        """A line of metrics.jsonl (null for a number that is not finite) and a point in TensorBoard's curves.
+        """Append a line to metrics.jsonl and points to the curves of TensorBoard.
 
-        each: the values of every replica, where there are several; `metrics` are then their means.
+        A number that is not finite is null in metrics.jsonl. each: with several replicas the values of each one, of
+        which `metrics` are the means.
         """
-        if not self.writes:
+        if self._log is None:
             return
-        line = {"step": step, "split": split, "seconds": round(seconds, 3)}
+        line: dict[str, Any] = {"step": step, "split": split, "seconds": round(seconds, 3)}
         line |= {name: _json_number(value) for name, value in metrics.items()}
         if each:
             line["replicas"] = {name: [_json_number(value) for value in values] for name, values in each.items()}
-        with _writing(self.path):
-            self._metrics.write(json.dumps(line) + "\n")
-            self._metrics.flush()
-            self._events.scalars(step, {f"{split}/{name}": float(value) for name, value in metrics.items()})
+        with _one_line_errors(self.path):
+            self._log.metrics.write(json.dumps(line) + "\n")
+            self._log.metrics.flush()
+            self._log.events.scalars(step, {f"{split}/{name}": float(value) for name, value in metrics.items()})
 
     def rewind(self, step: int) -> float:
-        """Drop the metrics after `step` (they will be measured again) and a torn last line; the seconds until then."""
+        """Remove the metrics after `step`, which a resumed run measures again, and return the seconds until then."""
         kept = [line for line in read_metrics(self.path) if line["step"] <= step]
-        if self.writes:
-            self._metrics.close()
+        if self._log is not None:
+            self._log.metrics.close()
             self.write_metrics(kept)
-            self._metrics = open(self.path / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+            self._log = self._log._replace(metrics=self._open_metrics())
         return kept[-1]["seconds"] if kept else 0.0
 
     def write_metrics(self, lines: Sequence[Mapping[str, Any]]) -> None:
@@ -97,15 +101,25 @@ class Run:
         write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
     def summarize(self, summary: Summary) -> None:
-        """Write summary.json: the run is finished."""
+        """Write summary.json, which says that the run is finished."""
         if self.writes:
             write_atomically(self.path / "summary.json", json.dumps(summary.to_json(), indent=2) + "\n")
+
+    def _open_metrics(self) -> TextIO:
+        return open(self.path / "metrics.jsonl", "a", encoding="utf-8")
+
+
+class _Log(NamedTuple):
+    """The files to which an open run appends."""
+
+    metrics: TextIO
+    events: "Events"
 
 
 def create(
     name: str, experiment: Experiment, workdir: Path = RUNS, tokenizer: Any = None, folder: Path | None = None
 ) -> Run:
-    """A new folder `workdir/name/<time>`, or `folder`, with config.json, and tokenizer.json if there is one, in it."""
+    """Create the folder `workdir/name/<time>`, or `folder`, with config.json and, for text, tokenizer.json in it."""
     time = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
     for attempt in range(1000):
         path = folder or workdir / name / (f"{time}_{attempt}" if attempt else time)
@@ -125,7 +139,7 @@ def create(
 
 
 def load(path: str | os.PathLike[str]) -> Run:
-    """The run in folder `path`; a config's folder means its newest run."""
+    """Return the run in folder `path`; for the folder of a config, its newest run."""
     folder = Path(path)
     if not folder.is_dir():
         raise UserError(f"no run folder at {folder}")
@@ -144,13 +158,13 @@ def load(path: str | os.PathLike[str]) -> Run:
 
 
 def require_single(run: Run) -> None:
-    """Raise UserError for a run of several replicas, saying how to take one out."""
+    """Raise UserError for a run of several replicas; it says how to extract one."""
     if run.experiment.seeds > 1 or run.experiment.sweep or run.experiment.folds:
         raise UserError(f"{run.path} holds several replicas: take one out with zoo extract {run.path} NUMBER")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl; one that a crash left unfinished is passed over."""
+    """Return the lines of metrics.jsonl, without one that a crash left unfinished."""
     lines = []
     file = path / "metrics.jsonl"
     for text in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []:
@@ -171,6 +185,8 @@ def read_summary(path: Path) -> Summary | None:
 
 
 def _tuples(model: Model) -> Model:
+    """Return `model` with tuples for the lists that JSON made of them."""
+
     def one(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: one(inner) for name, inner in value.items()}
@@ -185,10 +201,10 @@ def _json_number(value: float | None) -> float | None:
 
 
 @contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def _one_line_errors(folder: Path) -> Iterator[None]:
     try:
         yield
-    except filelock.Timeout:  # which is an OSError too
+    except filelock.Timeout:  # an OSError as well, but not of the disk
         raise
     except OSError as error:
         raise UserError(f"cannot write in {folder}: {error.strerror}") from None

@@ -132,7 +132,8 @@ class Summary:
             content["settings"] = [setting.to_json() for setting in self.settings]
             content["replicas"] = [replica.to_json() for replica in self.replicas]
         else:  # the results of the only replica are those of the run
-            content |= self.replicas[0].stops_to_json()
+            [only] = self.replicas
+            content |= only.stops_to_json()
         if self.notes:
             content["notes"] = self.notes
         return content | {name: getattr(self, name) for name in COST}
@@ -140,18 +141,31 @@ class Summary:
     @staticmethod
     def from_json(content: Mapping[str, Any]) -> "Summary":
         """Return the Summary that `to_json` wrote. A value of a wrong type counts as missing."""
-        texts = {name: _text(content.get(name)) for name in ("name", "model", "task", "dataset", "device", "date")}
-        counts = {name: _whole(content.get(name)) or 0 for name in ("steps", "examples", "seed", "params", "flops")}
-        seconds = {name: _number(content.get(name)) or 0.0 for name in ("seconds", "compile_seconds")}
-        facts = {name: _texts(content.get(name)) for name in ("notes", "versions")}
-        headline = {split: _results(content.get(split)) for split in ("validation", "test")}
+        validation, test = _results(content.get("validation")), _results(content.get("test"))
+        seed = _whole(content.get("seed")) or 0
         settings = tuple(_setting_from_json(each) for each in _mappings(content.get("settings")))
         replicas = tuple(_replica_from_json(each) for each in _mappings(content.get("replicas")))
-        if not replicas:
-            replicas = (_replica_from_json(content),)
-        if not settings:
-            settings = (SettingResult({}, (counts["seed"],), **headline, best=True),)
-        return Summary(**texts, **counts, **headline, settings=settings, replicas=replicas, **facts, **seconds)
+        return Summary(
+            name=_text(content.get("name")),
+            model=_text(content.get("model")),
+            task=_text(content.get("task")),
+            dataset=_text(content.get("dataset")),
+            steps=_whole(content.get("steps")) or 0,
+            examples=_whole(content.get("examples")) or 0,
+            seed=seed,
+            params=_whole(content.get("params")) or 0,
+            flops=_whole(content.get("flops")) or 0,
+            validation=validation,
+            test=test,
+            settings=settings or (SettingResult({}, (seed,), validation, test, best=True),),
+            replicas=replicas or (_replica_from_json(content),),
+            notes=_texts(content.get("notes")),
+            seconds=_number(content.get("seconds")) or 0.0,
+            compile_seconds=_number(content.get("compile_seconds")) or 0.0,
+            device=_text(content.get("device")),
+            date=_text(content.get("date")),
+            versions=_texts(content.get("versions")),
+        )
 
 
 def replica_results(

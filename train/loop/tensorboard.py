@@ -1,4 +1,4 @@
-"""Metrics in the file format that TensorBoard reads: TFRECORD of Event messages."""
+"""Write metrics for TensorBoard: a TFRecord file of Event messages."""
 
 import os
 import socket
@@ -7,16 +7,17 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tensorboardX.proto.event_pb2 import Event
-from tensorboardX.proto.summary_pb2 import Summary
+# Both modules create their classes at run time, from a description of the messages.
+from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
+from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 from tensorboardX.record_writer import masked_crc32c
 
 
 class Events:
-    """One new events file in `folder`.
+    """A new events file in `folder`.
 
-    Each message is written when it is given, in this thread, so that a full disk is an OSError of that very call:
-    tensorboardX's own writer meets it in a thread of its own and once more when the process ends.
+    Each message is written at once and in the calling thread, so a full disk raises OSError in that call. The writer
+    of tensorboardX would raise it in a thread of its own, and again when the process ends.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,7 +27,7 @@ class Events:
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """One point at `step` in the curve of each name."""
+        """Add the point (step, value) to the curve of each name."""
         summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()])
         self._write(Event(wall_time=time.time(), step=step, summary=summary))
 
@@ -34,7 +35,11 @@ class Events:
         self._file.close()
 
     def _write(self, event: Event) -> None:
+        """Append a TFRecord: length, checksum of the length, data, checksum of the data."""
         data = event.SerializeToString()
         length = struct.pack("<Q", len(data))
-        sums = [struct.pack("<I", masked_crc32c(part)) for part in (length, data)]
-        self._file.write(length + sums[0] + data + sums[1])
+        self._file.write(length + _checksum(length) + data + _checksum(data))
+
+
+def _checksum(data: bytes) -> bytes:
+    return struct.pack("<I", masked_crc32c(data))

@@ -60,11 +60,12 @@ def streamed(task: Task, split: Split, mesh: Mesh | None, size: int) -> Evaluato
 def means(sums: Metrics) -> dict[str, float]:
     """Divide each sum by "count", the number of examples, and a Mean by its own count."""
     examples = float(sums["count"])
-    result = {}
+    result: dict[str, float] = {}
     for name, value in sums.items():
-        if name != "count":
-            total, count = value if isinstance(value, Mean) else (value, examples)
-            result[name] = float(total) / float(count)
+        if isinstance(value, Mean):
+            result[name] = float(value.total) / float(value.count)
+        elif name != "count":
+            result[name] = float(value) / examples
     return result | {"count": int(examples)}
 
 

@@ -1,17 +1,18 @@
-"""Linear evaluation: multinomial logistic regression on features, its regularization chosen on validation."""
+"""Linear probe: multinomial logistic regression on features, with the regularization chosen on validation."""
 
 import dataclasses
-import math
 import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from zoo.errors import UserError
 
 STRENGTHS = tuple(10.0**power for power in range(1, -7, -1))
-"""Of the L2 penalty, strong to weak: of λ/2 · |weights|² beside the mean loss of an example."""
-ITERATIONS = 300  # of L-BFGS for each strength, from where the one before ended
-PATIENCE = 2  # strengths in a row that may do worse on validation before weaker ones are not tried any more
+"""Values of λ, strong to weak; the penalty is λ/2 · |weights|², added to the mean loss over examples."""
+ITERATIONS = 300  # of L-BFGS for each strength; it starts from the solution for the strength before
+PATIENCE = 2  # stop after this many strengths in a row that are worse on validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,64 +25,77 @@ class Labelled:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What was chosen and what it came to. Shares of right answers, each from the classifier fitted to train alone."""
+    """The chosen strength and its accuracies. The classifier is fitted to train alone."""
 
     strength: float
     train: float
     validation: float
     test: float
-    converged: bool  # within ITERATIONS, at the strength that was chosen
+    converged: bool  # whether L-BFGS converged within ITERATIONS, at the chosen strength
 
 
 def evaluate(train: Labelled, validation: Labelled, test: Labelled) -> Result:
-    """The classifier of the λ in STRENGTHS that does best on validation (the stronger of equals); test is read once.
+    """Fit a classifier for each λ in STRENGTHS, and evaluate the one that is best on validation (ties: the stronger).
 
-    Chen et al. 2020, appendix B.8.1: L-BFGS, no augmentation, λ chosen on validation; departs: 8 strengths in place of
-    45, none weaker once two have done worse, features standardized by those of train, not fitted again with validation
-    joined to train. Raises UserError where train has one class only.
+    As Chen et al. 2020, appendix B.8.1: L-BFGS, no augmentation, λ chosen on validation. Differences: 8 strengths in
+    place of 45; no weaker ones after two in a row that are worse; features standardized with the moments of train; no
+    second fit to train and validation together. The test split is used once.
+    Raise UserError where train has only one class.
     """
     if len(np.unique(train.labels)) < 2:
         raise UserError("a linear classifier needs examples of two classes at least")
     mean, std = train.features.mean(0), train.features.std(0)
-    std = np.where(std > 1e-6 * max(std.max(), 1e-30), std, 1)  # one that never changes says nothing
+    std = np.where(std > 1e-6 * max(std.max(), 1e-30), std, 1)  # a constant feature stays 0
 
     def standard(part: Labelled) -> np.ndarray:
         return ((part.features - mean) / std).astype(np.float32)
 
-    x, known = standard(train), standard(validation)
-    best, chosen, worse = -math.inf, None, 0
-    for strength, weights, bias, converged in _path(x, train.labels):
-        score = _share(known, validation.labels, weights, bias)
-        if score > best:
-            best, chosen, worse = score, (strength, weights, bias, converged), 0
+    x, x_validation = standard(train), standard(validation)
+    fits = _fits(x, train.labels)
+    chosen = next(fits)
+    best, worse = _accuracy(x_validation, validation.labels, chosen), 0
+    for fit in fits:
+        accuracy = _accuracy(x_validation, validation.labels, fit)
+        if accuracy > best:
+            best, chosen, worse = accuracy, fit, 0
         else:
-            worse += score < best
+            worse += accuracy < best
         if worse == PATIENCE:
             break
-    strength, weights, bias, converged = chosen
-    seen = _share(x, train.labels, weights, bias)
-    return Result(strength, seen, best, _share(standard(test), test.labels, weights, bias), converged)
+    on_train = _accuracy(x, train.labels, chosen)
+    on_test = _accuracy(standard(test), test.labels, chosen)
+    return Result(chosen.strength, on_train, best, on_test, chosen.converged)
 
 
-def _path(x: np.ndarray, labels: np.ndarray):
-    """(strength, weights (classes, D), bias (classes,), whether it converged) for each of STRENGTHS."""
+class _Fit(NamedTuple):
+    """A linear classifier."""
+
+    strength: float
+    weights: np.ndarray  # (classes, D)
+    bias: np.ndarray  # (classes,); -inf for a class without examples
+    converged: bool
+
+
+def _fits(x: np.ndarray, labels: np.ndarray) -> Iterator[_Fit]:
+    """Yield the classifier of each strength, from strong to weak."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression  # slow to import
 
     model = LogisticRegression(max_iter=ITERATIONS, warm_start=True)
     for strength in STRENGTHS:
         model.C = 1 / (strength * len(x))
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model.fit(x, labels)
-        converged = not any(issubclass(each.category, ConvergenceWarning) for each in said)
-        weights, bias = model.coef_.copy(), model.intercept_.copy()
-        if len(weights) == 1:  # of two classes scikit-learn keeps one side
+        converged = not any(issubclass(each.category, ConvergenceWarning) for each in caught)
+        weights, bias = np.array(model.coef_), np.array(model.intercept_)
+        if len(weights) == 1:  # for two classes scikit-learn has the weights of one only
             weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
-        full = np.zeros((int(labels.max()) + 1, x.shape[1])), np.full(int(labels.max()) + 1, -np.inf)
-        full[0][model.classes_], full[1][model.classes_] = weights, bias
-        yield strength, *full, converged
+        classes = int(labels.max()) + 1
+        all_weights, all_bias = np.zeros((classes, x.shape[1])), np.full(classes, -np.inf)
+        all_weights[model.classes_], all_bias[model.classes_] = weights, bias
+        yield _Fit(strength, all_weights, all_bias, converged)
 
 
-def _share(x: np.ndarray, labels: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> float:
-    return float(np.mean((x @ weights.T + bias).argmax(1) == labels))
+def _accuracy(x: np.ndarray, labels: np.ndarray, fit: _Fit) -> float:
+    return float(np.mean((x @ fit.weights.T + fit.bias).argmax(1) == labels))

@@ -1,22 +1,24 @@
-"""A few numbers as one: mean, interquartile mean, and how far either is to be trusted (Agarwal et al. 2021,
-arXiv:2108.13264, section 4.1, who ask for this in place of the mean of a few seeds alone). All intervals are of 95 %.
+"""Summary statistics of a few values: mean, interquartile mean, and their 95 % confidence intervals.
+
+Agarwal et al. 2021 (arXiv:2108.13264, section 4.1) recommend these over the bare mean of a few seeds.
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, stdtrit  # of what scipy.stats has too, and that takes a second to import
+from scipy.special import ndtr, stdtrit  # scipy.stats has the same, but takes a second to import
 
 RESAMPLES = 10_000
+Values = Sequence[float] | np.ndarray
 
 
 class Spread(NamedTuple):
-    """Of one number for each seed, or each episode."""
+    """Statistics of one value for each seed, or for each episode."""
 
     mean: float
     interquartile_mean: float
-    low: float  # the middle 95 % of the interquartile means of resamples
+    low: float  # bootstrap interval of the interquartile mean
     high: float
 
     def __str__(self) -> str:
@@ -26,70 +28,81 @@ class Spread(NamedTuple):
         )
 
 
+class StudentInterval(NamedTuple):
+    """The standard deviation of a sample, and the interval of its mean."""
+
+    deviation: float
+    low: float
+    high: float
+
+
 def interquartile_mean(values: np.ndarray) -> np.ndarray:
-    """Mean along the last axis without the lowest and the highest quarter, rounded down: of 10 values the middle 6."""
+    """Return the mean along the last axis without the lowest and highest quarter: for 10 values, the middle 6."""
     ordered = np.sort(values, axis=-1)
     cut = ordered.shape[-1] // 4
     return ordered[..., cut : ordered.shape[-1] - cut].mean(-1)
 
 
 def bootstrap(
-    values: Sequence[float], statistic: Callable[[np.ndarray], np.ndarray] = interquartile_mean
+    values: Values, statistic: Callable[[np.ndarray], np.ndarray] = interquartile_mean
 ) -> tuple[float, float]:
-    """The 2.5 % and 97.5 % quantiles of `statistic` (along the last axis) over resamples (always the same)."""
+    """Return the 2.5 % and 97.5 % quantiles of `statistic` (along the last axis) over resamples, always the same."""
     low, high = np.quantile(statistic(_resamples(values)), (0.025, 0.975))
     return float(low), float(high)
 
 
-def student(values: Sequence[float]) -> tuple[float, float, float]:
-    """Standard deviation of a sample of at least two, and Student's interval of its mean: (deviation, low, high)."""
-    values = np.asarray(values, np.float64)
-    deviation, average = float(values.std(ddof=1)) if np.ptp(values) else 0.0, float(values.mean())
-    half = float(stdtrit(values.size - 1, 0.975)) * deviation / values.size**0.5
-    return deviation, average - half, average + half
+def student(values: Values) -> StudentInterval:
+    """Return the standard deviation of at least two values, and Student's interval of their mean."""
+    sample = np.asarray(values, np.float64)
+    # Rounding gives equal values a tiny deviation.
+    deviation = float(sample.std(ddof=1)) if np.ptp(sample) else 0.0
+    mean = float(sample.mean())
+    half = float(stdtrit(sample.size - 1, 0.975)) * deviation / sample.size**0.5
+    return StudentInterval(deviation, mean - half, mean + half)
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Of the mean of at least two values, such as the differences of two arms seed by seed.
+def mean_interval(values: Values) -> tuple[float, float]:
+    """Return the interval of the mean of at least two values, such as the differences of two arms seed by seed.
 
-    The bootstrap's expanded percentiles (Hesterberg 2014, arXiv:1411.5279, section 3.3), and no narrower than
-    Student's: three values have ten different resamples, whose means reach no further than the extremes seen, so
-    that no choice of percentiles makes 95 % of them.
+    It has the expanded percentiles of the bootstrap (Hesterberg 2014, arXiv:1411.5279, section 3.3) and is never
+    narrower than Student's. For few values the bootstrap alone is too narrow: three values have ten different
+    resamples, whose means lie between the smallest and the largest value.
     """
     _, low, high = student(values)
     least, most = np.quantile(_resamples(values).mean(-1), _expanded(len(values)))
     return min(low, float(least)), max(high, float(most))
 
 
-def difference_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """Of mean(first) - mean(second), two samples of at least two that have nothing in common: as `mean_interval`, with
-    Welch's form of Student's.
+def difference_interval(first: Values, second: Values) -> tuple[float, float]:
+    """Return the interval of mean(first) - mean(second), for two independent samples of at least two values each.
+
+    It is that of `mean_interval`, with Welch's interval in place of Student's.
     """
-    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    value = float(first.mean() - second.mean())
-    parts = [sample.var(ddof=1) / sample.size for sample in (first, second)]
-    half, total = 0.0, sum(parts)
+    samples = [np.asarray(values, np.float64) for values in (first, second)]
+    value = float(samples[0].mean() - samples[1].mean())
+    variances = [sample.var(ddof=1) / sample.size for sample in samples]  # of the two means
+    half, total = 0.0, sum(variances)
     if total > 0:
-        freedom = total**2 / sum(p**2 / (s.size - 1) for p, s in zip(parts, (first, second), strict=True))
+        freedom = total**2 / sum(v**2 / (s.size - 1) for v, s in zip(variances, samples, strict=True))
         half = float(stdtrit(freedom, 0.975)) * total**0.5
-    drawn = _resamples(first).mean(-1) - _resamples(second, seed=1).mean(-1)
-    least, most = np.quantile(drawn, _expanded(min(first.size, second.size)))
+    differences = _resamples(samples[0]).mean(-1) - _resamples(samples[1], seed=1).mean(-1)
+    least, most = np.quantile(differences, _expanded(min(samples[0].size, samples[1].size)))
     return min(value - half, float(least)), max(value + half, float(most))
 
 
-def _resamples(values: Sequence[float], seed: int = 0) -> np.ndarray:
-    """(RESAMPLES, N): as many values drawn with replacement, always the same draws."""
-    values = np.asarray(values, np.float64)
-    return values[np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))]
+def _resamples(values: Values, seed: int = 0) -> np.ndarray:
+    """Return N values drawn with replacement, RESAMPLES times: (RESAMPLES, N). The draws are always the same."""
+    sample = np.asarray(values, np.float64)
+    return sample[np.random.default_rng(seed).integers(len(sample), size=(RESAMPLES, len(sample)))]
 
 
 def _expanded(count: int) -> tuple[float, float]:
-    """The two shares whose quantiles make up for how much narrower than Student's the bootstrap is for few values."""
+    """Return the two quantiles that make the bootstrap of `count` values as wide as Student's interval."""
     share = float(ndtr(stdtrit(count - 1, 0.025) * (count / (count - 1)) ** 0.5))
     return share, 1 - share
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """All of it; of a single value the interval is that value."""
-    values = np.asarray(values, np.float64)
-    return Spread(float(values.mean()), float(interquartile_mean(values)), *bootstrap(values))
+def spread(values: Values) -> Spread:
+    """Return all statistics of `values`. The interval of a single value is that value."""
+    sample = np.asarray(values, np.float64)
+    return Spread(float(sample.mean()), float(interquartile_mean(sample)), *bootstrap(sample))
