@@ -24,7 +24,8 @@ class Reporter:
         self._run, self._console, self._began = run, console, began
         self._lines = lines and not console.is_terminal
         self._bar = Bar(console, run.name, step, run.experiment.steps)
-        self._first_step, self._first_seconds = step, self.seconds
+        self._steps_per_second = 0.0
+        self._first_line: tuple[int, float] | None = None  # (step, seconds) of the first line
         self._shown: dict[str, dict[str, float]] = {}  # split -> the metrics last reported
 
     @property
@@ -45,6 +46,7 @@ class Reporter:
         each = {name: [own.get(name) for own in results] for name in means} if len(results) > 1 else {}
         self._run.log(step, split, self.seconds, each, **means)
         self._shown[split] = means
+        self._steps_per_second = steps_per_second or self._steps_per_second
         self._bar.update(step, steps_per_second, {f"{split} {name}": value for name, value in means.items()})
 
     def print_evaluation(self, step: int) -> None:
@@ -55,11 +57,16 @@ class Reporter:
         parts = [f"{self._run.name}: step {step:,} of {steps:,}"]
         for split, means in self._shown.items():
             parts.append(f"{split} {_metrics(means)}")
-        done = step - self._first_step
-        if step < steps and done:
-            seconds = (self.seconds - self._first_seconds) / done * (steps - step)
-            parts.append(f"about {duration(seconds)} left")
+        if step < steps:
+            parts.append(f"about {duration(self._seconds_left(step, steps))} left")
+        self._first_line = self._first_line or (step, self.seconds)
         self._console.print("; ".join(parts), soft_wrap=True, highlight=False)
+
+    def _seconds_left(self, step: int, steps: int) -> float:
+        if self._first_line is None:  # what went before was mostly compilation
+            return (steps - step) / self._steps_per_second
+        first_step, first_seconds = self._first_line
+        return (self.seconds - first_seconds) / (step - first_step) * (steps - step)
 
 
 class Bar:
