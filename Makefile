@@ -6,29 +6,42 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help timeline test check slow bench peers clean
+.PHONY: help timeline test test-all test-rest test-peers check lint layers bench peers clean
 
 help:
 	@echo "make timeline   train the image classifiers on digits, write runs/timeline/index.html"
-	@echo "make test       run the tests"
-	@echo "make check      format, lint, import layers, tests"
-	@echo "make slow       the tests that learn something real (minutes)"
+	@echo "make test       run the quick tests (5 minutes on two cores)"
+	@echo "make test-all   run all tests: also every case, what learns something real, and the page in a browser"
+	@echo "make test-peers compare with PyTorch and published networks (installs them)"
+	@echo "make check      format, lint, import layers, quick tests"
 	@echo "make bench      milliseconds a step of every model, beside PyTorch"
 
 timeline: $(BIN)/.base
 	$(BIN)/zoo timeline
 
-test: $(BIN)/.dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+# Two processes share the work; each test file stays in order, and whoever is done first takes over from the other.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-check: $(BIN)/.dev
+test: $(BIN)/.dev
+	$(PYTEST)
+
+test-all: test test-rest
+
+# What `make test` leaves out. The markers are explained in pyproject.toml.
+test-rest: $(BIN)/.dev
+	$(PYTEST) -m 'slow or browser'
+
+test-peers: $(BIN)/.peers
+	$(PYTEST) -m '' tests/peers
+
+check: lint layers test
+
+lint: $(BIN)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/lint-imports
-	$(MAKE) test
 
-slow: $(BIN)/.dev
-	$(BIN)/python -m pytest -m slow
+layers: $(BIN)/.dev
+	$(BIN)/lint-imports
 
 bench: $(BIN)/.peers
 	$(BIN)/zoo bench --peers

@@ -103,6 +103,7 @@ def formatted(section: str, tree: Path) -> None:
         assert run.returncode == 0, run.stdout
 
 
+@pytest.mark.slow
 def test_a_model_is_added_as_the_page_says(copy: Path) -> None:
     said = follow("Add a model", copy)
     listed, shown, trained, measured, tested = said.values()
@@ -118,6 +119,7 @@ def test_a_model_is_added_as_the_page_says(copy: Path) -> None:
     formatted("Add a model", copy)
 
 
+@pytest.mark.slow
 def test_a_data_set_is_added_as_the_page_says(copy: Path) -> None:
     listed, trained = follow("Add a data set", copy).values()
     assert "bars" in listed
@@ -128,6 +130,7 @@ def test_a_data_set_is_added_as_the_page_says(copy: Path) -> None:
     formatted("Add a data set", copy)
 
 
+@pytest.mark.slow
 def test_a_claim_is_added_as_the_page_says(copy: Path) -> None:
     judged, tested = follow("Add a claim", copy).values()
     assert "GELU units reach a lower loss" in judged

@@ -12,6 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from cases import slow_except
 
 import train.loop.run
 from train import cli
@@ -169,7 +170,7 @@ def final_leaves(workdir: Path) -> list[np.ndarray]:
     return jax.tree.leaves(state)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", slow_except([signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]))
 def test_a_signal_saves_and_the_rest_has_the_same_bits(number: int, whole: list[np.ndarray], tmp_path, capsys) -> None:
     command = [sys.executable, "-m", "train", "train", *RUN, f"--workdir={tmp_path}"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -71,6 +71,7 @@ def test_all_runs_the_quickest_first_within_the_budget_and_says_what_is_left(thr
     assert "–" in listed["long"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(machine.cores() < 2, reason="needs two cores")
 def test_side_by_side_the_same_claims_are_run_and_a_broken_one_stops_no_other(three: Path, capsys) -> None:
     text = (three / "configs" / "claims" / "quick.py").read_text()

@@ -46,6 +46,11 @@ def drawn(model: Any, spread: float = 0.3) -> dict[str, Any]:
     return unflatten_dict({path: abs(a) if path.endswith("var") else a for path, a in arrays.items()}, sep="/")
 
 
+def answer(model: Any, variables: dict[str, Any], *inputs: Any) -> Any:
+    """What the model makes of its inputs, by one compiled program."""
+    return jax.jit(lambda variables, *inputs: model.apply(variables, *inputs, train=False))(variables, *inputs)
+
+
 def said(capsys: pytest.CaptureFixture[str], *args: object) -> str:
     assert cli.run([str(arg) for arg in args]) == 0
     return capsys.readouterr().out
@@ -85,9 +90,9 @@ def test_preparation_and_classes_travel_with_the_weights(
     np.testing.assert_allclose(loaded.preprocessing(Image.open(path))[None], prepared, rtol=1e-5, atol=1e-6)
     assert loaded.labels == tuple("0123456789")
     answers = {said(capsys, "predict", path, "--weights", source, "--top", 3) for source in (run, file)}
-    (answer,) = answers
-    assert answer.split()[0] == "3"
-    assert len(answer.splitlines()) == 3
+    (printed,) = answers
+    assert printed.split()[0] == "3"
+    assert len(printed.splitlines()) == 3
 
 
 def test_stablehlo_runs_without_the_project(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,22 +109,22 @@ def test_stablehlo_runs_without_the_project(run: Path, tmp_path: Path, capsys: p
     loaded = zoo.load_model("mlp", run)
     for b in (1, 3):
         x = np.arange(b * 64, dtype=np.float32).reshape(b, 8, 8, 1) / 64
-        expected = loaded.model.apply(loaded.variables, x, train=False)
+        expected = answer(loaded.model, loaded.variables, x)
         np.testing.assert_allclose(np.load(names[b]), expected, rtol=1e-5, atol=1e-5)
+
+
+SLOW = pytest.mark.slow
+SMALL = {"width": 16, "depth": 1, "heads": 2}
 
 
 @pytest.mark.parametrize(
     ("name", "fields", "program"),
     [
-        ("resnet18", {"depths": (1, 1), "widths": (4, 8)}, "x float32[batch, 224, 224, 3]"),
-        ("vit_mini_patch8", {"width": 16, "depth": 1, "heads": 2}, "x float32[batch, 32, 32, 3]"),
-        ("gpt2", {"width": 16, "depth": 1, "heads": 2, "vocab": 11}, "tokens int32[batch, 6]"),
-        (
-            "bert_mini",
-            {"width": 16, "depth": 1, "heads": 2, "vocab": 11},
-            "tokens int32[batch, 6], mask bool[batch, 6]",
-        ),
-        ("lstm_char", {"width": 8}, "tokens int32[batch, 6]"),
+        pytest.param("resnet18", {"depths": (1, 1), "widths": (4, 8)}, "x float32[batch, 224, 224, 3]", marks=SLOW),
+        pytest.param("vit_mini_patch8", SMALL, "x float32[batch, 32, 32, 3]", marks=SLOW),
+        pytest.param("gpt2", SMALL | {"vocab": 11}, "tokens int32[batch, 6]", marks=SLOW),
+        ("bert_mini", SMALL | {"vocab": 11}, "tokens int32[batch, 6], mask bool[batch, 6]"),
+        pytest.param("lstm_char", {"width": 8}, "tokens int32[batch, 6]", marks=SLOW),
     ],
 )
 def test_stablehlo_of_every_kind(
@@ -135,7 +140,7 @@ def test_stablehlo_of_every_kind(
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
             call(*inputs),
-            model.apply(zoo.load_weights(model, file), *inputs, train=False),
+            answer(model, zoo.load_weights(model, file), *inputs),
         )
 
 
@@ -169,19 +174,19 @@ def bert_folder(tmp_path: Path, head: str, labels: list[str] | None = None) -> t
 def test_masked_words_by_a_published_vocabulary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, model, variables = bert_folder(tmp_path, "pretrain")
     ids = [WORDS.index(word) for word in ("[CLS]", "the", "[MASK]", "sat", "[SEP]")]
-    logits, _ = model.apply(variables, np.array([ids]), train=False)
+    logits, _ = answer(model, variables, np.array([ids]))
     best = WORDS[int(logits[0, 2].argmax())]
-    answer = said(capsys, "predict", "The [MASK] sat", "--weights", folder, "--model", "bert_mini", "--top", 2)
-    assert answer.splitlines()[0].split()[:2] == ["1", best]
+    printed = said(capsys, "predict", "The [MASK] sat", "--weights", folder, "--model", "bert_mini", "--top", 2)
+    assert printed.splitlines()[0].split()[:2] == ["1", best]
     assert "write [MASK] where" in refused(capsys, "predict", "the cat", "--weights", folder, "--model", "bert_mini")
 
 
 def test_classes_of_a_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, model, variables = bert_folder(tmp_path, "classify", ["bad", "good"])
     ids = [WORDS.index(word) for word in ("[CLS]", "cat", "##s", "[SEP]")]
-    logits = model.apply(variables, np.array([ids]), train=False)
-    answer = said(capsys, "predict", "CATS", "--weights", folder, "--model", "bert_mini")
-    assert answer.split()[0] == ["bad", "good"][int(logits[0].argmax())]
+    logits = answer(model, variables, np.array([ids]))
+    printed = said(capsys, "predict", "CATS", "--weights", folder, "--model", "bert_mini")
+    assert printed.split()[0] == ["bad", "good"][int(logits[0].argmax())]
     (folder / "vocab.txt").unlink()
     assert "has no vocabulary beside it" in refused(
         capsys, "predict", "cat", "--weights", folder, "--model", "bert_mini"

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from cases import slow_except
 from flax import linen as nn
 
 from train.core import PerReplica, ReplicaTasks, State, Task, machine, run_replicas
@@ -57,7 +58,7 @@ def programs(monkeypatch) -> dict[int, int]:
     return found
 
 
-@pytest.mark.parametrize("how", ["vmap", "map"])
+@pytest.mark.parametrize("how", slow_except(["map"], ["vmap", "map"]))
 def test_shares_are_what_one_program_is(how, programs, monkeypatch) -> None:
     own = PerReplica(DATA, {"rows": jnp.stack([jax.random.permutation(key, 50)[:40] for key in KEYS])})
     active = jnp.array([True, True, True, False, True])

@@ -182,7 +182,8 @@ assert abs(np.mean(halves) - whole[0]) > 0.1
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
 
 
-@pytest.mark.parametrize("placement", ["device", pytest.param("stream", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("placement", ["device", "stream"])
 def test_two_processes_have_the_losses_of_one(placement: str, tmp_path, capsys) -> None:
     command = ["train", *COMMAND, f"--data.placement={placement}", "--data.workers=0"]
     with socket.socket() as probe:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import slow_except
 from flax import linen as nn
 from jax import Array
 
@@ -44,7 +45,7 @@ def _smallest_of_each_family() -> dict[str, nn.Module]:
 
 
 MODELS = _smallest_of_each_family()
-EVERY_MODEL = pytest.mark.parametrize("family", MODELS)
+SLOW_BUT_GPT = pytest.mark.parametrize("family", slow_except(["gpt"], MODELS))
 
 
 @cache
@@ -67,7 +68,7 @@ def prepared(family: str) -> tuple[nn.Module, dict, dict[str, Array], Callable[[
     return model, variables, given, whole
 
 
-@EVERY_MODEL
+@SLOW_BUT_GPT
 def test_greedy_with_cache_is_greedy_without(family):
     """Prompts of several lengths in one batch, token for token against the whole sequence anew for every token."""
     model, variables, given, whole = prepared(family)
@@ -81,7 +82,7 @@ def test_greedy_with_cache_is_greedy_without(family):
     assert len(np.unique(found)) > 1
 
 
-@EVERY_MODEL
+@SLOW_BUT_GPT
 def test_one_beam_is_greedy_and_several_score_what_they_say(family):
     model, variables, given, whole = prepared(family)
     prompt, ones = jnp.full((3, 1), BOS), jnp.ones(3, jnp.int32)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import slow_except
 from flax import linen as nn
 from rich.console import Console
 
@@ -66,14 +67,14 @@ def test_a_model_is_measured_in_the_loop_and_bare() -> None:
     np.testing.assert_allclose(row.peak_share, 3 * 15_680 * 2 / (np.median(row.loop_ms) * 1e-3) / 1e9)
 
 
-@pytest.mark.parametrize("card", TEXTS, ids=name_of)
+@pytest.mark.parametrize("card", slow_except([SMALLEST["gpt"]], TEXTS), ids=name_of)
 def test_every_family_of_text_is_measured(card: Card) -> None:
     row = steps.measure(tiny(card), batch=2, length=8, steps=2, rounds=1, peak=1e9, peer=None)
     assert (row.name, row.batch, row.length) == (card.name, 2, 8)
     assert min(row.loop_ms + row.bare_ms + [row.memory_bytes, row.peak_share]) > 0
 
 
-@pytest.mark.parametrize("card", DECODING, ids=name_of)
+@pytest.mark.parametrize("card", slow_except([SMALLEST["gpt"]], DECODING), ids=name_of)
 def test_decoding_is_measured_with_the_cache_and_without(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     made: dict[str, Any] = {}
 
@@ -118,7 +119,7 @@ def test_bad_input_of_decoding_is_one_line(args: list[str], line: str) -> None:
     assert str(error.value).startswith(line)
 
 
-@pytest.mark.parametrize("card", SMALLEST.values(), ids=name_of)
+@pytest.mark.parametrize("card", slow_except([SMALLEST["mlp"], SMALLEST["lstm"]], SMALLEST.values()), ids=name_of)
 def test_a_model_is_shown_what_its_card_says(card: Card) -> None:
     length = workloads.text_length(card)
     task, data = workloads.training(card, 2)
@@ -143,7 +144,9 @@ def test_text_is_as_long_as_on_the_card_but_at_most_128() -> None:
     assert workloads.text_length(zoo.card("bert_mini"), 200) == 200
 
 
-@pytest.mark.parametrize("name", ["resnet20", "gpt_char_mini", "transformer_mini", "lstm_char"])
+@pytest.mark.parametrize(
+    "name", slow_except(["lstm_char"], ["resnet20", "gpt_char_mini", "transformer_mini", "lstm_char"])
+)
 def test_flops_are_those_of_the_card(name: str) -> None:
     card = zoo.card(name)
     assert workloads.forward_flops(*workloads.training(card, 2)) == 2 * card.flops

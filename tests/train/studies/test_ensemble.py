@@ -102,6 +102,7 @@ def test_the_table_and_the_file(three: Run, tmp_path, capsys) -> None:
     assert "ensemble of 3" in out
 
 
+@pytest.mark.slow
 def test_what_cannot_be_averaged_is_one_line(three: Run, folded: Run, tmp_path, capsys) -> None:
     short = {"steps": 1, "eval_every_steps": 1}
     cut = trained(tmp_path / "cut", data=dataclasses.replace(ALONE.data, split_seed=1), **short)

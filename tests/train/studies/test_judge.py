@@ -226,6 +226,7 @@ def test_bad_input_is_one_line(options: str, expected: str, runs: dict[str, Run]
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_run_without_validation_images_has_no_sigma(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     experiment = Experiment(PAIR.model, Data("digits", batch=16, validation=0.0), task=Adversarial(), steps=1)
     run = train.loop.run.create("blind", experiment, tmp_path)

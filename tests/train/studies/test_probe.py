@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from cases import slow_except
 from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 
@@ -114,6 +115,7 @@ def test_training_is_worth_more_than_the_start_and_few_labels_less(run: Run) -> 
     assert (figures["pixels"]["dimensions"], figures["pixels"]["step"], figures["untrained"]["step"]) == (64, 0, 0)
 
 
+@pytest.mark.slow
 def test_every_replica_is_judged_as_it_would_be_alone(run: Run, tmp_path: Path) -> None:
     both = dataclasses.replace(run.experiment, steps=4, eval_every_steps=4, seeds=2)
     team = train.loop.run.create("team", both, tmp_path)
@@ -128,7 +130,7 @@ def test_every_replica_is_judged_as_it_would_be_alone(run: Run, tmp_path: Path) 
         assert dataclasses.asdict(found[1]) == probe.probe(alone, options)["linear"]
 
 
-@pytest.mark.parametrize("collection", ["params", "batch_stats"])
+@pytest.mark.parametrize("collection", slow_except(["params"], ["params", "batch_stats"]))
 def test_a_weight_that_changes_is_noticed(run: Run, collection: str, monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[dict] = []
     evaluate = linear_probe.evaluate

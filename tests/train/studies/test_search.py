@@ -237,6 +237,7 @@ def _space(folder: Folder):
     return {space.name: distribution(space) for space in read(folder.experiment, folder.about.space)}
 
 
+@pytest.mark.slow
 def test_shapes_differ_one_after_the_other_and_an_impossible_trial_counts(tmp_path) -> None:
     space = ("model.widths=8|6,4", "data.batch=16|5000", "optim.lr=0.01|0.1")
     folder = begun(tmp_path, space, trials=6, sampler_seed=2)

@@ -81,6 +81,7 @@ def test_size_and_work_of_a_pair_are_those_on_its_card() -> None:
     assert made.passes == pytest.approx(work / (sum(gen) + sum(disc)))
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_bits(whole: Run, parts, tmp_path: Path) -> None:
     program = "import sys; from test_adversarial_runs import train_slowly; train_slowly(sys.argv[1])"
     process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], cwd=Path(__file__).parent)

@@ -149,6 +149,7 @@ class _Interrupt:
     def __exit__(self, *_: object) -> None: ...
 
 
+@pytest.mark.slow
 def test_a_stopped_run_resumes_to_the_same_bits(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = train.loop.run.create("stopped", EXPERIMENT, tmp_path)
     with monkeypatch.context() as patch:

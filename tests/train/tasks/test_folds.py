@@ -109,6 +109,7 @@ def test_the_summary_has_every_fold_their_mean_and_spread(folded: Run) -> None:
     assert sum(one.validation["count"] for one in summary.replicas) == 1797 - 359
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_of_folds_resumes_to_the_same_bits(folded: Run, tmp_path, monkeypatch) -> None:
     cut = train.loop.run.create("cut", FOLDED, tmp_path)
 
@@ -140,6 +141,7 @@ def test_the_commands_show_every_fold(folded: Run, capsys) -> None:
     assert cli.run(["sample", str(folded.path)]) == 2
 
 
+@pytest.mark.slow
 def test_every_seed_and_setting_sees_all_folds(tmp_path) -> None:
     experiment = dataclasses.replace(
         FOLDED, folds=2, seeds=2, sweep=("optim.lr=0.01,0.1",), steps=2, eval_every_steps=2

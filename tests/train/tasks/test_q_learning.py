@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from cases import slow_except
 from rich.console import Console
 
 import train.loop.run
@@ -213,7 +214,7 @@ def test_the_stated_memory_is_that_of_the_arrays() -> None:
 # As a run
 
 
-@pytest.mark.parametrize("changes", [{}, PRIORITIZED], ids=["uniform", "prioritized"])
+@pytest.mark.parametrize("changes", slow_except([PRIORITIZED], [{}, PRIORITIZED]), ids=["uniform", "prioritized"])
 def test_a_run_cut_in_two_ends_with_the_same_bits(changes: dict) -> None:
     made = assemble(override(EXPERIMENT, changes))
     whole, _ = run_chunk(made.task, start(made), Nothing(), KEY, 30)
@@ -222,7 +223,7 @@ def test_a_run_cut_in_two_ends_with_the_same_bits(changes: dict) -> None:
     assert_same_bits(whole, both)
 
 
-@pytest.mark.parametrize("changes", [{}, PRIORITIZED], ids=["uniform", "prioritized"])
+@pytest.mark.parametrize("changes", slow_except([{}], [{}, PRIORITIZED]), ids=["uniform", "prioritized"])
 def test_seeds_side_by_side_are_those_seeds_alone(changes: dict) -> None:
     changes = {"optim": {"name": "sgd", "lr": 1e-3}} | changes  # Adam makes rounding visible
     made = assemble(override(EXPERIMENT, changes))

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import slow_except
 
 import train.loop.run
 from train.config import Data, Experiment, Model, Optim, override
@@ -28,7 +29,7 @@ REGULARIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", REGULARIZERS)
+@pytest.mark.parametrize("name", slow_except(["dropout", "mixup"], REGULARIZERS))
 def test_a_regularizer_changes_the_step_and_not_the_evaluation(name: str) -> None:
     without, change = REGULARIZERS[name]
     parts = [assemble(each) for each in (without, override(without, change))]
@@ -75,6 +76,7 @@ def test_every_arm_of_the_table_is_sound_and_so_are_all_together(tool) -> None:
         assert arm == "none" or any(tool.changed(config, *one) == override(config, arms[arm]) for one in tries)
 
 
+@pytest.mark.slow
 def test_the_table_has_what_the_runs_came_to(tool, tmp_path, monkeypatch, capsys) -> None:
     base = dataclasses.replace(MLP, steps=20, eval_every_steps=10)
     arms = {"early stopping": {"patience": 1}}

@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from cases import slow_except
 from rich.console import Console
 
 import train.loop.run
@@ -125,7 +126,7 @@ class _Interrupt:
     def __exit__(self, *_: object) -> None: ...
 
 
-@pytest.mark.parametrize("task", ["language", "translate", "masked"])
+@pytest.mark.parametrize("task", slow_except(["language"], ["language", "translate", "masked"]))
 def test_a_stopped_run_resumes_to_the_same_bits(
     task: str, runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import slow_except
 from jax import Array
 
 from train.config import World, files, override
@@ -58,7 +59,7 @@ def test_an_episode_whose_time_is_up_has_not_terminated() -> None:
     assert bool(seen.terminated[0])
 
 
-@pytest.mark.parametrize("name", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0"])
+@pytest.mark.parametrize("name", slow_except(["CartPole-v1"], ["CartPole-v1", "Acrobot-v1", "MountainCar-v0"]))
 def test_a_step_is_that_of_gymnax(name: str) -> None:
     env = worlds.make(World(name))
     theirs, params = gymnax.make(name)
@@ -112,7 +113,9 @@ def test_an_episode_is_a_function_of_its_own_key() -> None:
     assert not np.array_equal(episodes.play(env, values, {}, episodes.keys("test", 0, 5), 0.2)[0], returns)
 
 
-@pytest.mark.parametrize("name", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "minatar/breakout"])
+@pytest.mark.parametrize(
+    "name", slow_except(["CartPole-v1"], ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "minatar/breakout"])
+)
 def test_what_an_agent_sees_can_be_drawn(name: str) -> None:
     if name in worlds.minatar.GAMES:
         pytest.importorskip("pgx")

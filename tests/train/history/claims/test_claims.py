@@ -137,6 +137,7 @@ def test_interrupted_it_goes_on_arm_by_arm(tmp_path, monkeypatch, done: tuple[Pa
     assert [arm["values"] for arm in found["arms"]] == [arm["values"] for arm in done[1]["arms"]]
 
 
+@pytest.mark.slow
 def test_an_arm_whose_experiment_has_changed_is_trained_anew(tmp_path) -> None:
     tried(pair(seeds=1), tmp_path)
     changed = claim(
@@ -249,6 +250,7 @@ def test_what_was_computed_is_kept_until_the_file_changes(tmp_path) -> None:
     assert calls == [0, 1, 2, 0, 1]
 
 
+@pytest.mark.slow
 def test_arms_begin_with_a_run_that_is_trained_once(tmp_path) -> None:
     start = override(MLP, {"steps": 60})
     longer = override(SLOW, {"steps": 41})

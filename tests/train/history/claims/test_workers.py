@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cases import slow_except
 
 from train.core import machine
 from train.history.claims.workers import side_by_side
@@ -59,7 +60,7 @@ def test_each_has_its_own_cores_and_the_next_begins_when_one_has_ended(tmp_path)
     assert cores["last"] == cores["short"]  # the share that was free
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", slow_except([signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]))
 def test_stopped_it_leaves_no_process_behind(tmp_path, number: int) -> None:
     config, file = waiting(tmp_path, "slow", "never")
     command = [sys.executable, "-c", LEADER, str(config)]

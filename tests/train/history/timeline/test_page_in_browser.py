@@ -17,6 +17,7 @@ import zoo
 from train.history.timeline import exhibits, findings
 from train.history.timeline.page import write_page
 
+pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright (the dev extra)")
 SHOWN = ("perceptron", "mlp", "lenet5", "resnet20", "plain20", "lstm_char", "transformer_mini", "vit_mini_patch8")
 PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
