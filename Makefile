@@ -54,14 +54,17 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 $(BIN)/.base: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing zoo with JAX, Flax and Optax into .venv, once (minutes)"
 	$(PIP) --editable .
 	@touch $@
 
 $(BIN)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing zoo and its test tools into .venv, once (minutes)"
 	$(PIP) --editable '.[dev]'
 	@touch $@ $(BIN)/.base
 
 $(BIN)/.peers: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing PyTorch and other peers into .venv, once (minutes)"
 	$(PIP) --editable '.[dev,peers]'
 	@touch $@ $(BIN)/.base $(BIN)/.dev
 

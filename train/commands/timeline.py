@@ -14,6 +14,7 @@ from train.config.parse import parse
 from train.history.claims import results
 from train.history.timeline import words
 from train.loop.run import RUNS
+from train.metrics.format import figure
 from zoo.errors import UserError
 
 LINE = ("perceptron", "mlp", "lenet5", "alexnet", "resnet20", "vit")
@@ -81,9 +82,13 @@ def train_line(options: TimelineOptions, console: Console) -> Iterator[Path]:
         experiment = files.load(name)
         run = None if options.fresh else finished(options.workdir / name, experiment)
         if run is None:
-            parts = assemble_run(experiment)
+            setup = assemble_run(experiment)
             run = train.loop.run.create(name, experiment, options.workdir)
-            fit(run, parts, console)
+            summary = fit(run, setup, console)
+            line = f"test accuracy {figure('accuracy', summary.test['accuracy'])}, {summary.seconds:.0f} s"
+        else:
+            line = f"already trained, in {run.path}"
+        console.print(f"{name}: {line}", soft_wrap=True, highlight=False)
         yield run.path
 
 

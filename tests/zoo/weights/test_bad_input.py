@@ -59,7 +59,10 @@ DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a header of a terabyte": (lambda content: (2**40).to_bytes(8, "little") + content[8:], "header too large"),
     "offsets behind its end": (lambda content: header(content, longer), "is damaged or not a safetensors file"),
     "offsets that overlap": (lambda content: header(content, overlapping), "is damaged or not a safetensors file"),
-    "a shape that is not its size": (lambda content: header(content, other_shape), "is damaged or not a safetensors file"),
+    "a shape that is not its size": (
+        lambda content: header(content, other_shape),
+        "is damaged or not a safetensors file",
+    ),
     "a web page": (
         lambda content: b"\n<!DOCTYPE html>\n<html>404</html>",
         "a web page, probably the error of a failed",
