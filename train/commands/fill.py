@@ -32,12 +32,12 @@ def fill_command(args: Sequence[str]) -> None:
     from train.data.text.tokenizers import require
     from train.inference import text as write
 
-    marks = require(opened.tokenizer, ("[CLS]", "[SEP]", "[MASK]"), "filling masks")
+    marks = write.MaskTokens(*require(opened.tokenizer, ("[CLS]", "[SEP]", "[MASK]"), "filling masks"))
     for i, text in enumerate(texts, 1):
         ids = encode_prompt(opened, i, text)
-        if marks[2] not in ids:
+        if marks.mask not in ids:
             raise UserError(f"text {i} has no [MASK]: write it where a word is to be guessed")
-        shown = write.around_masks(ids, opened.length - 2, marks[2])
+        shown = write.around_masks(ids, opened.length - 2, marks.mask)
         if len(shown) < len(ids):
             note(f"text {i} has {len(ids)} tokens: the model reads the {len(shown)} around [MASK], its context")
         print(text)

@@ -41,7 +41,7 @@ def sample_command(args: Sequence[str]) -> None:
     require_at_least(0, seed=options.seed)
     from train.data.text.tokenizers import decode, special
     from train.inference import text as write
-    from train.inference.decode import Sampling
+    from train.inference.decode import Decoder, Sampling
 
     settings = Sampling(options.temperature, options.top_k, options.top_p)
     texts = [""] if (options.prompt, options.file) == (None, None) else read_texts(options.prompt, options.file)
@@ -52,11 +52,10 @@ def sample_command(args: Sequence[str]) -> None:
     if context and (most := max(map(len, prompts))) > context:
         note(f"a prompt has {most} tokens: the model reads the last {context}, its context")
     rows = write.continue_rows(
-        opened.model,
-        opened.variables,
+        Decoder(opened.model, opened.variables),
         [row for row in prompts for _ in range(options.n)],
         length=options.length,
-        settings=settings,
+        sampling=settings,
         seed=options.seed,
         context=context,
         stop=special(opened.tokenizer, "[EOS]"),

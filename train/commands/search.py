@@ -154,7 +154,7 @@ def _opened(config: str, experiment: Experiment, about: About, options: SearchOp
         return there
     parts = assemble_run(experiment)
     with contextlib.closing(Trainer(experiment, parts)) as trainer:  # says what cannot be before a folder is made
-        trainer.demand(options.batch)
+        trainer.require_trainable(options.batch)
     run = train.loop.run.create(name, experiment, options.workdir / "search", parts.tokenizer, place)
     made = Folder(run, about, options.trials, options.batch, parts.best)
     made.write()

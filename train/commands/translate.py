@@ -39,19 +39,16 @@ def translate_command(args: Sequence[str]) -> None:
     opened = text_inputs.open_run(options.run, "translate")
     from train.data.text.tokenizers import decode, require
     from train.inference import text as write
+    from train.inference.decode import Beam, Decoder, SpecialTokens
     from train.pictures.attention import draw_alignment, write_picture
 
     bos, eos = require(opened.tokenizer, ("[BOS]", "[EOS]"), "translation")
     sources = [encode_source(opened, i, text, eos) if text.strip() else [] for i, text in enumerate(texts, 1)]
     rows = write.translate_rows(
-        opened.model,
-        opened.variables,
+        Decoder(opened.model, opened.variables),
         [source for source in sources if source],
-        beams=options.beams,
-        length=opened.length,
-        length_penalty=options.length_penalty,
-        bos=bos,
-        eos=eos,
+        Beam(options.beams, opened.length, options.length_penalty),
+        SpecialTokens(bos, eos),
     )
     translations = iter(rows)
     print("\n".join(decode(opened.tokenizer, next(translations)) if source else "" for source in sources))

@@ -1,8 +1,8 @@
-"""What trained models write, from token ids to token ids: texts continued, sentences translated, masks filled."""
+"""Write with trained models, from token ids to token ids: continue texts, translate sentences, fill masks."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,107 +10,113 @@ import numpy as np
 from flax import linen as nn
 from jax import Array
 
-from train.inference.decode import PAD, Sampling, Variables, beam_search, generate
+from train.inference.decode import PAD, Beam, Decoder, Prompts, Sampling, SpecialTokens, beam_search, generate
 from zoo.errors import UserError
 
-TOGETHER = 64  # sentences in one batch
+SENTENCES_PER_BATCH = 64
 Ids = list[int]
 
 
 def continue_rows(
-    model: nn.Module,
-    variables: Variables,
+    decoder: Decoder,
     rows: Sequence[Ids],
     *,
     length: int,
-    settings: Sampling,
+    sampling: Sampling,
     seed: int,
     context: int | None = None,
     stop: int | None = None,
 ) -> list[Ids]:
-    """Each row with up to `length` new tokens, fewer where the model draws `stop`, which is left out.
+    """Return each row followed by up to `length` new tokens. A row ends before the token `stop`.
 
-    A model that reads `context` tokens at most sees the last of them. When a window is full its last half becomes the
-    prompt of the next, so that every token but the first few of a window has at least half a context before it.
+    context: the most tokens that the model reads; of a longer row it reads the last ones. When the context is full,
+    its last half becomes the prompt of the next window. So every token but the first few of a window is conditioned
+    on at least half a context.
     """
-    rows, ended, made, window = [list(row) for row in rows], np.zeros(len(rows), bool), 0, 0
+    rows = [list(row) for row in rows]
+    ended = np.zeros(len(rows), bool)
     key = jax.random.key(seed)
+    made, window = 0, 0
     while made < length and not ended.all():
-        read = [row[-context:] if context else row for row in rows]
-        if context and window and max(map(len, read)) == context:
-            read = [row[-max(context // 2, 1) :] for row in read]
-        prompt, lengths = padded(read)
-        room = context + 1 - prompt.shape[1] if context else length
-        # The last window is made whole and then cut: a shorter one would have to be compiled anew.
+        visible = [row[-context:] if context else row for row in rows]
+        if context and window and max(map(len, visible)) == context:
+            visible = [row[-max(context // 2, 1) :] for row in visible]
+        prompts = padded(visible)
+        room = context + 1 - prompts.tokens.shape[1] if context else length
+        # The last window is generated in full and then cut, since a shorter one would have to be compiled.
         size = room if window else min(room, length)
-        at = jax.random.fold_in(key, window)
-        tokens, lengths = generate(model, variables, prompt, lengths, at, length=size, settings=settings, stop=stop)
-        for i, (row, count) in enumerate(zip(np.asarray(tokens), np.asarray(lengths), strict=True)):
-            if not ended[i]:
-                new = row[:count].tolist()
-                ended[i] = stop in new
-                rows[i] += new[: length - made] if not ended[i] else new[:-1][: length - made]
+        window_key = jax.random.fold_in(key, window)
+        new_tokens, counts = generate(decoder, prompts, window_key, length=size, sampling=sampling, stop=stop)
+        for i, (tokens, count) in enumerate(zip(np.asarray(new_tokens), np.asarray(counts), strict=True)):
+            if ended[i]:
+                continue
+            new = tokens[:count].tolist()
+            ended[i] = stop in new
+            if ended[i]:
+                new.pop()
+            rows[i] += new[: length - made]
         made, window = made + size, window + 1
     return rows
 
 
-def translate_rows(
-    model: nn.Module,
-    variables: Variables,
-    sources: Sequence[Ids],
-    *,
-    beams: int,
-    length: int,
-    length_penalty: float,
-    bos: int,
-    eos: int,
-) -> list[Ids]:
-    """The best translation of each source by beam search, [EOS] included where it came within `length` tokens."""
-    batch, found = min(TOGETHER, len(sources)), []
-    for start in range(0, len(sources), TOGETHER):
-        some = sources[start : start + batch]
-        # One shape for all batches: the last is filled up, and one row is as wide as the longest source.
-        source = padded([*some, *some[:1] * (batch - len(some))], max(map(len, sources)))[0]
-        tokens, _ = beam_search(
-            model,
-            variables,
-            batch,
-            beams=beams,
-            length=length,
-            length_penalty=length_penalty,
-            bos=bos,
-            stop=eos,
-            source={"source": source, "source_mask": source != PAD},
-        )
-        for row in np.asarray(tokens[: len(some), 0]).tolist():
-            found.append(row[: row.index(eos) + 1] if eos in row else row)
-    return found
+def translate_rows(decoder: Decoder, sources: Sequence[Ids], beam: Beam, special: SpecialTokens) -> list[Ids]:
+    """Return the best translation of each source by beam search, with its [EOS] if it ended within `beam.length`."""
+    size, width = min(SENTENCES_PER_BATCH, len(sources)), max(map(len, sources))
+    translations = []
+    for start in range(0, len(sources), SENTENCES_PER_BATCH):
+        batch = sources[start : start + size]
+        # All batches have the same shape: the last one is filled up with copies of its first row.
+        filled = [*batch, *batch[:1] * (size - len(batch))]
+        source = padded(filled, width).tokens
+        with_source = decoder.replace(source={"source": source, "source_mask": source != PAD})
+        tokens = beam_search(with_source, size, beam, special).tokens
+        best = tokens[: len(batch), 0]
+        for row in np.asarray(best).tolist():
+            translations.append(row[: row.index(special.eos) + 1] if special.eos in row else row)
+    return translations
+
+
+class MaskTokens(NamedTuple):
+    """The ids of the special tokens of a masked language model."""
+
+    cls: int
+    sep: int
+    mask: int
+
+
+class Guess(NamedTuple):
+    """A token for a mask."""
+
+    token: int
+    probability: float
 
 
 def around_masks(ids: Ids, room: int, mask: int) -> Ids:
-    """The `room` tokens around the masks in ids. UserError where the masks lie too far apart for that."""
-    places = [i for i, token in enumerate(ids) if token == mask]
-    if places[-1] - places[0] >= room:
-        raise UserError(f"the [MASK]s lie {places[-1] - places[0]} tokens apart, and the model reads {room} at once")
-    start = min(max((places[0] + places[-1] + 1 - room) // 2, 0), max(len(ids) - room, 0))
+    """Return the `room` tokens around the masks in ids. UserError where the masks are too far apart for that."""
+    positions = [i for i, token in enumerate(ids) if token == mask]
+    first, last = positions[0], positions[-1]
+    if last - first >= room:
+        raise UserError(f"the [MASK]s are {last - first} tokens apart, and the model reads {room} at once")
+    start = min(max((first + last + 1 - room) // 2, 0), max(len(ids) - room, 0))
     return ids[start : start + room]
 
 
 def fill_row(
-    model: nn.Module, variables: Mapping[str, Any], ids: Ids, marks: Sequence[int], top: int
-) -> list[list[tuple[int, float]]]:
-    """For each mask in ids the `top` likeliest tokens with their probabilities, likeliest first.
+    model: nn.Module, variables: Mapping[str, Any], ids: Ids, special: MaskTokens, top: int
+) -> list[list[Guess]]:
+    """Return for each mask in ids its `top` most likely tokens, most likely first.
 
-    marks: the ids of [CLS], [SEP] and [MASK]. What follows a [SEP] in ids is the second text.
+    Tokens after the first [SEP] in ids are read as the second text.
     """
-    cls, sep, mask = marks
-    tokens = np.array([cls, *ids, sep], np.int32)
-    before = np.cumsum(tokens == sep) - (tokens == sep)
-    places = np.flatnonzero(tokens == mask)
-    logits = _masked_logits(model, variables, tokens[None], np.minimum(before, 1).astype(np.int32)[None], places[None])
+    tokens = np.array([special.cls, *ids, special.sep], np.int32)
+    is_sep = tokens == special.sep
+    seps_before = np.cumsum(is_sep) - is_sep
+    segments = np.minimum(seps_before, 1).astype(np.int32)
+    positions = np.flatnonzero(tokens == special.mask)
+    logits = _masked_logits(model, variables, tokens[None], segments[None], positions[None])
     probabilities, guesses = jax.lax.top_k(jax.nn.softmax(logits[0]), min(top, logits.shape[-1]))
     return [
-        list(zip(guess.tolist(), probability.tolist(), strict=True))
+        [Guess(*pair) for pair in zip(guess.tolist(), probability.tolist(), strict=True)]
         for guess, probability in zip(np.asarray(guesses), np.asarray(probabilities), strict=True)
     ]
 
@@ -123,10 +129,10 @@ def _masked_logits(
     return logits
 
 
-def padded(rows: Sequence[Ids], width: int | None = None) -> tuple[Array, Array]:
-    """(tokens (B, T) int32, padded at the end; lengths (B,) int32), T being `width` or the longest row's length."""
+def padded(rows: Sequence[Ids], width: int | None = None) -> Prompts:
+    """Pad rows at the end to `width` tokens; None: to the length of the longest."""
     lengths = np.array([len(row) for row in rows], np.int32)
     tokens = np.full((len(rows), width or lengths.max()), PAD, np.int32)
     for i, row in enumerate(rows):
         tokens[i, : len(row)] = row
-    return jnp.asarray(tokens), jnp.asarray(lengths)
+    return Prompts(jnp.asarray(tokens), jnp.asarray(lengths))

@@ -18,7 +18,7 @@ from train.commands import fill, sample_text, text_inputs, translate
 from train.commands.text_inputs import Opened
 from train.config import Experiment, Language, Masked, Model, Text, Translate
 from train.data.text import tokenizers
-from train.inference.decode import GREEDY, Sampling
+from train.inference.decode import GREEDY, Decoder, Sampling
 from train.inference.text import around_masks, continue_rows
 from train.loop.checkpoints import Checkpoints
 from train.pictures import attention
@@ -144,7 +144,7 @@ def test_sample_without_a_prompt_begins_a_text(capsys):
 
 def test_samples_follow_their_seed_and_their_place():
     model, rows = OPENED["language"].model, [[5], [5]]
-    go_on = partial(continue_rows, model, {}, length=20, settings=Sampling(temperature=100.0), context=8)
+    go_on = partial(continue_rows, Decoder(model, {}), length=20, sampling=Sampling(temperature=100.0), context=8)
     both = go_on(rows, seed=0)
     assert both[0] != both[1]
     assert all(len(row) == 21 for row in both)
@@ -154,7 +154,7 @@ def test_samples_follow_their_seed_and_their_place():
 
 def test_a_row_ends_before_its_stop_in_whatever_window_that_comes():
     model = OPENED["language"].model
-    go_on = partial(continue_rows, model, {}, settings=GREEDY, seed=0, context=8)
+    go_on = partial(continue_rows, Decoder(model, {}), sampling=GREEDY, seed=0, context=8)
     assert go_on([[4], [7, 8, 9]], length=50, stop=12) == [[4, 5, 6, 7, 8, 9, 10, 11], [7, 8, 9, 10, 11]]
     assert go_on([[4], [7, 8, 9]], length=50, stop=13) == [list(range(4, 13)), list(range(7, 13))]
     assert go_on([[4], [7]], length=3, stop=9) == [[4, 5, 6, 7], [7, 8]]
@@ -216,7 +216,7 @@ def test_windows_around_masks():
     assert around_masks([1, 2, 3, mask, 4, mask, 5, 6], 3, mask) == [mask, 4, mask]
     for room in range(3, 9):
         assert around_masks([1, 2, 3, mask, 4, mask, 5, 6], room, mask).count(mask) == 2
-    with pytest.raises(UserError, match=r"the \[MASK\]s lie 2 tokens apart, and the model reads 2 at once"):
+    with pytest.raises(UserError, match=r"the \[MASK\]s are 2 tokens apart, and the model reads 2 at once"):
         around_masks([1, mask, 4, mask, 5], 2, mask)
 
 

@@ -12,10 +12,22 @@ from cases import slow_except
 from flax import linen as nn
 from jax import Array
 
-from train.inference.decode import GREEDY, PAD, Sampling, beam_search, draw, generate
+from train.inference.decode import (
+    GREEDY,
+    PAD,
+    Beam,
+    Decoder,
+    Prompts,
+    Sampling,
+    SpecialTokens,
+    beam_search,
+    generate,
+    sample,
+)
 from zoo.errors import UserError
 
 BOS, STOP = 2, 3
+SPECIAL = SpecialTokens(BOS, STOP)
 KEY = jax.random.key(0)
 
 
@@ -83,10 +95,8 @@ def reference_beam_search(beams: int, length: int, alpha: float, start: int, see
 )
 def test_beam_search_is_that_of_the_lists(beams, alpha):
     starts = jnp.array([0, 5, 77, 400, 801], jnp.int32)
-    tokens, scores = beam_search(
-        TABLE, table_variables(), 5, beams=beams, length=6, length_penalty=alpha, bos=BOS, stop=STOP,
-        source={"start": starts},
-    )  # fmt: skip
+    decoder = Decoder(TABLE, table_variables(), {"start": starts})
+    tokens, scores = beam_search(decoder, 5, Beam(beams, length=6, length_penalty=alpha), SPECIAL)
     for row, start in enumerate(starts.tolist()):
         expected = reference_beam_search(beams, 6, alpha, start, 0)
         np.testing.assert_allclose(scores[row, : len(expected)], [s for s, _ in expected], rtol=1e-5)
@@ -105,16 +115,15 @@ def test_enough_beams_find_the_best_of_all_sequences(alpha):
                 best.append((score, [*y, *[PAD] * (length - n)]))
     best.sort(reverse=True)
     assert len(best) == 1 + 3 + 9 + 27
-    tokens, scores = beam_search(
-        TABLE, table_variables(), 1, beams=108, length=length, length_penalty=alpha, bos=BOS, stop=STOP
-    )
+    decoder = Decoder(TABLE, table_variables())
+    tokens, scores = beam_search(decoder, 1, Beam(108, length, length_penalty=alpha), SPECIAL)
     np.testing.assert_allclose(scores[0, :40], [score for score, _ in best], rtol=1e-5)
     assert tokens[0, :40].tolist() == [y for _, y in best]
     assert not np.any(tokens[0, 40:] == STOP)  # those that never ended come last
 
 
 def test_beams_that_find_nothing_are_empty():
-    tokens, scores = beam_search(TABLE, table_variables(), 1, beams=6, length=1, length_penalty=0.6, bos=BOS, stop=STOP)
+    tokens, scores = beam_search(Decoder(TABLE, table_variables()), 1, Beam(6, 1, length_penalty=0.6), SPECIAL)
     assert np.isfinite(scores[0, :4]).all()
     assert np.isneginf(scores[0, 4:]).all()
     assert not np.any(tokens[0, 4:])
@@ -122,10 +131,9 @@ def test_beams_that_find_nothing_are_empty():
 
 def test_generate_takes_the_likeliest_and_stops():
     starts = jnp.arange(40, dtype=jnp.int32) * 25
-    prompt, ones = jnp.full((40, 1), BOS), jnp.ones(40, jnp.int32)
-    tokens, lengths = generate(
-        TABLE, table_variables(), prompt, ones, KEY, length=7, stop=STOP, source={"start": starts}
-    )
+    prompts = Prompts(jnp.full((40, 1), BOS), jnp.ones(40, jnp.int32))
+    decoder = Decoder(TABLE, table_variables(), {"start": starts})
+    tokens, lengths = generate(decoder, prompts, KEY, length=7, stop=STOP)
     assert len(set(lengths.tolist())) > 4
     for row, start in enumerate(starts.tolist()):
         expected = []
@@ -135,15 +143,15 @@ def test_generate_takes_the_likeliest_and_stops():
         assert tokens[row].tolist() == expected + [PAD] * (7 - len(expected))
 
 
-@pytest.mark.parametrize("settings", [GREEDY, Sampling()])
-def test_what_stands_behind_a_prompt_is_not_read(settings):
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling()])
+def test_what_stands_behind_a_prompt_is_not_read(sampling):
     prompt = jnp.array([[1, 2, 0, 1, 0], [2, 1, 1, 1, 1]])
     lengths = jnp.array([3, 5])
-    generated = partial(generate, TABLE, table_variables(), key=KEY, length=6, settings=settings)
-    tokens, _ = generated(prompt, lengths)
-    other, _ = generated(prompt.at[0, 3:].set(3), lengths)
+    generated = partial(generate, Decoder(TABLE, table_variables()), key=KEY, length=6, sampling=sampling)
+    tokens, _ = generated(Prompts(prompt, lengths))
+    other, _ = generated(Prompts(prompt.at[0, 3:].set(3), lengths))
     np.testing.assert_array_equal(tokens, other)
-    np.testing.assert_array_equal(tokens[:1], generated(prompt[:1, :3], lengths[:1])[0])
+    np.testing.assert_array_equal(tokens[:1], generated(Prompts(prompt[:1, :3], lengths[:1]))[0])
 
 
 def test_draws_follow_the_distribution():
@@ -156,34 +164,39 @@ def test_draws_follow_the_distribution():
         Sampling(top_p=0.7): [0, 0.4, 0, 0.25, 0.2],
         Sampling(top_k=3, top_p=0.7): [0, 0.4, 0, 0.25, 0],  # of what top_k left: 0.47, 0.76
     }
-    for settings, weights in cases.items():
-        drawn = draw(jnp.tile(logits, (n, 1)), jax.random.split(KEY, n), settings)
+    for sampling, weights in cases.items():
+        drawn = sample(jnp.tile(logits, (n, 1)), jax.random.split(KEY, n), sampling)
         seen, expected = np.bincount(drawn, minlength=5), n * np.array(weights) / sum(weights)
-        assert not np.any(seen[expected == 0]), settings
+        assert not np.any(seen[expected == 0]), sampling
         chi_square = sum((seen[i] - e) ** 2 / e for i, e in enumerate(expected) if e)
-        assert chi_square < 18.5, settings  # 0.1 % of the chi-square distribution with 4 degrees of freedom
+        assert chi_square < 18.5, sampling  # 0.1 % of the chi-square distribution with 4 degrees of freedom
 
 
 def test_draws_with_equal_logits_and_extreme_settings():
     logits, keys = jnp.array([[1.0, 3.0, 3.0, 3.0], [2.0, 2.0, 2.0, 2.0]]), jax.random.split(KEY, 2)
-    for settings in (GREEDY, Sampling(top_k=1), Sampling(top_p=1e-6)):
-        assert draw(logits, keys, settings).tolist() == [1, 0]
-    many = draw(jnp.tile(logits[:1], (300, 1)), jax.random.split(KEY, 300), Sampling(top_k=2))
+    for sampling in (GREEDY, Sampling(top_k=1), Sampling(top_p=1e-6)):
+        assert sample(logits, keys, sampling).tolist() == [1, 0]
+    many = sample(jnp.tile(logits[:1], (300, 1)), jax.random.split(KEY, 300), Sampling(top_k=2))
     assert set(many.tolist()) == {1, 2}  # two, though the third is just as likely
-    half = draw(jnp.tile(jnp.zeros((1, 4)), (300, 1)), jax.random.split(KEY, 300), Sampling(top_p=0.5))
+    half = sample(jnp.tile(jnp.zeros((1, 4)), (300, 1)), jax.random.split(KEY, 300), Sampling(top_p=0.5))
     assert set(half.tolist()) == {0, 1}  # two make one half
-    cold = draw(1e4 * logits, keys, Sampling(temperature=1e-3))
+    cold = sample(1e4 * logits, keys, Sampling(temperature=1e-3))
     assert cold[0] in (1, 2, 3)
 
 
 def test_samples_of_a_row_depend_on_its_place_alone():
     prompt = jnp.full((3, 1), BOS)
-    sample = partial(generate, TABLE, table_variables(), length=12, settings=Sampling())
-    three, _ = sample(prompt, jnp.ones(3, jnp.int32), KEY)
-    two, _ = sample(prompt[:2], jnp.ones(2, jnp.int32), KEY)
+    samples = partial(generate, Decoder(TABLE, table_variables()), length=12, sampling=Sampling())
+    ones = jnp.ones(3, jnp.int32)
+    three, _ = samples(Prompts(prompt, ones), KEY)
+    two, _ = samples(Prompts(prompt[:2], ones[:2]), KEY)
     np.testing.assert_array_equal(three[:2], two)
     assert len({tuple(row) for row in three.tolist()}) == 3
-    assert np.any(three != sample(prompt, jnp.ones(3, jnp.int32), jax.random.key(1))[0])
+    assert np.any(three != samples(Prompts(prompt, ones), jax.random.key(1))[0])
+
+
+def generate_after(prompt_length: int, length: int) -> None:
+    generate(Decoder(TABLE, {}), Prompts(jnp.ones((1, 2)), jnp.array([prompt_length])), KEY, length=length)
 
 
 @pytest.mark.parametrize(
@@ -193,10 +206,11 @@ def test_samples_of_a_row_depend_on_its_place_alone():
         (lambda: Sampling(temperature=math.nan), "temperature must be 0"),
         (lambda: Sampling(top_k=0), "top_k must be at least 1"),
         (lambda: Sampling(top_p=0.0), "top_p must be above 0"),
-        (lambda: generate(TABLE, {}, jnp.ones((1, 2)), jnp.array([3]), KEY, length=1), "1 to 2 tokens, not 3 to 3"),
-        (lambda: generate(TABLE, {}, jnp.ones((1, 2)), jnp.array([2]), KEY, length=0), "length must be at least 1"),
-        (lambda: beam_search(TABLE, {}, 1, beams=0, length=1, length_penalty=0, bos=2, stop=3), "beams must be at"),
-        (lambda: beam_search(TABLE, {}, 1, beams=1, length=1, length_penalty=-1, bos=2, stop=3), "penalty must be at"),
+        (lambda: generate_after(prompt_length=3, length=1), "1 to 2 tokens, not 3 to 3"),
+        (lambda: generate_after(prompt_length=2, length=0), "length must be at least 1"),
+        (lambda: Beam(0, 1), "beams must be at"),
+        (lambda: Beam(1, 0), "length must be at least 1"),
+        (lambda: Beam(1, 1, length_penalty=-1), "penalty must be at"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(call, says):

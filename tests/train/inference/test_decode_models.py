@@ -13,9 +13,10 @@ from flax import linen as nn
 from jax import Array
 
 import zoo
-from train.inference.decode import PAD, beam_search, generate
+from train.inference.decode import PAD, Beam, Decoder, Prompts, SpecialTokens, beam_search, generate
 
 BOS, STOP = 2, 3
+SPECIAL = SpecialTokens(BOS, STOP)
 KEY = jax.random.key(0)
 SMALL = {
     "vocab": 13,
@@ -73,7 +74,7 @@ def test_greedy_with_cache_is_greedy_without(family):
     """Prompts of several lengths in one batch, token for token against the whole sequence anew for every token."""
     model, variables, given, whole = prepared(family)
     prompt, lengths = jax.random.randint(KEY, (3, 5), 4, 13), np.array([4, 5, 3])
-    found, _ = generate(model, variables, prompt, lengths, KEY, length=12, source=given)
+    found, _ = generate(Decoder(model, variables, given), Prompts(prompt, lengths), KEY, length=12)
     tokens = np.pad(np.where(np.arange(5) < lengths[:, None], prompt, PAD), ((0, 0), (0, 12)))
     rows = np.arange(3)
     for i in range(12):
@@ -86,11 +87,11 @@ def test_greedy_with_cache_is_greedy_without(family):
 def test_one_beam_is_greedy_and_several_score_what_they_say(family):
     model, variables, given, whole = prepared(family)
     prompt, ones = jnp.full((3, 1), BOS), jnp.ones(3, jnp.int32)
-    greedy, _ = generate(model, variables, prompt, ones, KEY, length=9, stop=STOP, source=given)
-    search = partial(beam_search, model, variables, 3, length=9, length_penalty=0.0, bos=BOS, stop=STOP, source=given)
-    tokens, _ = search(beams=1)
+    decoder = Decoder(model, variables, given)
+    greedy, _ = generate(decoder, Prompts(prompt, ones), KEY, length=9, stop=STOP)
+    tokens, _ = beam_search(decoder, 3, Beam(1, length=9), SPECIAL)
     np.testing.assert_array_equal(tokens[:, 0], greedy)
-    tokens, scores = search(beams=4)
+    tokens, scores = beam_search(decoder, 3, Beam(4, length=9), SPECIAL)
     for beam in range(4):  # each score is the log probability of its sequence
         y = np.asarray(tokens[:, beam])
         entered = np.pad(np.concatenate([prompt, y[:, :-1]], axis=1), ((0, 0), (0, 8)))

@@ -119,8 +119,8 @@ def test_a_space_that_cannot_be_is_one_line(space: tuple[str, ...], line: str) -
         (["--trials", "0"], "--trials must be at least 1, not 0"),
         (["--batch", "0"], "--batch must be at least 1, not 0"),
         (["--sweep", "optim.lr=1,2"], "--sweep: a search chooses its settings itself"),
-        (["--data.validation", "0"], "a search judges trials on validation"),
-        (["--data.placement", "stream", "--batch", "2"], "a set that is read while training has one order"),
+        (["--data.validation", "0"], "a search scores trials on validation"),
+        (["--data.placement", "stream", "--batch", "2"], "a streamed data set has one order of examples"),
     ],
 )
 def test_a_search_that_cannot_be_is_one_line_and_exit_code_2(words, line, tmp_path, capsys) -> None:

@@ -20,7 +20,7 @@ from rich import box
 from rich.table import Table
 
 from train.core import machine
-from train.inference.decode import Variables, generate
+from train.inference.decode import Decoder, Prompts, Variables, generate
 from train.studies.bench.workloads import text_length
 from zoo.cards import Card
 
@@ -74,9 +74,10 @@ def measure_decoding(card: Card, batch: int, length: int | None, rounds: int) ->
         source = {"source": drawn, "source_mask": jnp.ones((batch, length), bool)}
     inputs = {**source, "target": tokens} if source else {"tokens": tokens}
     variables = jax.jit(partial(model.init, train=False))(key, **inputs)
-    first, ones = jnp.full((batch, 1), FIRST), jnp.ones(batch, jnp.int32)
+    decoder = Decoder(model, variables, source)
+    prompts = Prompts(jnp.full((batch, 1), FIRST), jnp.ones(batch, jnp.int32))
     ways = {
-        "cached": lambda: generate(model, variables, first, ones, key, length=length, source=source)[0],
+        "cached": lambda: generate(decoder, prompts, key, length=length).tokens,
         "uncached": lambda: generate_anew(model, variables, source, batch=batch, length=length),
     }
     speeds: dict[str, list[float]] = {way: [] for way in ways}

@@ -44,7 +44,7 @@ class Search:
         worker = Worker(self.folder, study, space, self._default())
         with contextlib.ExitStack() as stack:
             stack.callback(self._close)
-            self._trainer_of(self.folder.experiment).demand(self.folder.batch)
+            self._trainer_of(self.folder.experiment).require_trainable(self.folder.batch)
             watch = stack.enter_context(Watch())
             stack.enter_context(worker)
             while asked := worker.ask(self.folder.batch):

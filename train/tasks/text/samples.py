@@ -13,7 +13,7 @@ from train.config import Experiment
 from train.core import State
 from train.data.text import tokenizers
 from train.inference import text as write
-from train.inference.decode import Sampling
+from train.inference.decode import Beam, Decoder, Sampling, SpecialTokens
 from train.metrics.evaluation import Evaluator
 from train.tasks.setup import Setup
 from zoo.files import write_atomically
@@ -32,14 +32,10 @@ def with_translations(parts: Setup, experiment: Experiment) -> Setup:
         length = experiment.data.length
         texts = [tokenizers.encode(parts.tokenizer, sentence, strict=False) for sentence in sentences]
         rows = write.translate_rows(
-            parts.model,
-            _variables(state),
+            Decoder(parts.model, _variables(state)),
             [[*ids[: length - 1], eos] for ids in texts],
-            beams=experiment.task.beams,
-            length=length,
-            length_penalty=experiment.task.length_penalty,
-            bos=bos,
-            eos=eos,
+            Beam(experiment.task.beams, length, experiment.task.length_penalty),
+            SpecialTokens(bos, eos),
         )
         return [tokenizers.decode(parts.tokenizer, row) for row in rows]
 
@@ -74,11 +70,10 @@ def with_samples(parts: Setup, experiment: Experiment) -> Setup:
     def show(state: State, folder: Path) -> None:
         prompt = parts.dataset.test.arrays["tokens"][:PROMPT_TOKENS].tolist()
         rows = write.continue_rows(
-            parts.model,
-            _variables(state),
+            Decoder(parts.model, _variables(state)),
             [prompt] * SAMPLES,
             length=SAMPLE_TOKENS,
-            settings=Sampling(temperature=0.8),
+            sampling=Sampling(temperature=0.8),
             seed=experiment.seed,
             context=experiment.data.length if hasattr(parts.model.cfg, "context") else None,
         )
