@@ -95,7 +95,7 @@ def _check(experiment: Experiment, options: SearchOptions) -> None:
     if experiment.sweep:
         raise UserError("--sweep: a search chooses its settings itself; --space says from where")
     from train.studies.search import samplers
-    from train.studies.search.space import LENGTHS, demand_replicas, read
+    from train.studies.search.space import LENGTHS, require_replicas, read
     from train.tasks.check import check
 
     if experiment.steps < 1 or experiment.eval_every_steps < 1:
@@ -103,11 +103,11 @@ def _check(experiment: Experiment, options: SearchOptions) -> None:
     spaces = read(experiment, options.space)
     check(experiment)
     if options.batch > 1:
-        demand_replicas(spaces)
+        require_replicas(spaces)
     for space in spaces:
         if space.name in LENGTHS and options.pruner != "none":
             raise UserError(f"--space: trials that differ in {space.name} cannot be compared halfway: --pruner none")
-    samplers.demand(options.sampler)
+    samplers.require_installed(options.sampler)
 
 
 def _resumed(args: Sequence[str]) -> Folder:
@@ -139,7 +139,7 @@ def _opened(config: str, experiment: Experiment, about: About, options: SearchOp
 
     if place is not None and (place / folders.ABOUT).is_file():
         there = folders.load(place)
-        folders.demand_same(there, experiment, about)
+        folders.require_same(there, experiment, about)
     else:
         if place is not None and place.exists() and (not place.is_dir() or any(place.iterdir())):
             raise UserError(f"--folder: {place} is there already and is no search folder")

@@ -1,4 +1,4 @@
-"""Features of a frozen network: what it makes of each image of a split before its head, and the hash of its weights."""
+"""Features of a frozen network: its output before the head for each image of a split, and the hash of its weights."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,38 +18,38 @@ from train.metrics.evaluation import batch_size
 
 
 class Extractor:
-    """`represent` of `model`, which has one, on images as evaluation shows them. Build it once: it compiles once."""
+    """Computes `model.represent` of images that are preprocessed as in evaluation. One instance compiles once."""
 
     def __init__(self, model: nn.Module, inputs: Inputs, mesh: Mesh | None = None) -> None:
         self._mesh = mesh
-        # Whole on every device, so that each of several processes can read it.
-        whole = None if mesh is None else NamedSharding(mesh, PartitionSpec())
+        # The result is replicated, so that each of several processes can read all of it.
+        replicated = None if mesh is None else NamedSharding(mesh, PartitionSpec())
 
         def represent(variables: Mapping[str, Any], x: Any) -> Any:
             return model.apply(variables, **inputs.evaluate({"x": x}), train=False, method="represent")
 
-        self._represent = jax.jit(represent, out_shardings=whole)
+        self._represent = jax.jit(represent, out_shardings=replicated)
 
     def __call__(self, variables: Mapping[str, Any], split: Split, positions: np.ndarray | None = None) -> np.ndarray:
-        """(N, D) float32, of the images at `positions` of `split` (None: all), by {"params", ...} of the model."""
+        """Return the features (N, D) float32 of the images at `positions` of `split` (None: of all images)."""
         positions = np.arange(len(split)) if positions is None else positions
         size = batch_size(len(positions), self._mesh)
-        made = []
+        blocks = []
         for start in range(0, len(positions), size):
-            some = positions[start : start + size]
-            x = padded({"x": split.batch(some)["x"]}, size)["x"]
+            block = positions[start : start + size]
+            x = padded({"x": split.batch(block)["x"]}, size)["x"]
             features = self._represent(variables, devices.place(x, self._mesh, devices.AXIS))
-            made.append(np.asarray(devices.settle(features), np.float32)[: len(some)])
-        return np.concatenate(made)
+            blocks.append(np.asarray(devices.settle(features), np.float32)[: len(block)])
+        return np.concatenate(blocks)
 
 
 def frozen(state: State) -> dict[str, Any]:
-    """The variables of the one network of `state`: its parameters (their average, if one is kept) and statistics."""
+    """Return the variables of the network in `state`. Its parameters are averaged if the optimizer keeps an average."""
     return {"params": evaluation_params(state), **state.vars["net"]}
 
 
 def fingerprint(variables: Mapping[str, Any]) -> str:
-    """SHA-256 over every parameter and statistic: name, type, shape and bits. One changed bit changes it."""
+    """Return the SHA-256 of all parameters and statistics: of their names, types, shapes and bits."""
     total = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
         array = np.ascontiguousarray(leaf)

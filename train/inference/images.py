@@ -1,7 +1,7 @@
-"""Images that a trained generator makes, and what it makes them from."""
+"""Generate images with a trained generator."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,59 +12,66 @@ from jax import Array
 from train.algorithms.averages import evaluation_params
 from train.core import State
 
-BLOCK = 100  # images made at a time; fewer are filled up, so that one program serves all
+BLOCK = 100  # images per call; a smaller last block is filled up, so that one program is compiled
 
 
-def variables(state: State) -> tuple[Any, Any]:
-    """(parameters, batch statistics) of the generator, the parameters averaged if the optimizer keeps an average."""
-    return evaluation_params(state, "gen"), state.vars["gen"]
+class Generator(NamedTuple):
+    """The variables of a trained generator."""
+
+    params: Any
+    statistics: Any  # of its batch normalization, by collection
+
+
+def variables(state: State) -> Generator:
+    """Return the generator's parameters and batch statistics. The parameters are averaged if the optimizer does so."""
+    return Generator(evaluation_params(state, "gen"), state.vars["gen"])
 
 
 def latents(model: nn.Module, seed: int, count: int) -> Array:
-    """`count` draws from the model's prior, (count, Z): those of a smaller count are not among them."""
+    """Sample latents (count, Z) from the model's prior. Other counts give other latents, also in the first rows."""
     return model.prior(jax.random.key(seed), count)
 
 
 def labels(model: nn.Module, count: int, label: int | None = None) -> np.ndarray | None:
-    """(count,) int32: all `label`, or the classes in turn; None for a model that is not told any."""
+    """Return (count,) int32: `label` repeated, or the classes in turn; None for an unconditional model."""
     classes = model.cfg.classes
     if not classes:
         return None
     return np.full(count, label, np.int32) if label is not None else np.arange(count, dtype=np.int32) % classes
 
 
-def make(model: nn.Module, generator: tuple[Any, Any], z: Array, told: np.ndarray | None = None) -> np.ndarray:
-    """z (N, Z), labels (N,) or None -> images (N, H, W, C) float32 between 0 and 1.
+def make(model: nn.Module, generator: Generator, z: Array, labels: np.ndarray | None = None) -> np.ndarray:
+    """Generate images (N, H, W, C) float32 in [0, 1] from latents z (N, Z) and labels (N,) or None.
 
-    Out of training: batch normalization uses the averages it has gathered, so an image does not depend on the others.
+    In evaluation mode: batch normalization uses its running averages, so an image does not depend on the others.
     """
     out = []
     for start in range(0, len(z), BLOCK):
         rows = np.minimum(np.arange(start, start + BLOCK), len(z) - 1)
-        block = _make(model, generator, z[rows], None if told is None else jnp.asarray(told[rows]))
+        block = _make(model, generator, z[rows], None if labels is None else jnp.asarray(labels[rows]))
         out.append(np.asarray(block)[: len(z) - start])
     return np.concatenate(out)
 
 
 @partial(jax.jit, static_argnums=0)
-def _make(model: nn.Module, generator: tuple[Any, Any], z: Array, told: Array | None) -> Array:
+def _make(model: nn.Module, generator: Generator, z: Array, labels: Array | None) -> Array:
     low, high = model.RANGE
-    params, rest = generator
-    variables = {collection: {"generator": tree} for collection, tree in {"params": params, **rest}.items()}
-    made = model.apply(variables, z, told, method="generate", train=False)
-    return (made - low) / (high - low)
+    collections = {"params": generator.params, **generator.statistics}
+    variables = {collection: {"generator": tree} for collection, tree in collections.items()}
+    images = model.apply(variables, z, labels, method="generate", train=False)
+    return (images - low) / (high - low)
 
 
 def bytes_of(images: np.ndarray) -> np.ndarray:
-    """Between 0 and 1 -> uint8, as an image file holds them."""
+    """Convert images in [0, 1] to uint8, as in an image file."""
     return np.round(images * 255).astype(np.uint8)
 
 
 def between(model: nn.Module, ends: Array, steps: int) -> Array:
-    """ends (N, Z) -> (N - 1, steps, Z): from each to the next, both included.
+    """Interpolate from each latent of ends (N, Z) to the next, both included. Returns (N - 1, steps, Z).
 
-    Straight where the prior fills a cube; along an arc where it is normal, as a straight way passes through the middle,
-    where hardly any of its draws lie (White 2016, arXiv 1609.04468, section 2.1).
+    The interpolation is linear for a uniform prior and spherical for a normal one: a line between two normal samples
+    passes close to the origin, where hardly any samples are (White 2016, arXiv 1609.04468, section 2.1).
     """
     a, b, share = ends[:-1, None], ends[1:, None], jnp.linspace(0, 1, steps)[None, :, None]
     if model.PRIOR == "uniform":

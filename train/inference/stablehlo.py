@@ -1,4 +1,4 @@
-"""A model as one file that runs without this project: StableHLO with its weights inside, for a batch of any size."""
+"""Export a model to one file that runs without this project: StableHLO with the weights, for any batch size."""
 
 import inspect
 from pathlib import Path
@@ -14,9 +14,10 @@ from zoo.weights.preprocessing import Images
 
 
 def write(path: Path, loaded: Loaded, length: int | None) -> tuple[str, ...]:
-    """Write the evaluation of a model and return its arguments in words. `length`: tokens of a text (the card's).
+    """Write the forward pass of a model in evaluation mode. Returns a description of each argument.
 
-    Read again: `jax.export.deserialize(bytearray(open(path, "rb").read())).call(x)`; `.mlir_module()` is the program.
+    length: tokens per text; None: that of the card. To run the file:
+    `jax.export.deserialize(bytearray(open(path, "rb").read())).call(x)`; `.mlir_module()` is the program.
     """
     (batch,) = export.symbolic_shape("batch")
     arguments = {
@@ -32,7 +33,7 @@ def write(path: Path, loaded: Loaded, length: int | None) -> tuple[str, ...]:
 
 
 def _inputs(loaded: Loaded, length: int | None) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """As Card.inputs: an image at the size that the weights are for, a text of `length` tokens and its mask."""
+    """Return the inputs like Card.inputs: images of the size of the weights, texts of `length` tokens with a mask."""
     card = zoo.card(loaded.name)
     inputs = dict(card.inputs)
     if isinstance(loaded.preprocessing, Images) and "x" in inputs:

@@ -1,4 +1,4 @@
-"""What a model attended to, as one picture: a panel per map, a row per token written, a column per token read."""
+"""Attention maps in one figure: a panel for each map, a row for each query token, a column for each key token."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,19 +14,20 @@ from train.pictures.style import INK, LIGHT, SOFT
 from zoo.errors import UserError
 from zoo.files import atomic_file
 
-CELL = 0.25  # inches on a side
-ACROSS = 3  # panels side by side at most
-LABELS = 60  # more tokens than that are named at equal distances
-BETWEEN = ("cross", "decoder")  # where attention from target to source is sown: in Transformers, in recurrent models
+CELL = 0.25  # side of a cell in inches
+ACROSS = 3  # panels per row, at most
+LABELS = 60  # labels per axis, at most: of more tokens every k-th has one
+CROSS_ATTENTION = ("cross", "decoder")  # its submodule in Transformers and in recurrent models
 NO_GLYPH = "□"
-NOT_TEXT = ("Emoji", "Last Resort", "NonUnicode")  # fonts of pictures, of a box for every character, of symbols
-MARKS = {"\n": "⏎", "\t": "⇥", " ": "␣", "": "∅"}  # tokens that nobody would see
+NOT_TEXT = ("Emoji", "Last Resort", "NonUnicode")  # fonts of pictures, of placeholders, of symbols
+VISIBLE = {"\n": "⏎", "\t": "⇥", " ": "␣", "": "∅"}  # how invisible tokens are written
 
 
 def attention_maps(model: nn.Module, variables: Mapping[str, Any], **inputs: Any) -> dict[str, np.ndarray]:
-    """Every attention of `model` over `inputs`, by path: {"decoder0/cross": (B, heads, T, S) float32, ...}.
+    """Return all attention weights of `model` for `inputs` by path: {"decoder0/cross": (B, heads, T, S) float32, ...}.
 
-    Evaluation mode; T queries, S keys, each row sums to 1. The alignment of a recurrent model has one head.
+    There are T queries and S keys, and each row sums to 1. The alignment of a recurrent model has one head. The model
+    runs in evaluation mode.
     """
 
     def apply(variables: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:
@@ -43,10 +44,10 @@ def attention_maps(model: nn.Module, variables: Mapping[str, Any], **inputs: Any
 
 
 def draw_attention(maps: Mapping[str, np.ndarray], rows: Sequence[str], columns: Sequence[str], title: str) -> Any:
-    """A matplotlib Figure, a titled panel for each map (T, S) of weights from 0 (white) to 1.
+    """Return a matplotlib Figure with a titled panel for each map (T, S) of weights from 0 (white) to 1.
 
-    `rows` are the T tokens that attend, `columns` the S tokens that are read. Characters that no installed font has
-    are drawn as boxes, and the picture says so.
+    rows: the T query tokens. columns: the S key tokens. A character that no installed font has is drawn as a box, and
+    a note in the figure explains it.
     """
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure  # slow to import; no pyplot, so no global state
@@ -67,13 +68,13 @@ def draw_attention(maps: Mapping[str, np.ndarray], rows: Sequence[str], columns:
         _name_tokens(axes.yaxis, rows, families, missing)
         axes.tick_params(colors=SOFT, length=0)
         axes.spines[:].set_color(SOFT)
-    for axes in panels[len(maps) :]:  # of a last line that is not full
+    for axes in panels[len(maps) :]:  # the empty cells of the last row
         axes.remove()
     heading = {"x": 0.013, "ha": "left", "parse_math": False, "color": INK}
-    lines = textwrap.fill(_shown(title, missing), int(8 * size[0]))
+    lines = textwrap.fill(_drawable(title, missing), int(8 * size[0]))
     figure.suptitle(lines, size=13, family=["DejaVu Serif", *families], **heading)
     if missing:
-        note = f"{NO_GLYPH}: a character that no installed font has"
+        note = f"{NO_GLYPH}: a character that is in no installed font"
         figure.supxlabel(note, size=8, **heading | {"color": SOFT})
     return figure
 
@@ -81,44 +82,45 @@ def draw_attention(maps: Mapping[str, np.ndarray], rows: Sequence[str], columns:
 def draw_alignment(
     model: nn.Module, variables: Mapping[str, Any], tokenizer: Tokenizer, source: Sequence[int], target: Sequence[int]
 ) -> Any:
-    """A Figure of how much of each source token went into each target token, the mean over heads.
+    """Return a Figure of the cross attention from each target token to each source token, the mean over heads.
 
-    source ends in [EOS], target begins with [BOS]. UserError for a model that reads its source without attention.
+    source ends with [EOS], target starts with [BOS]. Raises UserError for a model without cross attention.
     """
-    read, entered = (np.array(ids, np.int32)[None] for ids in (source, target[:-1]))
-    maps = attention_maps(model, variables, source=read, source_mask=np.ones(read.shape, bool), target=entered)
+    source_ids, target_ids = (np.array(ids, np.int32)[None] for ids in (source, target[:-1]))
+    source_mask = np.ones(source_ids.shape, bool)
+    maps = attention_maps(model, variables, source=source_ids, source_mask=source_mask, target=target_ids)
     panels = {
         name + (f", mean of {leaf.shape[1]} heads" if leaf.shape[1] > 1 else ""): leaf[0].mean(0)
         for name, leaf in maps.items()
-        if name.rpartition("/")[2] in BETWEEN
+        if name.rpartition("/")[2] in CROSS_ATTENTION
     }
     if not panels:
-        raise UserError(f"{type(model).__name__} reads its source without attention: there is nothing to draw")
+        raise UserError(f"{type(model).__name__} has no attention to its source, so there is nothing to draw")
     names = [[tokenizer.decode([i]) or tokenizer.id_to_token(i) for i in ids] for ids in (target[1:], source)]
     return draw_attention(panels, *names, tokenizer.decode(list(source)))
 
 
 def write_picture(figure: Any, path: Path) -> None:
-    """The figure as a PNG file. UserError where that cannot be written."""
+    """Write the figure to a PNG file. Raises UserError where it cannot be written."""
     with atomic_file(path) as temporary:
         figure.savefig(temporary, format="png")
 
 
 def _name_tokens(axis: Any, tokens: Sequence[str], families: Sequence[str], missing: set[str], **how: Any) -> None:
     places = range(0, len(tokens), -(-len(tokens) // LABELS))
-    names = [_shown(MARKS.get(tokens[i], tokens[i].strip()), missing) for i in places]
+    names = [_drawable(VISIBLE.get(tokens[i], tokens[i].strip()), missing) for i in places]
     axis.set_ticks(places, names, family=families, size=9, color=INK, parse_math=False, **how)
 
 
-def _shown(text: str, missing: set[str]) -> str:
+def _drawable(text: str, missing: set[str]) -> str:
     return "".join(NO_GLYPH if character in missing else character for character in text)
 
 
 def _fonts(characters: Iterable[str]) -> tuple[list[str], set[str]]:
-    """(installed families that together have `characters`, those that none has)."""
+    """Return the installed font families that together have `characters`, and the characters that none has."""
     from matplotlib.font_manager import fontManager, get_font
 
-    families, missing = ["DejaVu Sans"], set(characters) - set(MARKS)
+    families, missing = ["DejaVu Sans"], set(characters) - set(VISIBLE)
     plain = [font for font in fontManager.ttflist if font.style == "normal" and font.weight in (400, "normal")]
     for font in sorted(plain, key=lambda font: (font.name != "DejaVu Sans", font.name)):
         if not missing:

@@ -1,4 +1,4 @@
-"""What an image classifier has learned to look at, as pictures: filters of its first layer, and where it attends."""
+"""The pictures of an image classifier: the filters of its first layer, and its attention to the patches."""
 
 import dataclasses
 import math
@@ -18,22 +18,22 @@ from train.data.split import Split, some
 from train.pictures import grids
 from train.pictures.attention import attention_maps
 
-MOST, ACROSS = 64, 8  # filters, and how many stand side by side
-SHOWN = 6  # images whose attention is drawn
+MOST, ACROSS = 64, 8  # filters in the picture and in a row, at most
+SHOWN = 6  # images in the picture of attention
 
 
 @dataclasses.dataclass(frozen=True)
 class InsidePictures:
-    """`test` are the images that are drawn, `inputs` how the model sees them."""
+    """Writes the pictures at the end of a run. `inputs` preprocesses the images of `test`."""
 
     model: nn.Module
     test: Split
     inputs: Inputs
 
     def show(self, state: State, folder: Path) -> None:
-        """filters.png where the first layer looks at pixels, attention.png where the model attends to patches.
+        """Write filters.png if the first layer sees pixels, and attention.png if the model attends to patches.
 
-        Nothing where several processes train together: one of them alone has no whole model to run.
+        With several processes nothing is written, since no single process has the whole model.
         """
         if jax.process_count() > 1:
             return
@@ -46,16 +46,19 @@ class InsidePictures:
             grids.write(self._attention(variables), folder / "attention.png")
 
     def _attention(self, variables: Mapping[str, Any]) -> np.ndarray:
-        """A row for each image: itself, then by block how much the class token reads of each place, mean over heads."""
+        """Draw a row for each image: the image, then for each block the attention of the class token to each patch.
+
+        The attention is the mean over heads.
+        """
         x = self.inputs.evaluate({"x": jnp.asarray(some(self.test, SHOWN)["x"])})["x"]
         maps = attention_maps(self.model, variables, x=x)
         columns = [shades(np.asarray(x), whole=True)]
         side = x.shape[1] // self.model.cfg.patch
         for path in sorted(maps, key=lambda path: int("".join(filter(str.isdigit, path)) or 0)):
-            read = maps[path].mean(1)  # (B, T, T)
-            # Without a class token: what all places read on average.
-            read = read[:, 0, 1:] if read.shape[-1] == side**2 + 1 else read.mean(1)
-            cells = read.reshape(len(x), side, -1, 1)
+            weights = maps[path].mean(1)  # (B, T, T)
+            # Without a class token: the mean attention of all patches.
+            weights = weights[:, 0, 1:] if weights.shape[-1] == side**2 + 1 else weights.mean(1)
+            cells = weights.reshape(len(x), side, -1, 1)
             cells = cells / cells.max((1, 2), keepdims=True)
             factor = (x.shape[1] // cells.shape[1], x.shape[2] // cells.shape[2])
             shown = np.repeat(np.repeat(cells, factor[0], 1), factor[1], 2)
@@ -64,9 +67,9 @@ class InsidePictures:
 
 
 def first_filters(params: Mapping[str, Any], shape: tuple[int, int, int], patch: int | None) -> np.ndarray | None:
-    """(N, h, w, C): what the units of the first layer weigh pixels by; None where no layer sees pixels as such.
+    """Return the filters (N, h, w, C) of the first layer; None where no layer sees pixels directly.
 
-    params: of a model that takes images of `shape`, cut into squares of `patch` pixels if that is given.
+    params: of a model for images of `shape`, which it divides into squares of `patch` pixels if that is given.
     """
     kernels = [np.asarray(leaf) for leaf in _kernels(params)]
     for kernel in kernels:
@@ -80,9 +83,10 @@ def first_filters(params: Mapping[str, Any], shape: tuple[int, int, int], patch:
 
 
 def shades(images: np.ndarray, whole: bool = False) -> np.ndarray:
-    """(N, h, w, C) -> uint8 (N, h, w, C or 1): of filters, zero is grey; of `whole` images, the least black.
+    """Scale images (N, h, w, C) to uint8 (N, h, w, C or 1), each image to the full range by itself.
 
-    Each image fills the range by itself; channels that are neither one nor three are averaged.
+    In filters, zero is gray. In `whole` images, the minimum is black. If there are neither one nor three channels,
+    they are averaged.
     """
     if images.shape[-1] not in (1, 3):
         images = images.mean(-1, keepdims=True)
@@ -95,7 +99,7 @@ def shades(images: np.ndarray, whole: bool = False) -> np.ndarray:
 
 
 def _kernels(params: Mapping[str, Any]) -> list[Any]:
-    """Every leaf called "kernel"."""
+    """Return every leaf called "kernel"."""
     found = []
     for name, value in params.items():
         found += _kernels(value) if isinstance(value, Mapping) else [value] if name == "kernel" else []

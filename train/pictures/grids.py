@@ -1,4 +1,4 @@
-"""Many small images as one PNG file, and back."""
+"""Arrange many small images in one PNG file, and read them back."""
 
 from pathlib import Path
 
@@ -7,17 +7,17 @@ from PIL import Image
 
 from zoo.files import atomic_file
 
-GAP, PAPER = 2, 128  # pixels between images, and their shade, unlike that of ink and of its ground
-SHORTEST = 56  # pixels of an image's side in the picture at least: smaller ones are enlarged by whole factors
+GAP, GAP_SHADE = 2, 128  # pixels between images, and their gray, which differs from black and white images
+SHORTEST = 56  # least side of an image in the picture, in pixels: smaller ones are enlarged by an integer factor
 
 
 def grid(images: np.ndarray, columns: int) -> np.ndarray:
-    """uint8 (N, H, W, C) -> (height, width, C) uint8: row by row, the last row filled up with paper."""
+    """Arrange images uint8 (N, H, W, C) row by row in one image (height, width, C). Empty cells are gray."""
     count, height, width, channels = images.shape
     factor = enlargement(height, width)
     rows = -(-count // columns)
     tall, wide = factor * height + GAP, factor * width + GAP
-    sheet = np.full((rows * tall + GAP, columns * wide + GAP, channels), PAPER, np.uint8)
+    sheet = np.full((rows * tall + GAP, columns * wide + GAP, channels), GAP_SHADE, np.uint8)
     for number, image in enumerate(images.repeat(factor, axis=1).repeat(factor, axis=2)):
         top, left = GAP + number // columns * tall, GAP + number % columns * wide
         sheet[top : top + tall - GAP, left : left + wide - GAP] = image
@@ -25,7 +25,7 @@ def grid(images: np.ndarray, columns: int) -> np.ndarray:
 
 
 def tiles(sheet: np.ndarray, shape: tuple[int, int, int], count: int, columns: int) -> np.ndarray:
-    """What `grid` was given: uint8 (count, *shape). ValueError for a sheet of another size."""
+    """Return the images that `grid` arranged: uint8 (count, *shape). Raises ValueError for a sheet of another size."""
     height, width, channels = shape
     factor = enlargement(height, width)
     tall, wide = factor * height + GAP, factor * width + GAP
@@ -47,7 +47,7 @@ def write(sheet: np.ndarray, path: Path) -> None:
 
 
 def read(path: Path) -> np.ndarray:
-    """The pixels of a PNG file, uint8 (H, W, C). OSError where it cannot be read."""
+    """Read the pixels of a PNG file, uint8 (H, W, C). Raises OSError where it cannot be read."""
     with Image.open(path) as image:
         pixels = np.asarray(image)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels

@@ -1,4 +1,4 @@
-"""What contrastive learning sees and makes, as pictures: pairs of views, and a map of the features by class."""
+"""The pictures of contrastive learning: pairs of views, and a map of the features by class."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,22 +15,25 @@ from train.metrics.nearest_neighbors import unit
 from train.pictures.style import INK, SOFT
 from zoo.files import atomic_file
 
-IMAGES = 8  # of which views are shown
-POINTS = 1_000  # on a map
-# Ten that differ in lightness as well as in hue; with more classes they come again with another marker.
+IMAGES = 8  # images in the picture of views
+POINTS = 1_000  # images on the map
+# Ten colors that differ in lightness and in hue. With more classes they are repeated with another marker.
 COLORS = ("#1c68ad", "#bd4228", "#48720f", "#dfa01a", "#6748c2", "#1aa89a", "#e377c2", "#5b3a1e", "#9aa0a6", "#16191d")
 MARKERS = "osD^vPX"
 
 
 def write_views(inputs: Inputs, split: Split, path: Path) -> None:
-    """A PNG of the first images of `split`, each above two of its views. `inputs` must not normalize."""
+    """Write a PNG of the first images of `split`, each above two of its views. `inputs` must not normalize."""
     x = split.batch(np.arange(min(IMAGES, len(split))))["x"]
     pairs = jax.jit(lambda key, x: views(inputs, key, {"x": x})["x"])(jax.random.key(0), jnp.asarray(x))
     _write(draw_views(x / 255, np.asarray(pairs).reshape(len(x), 2, *pairs.shape[1:])), path)
 
 
 def draw_views(x: np.ndarray, pairs: np.ndarray) -> Any:
-    """A matplotlib Figure: x (N, H, W, C) in 0..1, a column each, above its views pairs (N, 2, H', W', C)."""
+    """Return a matplotlib Figure with a column for each image of x (N, H, W, C) in [0, 1] and its views.
+
+    pairs: the views (N, 2, H', W', C).
+    """
     from matplotlib.figure import Figure  # slow to import; no pyplot, so no global state
 
     figure = Figure(figsize=(1.1 * len(x) + 0.9, 3.6), dpi=150, facecolor="white", layout="constrained")
@@ -48,33 +51,34 @@ def draw_views(x: np.ndarray, pairs: np.ndarray) -> Any:
 
 
 def write_map(extract: Extractor, variables: Mapping[str, Any], dataset: Dataset, path: Path) -> None:
-    """A PNG of the features of up to 1,000 test images in the plane, by t-SNE on their cosines, coloured by class."""
+    """Write a PNG of the t-SNE map of the normalized features of up to 1,000 test images, colored by class."""
     from sklearn.manifold import TSNE  # slow to import
     from threadpoolctl import threadpool_limits
 
     split = dataset.test
-    some = np.arange(len(split))
+    positions = np.arange(len(split))
     if len(split) > POINTS:
-        _, taken = cut(split.store, split.indices, POINTS / len(split), seed=0)
-        some = np.searchsorted(split.indices, taken)
-    features = unit(extract(variables, split, some))
-    perplexity = min(30.0, (len(some) - 1) / 3)
-    # Its threads wait for one another by spinning, so that on a busy machine two take 45 s where one takes 1 s.
+        _, chosen = cut(split.store, split.indices, POINTS / len(split), seed=0)
+        positions = np.searchsorted(split.indices, chosen)
+    features = unit(extract(variables, split, positions))
+    perplexity = min(30.0, (len(positions) - 1) / 3)
+    # The threads of t-SNE spin while they wait: on a busy machine two threads take 45 s, and one takes 1 s.
     with threadpool_limits(limits=1):
-        places = TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(features)
-    _write(draw_map(places, split.batch(some)["y"], dataset.class_names, "Test images by their features (t-SNE)"), path)
+        points = TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(features)
+    labels = split.batch(positions)["y"]
+    _write(draw_map(points, labels, dataset.class_names, "Test images by their features (t-SNE)"), path)
 
 
-def draw_map(places: np.ndarray, labels: np.ndarray, names: Sequence[str], title: str) -> Any:
-    """A matplotlib Figure of points (N, 2) with labels (N,), classes told by colour and marker."""
+def draw_map(points: np.ndarray, labels: np.ndarray, names: Sequence[str], title: str) -> Any:
+    """Return a matplotlib Figure of points (N, 2). Color and marker show their labels (N,)."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 6.4), dpi=150, facecolor="white", layout="constrained")
     axes = figure.subplots()
     for label in np.unique(labels):
-        mine = places[labels == label]
+        of_class = points[labels == label]
         style = {"color": COLORS[label % len(COLORS)], "marker": MARKERS[label // len(COLORS) % len(MARKERS)]}
-        axes.scatter(*mine.T, s=14, linewidths=0, alpha=0.85, label=names[label], **style)
+        axes.scatter(*of_class.T, s=14, linewidths=0, alpha=0.85, label=names[label], **style)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.set_title(title, loc="left", color=INK, family="serif", size=14, parse_math=False)

@@ -1,7 +1,7 @@
-"""Ensembles: the averaged probabilities of several trained classifiers, each member measured beside them.
+"""Ensembles: the average of the probabilities of several classifiers, compared with each of them.
 
 Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estimation using deep ensembles", section 2.4:
-members that differ in their seed alone, an average of equal weights.
+the members differ only in their seed and have equal weights in the average.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from train.tasks.setup import Setup
 from zoo.errors import UserError
 
 BINS = 15
-"""Of the confidence, for the expected calibration error."""
+"""Bins of the confidence in the expected calibration error."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,24 +30,28 @@ class Member:
     """One trained classifier."""
 
     run: Run
-    replica: int | None  # which of the run's, where it has several
-    parts: Setup
+    replica: int | None  # its index in a run of several replicas
+    setup: Setup
     state: State
-    held_out: bool  # whether the members of its run have a validation split in common
+    held_out: bool  # whether all replicas of its run have the same validation split
 
 
 def members(runs: Sequence[Run], checkpoint: Literal["last", "best"] = "last") -> list[Member]:
-    """Every replica of every run, with the State of its `checkpoint`. UserError where they cannot be averaged."""
+    """Return every replica of every run with the State of its `checkpoint`.
+
+    Raises UserError where their probabilities cannot be averaged.
+    """
     found: list[Member] = []
     for run in runs:
         if any(run.path.resolve() == other.run.path.resolve() for other in found):
             raise UserError(f"{run.path} is given twice")
         demand_probabilities(run)
-        parts, team, state = restore_replicas(run, checkpoint)
-        for number, (one, own) in enumerate(zip(team.members, team.each(state), strict=True)):
-            # Each fold is normalized in its own way.
-            its = parts if one.fold is None else assemble_run(alone(run.experiment, one))
-            found.append(Member(run, number if len(team.members) > 1 else None, its, own, one.fold is None))
+        shared_setup, replicas, states = restore_replicas(run, checkpoint)
+        for number, (replica, state) in enumerate(zip(replicas.members, replicas.each(states), strict=True)):
+            whole = replica.fold is None
+            # Each fold has its own normalization.
+            setup = shared_setup if whole else assemble_run(alone(run.experiment, replica))
+            found.append(Member(run, number if len(replicas.members) > 1 else None, setup, state, whole))
         demand_alike(found[0], found[-1])
     if len(found) < 2:
         raise UserError(f"an ensemble has at least two members, and {runs[0].path} holds one")
@@ -55,59 +59,62 @@ def members(runs: Sequence[Run], checkpoint: Literal["last", "best"] = "last") -
 
 
 def demand_probabilities(run: Run) -> None:
-    """Raise UserError unless what the run trains gives probabilities of classes."""
+    """Raise UserError unless the run trains a model whose outputs are class probabilities."""
     task = run.experiment.task
     if task.name != "classify":
         raise UserError(
-            f"{run.path} is no classifier (its task is {task.name!r}): an ensemble averages their probabilities"
+            f"{run.path} is not a classifier (its task is {task.name!r}): an ensemble averages class probabilities"
         )
     if task.loss != "cross_entropy":
-        raise UserError(f"{run.path} was trained with task.loss={task.loss}, so that its outputs are no probabilities")
+        raise UserError(f"{run.path} was trained with task.loss={task.loss}, so its outputs are not probabilities")
 
 
 def demand_alike(first: Member, other: Member) -> None:
-    """Raise UserError where two members were not trained for the same examples, cut in the same way."""
-    one, two = first.parts.dataset, other.parts.dataset
+    """Raise UserError where two members were not trained on the same data set with the same splits."""
+    one, two = first.setup.dataset, other.setup.dataset
     where = f"{other.run.path} cannot join {first.run.path}"
     if (one.name, one.version) != (two.name, two.version):
-        raise UserError(f"{where}: the data set of one is {_named(two)}, of the other {_named(one)}")
+        raise UserError(f"{where}: its data set is {_title(two)}, and that of the other {_title(one)}")
     if one.class_names != two.class_names:
-        raise UserError(f"{where}: it has {two.classes} classes, and the other {one.classes} or others by name")
+        raise UserError(f"{where}: it has {two.classes} classes, and the other {one.classes} or other class names")
     for split in ("validation", "test"):
         same = np.array_equal(_identity(one, split), _identity(two, split))
         if not same and (split == "test" or (first.held_out and other.held_out)):
             raise UserError(
-                f"{where}: their {split} splits differ (data.validation, data.split_seed, data.fold), and what one "
-                "is tested on the other may have learned from"
+                f"{where}: their {split} splits differ (data.validation, data.split_seed, data.fold), so one may have "
+                "been trained on examples on which the other is tested"
             )
 
 
-def _named(dataset: Any) -> str:
+def _title(dataset: Any) -> str:
     return f"{dataset.name} {dataset.version}".strip()
 
 
 def _identity(dataset: Any, split: str) -> np.ndarray:
-    """Which examples a split holds: their places in the set, or of text their labels."""
+    """Return what identifies the examples of a split: their indices in the data set, or for text their labels."""
     part = getattr(dataset, split)
     return part.indices if hasattr(part, "indices") else part.arrays["y"]
 
 
 def judge(found: Sequence[Member]) -> dict[str, dict[str, Any]]:
-    """split -> {"count", "members": their figures in order, "mean": of these, "ensemble": the average's figures}.
+    """Evaluate each member and the ensemble.
 
-    Figures are those of `figures`. "validation" is missing where there is none, or where members hold out different
-    folds. Raises UserError for a member whose outputs are not finite.
+    Returns split -> {"count", "members": the metrics of each, "mean": their mean, "ensemble": the metrics of the
+    ensemble}; the metrics are those of `figures`. "validation" is missing without such a split, and where the members
+    hold out different folds. Raises UserError for a member whose outputs are not finite.
     """
     result = {}
     for split in ("validation", "test"):
-        if not len(getattr(found[0].parts.dataset, split)) or not (split == "test" or all(m.held_out for m in found)):
+        if not len(getattr(found[0].setup.dataset, split)):
+            continue
+        if split == "validation" and not all(member.held_out for member in found):
             continue
         labels, each = None, []
         for member in found:
             log_p, labels = log_probabilities(member, split)
             if not np.isfinite(log_p).all():
                 which = "" if member.replica is None else f" (replica {member.replica})"
-                raise UserError(f"{member.run.path}{which} gives outputs that are not finite: leave it out")
+                raise UserError(f"{member.run.path}{which} has outputs that are not finite: leave it out")
             each.append(log_p)
         own = [figures(log_p, labels) for log_p in each]
         result[split] = {
@@ -120,37 +127,38 @@ def judge(found: Sequence[Member]) -> dict[str, dict[str, Any]]:
 
 
 def log_probabilities(member: Member, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """(N, classes) float64, the logarithm of what the member gives each class, and the labels (N,)."""
-    part = getattr(member.parts.dataset, split)
+    """Return the log probabilities (N, classes) float64 of a member on a split, and the labels (N,)."""
+    part = getattr(member.setup.dataset, split)
     size = min(BATCH, len(part))
-    predict = jax.jit(member.parts.task.predict)
+    predict = jax.jit(member.setup.task.predict)
     logits, labels = [], []
     for start in range(0, len(part), size):
         positions = np.arange(start, min(start + size, len(part)))
         batch = _batch(part, positions)
-        shown = {name: leaf for name, leaf in padded(batch, size).items() if name not in ("y", "mask")}
-        logits.append(np.asarray(predict(member.state, shown), np.float64)[: len(positions)])
+        inputs = {name: leaf for name, leaf in padded(batch, size).items() if name not in ("y", "mask")}
+        logits.append(np.asarray(predict(member.state, inputs), np.float64)[: len(positions)])
         labels.append(batch["y"])
     return log_softmax(np.concatenate(logits), axis=-1), np.concatenate(labels)
 
 
 def _batch(part: Any, positions: np.ndarray) -> dict[str, np.ndarray]:
-    """Images from wherever they are, or sentences."""
-    if hasattr(part, "batch"):
+    """Return the examples of a split of images or of texts."""
+    if hasattr(part, "batch"):  # images
         return part.batch(positions)
     return {name: leaf[positions] for name, leaf in part.arrays.items()}
 
 
 def average(log_p: Sequence[np.ndarray]) -> np.ndarray:
-    """The logarithm of the mean of the members' probabilities, each (N, classes)."""
+    """Return the log of the mean probabilities. log_p: (N, classes) for each member."""
     return logsumexp(np.stack(log_p), axis=0) - np.log(len(log_p))
 
 
 def figures(log_p: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """accuracy, loss (cross entropy in nats) and calibration_error of log probabilities (N, classes).
+    """Return the accuracy, the loss (cross entropy in nats) and the calibration error of log probabilities.
 
-    calibration_error: Guo et al. 2017, eq. 3: the mean, over 15 bins of equal width of the likeliest class's
-    probability, of the distance between accuracy and that probability, weighted by the examples in the bin.
+    The expected calibration error (Guo et al. 2017, eq. 3) groups the examples into 15 bins of equal width by their
+    confidence, the probability of the predicted class. It is the mean over the bins of |accuracy - mean confidence|,
+    weighted by their number of examples.
     """
     right = log_p.argmax(-1) == labels
     confidence = np.exp(log_p.max(-1))

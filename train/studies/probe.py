@@ -1,4 +1,4 @@
-"""`zoo probe`: what the features of a trained network are worth, the network frozen and its hash checked."""
+"""`zoo probe`: evaluate the features of a frozen network; a hash checks that its weights do not change."""
 
 import dataclasses
 import time
@@ -28,81 +28,86 @@ SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class ProbeOptions:
-    """Judge the features of a trained network by a linear classifier and by nearest neighbours; nothing of the network
-    learns. The regularization of the classifier is chosen on validation; the test split is read once.
+    """Evaluate the features of a frozen network with a linear classifier and with nearest neighbors. The regularization
+    of the classifier is chosen on validation, and the test split is read once.
     """
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Folder of the run; its model has features (every resnet, vit and simclr)."""
+    """Folder of the run. Its model must have features (every resnet, vit and simclr)."""
     checkpoint: Literal["best", "last"] = "best"
     """`best`: the highest score on validation; `last`: the end of the run."""
     labels: float = 1.0
-    """Share of the training examples whose labels are used, each class alike (above 0 to 1)."""
+    """Share of the training examples whose labels are used, the same for each class (above 0 to 1)."""
     features: Literal["trained", "untrained", "pixels"] = "trained"
-    """What is judged: the run's network, the same one as it began, or the normalized pixels of the images: the second
-    and third say how much of the first is the training's."""
+    """What to evaluate: the trained network, its initialization, or the normalized pixels. The last two are baselines:
+    they show how much the training contributes."""
 
 
 def probe(run: Run, options: ProbeOptions) -> dict[str, Any]:
-    """The figures of `zoo probe` as JSON. Raises UserError for a run without images or features, and, which would be a
-    fault of this program, where the weights are not the same after as before."""
+    """Return the results of `zoo probe` as JSON.
+
+    Raises UserError for a run without images or features, and where the weights changed, which would be a bug.
+    """
     began = time.perf_counter()
     dataset = _dataset(run, options.labels)
     variables, extract, step = _network(run, dataset, options)
     before = fingerprint(variables)
-    parts = {name: _features(extract, variables, getattr(dataset, name)) for name in SPLITS}
+    features = {name: _features(extract, variables, getattr(dataset, name)) for name in SPLITS}
     extracted = time.perf_counter()
-    judged = linear_probe.evaluate(*(parts[name] for name in SPLITS))
-    bank = parts["train"]
-    near = {
+    linear = linear_probe.evaluate(*(features[name] for name in SPLITS))
+    bank = features["train"]
+    knn = {
         name: nearest_neighbors.accuracy(bank.features, bank.labels, part.features, part.labels, dataset.classes)
-        for name, part in parts.items()
+        for name, part in features.items()
         if name != "train"
     }
     after = fingerprint(variables)
     if after != before:
-        raise UserError(f"the weights of {run.path} changed while they were judged: {before[:16]} became {after[:16]}")
+        raise UserError(f"the weights of {run.path} changed during the probe: {before[:16]} became {after[:16]}")
     return {
         "run": str(run.path),
         "features": options.features,
         "step": step,
         "labels": options.labels,
         "dimensions": bank.features.shape[1],
-        "linear": dataclasses.asdict(judged),
-        "knn": near,
-        "counts": {name: len(part.labels) for name, part in parts.items()},
+        "linear": dataclasses.asdict(linear),
+        "knn": knn,
+        "counts": {name: len(part.labels) for name, part in features.items()},
         "sha256": before,
         "seconds": {"features": round(extracted - began, 1), "rest": round(time.perf_counter() - extracted, 1)},
-        "notes": _notes(judged, before, options),
+        "notes": _notes(linear, before, options),
     }
 
 
 def linear_each(run: Run, labels: float = 1.0, *, untrained: bool = False) -> list[linear_probe.Result]:
-    """Linear evaluation of every replica of a finished run: of its last checkpoint, or of the network as it began."""
+    """Return the linear evaluation of every replica of a finished run, of its last checkpoint or its initialization."""
     dataset = _dataset(run, labels)
-    parts, team, state = restore_replicas(run)
+    setup, replicas, states = restore_replicas(run)
     if untrained:
-        state = jax.jit(team.init)(team.key)
-    extract = _extractor(run, dataset, parts.model, devices.make_mesh(run.experiment.data.batch))
-    found = []
-    for one in team.each(state):
-        variables = frozen(one)
-        found.append(linear_probe.evaluate(*(_features(extract, variables, getattr(dataset, name)) for name in SPLITS)))
-    return found
+        states = jax.jit(replicas.init)(replicas.key)
+    extract = _extractor(run, dataset, setup.model, devices.make_mesh(run.experiment.data.batch))
+    results = []
+    for state in replicas.each(states):
+        variables = frozen(state)
+        features = [_features(extract, variables, getattr(dataset, name)) for name in SPLITS]
+        results.append(linear_probe.evaluate(*features))
+    return results
 
 
 def _dataset(run: Run, labels: float) -> Dataset:
     data = run.experiment.data
     if not isinstance(data, Data):
-        raise UserError(f"{run.path} is no run on images: zoo probe judges the features of images")
+        raise UserError(f"{run.path} is not a run on images: zoo probe evaluates the features of images")
     dataset = train.data.load(dataclasses.replace(data, labels=labels))
     if not len(dataset.validation):
-        raise UserError(f"{run.path} held out no validation split (data.validation=0), and the probe chooses on it")
+        raise UserError(
+            f"{run.path} has no validation split (data.validation=0), and the probe chooses its regularization on it"
+        )
     return dataset
 
 
 def _network(run: Run, dataset: Dataset, options: ProbeOptions) -> tuple[dict[str, Any], Any, int]:
-    """(variables, extractor, step of the checkpoint). Pixels have no variables, and step 0."""
+    """Return the variables, the extractor and the step of the checkpoint. Pixels have no variables and step 0."""
     data = run.experiment.data
     if options.features == "pixels":
         inputs = _inputs(data, dataset)
@@ -113,21 +118,21 @@ def _network(run: Run, dataset: Dataset, options: ProbeOptions) -> tuple[dict[st
             return x.reshape(len(x), -1)
 
         return {}, pixels, 0
-    parts = assemble_run(run.experiment, run.path)
+    setup = assemble_run(run.experiment, run.path)
     mesh = devices.make_mesh(data.batch)
-    extract = _extractor(run, dataset, parts.model, mesh)
+    extract = _extractor(run, dataset, setup.model, mesh)
     if options.features == "untrained":
-        state = jax.jit(parts.task.init)(jax.random.key(run.experiment.seed))
+        state = jax.jit(setup.task.init)(jax.random.key(run.experiment.seed))
     else:
-        abstract = devices.placed(parts.abstract, mesh, run.experiment.shard)
+        abstract = devices.placed(setup.abstract, mesh, run.experiment.shard)
         saved = Checkpoints(run.checkpoints, read_only=True)
-        state, _ = saved.restore(abstract, options.checkpoint, parts.fingerprint)
+        state, _ = saved.restore(abstract, options.checkpoint, setup.fingerprint)
     return frozen(state), extract, int(state.step)
 
 
 def _extractor(run: Run, dataset: Dataset, model: nn.Module, mesh: Mesh | None) -> Extractor:
     if not hasattr(model, "represent"):
-        raise UserError(f"{run.path}: {run.experiment.model.name} has no features before its head to judge")
+        raise UserError(f"{run.path}: {run.experiment.model.name} has no features before its head")
     return Extractor(model, _inputs(run.experiment.data, dataset), mesh)
 
 
@@ -141,11 +146,11 @@ def _features(extract: Any, variables: dict[str, Any], split: Split) -> linear_p
     return linear_probe.Labelled(extract(variables, split), labels)
 
 
-def _notes(judged: linear_probe.Result, weights: str, options: ProbeOptions) -> dict[str, str]:
-    ended = "converged" if judged.converged else f"stopped after {linear_probe.ITERATIONS} iterations"
+def _notes(linear: linear_probe.Result, weights: str, options: ProbeOptions) -> dict[str, str]:
+    ended = "converged" if linear.converged else f"stopped after {linear_probe.ITERATIONS} iterations"
     same = "no weights" if options.features == "pixels" else f"unchanged, sha256 {weights}"
     return {
-        "linear": f"logistic regression, L2 strength {judged.strength:g} chosen on validation, {ended}",
+        "linear": f"logistic regression, L2 strength {linear.strength:g} chosen on validation, {ended}",
         "nearest neighbours": (
             f"{nearest_neighbors.NEIGHBOURS} by cosine, temperature {nearest_neighbors.TEMPERATURE}, fixed"
         ),

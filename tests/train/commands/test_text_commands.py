@@ -186,7 +186,7 @@ def test_translate_draws_its_alignment(capsys, tmp_path, monkeypatch):
 
 
 def test_a_model_without_attention_has_nothing_to_draw():
-    with pytest.raises(UserError, match="Silent reads its source without attention"):
+    with pytest.raises(UserError, match="Silent has no attention to its source"):
         attention.draw_alignment(Silent(13), {}, CHAR, [5, 3], [2, 5, 3])
 
 

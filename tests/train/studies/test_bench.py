@@ -82,7 +82,7 @@ def test_decoding_is_measured_with_the_cache_and_without(card: Card, monkeypatch
         return lambda *args, **kwargs: made.setdefault(way, call(*args, **kwargs))
 
     monkeypatch.setattr(decode, "generate", kept("cached", generate))
-    monkeypatch.setattr(decode, "generate_anew", kept("uncached", decode.generate_anew))
+    monkeypatch.setattr(decode, "generate_uncached", kept("uncached", decode.generate_uncached))
     row = decode.measure_decoding(tiny(card), batch=2, length=8, rounds=3)
     assert (row.name, row.batch, row.length, len(row.cached), len(row.uncached)) == (card.name, 2, 8, 3, 3)
     assert min(row.cached + row.uncached) > 0
@@ -106,7 +106,7 @@ def test_decoding_of_the_default_models_leaves_out_the_others(monkeypatch: pytes
 @pytest.mark.parametrize(
     ("args", "line"),
     [
-        (["bert_mini", "--decode"], "zoo bench: bert_mini makes no sequences, so that there is nothing to decode"),
+        (["bert_mini", "--decode"], "zoo bench: bert_mini generates no sequences, so there is nothing to decode"),
         (["gpt_char_mini", "--decode", "--length", "65"], "zoo bench: length must be at most 64, the context of gpt"),
         (["--decode", "--peers"], "zoo bench: --decode measures no training steps, so that --peers and --steps"),
         (["--decode", "--rounds", "0"], "zoo bench: rounds must be at least 1, not 0"),
@@ -190,7 +190,7 @@ def test_the_state_moves_on_between_steps() -> None:
     ("options", "line"),
     [
         ({"names": ["resnet21"]}, "unknown model 'resnet21': did you mean resnet"),
-        ({"names": ["dqn*"]}, "zoo bench: dqn* has no task here; it measures classifiers, models of text and pairs"),
+        ({"names": ["dqn*"]}, "zoo bench: dqn* has no task here: it measures classifiers, models of text and GANs"),
         ({"names": ["mlp"], "batch": 0}, "zoo bench: batch must be at least 1, not 0"),
         ({"names": ["mlp"], "length": 7}, "zoo bench: length must be at least 8, not 7"),
         (

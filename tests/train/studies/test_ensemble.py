@@ -115,8 +115,8 @@ def test_what_cannot_be_averaged_is_one_line(three: Run, folded: Run, tmp_path, 
     lines = {
         (three, three): "is given twice",
         (three, cut): "their validation splits differ (data.validation, data.split_seed, data.fold)",
-        (squared, three): "was trained with task.loss=mse, so that its outputs are no probabilities",
-        (three, classes): "the data set of one is folder:",
+        (squared, three): "was trained with task.loss=mse, so its outputs are not probabilities",
+        (three, classes): "its data set is folder:",
         (one, two): "their validation splits differ",
         (single,): "an ensemble has at least two members",
     }
@@ -145,4 +145,4 @@ def test_a_run_that_is_no_classifier_is_refused(tmp_path, capsys) -> None:
 
     run = train.loop.run.create("digits_gan", files.load("digits_gan"), tmp_path)
     assert cli.run(["ensemble", str(run.path)]) == 2
-    assert "is no classifier (its task is 'adversarial')" in capsys.readouterr().err
+    assert "is not a classifier (its task is 'adversarial')" in capsys.readouterr().err

@@ -207,10 +207,10 @@ def test_the_classifier_is_that_of_the_data_cut_like_the_run() -> None:
         ("PAIR --samples 5", "--samples must be at least 100, not 5"),
         ("PAIR --seed -1", "--seed must be at least 0 and below 2^32, not -1"),
         ("MLP", "is of the task 'classify' and makes no images: zoo eval measures it"),
-        ("PAIR --classifier PAIR", "is of the task 'adversarial', not a classifier of images"),
+        ("PAIR --classifier PAIR", "has the task 'adversarial', so it is no classifier of images"),
         ("PAIR --classifier nowhere", "no run folder at nowhere"),
         ("PAIR --classifier UNFINISHED", "is not finished: zoo train --resume"),
-        ("PAIR --classifier OTHER", "knows mnist, and the images are made after digits"),
+        ("PAIR --classifier OTHER", "was trained on mnist, and the generator was trained on digits"),
         ("PAIR --by looks", "unknown by 'looks': choose from all, features, parzen"),
         ("nowhere", "no run folder at nowhere"),
     ],
@@ -234,4 +234,4 @@ def test_a_run_without_validation_images_has_no_sigma(tmp_path: Path, capsys: py
     assert summary.validation == {}
     assert jax.tree.all(jax.tree.map(np.isfinite, summary.test))
     assert cli.run(["judge", str(run.path), "--by", "parzen", "--samples", "100"]) == 2
-    assert "holds out no validation images, on which σ is chosen" in capsys.readouterr().err
+    assert "has no validation images to choose σ on" in capsys.readouterr().err

@@ -149,7 +149,7 @@ def test_a_weight_that_changes_is_noticed(run: Run, collection: str, monkeypatch
     probe.probe(run, options)
     held.clear()
     monkeypatch.setattr(linear_probe, "evaluate", meddle)
-    with pytest.raises(UserError, match=r"the weights of .* changed while they were judged"):
+    with pytest.raises(UserError, match=r"the weights of .* changed during the probe"):
         probe.probe(run, options)
 
 
@@ -197,7 +197,7 @@ def test_bad_input_is_one_line(change: list[str], line: str, run: Run, capsys: p
 def test_runs_without_features_or_validation_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cases = [
         (Experiment(Model("mlp"), Data("digits")), "mlp has no features before its head"),
-        (Experiment(Model("resnet20"), Data("digits", validation=0.0)), "held out no validation split"),
+        (Experiment(Model("resnet20"), Data("digits", validation=0.0)), "has no validation split"),
     ]
     for i, (experiment, line) in enumerate(cases):
         path = train.loop.run.create(f"run{i}", experiment, tmp_path).path

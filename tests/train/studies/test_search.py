@@ -28,7 +28,7 @@ from train.studies.search import folder as folders  # noqa: E402
 from train.studies.search import picture, report  # noqa: E402
 from train.studies.search.folder import About, Folder, Worker, counts  # noqa: E402
 from train.studies.search.samplers import distribution, make_pruner, make_sampler  # noqa: E402
-from train.studies.search.space import Space, apply, demand_replicas, read  # noqa: E402
+from train.studies.search.space import Space, apply, read, require_replicas  # noqa: E402
 from train.studies.search.study import Search  # noqa: E402
 from train.studies.search.trainer import Trainer  # noqa: E402
 from train.tasks.assemble import assemble  # noqa: E402
@@ -89,7 +89,7 @@ def test_spaces_are_what_they_say() -> None:
         (("model.width=8|9",), "unknown field in --space 'model.width': did you mean model.widths"),
         (("optim.lr=2..1",), "--space: optim.lr=2..1 is empty"),
         (("optim.lr=1..1",), "--space: optim.lr=1..1 is empty"),
-        (("optim.lr=log:0..1",), "--space: optim.lr=log:0..1 is logarithmic, so it must begin above 0"),
+        (("optim.lr=log:0..1",), "--space: optim.lr=log:0..1 is logarithmic, so it must start above 0"),
         (("optim.lr=-1..1",), "--space optim.lr=-1..1: optim.lr must be a number above 0, not -1.0"),
         (("optim.lr=a|b",), "--space optim.lr=a|b: --optim.lr must be a number, not 'a'"),
         (("optim.lr=a..b",), "--space: optim.lr must be a range A..B of numbers, not 'a..b'"),
@@ -97,14 +97,14 @@ def test_spaces_are_what_they_say() -> None:
         (("optim.lr=0.1|0.1",), "--space: optim.lr has a choice twice"),
         (("optim.lr=0.1|0.2", "optim.lr=1..2"), "--space: optim.lr is given twice"),
         (("optim.name=adam|adom",), "--space optim.name=adam|adom: unknown optim.name 'adom': did you mean adam"),
-        (("optim.name=1..2",), "--space: optim.name is no number, so it takes choices"),
+        (("optim.name=1..2",), "--space: optim.name is not a number, so it takes choices"),
         (("data.batch=8..16",), "--space: data.batch is a whole number: write data.batch=int:8..16"),
         (("data.batch=int:8..x",), "--space: data.batch must be a range A..B of whole numbers"),
         (("data.batch=int:0..16",), "--space data.batch=int:0..16: data.batch must be at least 1, not 0"),
         (("data.normalize=yes|no",), "--space: data.normalize is true|false"),
         (("model.dropout=0..1",), "--space model.dropout=0..1: mlp: dropout must be at least 0 and below 1"),
-        (("seed=int:1..9",), "--space: seed decides what a trial is judged on"),
-        (("data.validation=0.1..0.2",), "--space: data.validation decides what a trial is judged on"),
+        (("seed=int:1..9",), "--space: seed decides how a trial is scored"),
+        (("data.validation=0.1..0.2",), "--space: data.validation decides how a trial is scored"),
     ],
 )
 def test_a_space_that_cannot_be_is_one_line(space: tuple[str, ...], line: str) -> None:
@@ -130,9 +130,11 @@ def test_a_search_that_cannot_be_is_one_line_and_exit_code_2(words, line, tmp_pa
 
 
 def test_what_shapes_arrays_cannot_be_a_batch_and_halfway_scores_need_one_length(tmp_path, capsys) -> None:
-    with pytest.raises(UserError, match=r"--batch: data.batch shapes the arrays or the program, so trials that differ"):
-        demand_replicas(read(SMALL, ("optim.lr=0.1|0.2", "data.batch=16|32")))
-    demand_replicas(read(SMALL, ("optim.lr=0.1|0.2", "optim.momentum=0..0.9")))
+    with pytest.raises(
+        UserError, match=r"--batch: data.batch changes the arrays or the program, so trials that differ"
+    ):
+        require_replicas(read(SMALL, ("optim.lr=0.1|0.2", "data.batch=16|32")))
+    require_replicas(read(SMALL, ("optim.lr=0.1|0.2", "optim.momentum=0..0.9")))
     assert cli.run(["search", *LINE, "--workdir", str(tmp_path), "--space", "steps=int:4..12"]) == 2
     assert "cannot be compared halfway: --pruner none" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -322,7 +324,7 @@ def test_the_pictures_show_every_trial(tmp_path) -> None:
     (axes,) = picture.history(folder, study).axes
     drawn = {line.get_label(): line.get_ydata() for line in axes.lines}
     values = [trial.value for trial in study.get_trials()]
-    np.testing.assert_allclose(drawn["trained to its end"], values)
+    np.testing.assert_allclose(drawn["complete"], values)
     np.testing.assert_allclose(drawn["best so far"], np.maximum.accumulate(values))
     bars, *slices = picture.fields(folder, study).axes
     assert sum(bar.get_width() for bar in bars.patches) == pytest.approx(1)

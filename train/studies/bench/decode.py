@@ -1,8 +1,8 @@
-"""`zoo bench --decode`: tokens a second of greedy decoding, with what a model remembers and without.
+"""`zoo bench --decode`: tokens per second of greedy decoding, with a cache and without.
 
-With the cache (keys and values of attention, the state of an LSTM) a new token costs one token's work. Without it the
-whole target so far, padded to its final length, is read anew for every token; the source is read once either way.
-Both are one compiled program, and their rounds alternate as those of `zoo bench` do.
+With the cache (keys and values of attention, the state of an LSTM) a new token costs the work of one token. Without it
+the whole target, padded to its final length, is processed again for every token. The source is encoded once in both
+cases. Both are one compiled program, and their rounds alternate like those of `zoo bench`.
 """
 
 import dataclasses
@@ -30,30 +30,30 @@ FIRST = 1
 
 @dataclasses.dataclass(frozen=True)
 class DecodeRow:
-    """One model. Tokens a second, all sequences of the batch together, one entry per round."""
+    """The timings of one model: tokens per second, summed over the batch, one entry per round."""
 
     name: str
     batch: int
-    length: int  # tokens made for each sequence
+    length: int  # tokens generated per sequence
     cached: list[float]
     uncached: list[float]
 
     @property
     def over_uncached(self) -> float:
-        """Above 1 the cache makes it faster: the median of the rounds' ratios."""
+        """The speedup by the cache: the median of the rounds' ratios."""
         return statistics.median(a / b for a, b in zip(self.cached, self.uncached, strict=True))
 
 
 def decodes(card: Card) -> bool:
-    """Whether the model of `card` can go on with a sequence."""
+    """Return whether the model of `card` can continue a sequence."""
     return hasattr(card.module, "decode")
 
 
 @partial(jax.jit, static_argnames=("model", "batch", "length"))
-def generate_anew(
+def generate_uncached(
     model: nn.Module, variables: Variables, source: Mapping[str, Array], *, batch: int, length: int
 ) -> Array:
-    """Greedy tokens (batch, length) int32 after FIRST, the whole target read anew for each of them."""
+    """Return greedy tokens (batch, length) int32 after FIRST; each one processes the whole target again."""
     empty = model.apply(variables, batch, length, **source, method="begin")
 
     def body(t: int, tokens: Array) -> Array:
@@ -66,19 +66,20 @@ def generate_anew(
 
 
 def measure_decoding(card: Card, batch: int, length: int | None, rounds: int) -> DecodeRow:
-    """Times the initial model of a card that `decodes`; a first round compiles and is not counted."""
+    """Time the untrained model of a card that `decodes`. A first round compiles and is not counted."""
     model, length, key = card.make(), text_length(card, length), jax.random.key(0)
     tokens, source = jnp.ones((batch, length), jnp.int32), {}
     if "source" in card.inputs:
-        drawn = jax.random.randint(key, (batch, length), 4, getattr(card.config, "source_vocab", card.config.vocab))
-        source = {"source": drawn, "source_mask": jnp.ones((batch, length), bool)}
+        source_vocab = getattr(card.config, "source_vocab", card.config.vocab)
+        source_tokens = jax.random.randint(key, (batch, length), 4, source_vocab)
+        source = {"source": source_tokens, "source_mask": jnp.ones((batch, length), bool)}
     inputs = {**source, "target": tokens} if source else {"tokens": tokens}
     variables = jax.jit(partial(model.init, train=False))(key, **inputs)
     decoder = Decoder(model, variables, source)
     prompts = Prompts(jnp.full((batch, 1), FIRST), jnp.ones(batch, jnp.int32))
     ways = {
         "cached": lambda: generate(decoder, prompts, key, length=length).tokens,
-        "uncached": lambda: generate_anew(model, variables, source, batch=batch, length=length),
+        "uncached": lambda: generate_uncached(model, variables, source, batch=batch, length=length),
     }
     speeds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds + 1):
@@ -90,17 +91,17 @@ def measure_decoding(card: Card, batch: int, length: int | None, rounds: int) ->
 
 
 def as_json(rows: Sequence[DecodeRow]) -> str:
-    """Every figure, and the device they were measured on."""
+    """Return all timings and the device as JSON."""
     figures = [dataclasses.asdict(row) | {"over_uncached": row.over_uncached} for row in rows]
     return json.dumps({"device": machine.describe(), "jax": jax.__version__, "rows": figures}, indent=2)
 
 
 def as_table(rows: Sequence[DecodeRow]) -> Table:
-    """A line per model."""
+    """Return a table with one row per model."""
     caption = (
-        f"{machine.describe()}, JAX {jax.__version__}, float32. Greedy, tokens a second of all sequences together, "
-        "median of the rounds. without: the whole target so far read anew for each token. "
-        "batch: sequences × tokens made."
+        f"{machine.describe()}, JAX {jax.__version__}, float32. Greedy, tokens per second of the whole batch, "
+        "median of the rounds. without: the whole target is processed again for each token. "
+        "batch: sequences × tokens generated."
     )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption=caption, caption_justify="left")
     table.add_column("model", no_wrap=True)

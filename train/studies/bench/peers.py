@@ -1,4 +1,4 @@
-"""Finds the same models in PyTorch: tests/peers of a clone, not part of the wheel."""
+"""Load the same models in PyTorch. They are in tests/peers of a clone and not part of the wheel."""
 
 import importlib.util
 import sys
@@ -13,14 +13,14 @@ Step = Callable[[], object]
 
 
 def load() -> Callable[[str, int, int | None, int], Step | None]:
-    """(model, batch, tokens of a text, threads) -> one training step in PyTorch, or None for a model without a peer.
+    """Return a function: (model, batch, tokens per text, threads) -> a training step in PyTorch, None without a peer.
 
-    UserError if this is no clone, or PyTorch is not installed.
+    Raises UserError outside of a clone and without PyTorch.
     """
     if not FILE.is_file():
         raise UserError("zoo bench --peers needs a clone of the repository: the PyTorch models are in its tests/peers")
     if importlib.util.find_spec("torch") is None:
         raise UserError("zoo bench --peers needs PyTorch, the extra `peers`: pip install -e '.[peers]' in the clone")
-    if str(FILE.parent) not in sys.path:  # its files import one another
+    if str(FILE.parent) not in sys.path:  # its files import each other
         sys.path.append(str(FILE.parent))
     return importlib.import_module(FILE.stem).training_step

@@ -1,8 +1,8 @@
-"""`zoo bench`: what a training step of each model costs here, in the loop, bare, and beside PyTorch.
+"""`zoo bench`: the time of a training step of each model on this machine, in the loop, alone, and in PyTorch.
 
-A round times the same number of steps three ways, one after the other: as a bare jitted step called from Python,
-as the chunk that the training loop runs, and as a PyTorch step. Whatever else slows the machine down then slows
-all three, so ratios are taken within a round and their median is reported.
+A round times the same number of steps in three ways, one after the other: as a jitted step that is called from Python,
+as the chunk that the training loop runs, and as a PyTorch step. Other load on the machine slows all three alike, so
+the ratios are computed within a round and their median is reported.
 """
 
 import dataclasses
@@ -24,24 +24,24 @@ from train.studies.bench.workloads import first_batch, forward_flops, measurable
 from zoo.cards import Card
 from zoo.errors import UserError, unknown
 
-SHORTEST = 8  # tokens: two texts of two, and BERT's three marks
+SHORTEST = 8  # tokens: two texts of two tokens each, and BERT's special tokens
 ROUND_SECONDS = 0.5
-BACKWARD = 3  # FLOPs of a training step, in forward passes: the gradient costs two more
+FORWARD_PASSES = 3  # FLOPs of a training step in forward passes: the gradient costs two more
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One model. Times are milliseconds a step, one entry per round."""
+    """The timings of one model: milliseconds per step, one entry per round."""
 
     name: str
     batch: int
-    length: int | None  # tokens of a text; None for images
+    length: int | None  # tokens per text; None for images
     loop_ms: list[float]  # in the chunk that the training loop runs
-    bare_ms: list[float]  # the jitted step, called from Python
-    peer_ms: list[float]  # PyTorch; empty where it was not measured
+    bare_ms: list[float]  # as a jitted step that is called from Python
+    peer_ms: list[float]  # in PyTorch; empty if not measured
     compile_seconds: float  # tracing and compiling the chunk, without the persistent cache
-    memory_bytes: int  # state, data and temporaries of the chunk, as XLA plans them
-    peak_share: float  # FLOPs a second over what a large product of matrices reaches
+    memory_bytes: int  # state, data and temporaries of the chunk, as planned by XLA
+    peak_share: float  # FLOPs per second, as a share of those of a large matrix multiplication
 
     @property
     def examples_per_second(self) -> float:
@@ -49,12 +49,12 @@ class Row:
 
     @property
     def loop_over_bare(self) -> float:
-        """Throughput of the loop relative to bare steps; above 1 the loop is faster."""
+        """The throughput of the loop over that of single steps; above 1 the loop is faster."""
         return _ratio(self.bare_ms, self.loop_ms)
 
     @property
     def over_peer(self) -> float | None:
-        """PyTorch's time over the loop's; above 1 the loop is faster."""
+        """The throughput of the loop over that of PyTorch; above 1 the loop is faster."""
         return _ratio(self.peer_ms, self.loop_ms) if self.peer_ms else None
 
 
@@ -67,14 +67,14 @@ def bench(
     rounds: int = 7,
     peers: bool = False,
 ) -> list[Row]:
-    """One row for each model that a name or shell pattern in `names` stands for.
+    """Return one row for each model that matches a name or shell pattern in `names`.
 
-    `length` counts the tokens of a text: None takes the card's, at most 128. `steps` in a round: None fills half a
-    second. Raises UserError for an unknown name, a number that is too small, a text longer than a model's context, or
-    `peers` without PyTorch or its models.
+    length: tokens per text; None: that of the card, at most 128. steps: in a round; None: as many as fill half a
+    second. Raises UserError for an unknown name, a number that is too small, a text longer than a model's context, and
+    for `peers` without PyTorch or its models.
     """
     _demand(("batch", batch, 1), ("length", length, SHORTEST), ("steps", steps, 2), ("rounds", rounds, 1))
-    cards = _find(names, measurable, "has no task here; it measures classifiers, models of text and pairs", length)
+    cards = _find(names, measurable, "has no task here: it measures classifiers, models of text and GANs", length)
     torch_step = torch_peers.load() if peers else None
     peak = peak_flops()
     console = Console(stderr=True)
@@ -90,15 +90,15 @@ def bench(
 def bench_decoding(
     names: Sequence[str], *, batch: int = 32, length: int | None = None, rounds: int = 7
 ) -> list[bench_decode.DecodeRow]:
-    """One row for each model that a name or shell pattern in `names` stands for; see train/studies/bench/decode.py.
+    """Return one row for each model that matches a name or shell pattern in `names`; see train/studies/bench/decode.py.
 
-    `length` counts the tokens made for each sequence, and those of its source: None takes the card's, at most 128.
-    Of the models that `zoo bench` measures by default, those that make no sequences are left out.
+    length: tokens generated per sequence, and tokens of its source; None: that of the card, at most 128. The default
+    names of `zoo bench` are reduced to the models that generate sequences.
     """
     _demand(("batch", batch, 1), ("length", length, SHORTEST), ("rounds", rounds, 1))
     if tuple(names) == LINE:
         names = [name for name in LINE if bench_decode.decodes(zoo.card(name))]
-    cards = _find(names, bench_decode.decodes, "makes no sequences, so that there is nothing to decode", length)
+    cards = _find(names, bench_decode.decodes, "generates no sequences, so there is nothing to decode", length)
     console = Console(stderr=True)
     rows = []
     for card in cards:
@@ -108,16 +108,16 @@ def bench_decoding(
 
 
 def _demand(*options: tuple[str, int | None, int]) -> None:
-    """UserError for an option (name, value or None, least value) that is too small."""
+    """Raise UserError for an option (name, value or None, minimum) below its minimum."""
     for option, value, least in options:
         if value is not None and value < least:
             raise UserError(f"zoo bench: {option} must be at least {least}, not {value}")
 
 
 def _find(names: Sequence[str], able: Callable[[Card], bool], otherwise: str, length: int | None) -> list[Card]:
-    """Every card that a name or pattern stands for, once, of those that are `able`.
+    """Return every card that matches a name or pattern and is `able`, without duplicates.
 
-    UserError for a name that stands for none, which `otherwise` ends, or a model whose context is below `length`.
+    Raises UserError for a name without such a card (`otherwise` ends the message) and for a context below `length`.
     """
     found: dict[str, Card] = {}
     for name in names:
@@ -144,7 +144,7 @@ def measure(
     peak: float,
     peer: Callable[[], object] | None,
 ) -> Row:
-    """Times one model; `peer` does one step in PyTorch and returns when it is done."""
+    """Time one model. `peer` runs one step in PyTorch and returns when it is done."""
     task, data = training(card, batch, length)
     key = jax.random.key(0)
     init = jax.jit(task.init)
@@ -168,7 +168,7 @@ def measure(
         programs["peer"] = lambda n: [peer() for _ in range(n)] and None
     times = _interleave(programs, steps, rounds)
     seconds = statistics.median(times["loop"]) / 1e3
-    share = BACKWARD * forward_flops(task, data) / seconds / peak
+    share = FORWARD_PASSES * forward_flops(task, data) / seconds / peak
     memory = _planned_bytes(chunk)
     return Row(
         card.name, batch, length, times["loop"], times["bare"], times.get("peer", []), compile_seconds, memory, share
@@ -176,13 +176,13 @@ def measure(
 
 
 def _planned_bytes(program: Compiled) -> int:
-    """Memory for arguments, results and temporaries; results that take the place of arguments count once."""
+    """Return the bytes of arguments, results and temporaries. A result in the place of an argument counts once."""
     plan = program.memory_analysis()
     return plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes + plan.temp_size_in_bytes
 
 
 def peak_flops() -> float:
-    """FLOPs a second of the fastest of several large float32 products of matrices on the default device."""
+    """Return the FLOPs per second of the fastest of ten large float32 matrix multiplications on the default device."""
     size = 2048 if jax.default_backend() == "cpu" else 16_384
     a = jnp.ones((size, size), jnp.float32)
     product = jax.jit(jnp.matmul)
@@ -196,7 +196,7 @@ def peak_flops() -> float:
 
 
 def _repeat(advance: Callable[[State], State], state: State) -> Callable[[int], None]:
-    """A function that advances its state n times and waits for it."""
+    """Return a function that advances its state n times and blocks until it is ready."""
     box = [state]
 
     def run(n: int) -> None:
@@ -208,7 +208,7 @@ def _repeat(advance: Callable[[State], State], state: State) -> Callable[[int], 
 
 
 def _fill(step: Callable[[], None]) -> int:
-    """How many steps fill a round; at least 2, as XLA turns a loop of 1 into a bare step."""
+    """Return how many steps fill a round: at least 2, because XLA compiles a loop of 1 to a single step."""
     start = time.perf_counter()
     done = 0
     while time.perf_counter() - start < ROUND_SECONDS / 2:
@@ -218,7 +218,7 @@ def _fill(step: Callable[[], None]) -> int:
 
 
 def _interleave(programs: dict[str, Callable[[int], None]], steps: int, rounds: int) -> dict[str, list[float]]:
-    """Milliseconds a step for each program and round; a first round warms up and is not counted."""
+    """Return the milliseconds per step for each program and round. A first round warms up and is not counted."""
     times: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(rounds + 1):
         for name, run in programs.items():

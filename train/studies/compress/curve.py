@@ -1,4 +1,4 @@
-"""What a trained network loses and gains as its matrices are cut to fewer singular values."""
+"""Measure a trained network as its weight matrices are truncated to fewer singular values."""
 
 import dataclasses
 import os
@@ -18,17 +18,17 @@ from zoo.low_rank import Call, Path_, Spectrum, Truncated
 from zoo.measure import count_flops
 
 ENERGIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
-BATCH = 256  # examples of a forward pass that is timed
-ROUNDS = 21  # at most; 5 at least
+BATCH = 256  # examples of a timed forward pass
+LEAST_ROUNDS, ROUNDS = 5, 21
 ROUND_SECONDS = 0.05
-MOST_SECONDS = 30.0  # for all rounds
+MOST_SECONDS = 30.0  # of all rounds together; after that, only the first LEAST_ROUNDS are run
 
 Evaluate = Callable[[State], Mapping[str, float]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """One network: the full one (`energy` and `rank` None), or what is left of it at an energy or a rank."""
+    """One measured network: the full one (`energy` and `rank` None), or the one truncated to an energy or a rank."""
 
     energy: float | None
     rank: int | None
@@ -37,12 +37,12 @@ class Point:
     flops: int  # one forward pass of one example
     validation: Mapping[str, float]
     milliseconds: float = 0.0  # a forward pass of BATCH examples, in the fastest round
-    speed: float = 1.0  # the full network's time over this one's
+    speed: float = 1.0  # the full network's time over this network's
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A trained network, ready to be cut."""
+    """A trained network with the singular values of its matrices."""
 
     model: nn.Module
     state: State
@@ -54,16 +54,19 @@ class Network:
         return evaluation_params(self.state)
 
     def cut(self, **how: Any) -> Truncated:
-        """`zoo.low_rank.truncate` by energy or rank."""
+        """Truncate the network by `energy=` or `rank=`; see `zoo.low_rank.truncate`."""
         return low_rank.truncate(self.params, self.spectra, **how)
 
     def with_params(self, params: Any) -> State:
-        """A State to evaluate `params` with."""
+        """Return a State for the evaluation of `params`."""
         return State(self.state.step, {"net": jax.tree.map(jnp.asarray, params)}, {"net": ()}, self.state.vars)
 
 
 def levels(network: Network, energy: float | None, rank: int | None) -> list[dict[str, Any]]:
-    """What the curve is drawn at: energies, or ranks in powers of two, the chosen one among them."""
+    """Return the arguments of `Network.cut` for each point of the curve, the chosen one included.
+
+    They are energies, or powers of two where a rank was chosen.
+    """
     if rank is None:
         return [{"energy": each} for each in sorted({*ENERGIES, energy})]
     most = max(len(spectrum.s) for spectrum in network.spectra.values())
@@ -72,36 +75,37 @@ def levels(network: Network, energy: float | None, rank: int | None) -> list[dic
 
 
 def trace(
-    network: Network, hows: Sequence[dict[str, Any]], validate: Evaluator, tell: Callable[[], None]
+    network: Network, levels: Sequence[dict[str, Any]], validate: Evaluator, on_point: Callable[[], None]
 ) -> list[Point]:
-    """The full network, then one Point for each of `hows`; `tell` is called after each."""
+    """Measure the full network, then the network truncated to each of `levels`. `on_point` is called after each."""
     points, forwards = [], []
-    for how in ({}, *hows):
-        cut = network.cut(**how) if how else Truncated(network.params, {})
+    for level in ({}, *levels):
+        cut = network.cut(**level) if level else Truncated(network.params, {})
         with low_rank.run_factors():
             validation = validate(network.with_params(cut.params))
         variables = {"params": cut.params, **network.state.vars["net"]}
         count = sum(leaf.size for leaf in jax.tree.leaves(cut.params))
         points.append(
-            Point(how.get("energy"), how.get("rank"), cut.ranks, count, _flops(network, variables), validation)
+            Point(level.get("energy"), level.get("rank"), cut.ranks, count, _flops(network, variables), validation)
         )
         forwards.append(_forward(network, variables))
-        tell()
-    cut = [i for i, point in enumerate(points) if point.ranks]  # the others are the full network
-    times = dict(zip([0, *cut], _interleave([forwards[i] for i in (0, *cut)]), strict=True))
-    return [_timed(point, times[0], times.get(i, times[0])) for i, point in enumerate(points)]
+        on_point()
+    # A level that truncates no matrix is the full network, which is timed once.
+    timed = [0, *(i for i, point in enumerate(points) if point.ranks)]
+    times = dict(zip(timed, _interleave([forwards[i] for i in timed]), strict=True))
+    return [_with_speed(point, times[0], times.get(i, times[0])) for i, point in enumerate(points)]
 
 
 def busy() -> str:
-    """A remark where so much else runs here that times say little; empty where not, or where no one knows."""
+    """Return a warning if other programs load this machine too much for timings; else an empty string."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load <= 2 * machine.cores():
         return ""
     return f"this machine is busy (load {load:.0f} on {machine.cores()} cores): do not trust ms and speed"
 
 
-def _timed(point: Point, full: Sequence[float], own: Sequence[float]) -> Point:
-    """The fastest round is the one that the machine's other work disturbed least."""
+def _with_speed(point: Point, full: Sequence[float], own: Sequence[float]) -> Point:
+    """Add the timings of the fastest round, which other load disturbed least."""
     return dataclasses.replace(point, milliseconds=1e3 * min(own), speed=min(full) / min(own))
 
 
@@ -112,7 +116,7 @@ def _flops(network: Network, variables: Any) -> int:
 
 
 def _forward(network: Network, variables: Any) -> Callable[[], Any]:
-    """A compiled forward pass of BATCH examples."""
+    """Return a compiled forward pass of BATCH examples."""
 
     def example(leaf: jax.ShapeDtypeStruct) -> jax.Array:
         shape = (BATCH, *leaf.shape[1:])
@@ -128,13 +132,13 @@ def _forward(network: Network, variables: Any) -> Callable[[], Any]:
 
 
 def _split(kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arguments that are arrays, and the others, such as train=False."""
+    """Return the arguments that are arrays, and the others, such as train=False."""
     arrays = {name: value for name, value in kwargs.items() if isinstance(value, jax.ShapeDtypeStruct)}
     return arrays, {name: value for name, value in kwargs.items() if name not in arrays}
 
 
 def _interleave(programs: Sequence[Callable[[], Any]]) -> list[list[float]]:
-    """Seconds of each program in each round; whatever else slows the machine down slows all of a round."""
+    """Return the seconds of each program in each round. Other load on the machine slows all programs of a round."""
     repeats = []
     for program in programs:
         program()  # compiles
@@ -147,7 +151,7 @@ def _interleave(programs: Sequence[Callable[[], Any]]) -> list[list[float]]:
     times: list[list[float]] = [[] for _ in programs]
     began = time.perf_counter()
     for done in range(ROUNDS):
-        if done >= 5 and time.perf_counter() - began > MOST_SECONDS:
+        if done >= LEAST_ROUNDS and time.perf_counter() - began > MOST_SECONDS:
             break
         for program, repeat, own in zip(programs, repeats, times, strict=True):
             start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The curve of `zoo compress` as a picture: the metric against parameters, and each layer's singular values."""
+"""The figure of `zoo compress`: the metric against the parameters, and the singular values of each layer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +10,11 @@ from train.pictures.style import GRID, INK, LIGHT, SOFT
 from train.studies.compress.curve import Network, Point
 
 BRICK, BLUE = LIGHT[1], LIGHT[4]
-MOST = 8  # layers that are drawn: the largest
+MOST = 8  # layers in the figure: the largest ones
 
 
 def draw(name: str, network: Network, points: Sequence[Point], chosen: Point, metric: str) -> Any:
-    """A matplotlib Figure. points[0] is the full network."""
+    """Return a matplotlib Figure. points[0] is the full network."""
     from matplotlib.figure import Figure  # slow to import; no pyplot, so no global state
 
     page = Figure(figsize=(12, 4.9), dpi=150, facecolor="white", layout="constrained")
@@ -22,7 +22,9 @@ def draw(name: str, network: Network, points: Sequence[Point], chosen: Point, me
     against_size, against_rank = page.subplots(1, 2)
     _curve(against_size, points, chosen, metric)
     _spectra(against_rank, network, chosen)
-    page.suptitle(f"{name}, cut to its largest singular values", x=0.013, ha="left", size=16, color=INK, family="serif")
+    page.suptitle(
+        f"{name}, truncated to its largest singular values", x=0.013, ha="left", size=16, color=INK, family="serif"
+    )
     share = 100 * chosen.params / points[0].params
     level = f"energy {chosen.energy:g}" if chosen.rank is None else f"rank {chosen.rank}"
     note = (
@@ -51,7 +53,7 @@ def _curve(axes: Any, points: Sequence[Point], chosen: Point, metric: str) -> No
     axes.plot([point.params for point in cut], values, "-o", color=BLUE, linewidth=1.4, markersize=5.5)
     axes.plot(full.params, full.validation[metric], "o", color=SOFT, markersize=6)
     axes.plot(chosen.params, chosen.validation[metric], "o", color=BRICK, markersize=8)
-    for point in cut:  # on the side that a rising curve leaves free
+    for point in cut:  # the labels are below and to the right, where a rising curve leaves room
         axes.annotate(
             f"{point.energy:g}" if point.rank is None else f"{point.rank}",
             (point.params, point.validation[metric]),
@@ -66,13 +68,13 @@ def _curve(axes: Any, points: Sequence[Point], chosen: Point, metric: str) -> No
     axes.set_xlim(left=0)
     axes.margins(y=0.14)
     axes.set_xlabel("Parameters", color=SOFT, labelpad=8)
-    said = title(metric)
-    what = "energy kept" if chosen.rank is None else "rank kept"
-    axes.set_title(f"{said[0].upper()}{said[1:]} on validation, by {what}", loc="left", size=10, color=SOFT, pad=10)
+    name = title(metric)
+    level = "energy kept" if chosen.rank is None else "rank kept"
+    axes.set_title(f"{name[0].upper()}{name[1:]} on validation, by {level}", loc="left", size=10, color=SOFT, pad=10)
 
 
 def _spectra(axes: Any, network: Network, chosen: Point) -> None:
-    """Share of the squared singular values that the largest r hold, and where each layer was cut."""
+    """Draw the share of the r largest in the sum of the squared singular values, and the chosen rank of each layer."""
     _frame(axes)
     largest = sorted(network.spectra.items(), key=lambda item: -item[1].size)[:MOST]
     for color, (path, spectrum) in zip(LIGHT, largest, strict=False):
@@ -81,7 +83,7 @@ def _spectra(axes: Any, network: Network, chosen: Point) -> None:
         ranks = np.arange(1, len(held) + 1)
         size = f"{len(spectrum.u)} × {spectrum.v.shape[1]}"
         cut = chosen.ranks.get(name)
-        label = f"{name} ({size}), {f'rank {cut}' if cut else 'kept whole'}"
+        label = f"{name} ({size}), {f'rank {cut}' if cut else 'not truncated'}"
         axes.plot(ranks, held, "-" if cut else ":", color=color, linewidth=1.6, label=label)
         if cut:
             axes.plot(cut, held[cut - 1], "o", color=color, markersize=6)

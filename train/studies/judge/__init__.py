@@ -1,4 +1,4 @@
-"""Figures of the images that a generator makes."""
+"""Metrics of generated images."""
 
 LEAST = 100
-"""Images to judge at least: with fewer the figures mean nothing."""
+"""The fewest images to judge: with fewer the metrics mean nothing."""

@@ -1,4 +1,4 @@
-"""Figures of the images that a run's generator makes."""
+"""Compute the metrics of images from a run's generator."""
 
 from typing import Any
 
@@ -19,34 +19,41 @@ from train.tasks.setup import Setup
 from zoo.errors import UserError
 
 
-def make_images(parts: Setup, state: State, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """(images float32 between 0 and 1, the labels they were made for: those of test images, over and over)."""
-    model, test = parts.model, parts.dataset.test
+def make_images(setup: Setup, state: State, count: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Generate `count` images, float32 in [0, 1]. Returns them and the labels that they are conditioned on, if any.
+
+    The labels are those of the test images, repeated as often as needed.
+    """
+    model, test = setup.model, setup.dataset.test
     labels = np.resize(some(test, count)["y"], count) if model.cfg.classes else None
     z = samples.latents(model, seed, count)
     return samples.make(model, samples.variables(state), z, labels), labels
 
 
-def by_parzen(run: Run, parts: Setup, made: np.ndarray) -> dict[str, Any]:
-    """The figure of `train.metrics.parzen` on all of validation and test."""
-    splits = [parts.dataset.validation, parts.dataset.test]
-    if not len(splits[0]):
-        raise UserError(f"{run.path} holds out no validation images, on which σ is chosen: --by features needs none")
-    figure = parzen(made, *(_seen(run, split, len(split)) / np.float32(255) for split in splits))
-    counts = {"validation_images": len(splits[0]), "test_images": len(splits[1])}
-    return figure._asdict() | counts
+def by_parzen(run: Run, setup: Setup, made: np.ndarray) -> dict[str, Any]:
+    """Return the Parzen estimate (`train.metrics.parzen`) of the whole validation and test splits."""
+    validation, test = setup.dataset.validation, setup.dataset.test
+    if not len(validation):
+        raise UserError(f"{run.path} has no validation images to choose σ on: --by features needs none")
+    validation_images, test_images = (_real(run, split, len(split)) / np.float32(255) for split in (validation, test))
+    counts = {"validation_images": len(validation), "test_images": len(test)}
+    return parzen(made, validation_images, test_images)._asdict() | counts
 
 
 def by_features(
-    run: Run, parts: Setup, made: np.ndarray, labels: np.ndarray | None, judge: Classifier
+    run: Run, setup: Setup, made: np.ndarray, labels: np.ndarray | None, judge: Classifier
 ) -> dict[str, Any]:
-    """Fréchet distance, precision, recall and classes of made images against test images, and of as many training
-    images, which is what a perfect generator would reach."""
+    """Compare generated images with test images: Fréchet distance, precision, recall and class coverage.
+
+    The same metrics of as many training images show what a perfect generator would reach.
+    """
     if judge.shape[2] != made.shape[3]:
-        raise UserError(f"--classifier: {judge.path} takes {judge.shape[2]} channels, and images have {made.shape[3]}")
-    count = min(len(made), len(parts.dataset.test))
-    real, real_labels = judge(_seen(run, parts.dataset.test, count))
-    sets = {"made": samples.bytes_of(made), "training_images": _seen(run, parts.dataset.train, len(made))}
+        raise UserError(
+            f"--classifier: {judge.path} takes {judge.shape[2]} channels, and the images have {made.shape[3]}"
+        )
+    count = min(len(made), len(setup.dataset.test))
+    real, real_labels = judge(_real(run, setup.dataset.test, count))
+    sets = {"made": samples.bytes_of(made), "training_images": _real(run, setup.dataset.train, len(made))}
     report: dict[str, Any] = {
         "classifier": judge.name,
         "classifier_run": str(judge.path),
@@ -69,6 +76,6 @@ def by_features(
     return report
 
 
-def _seen(run: Run, split: Split, count: int) -> np.ndarray:
-    """`count` images of a split as the discriminator sees them, uint8; without what training changes at random."""
+def _real(run: Run, split: Split, count: int) -> np.ndarray:
+    """Return `count` images of a split as the discriminator sees them, uint8, but without random augmentation."""
     return for_evaluation(parse_augment(run.experiment.data.augment), some(split, count)["x"])

@@ -1,4 +1,4 @@
-"""The fields of an Experiment by their dotted names, and the words of the command line that set them."""
+"""The fields of an Experiment by their dotted names, and the command line arguments that set them."""
 
 import dataclasses
 from types import UnionType
@@ -14,11 +14,11 @@ class Field:
 
     name: str  # as on the command line: optim.lr, model.widths
     hint: Any  # its type, without None and annotations
-    value: Any  # what it is now
+    value: Any  # its current value
 
 
 def fields_of(experiment: Experiment) -> dict[str, Field]:
-    """Every field that the command line can set, by name, in the order of the schema."""
+    """Return every field that the command line can set, by name, in the order of the schema."""
     found = {"model.name": Field("model.name", str, experiment.model.name)}
     config = override(zoo.card(experiment.model.name).config, experiment.model.fields, experiment.model.name)
     _walk(config, "model.", found)
@@ -29,7 +29,7 @@ def fields_of(experiment: Experiment) -> dict[str, Field]:
 
 
 def words(field: Field, value: Any) -> list[str]:
-    """The words that set `field` to `value`: ["--optim.lr", "0.001"], ["--model.widths", "64", "32"]."""
+    """Return the arguments that set `field` to `value`: ["--optim.lr", "0.001"], ["--model.widths", "64", "32"]."""
     part, dot, name = field.name.replace("_", "-").rpartition(".")
     if field.hint is bool:
         return [f"--{part}{dot}{name}" if value else f"--{part}{dot}no-{name}"]
@@ -39,13 +39,13 @@ def words(field: Field, value: Any) -> list[str]:
 
 
 def changed(before: Experiment, after: Experiment) -> list[str]:
-    """The words that make `after` of `before`."""
+    """Return the arguments that change `before` to `after`."""
     old, new = fields_of(before), fields_of(after)
     return [word for name, field in new.items() if _differs(old.get(name), field) for word in words(field, field.value)]
 
 
 def _differs(old: Field | None, new: Field) -> bool:
-    if old is None and new.name.startswith("model."):  # of another model: what is not as on its card
+    if old is None and new.name.startswith("model."):  # a field of another model, with the value on its card
         return False
     return old is None or old.value != new.value
 
@@ -63,7 +63,7 @@ def _walk(instance: Any, prefix: str, found: dict[str, Field]) -> None:
 
 
 def _plain(hint: Any) -> Any:
-    """`hint` without annotations and without None."""
+    """Return `hint` without annotations and without None."""
     while get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
     if get_origin(hint) in (Union, UnionType):

@@ -1,7 +1,7 @@
 """The search folder: config.json, search.json, journal.log (every trial, by Optuna), and a lock for each process in it.
 
-A process holds its lock while it lives, so the others know at once, and without a clock, which trials in flight are
-those of a process that is gone. Written by several processes, on several machines where the file system locks files.
+A process holds its lock until it ends. So the others know, without timeouts, which running trials belong to a process
+that has died. Several processes can write to the folder, also from several machines if the file system locks files.
 """
 
 import contextlib
@@ -32,9 +32,9 @@ ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 @dataclasses.dataclass(frozen=True)
 class About:
-    """What makes a search the same search, beside its Experiment."""
+    """The options of a search. Two searches with the same options and the same Experiment are the same search."""
 
-    config: str = ""  # name or path, as it was given
+    config: str = ""  # name or path, as given on the command line
     space: tuple[str, ...] = ()
     sampler: str = "tpe"
     pruner: str = "median"
@@ -42,8 +42,9 @@ class About:
 
 
 class Folder:
-    """A search on disk. `trials` is how many it is to have in all, `batch` how many train together, `metric` what they
-    are judged by ("-loss": the lower the better).
+    """A search on disk.
+
+    trials: their total number. batch: how many train together. metric: their score ("-loss": lower is better).
     """
 
     def __init__(self, run: Run, about: About, trials: int, batch: int, metric: str) -> None:
@@ -58,27 +59,27 @@ class Folder:
         content = {**dataclasses.asdict(self.about), "trials": self.trials, "batch": self.batch, "metric": self.metric}
         write_atomically(self.path / ABOUT, json.dumps(content, indent=2) + "\n")
 
-    def study(self, **parts: Any) -> optuna.Study:
-        """Its trials; `parts` are the sampler and the pruner, for who asks for more of them."""
+    def study(self, **options: Any) -> optuna.Study:
+        """Open the Optuna study. To ask for new trials, pass `sampler=` and `pruner=`."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         journal = self.path / "journal.log"
         lock = _Lock(self.path / "journal.lock")
-        _mend(journal, lock)
+        _remove_torn_line(journal, lock)
         storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
         try:
             return optuna.create_study(
-                storage=storage, study_name=STUDY, direction="maximize", load_if_exists=True, **parts
+                storage=storage, study_name=STUDY, direction="maximize", load_if_exists=True, **options
             )
         except (ValueError, KeyError) as error:
             raise UserError(f"{journal} cannot be read: {str(error).splitlines()[0][:120]}") from None
 
     def ended(self) -> int:
-        """Trials that were trained to their end, pruned or found impossible: those that count."""
+        """Return the number of trials that count: completed, pruned or impossible ones."""
         return sum(map(counts, self.study().get_trials(deepcopy=False)))
 
 
 def load(path: Path) -> Folder:
-    """The search in a folder. UserError where there is none."""
+    """Load the search in a folder. Raises UserError where there is none."""
     if not (path / ABOUT).is_file():
         raise UserError(f"no search folder at {path}: it has no {ABOUT}")
     run = train.loop.run.load(path)
@@ -91,17 +92,17 @@ def load(path: Path) -> Folder:
 
 
 def unfinished(folder: Path, experiment: Experiment, about: About, trials: int) -> Folder | None:
-    """The newest search in `folder` of just this kind that has fewer trials than `trials`."""
+    """Return the newest identical search in `folder` that has fewer than `trials` trials."""
     for found in sorted((about.parent for about in folder.glob(f"*/{ABOUT}")), reverse=True):
-        with contextlib.suppress(UserError):  # one that cannot be read is no reason not to begin
+        with contextlib.suppress(UserError):  # an unreadable folder does not prevent a new search
             there = load(found)
             if there.experiment == experiment and there.about == about and there.ended() < trials:
                 return there
     return None
 
 
-def demand_same(there: Folder, experiment: Experiment, about: About) -> None:
-    """Raise UserError where the search in a folder is another one, naming the first difference."""
+def require_same(there: Folder, experiment: Experiment, about: About) -> None:
+    """Raise UserError where the search in a folder is a different one; the message names the first difference."""
     theirs, ours = _flat(there), _flat(Folder(Run(there.path, experiment), about, 0, 0, ""))
     for name in [*ours, *theirs]:
         if theirs.get(name) != ours.get(name):
@@ -112,25 +113,25 @@ def demand_same(there: Folder, experiment: Experiment, about: About) -> None:
 
 
 def counts(trial: FrozenTrial) -> bool:
-    """Whether a trial is one of those that were asked for: not one that a process took with it."""
+    """Return whether a trial counts: it does not if its process died before the trial ended."""
     return trial.state in ENDED or "impossible" in trial.user_attrs
 
 
 class Worker:
-    """One process at work in a search: asks for trials, and marks those of processes that are gone as failed."""
+    """One process that works on a search: asks for trials and marks the trials of dead processes as failed."""
 
     def __init__(
         self, folder: Folder, study: optuna.Study, space: Mapping[str, BaseDistribution], first: Mapping[str, Any]
     ) -> None:
-        """`space`: where trials are drawn from; `first`: the setting of the first of all; empty: it is drawn too."""
+        """space: the distribution of each field. first: the setting of the search's first trial; empty: sampled too."""
         self.folder, self.study, self.space, self.first = folder, study, dict(space), dict(first)
         self.name = uuid.uuid4().hex
-        self._places = folder.path / "processes"
+        self._locks = folder.path / "processes"
         self._turn = filelock.FileLock(folder.path / "turn.lock")
 
     def __enter__(self) -> "Worker":
-        self._places.mkdir(exist_ok=True)
-        self._lock = self._place(self.name)
+        self._locks.mkdir(exist_ok=True)
+        self._lock = self._lock_of(self.name)
         self._lock.acquire()
         return self
 
@@ -139,12 +140,12 @@ class Worker:
             if trial.user_attrs.get("process") == self.name:
                 self.study.tell(trial.number, state=TrialState.FAIL)
         self._lock.release()
-        (self._places / f"{self.name}.lock").unlink(missing_ok=True)
+        (self._locks / f"{self.name}.lock").unlink(missing_ok=True)
 
     def ask(self, most: int) -> list[Trial]:
-        """Trials to train now, at most `most`; none where all are done or in the hands of living processes."""
+        """Return up to `most` trials to train now: none if all have ended or are training in living processes."""
         with self._turn:
-            trials = self._reaped()
+            trials = self._fail_orphans()
             if not trials and self.first:
                 self.study.enqueue_trial(self.first, user_attrs={"default": True})
             left = self.folder.trials - sum(counts(t) or t.state == TrialState.RUNNING for t in trials)
@@ -155,33 +156,33 @@ class Worker:
                 asked.append(trial)
             return asked
 
-    def _reaped(self) -> Sequence[FrozenTrial]:
-        """All trials, after those of dead processes were marked as failed."""
+    def _fail_orphans(self) -> Sequence[FrozenTrial]:
+        """Mark the running trials of dead processes as failed. Returns all trials."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if not self._lives(trial.user_attrs.get("process", "")):
+            if not self._is_alive(trial.user_attrs.get("process", "")):
                 self.study.tell(trial.number, state=TrialState.FAIL)
         return self.study.get_trials(deepcopy=False)
 
-    def _lives(self, name: str) -> bool:
+    def _is_alive(self, name: str) -> bool:
         if name == self.name:
             return True
-        if not name or not (self._places / f"{name}.lock").exists():
+        if not name or not (self._locks / f"{name}.lock").exists():
             return False
-        lock = self._place(name)
+        lock = self._lock_of(name)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             return True
         lock.release()
-        (self._places / f"{name}.lock").unlink(missing_ok=True)
+        (self._locks / f"{name}.lock").unlink(missing_ok=True)
         return False
 
-    def _place(self, name: str) -> filelock.BaseFileLock:
-        return filelock.FileLock(self._places / f"{name}.lock")
+    def _lock_of(self, name: str) -> filelock.BaseFileLock:
+        return filelock.FileLock(self._locks / f"{name}.lock")
 
 
 class _Lock:
-    """The journal's lock; the system frees it with the process, where Optuna's own outlives a killed one."""
+    """The lock of the journal. The system releases it when its process dies; Optuna's own lock would stay locked."""
 
     def __init__(self, path: Path) -> None:
         self._lock = filelock.FileLock(path)
@@ -194,8 +195,8 @@ class _Lock:
         self._lock.release()
 
 
-def _mend(journal: Path, lock: _Lock) -> None:
-    """Cut off a last line that a kill or a full disk left unfinished: nothing behind it could be read."""
+def _remove_torn_line(journal: Path, lock: _Lock) -> None:
+    """Remove a last line that a killed process or a full disk left incomplete: Optuna could not read past it."""
     lock.acquire()
     try:
         content = journal.read_bytes() if journal.is_file() else b""
@@ -207,7 +208,7 @@ def _mend(journal: Path, lock: _Lock) -> None:
 
 
 def _flat(folder: Folder) -> dict[str, Any]:
-    """Everything that makes a search what it is, by name."""
+    """Return all fields of the Experiment and all options of a search, by dotted name."""
 
     def walk(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(value, dict) and value:

@@ -1,4 +1,4 @@
-"""A search as two pictures: the trials in their order, and what each field did."""
+"""The figures of a search: the scores of the trials in their order, and the score against each field."""
 
 import math
 from pathlib import Path
@@ -19,7 +19,7 @@ WIDEST = 4  # panels side by side
 
 
 def write(folder: Folder, study: optuna.Study) -> list[Path]:
-    """history.png and importance.png in the search folder."""
+    """Write history.png and importance.png to the search folder."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     written = []
@@ -33,7 +33,7 @@ def write(folder: Folder, study: optuna.Study) -> list[Path]:
 
 
 def history(folder: Folder, study: optuna.Study) -> Any:
-    """A matplotlib Figure: the score of each trial and the best so far; None before the first."""
+    """Return a matplotlib Figure of the score of each trial and the best so far; None before the first trial."""
     trials = [trial for trial in study.get_trials(deepcopy=False) if _score(folder, trial) is not None]
     if not trials:
         return None
@@ -48,11 +48,11 @@ def history(folder: Folder, study: optuna.Study) -> Any:
         steps.append((trial.number, value_of(folder, best)))
     if early:
         at = [(t.number, _score(folder, t)) for t in early]
-        axes.plot(*zip(*at, strict=True), "x", color=SLATE, markersize=6, alpha=0.7, label="given up early")
+        axes.plot(*zip(*at, strict=True), "x", color=SLATE, markersize=6, alpha=0.7, label="pruned")
     if done:
         axes.step(*zip(*steps, strict=True), where="post", color=BRICK, linewidth=1.6, label="best so far")
         at = [(t.number, value_of(folder, t.value)) for t in done]
-        axes.plot(*zip(*at, strict=True), "o", color=BLUE, markersize=6, label="trained to its end")
+        axes.plot(*zip(*at, strict=True), "o", color=BLUE, markersize=6, label="complete")
     for trial in done:
         if trial.user_attrs.get("default"):
             axes.axhline(
@@ -60,7 +60,7 @@ def history(folder: Folder, study: optuna.Study) -> Any:
                 color=OCHRE,
                 linewidth=1.2,
                 linestyle="--",
-                label="the config's own setting",
+                label="setting of the config",
             )
     axes.set_xlabel("Trial", color=SOFT, labelpad=8)
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -70,7 +70,9 @@ def history(folder: Folder, study: optuna.Study) -> Any:
 
 
 def fields(folder: Folder, study: optuna.Study) -> Any:
-    """A matplotlib Figure: each field's importance, and the score against its value; None before the first trial."""
+    """Return a matplotlib Figure of each field's importance and of the score against its value; None without complete
+    trials.
+    """
     done = complete(study)
     if not done:
         return None
@@ -106,7 +108,7 @@ def _bars(axes: Any, shares: dict[str, float]) -> None:
 
 
 def _slice(axes: Any, folder: Folder, space: Space, done: list[FrozenTrial], early: list[FrozenTrial]) -> None:
-    """The score against the value of one field: trials trained to their end, and crosses where others were given up."""
+    """Draw the score against the value of one field: dots are complete trials, crosses are pruned ones."""
     if space.kind == "choices":
         axes.set_xticks(range(len(space.choices)), space.choices)
         axes.set_xlim(-0.5, len(space.choices) - 0.5)
@@ -129,7 +131,7 @@ def _place(space: Space, trial: FrozenTrial) -> float:
 
 
 def _decades(axes: Any, space: Space) -> None:
-    """A logarithmic axis over the whole space, few numbers on it, written as people type them."""
+    """Set a logarithmic axis over the whole space, with few labels in plain notation."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     wide = math.log10(space.high / space.low) >= 2
@@ -141,7 +143,7 @@ def _decades(axes: Any, space: Space) -> None:
 
 
 def _score(folder: Folder, trial: FrozenTrial) -> float | None:
-    """What a trial came to, or where it was given up; as people read it, without the sign of a loss."""
+    """Return the metric of a complete trial, or the last one of a pruned trial if it is finite."""
     if trial.state == TrialState.COMPLETE:
         return value_of(folder, trial.value)
     last = trial.intermediate_values.get(trial.last_step) if trial.last_step is not None else None

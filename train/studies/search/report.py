@@ -1,4 +1,4 @@
-"""What a search found: the best trials, which fields matter, the best setting as a command and as JSON."""
+"""The report of a search: the best trials, the importance of each field, the best setting as a command and as JSON."""
 
 import datetime
 import json
@@ -21,20 +21,21 @@ from train.studies.search.space import apply, read
 from zoo.files import write_atomically
 
 SHOWN = 10
-ENOUGH = 4  # trials that were trained to their end, below which importance would be noise
+ENOUGH = 4  # complete trials; with fewer the importance would be noise
 
 
 def complete(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that were trained to their end, the best first; of equal ones that with the lower loss on validation,
-    as few validation examples know few accuracies.
+    """Return the complete trials, best first. Equal scores, which a small validation split often gives, are ordered by
+    their validation loss.
     """
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return sorted(trials, key=lambda t: (-t.value, t.user_attrs["validation"].get("loss", 0.0), t.number))
 
 
 def importance(study: optuna.Study) -> dict[str, float]:
-    """Share of each field in what makes trials good (PED-ANOVA, Watanabe et al. 2023, arXiv:2304.10255), the largest
-    first; empty where trials are too few or all equally good.
+    """Return the importance of each field (PED-ANOVA, Watanabe et al. 2023, arXiv:2304.10255), largest first.
+
+    It is empty if the trials are too few or have equal scores.
     """
     trials = complete(study)
     if len(trials) < ENOUGH or len({trial.value for trial in trials}) == 1:
@@ -44,19 +45,19 @@ def importance(study: optuna.Study) -> dict[str, float]:
 
 
 def command(folder: Folder, trial: FrozenTrial) -> str:
-    """The `zoo train` line that trains a trial again."""
+    """Return the `zoo train` command that trains a trial again."""
     setting = apply(folder.experiment, read(folder.experiment, folder.about.space), trial.params)
     config = folder.about.config
     return shlex.join(["zoo", "train", config, *changed(files.load(config), setting)])
 
 
 def value_of(folder: Folder, score: float) -> float:
-    """A score (higher is better) as the metric that people read: a loss without its minus."""
+    """Return the metric of a score. A score is higher where it is better, so that of a loss is negative."""
     return -score if folder.metric.startswith("-") else score
 
 
 def summary(folder: Folder, study: optuna.Study) -> dict[str, Any]:
-    """The content of best.json."""
+    """Return the content of best.json."""
     trials = study.get_trials(deepcopy=False)
     best = complete(study)
     first = next((trial for trial in trials if trial.user_attrs.get("default")), None)
@@ -79,12 +80,12 @@ def summary(folder: Folder, study: optuna.Study) -> dict[str, Any]:
 
 
 def write(folder: Folder, content: dict[str, Any]) -> None:
-    """best.json in the search folder."""
+    """Write best.json to the search folder."""
     write_atomically(folder.path / "best.json", json.dumps(content, indent=2) + "\n")
 
 
 def table(folder: Folder, study: optuna.Study) -> Table:
-    """The best trials; below them how many there were of each kind."""
+    """Return a table of the best trials. Its caption counts the trials of each kind."""
     trials, best = study.get_trials(deepcopy=False), complete(study)
     fields = [space.name for space in read(folder.experiment, folder.about.space)]
     named = folder.metric.removeprefix("-")
@@ -97,24 +98,24 @@ def table(folder: Folder, study: optuna.Study) -> Table:
     for trial in best[:SHOWN]:
         number = f"{trial.number}{' (config)' if trial.user_attrs.get('default') else ''}"
         shown.add_row(
-            number, figure(named, value_of(folder, trial.value)), *[_said(trial.params[name]) for name in fields]
+            number, figure(named, value_of(folder, trial.value)), *[_text(trial.params[name]) for name in fields]
         )
     return shown
 
 
 def lines(folder: Folder, content: dict[str, Any]) -> list[str]:
-    """What is said below the table."""
-    said = []
+    """Return the lines below the table."""
+    found = []
     if shares := content["importance"]:
-        said.append("importance: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items()))
+        found.append("importance: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items()))
     metric, best, default = content["metric"], content["best"], content["default"]
     if best is None:
-        return [*said, f"no trial was trained to its end; what became of each is in {folder.path}"]
+        return [*found, f"no trial was completed; the result of each is in {folder.path}"]
     score = figure(metric, best["score"])
     if default and default["trial"] != best["trial"]:
         score += f" on validation; the config's own setting {figure(metric, default['score'])}"
-    said.append(f"best: trial {best['trial']}, {title(metric)} {score}")
-    return [*said, "the test split was not touched; train it with:", best["command"]]
+    found.append(f"best: trial {best['trial']}, {title(metric)} {score}")
+    return [*found, "the test split was not used; train this setting with:", best["command"]]
 
 
 def _of(folder: Folder, trial: FrozenTrial) -> dict[str, Any]:
@@ -132,11 +133,11 @@ def _counted(trials: Sequence[FrozenTrial]) -> str:
     impossible = [trial.user_attrs["impossible"] for trial in ours if "impossible" in trial.user_attrs]
     pruned = sum(trial.state == TrialState.PRUNED for trial in ours) - diverged
     lost = sum(trial.state == TrialState.FAIL for trial in trials) - len(impossible)
-    kinds = [(pruned, "given up early"), (diverged, "diverged"), (len(impossible), "impossible")]
+    kinds = [(pruned, "pruned"), (diverged, "diverged"), (len(impossible), "impossible")]
     text = f"{len(ours)} trials" + "".join(f", {n} {what}" for n, what in kinds if n)
     text += f" ({impossible[0]})" if impossible else ""
-    return text + (f", {lost} more lost with their process" if lost else "")
+    return text + (f", {lost} more were lost with their process" if lost else "")
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

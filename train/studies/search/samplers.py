@@ -1,4 +1,4 @@
-"""Optuna's ways to choose the next trial and to give one up early, by name."""
+"""Optuna's samplers, which choose the next trial, and pruners, which stop a trial early, by name."""
 
 import importlib.util
 
@@ -10,11 +10,11 @@ from train.studies.search import Pruner, Sampler
 from train.studies.search.space import Space
 from zoo.errors import UserError
 
-STARTUP = 10  # trials drawn at random before TPE or a Gaussian process has enough to go by
+STARTUP = 10  # random trials before TPE or the Gaussian process is used
 
 
-def demand(sampler: Sampler) -> None:
-    """Raise UserError where a library is missing that `sampler` needs."""
+def require_installed(sampler: Sampler) -> None:
+    """Raise UserError where a library that `sampler` needs is not installed."""
     if sampler == "gp" and importlib.util.find_spec("torch") is None:
         raise UserError(
             "--sampler gp: Optuna's Gaussian process needs PyTorch, which is not installed: "
@@ -23,9 +23,11 @@ def demand(sampler: Sampler) -> None:
 
 
 def make_sampler(name: Sampler, seed: int) -> optuna.samplers.BaseSampler:
-    """tpe: tree-structured Parzen estimator (Bergstra et al. 2011), trials in flight counted as poor ones so that a
-    batch spreads; gp: Bayesian optimization by a Gaussian process, expected improvement; random (Bergstra and Bengio
-    2012).
+    """Return the sampler called `name`.
+
+    tpe: tree-structured Parzen estimator (Bergstra et al. 2011); running trials count as bad ones, so that the trials
+    of a batch differ. gp: Bayesian optimization with a Gaussian process and expected improvement. random: Bergstra and
+    Bengio 2012.
     """
     if name == "tpe":
         return optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed, constant_liar=True)
@@ -35,8 +37,10 @@ def make_sampler(name: Sampler, seed: int) -> optuna.samplers.BaseSampler:
 
 
 def make_pruner(name: Pruner, experiment: Experiment) -> optuna.pruners.BasePruner:
-    """median: gives a trial up whose best score so far is below the median of the others' at its step, once five are
-    done and a quarter of the steps behind it; hyperband: successive halving in brackets (Li et al. 2018).
+    """Return the pruner called `name`.
+
+    median: prunes a trial whose best score so far is below the median of the other trials at the same step, after five
+    complete trials and a quarter of the steps. hyperband: successive halving in brackets (Li et al. 2018).
     """
     if name == "median":
         return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=experiment.steps // 4)
@@ -47,7 +51,7 @@ def make_pruner(name: Pruner, experiment: Experiment) -> optuna.pruners.BasePrun
 
 
 def distribution(space: Space) -> BaseDistribution:
-    """A space as Optuna has it."""
+    """Return the Optuna distribution of a space."""
     if space.kind == "choices":
         return CategoricalDistribution(space.choices)
     kind = IntDistribution if space.kind == "int" else FloatDistribution

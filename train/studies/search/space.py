@@ -1,4 +1,4 @@
-"""What a search may choose from: FIELD=RANGE or FIELD=CHOICES, read and checked before anything is compiled."""
+"""The search space: FIELD=RANGE or FIELD=CHOICES, parsed and checked before anything is compiled."""
 
 import dataclasses
 import math
@@ -13,20 +13,20 @@ from train.tasks.check import check
 from zoo.errors import UserError, unknown
 
 NOTATION = "log:A..B, A..B, int:A..B, log:int:A..B or a|b|c"
-JUDGES = (
+FIXED = (
     *("seed", "seeds", "sweep", "data.name", "data.validation", "data.split_seed", "task.name", "task.eval_episodes"),
     *("data.tokenizer", "data.vocab", "data.lower", "data.length"),
 )
-"""Fields that decide what a trial is judged on: scores of trials that differ in them say nothing of each other."""
+"""Fields that decide how a trial is scored: scores of trials that differ in them cannot be compared."""
 LENGTHS = ("steps", "eval_every_steps")
 
 Setting = dict[str, Any]
-"""Field -> value that a trial takes: a number, or the text of a choice."""
+"""Field -> its value in a trial: a number, or the text of a choice."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """The values that one field may take: a range, or choices as they were written."""
+    """The values that one field can take: a range, or choices as they were written."""
 
     field: Field
     text: str
@@ -42,16 +42,16 @@ class Space:
 
     @property
     def ends(self) -> tuple[Any, ...]:
-        """The values that must be possible for all to be: both ends, or every choice."""
+        """The values to check: both ends of a range, or every choice."""
         return self.choices or (self.low, self.high)
 
     @property
     def is_data(self) -> bool:
-        """Whether the program takes the values as numbers, so that trials which differ in them can share it."""
+        """Whether the values are arguments of the compiled program, so that all trials can share it."""
         return self.name in SWEEPABLE and all(map(_is_number, self.ends))
 
     def words(self, value: Any) -> list[str]:
-        """Of the command line that sets the field to `value`."""
+        """Return the command line arguments that set the field to `value`."""
         if self.kind != "choices":
             return words(self.field, value)
         if get_origin(self.field.hint) is tuple:
@@ -59,7 +59,7 @@ class Space:
         return words(self.field, value == "true" if self.field.hint is bool else value)
 
     def now(self, experiment: Experiment) -> Any | None:
-        """What the field is in `experiment`, as a value of this space; None where it lies outside."""
+        """Return the field's value in `experiment` as a value of this space; None where it is outside of it."""
         if self.kind == "choices":
             here = apply(experiment, [], {})
             return next((each for each in self.choices if apply(experiment, [self], {self.name: each}) == here), None)
@@ -69,10 +69,10 @@ class Space:
 
 
 def read(experiment: Experiment, texts: Sequence[str]) -> list[Space]:
-    """The spaces of `FIELD=…` texts over `experiment`.
+    """Parse `FIELD=…` texts for `experiment`.
 
-    Raises UserError for an unknown field, one that trials are judged by, what is no range and no choices, an empty
-    range, the logarithm of what is not positive, and values that the field cannot take.
+    Raises UserError for an unknown field, a field that decides how trials are scored, a text that is neither a range
+    nor choices, an empty range, a logarithmic range from 0 or below, and values that the field cannot take.
     """
     if not texts:
         raise UserError(f"--space FIELD=… is missing: what to search; FIELD=… is {NOTATION}")
@@ -85,8 +85,8 @@ def read(experiment: Experiment, texts: Sequence[str]) -> list[Space]:
             raise UserError(f"--space must be FIELD={NOTATION}, not {text!r}")
         if name not in fields:
             raise unknown("field in --space", name, fields)
-        if name in JUDGES:
-            raise UserError(f"--space: {name} decides what a trial is judged on, so trials cannot differ in it")
+        if name in FIXED:
+            raise UserError(f"--space: {name} decides how a trial is scored, so trials cannot differ in it")
         if name in found:
             raise UserError(f"--space: {name} is given twice")
         found[name] = _space(fields[name], values)
@@ -100,21 +100,21 @@ def read(experiment: Experiment, texts: Sequence[str]) -> list[Space]:
     return spaces
 
 
-def demand_replicas(spaces: Sequence[Space]) -> None:
-    """Raise UserError where trials of `spaces` cannot be replicas of one program, saying why."""
+def require_replicas(spaces: Sequence[Space]) -> None:
+    """Raise UserError where trials of `spaces` cannot be replicas of one program."""
     for space in spaces:
         if not space.is_data:
             raise UserError(
-                f"--batch: {space.name} shapes the arrays or the program, so trials that differ in it cannot be "
-                f"replicas of one program: without --batch they train one after the other; what can differ in a "
-                f"batch: {', '.join(SWEEPABLE)}"
+                f"--batch: {space.name} changes the arrays or the program, so trials that differ in it cannot be "
+                f"replicas of one program; without --batch they train one after the other. Fields that can differ in "
+                f"a batch: {', '.join(SWEEPABLE)}"
             )
 
 
 def apply(experiment: Experiment, spaces: Sequence[Space], setting: Mapping[str, Any]) -> Experiment:
-    """`experiment` with the fields of `setting`, by way of the command line, whose checks of types it has."""
+    """Return `experiment` with the fields of `setting`. The command line's parser checks their types."""
     line = [word for space in spaces if space.name in setting for word in space.words(setting[space.name])]
-    return parse_experiment(line, prog="zoo search", default=experiment, options=_Nothing)[0]
+    return parse_experiment(line, prog="zoo search", default=experiment, options=_NoOptions)[0]
 
 
 def _is_number(value: Any) -> bool:
@@ -125,8 +125,8 @@ def _is_number(value: Any) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Nothing:
-    """A command without options of its own."""
+class _NoOptions:
+    """A command without own options."""
 
 
 def _space(field: Field, text: str) -> Space:
@@ -150,7 +150,7 @@ def _space(field: Field, text: str) -> Space:
 
 def _range(field: Field, text: str, body: str, marks: set[str]) -> Space:
     if field.hint not in (int, float):
-        raise UserError(f"--space: {field.name} is no number, so it takes choices a|b|c, not {text!r}")
+        raise UserError(f"--space: {field.name} is not a number, so it takes choices a|b|c, not {text!r}")
     if field.hint is int and "int" not in marks:
         raise UserError(f"--space: {field.name} is a whole number: write {field.name}=int:{text}")
     number = int if "int" in marks else float
@@ -162,5 +162,5 @@ def _range(field: Field, text: str, body: str, marks: set[str]) -> Space:
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise UserError(f"--space: {field.name}={text} is empty: the first number must be below the second")
     if "log" in marks and low <= 0:
-        raise UserError(f"--space: {field.name}={text} is logarithmic, so it must begin above 0")
+        raise UserError(f"--space: {field.name}={text} is logarithmic, so it must start above 0")
     return Space(field, text, "int" if number is int else "float", low, high, "log" in marks)

@@ -1,4 +1,4 @@
-"""The search itself: ask for trials, train them, tell what they came to, until there are enough."""
+"""The search: ask Optuna for trials, train them and tell Optuna their scores, until there are enough."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ from train.tasks.check import check
 from zoo.errors import UserError
 
 Progress = Callable[[optuna.Study, str], None]
-"""Told after each evaluation and each trial: the study, and what is going on."""
+"""Called after each evaluation and each trial with the study and the current activity."""
 
 
 class Search:
-    """One process's part in a search."""
+    """The work of one process on a search."""
 
     def __init__(self, folder: Folder, progress: Progress) -> None:
         self.folder, self.progress = folder, progress
@@ -30,13 +30,13 @@ class Search:
         self._trainer: Trainer | None = None
 
     def run(self) -> optuna.Study:
-        """Train until the folder has its trials; the study.
+        """Train until the folder has all its trials. Returns the study.
 
-        Raises Stopped after Ctrl-C or SIGTERM: trials in flight are then given back.
+        Raises Stopped after Ctrl-C or SIGTERM; running trials are then marked as failed and will be replaced.
         """
         about = self.folder.about
         study = self.folder.study(
-            # Each process draws its own: with one seed all that begin would ask for the same.
+            # The seed differs between processes: with the same seed they would sample the same trials.
             sampler=make_sampler(about.sampler, about.sampler_seed + len(self.folder.study().get_trials(False))),
             pruner=make_pruner(about.pruner, self.folder.experiment),
         )
@@ -59,7 +59,7 @@ class Search:
         return study
 
     def _default(self) -> Setting:
-        """The config's own setting, where it lies in the space: what all others are compared with. Else empty."""
+        """Return the setting of the config itself, the baseline; an empty one if it is outside of the space."""
         now = {space.name: space.now(self.folder.experiment) for space in self.spaces}
         return {} if None in now.values() else now
 
@@ -72,9 +72,9 @@ class Search:
             trainer = self._trainer_of(experiment)
         except UserError as error:
             if len(asked) == 1:
-                self._impossible(study, asked[0], error)
+                self._fail(study, asked[0], error)
                 return
-            for trial in asked:  # alone each learns whether it is the one
+            for trial in asked:  # trained alone, only the impossible trial fails
                 self._train(study, [trial], watch)
             return
 
@@ -87,7 +87,7 @@ class Search:
             self._tell(study, trial, outcome)
 
     def _split(self, settings: Sequence[Setting]) -> tuple[Experiment, list[dict[str, float]]]:
-        """The Experiment that the settings share, and for each the numbers that its program takes as data."""
+        """Return the Experiment that the settings share, and of each setting the numbers that are program arguments."""
         data = [space.name for space in self.spaces if space.is_data]
         numbers = [{name: float(each[name]) for name in data} for each in settings]
         rest = {name: value for name, value in settings[0].items() if name not in data}
@@ -104,17 +104,17 @@ class Search:
             self._trainer.close()
             self._trainer = None
 
-    def _impossible(self, study: optuna.Study, trial: Trial, error: UserError) -> None:
+    def _fail(self, study: optuna.Study, trial: Trial, error: UserError) -> None:
         trial.set_user_attr("impossible", str(error))
         study.tell(trial, state=TrialState.FAIL)
         self.progress(study, f"trial {trial.number} is impossible")
 
     def _tell(self, study: optuna.Study, trial: Trial, outcome: Outcome) -> None:
-        """Trials that diverged or were given up are pruned ones to Optuna: TPE avoids where they were."""
-        told: dict[str, Any] = {"validation": outcome.validation}
+        """Diverged trials are told as pruned, so that TPE avoids their settings."""
+        attributes: dict[str, Any] = {"validation": outcome.validation}
         if outcome.diverged is not None:
-            told["diverged_at_step"] = outcome.diverged
-        for name, value in told.items():
+            attributes["diverged_at_step"] = outcome.diverged
+        for name, value in attributes.items():
             trial.set_user_attr(name, value)
         if outcome.ended:
             study.tell(trial, state=TrialState.PRUNED)
