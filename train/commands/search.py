@@ -95,7 +95,7 @@ def _check(experiment: Experiment, options: SearchOptions) -> None:
     if experiment.sweep:
         raise UserError("--sweep: a search chooses its settings itself; --space says from where")
     from train.studies.search import samplers
-    from train.studies.search.space import LENGTHS, require_replicas, read
+    from train.studies.search.space import LENGTHS, read, require_replicas
     from train.tasks.check import check
 
     if experiment.steps < 1 or experiment.eval_every_steps < 1:

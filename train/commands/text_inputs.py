@@ -92,9 +92,9 @@ def read_texts(text: str | None, file: str | None) -> list[str]:
 
 def encode_prompt(opened: Opened, number: int, text: str) -> list[int]:
     """Ids of a text; what the vocabulary lacks is said, and read as [UNK]."""
-    from train.data.text.tokenizers import encode, listed, strangers
+    from train.data.text.tokenizers import encode, listed, unknown_characters
 
-    if found := strangers(opened.tokenizer, [text]):
+    if found := unknown_characters(opened.tokenizer, [text]):
         note(f"text {number} has characters that are not in the vocabulary: {listed(found)}")
     return encode(opened.tokenizer, text, strict=False)
 

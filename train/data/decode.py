@@ -1,4 +1,4 @@
-"""Encoded bytes to uint8 arrays of one shape, by Pillow."""
+"""Decode image files to uint8 arrays of one shape, with Pillow."""
 
 import io
 
@@ -8,11 +8,11 @@ from PIL import Image
 from zoo.errors import UserError
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-"""Pillow's name for so many channels."""
+"""Number of channels -> Pillow's mode."""
 
 
 def decode(encoded: bytes, channels: int) -> np.ndarray:
-    """Image file content (PNG, JPEG…) as uint8 (H, W, channels); grey is repeated, colours are mixed to grey.
+    """Decode the content of an image file (PNG, JPEG…) to uint8 (H, W, channels), converted from or to gray if needed.
 
     Raises OSError, ValueError or SyntaxError where Pillow cannot read it.
     """
@@ -23,7 +23,7 @@ def decode(encoded: bytes, channels: int) -> np.ndarray:
 
 
 def resize(x: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (H, W, C) to (size, size, C): bilinear, antialiased when it shrinks (Pillow's BILINEAR)."""
+    """Resize uint8 (H, W, C) to (size, size, C) with Pillow's BILINEAR, which antialiases when it shrinks."""
     if x.shape[:2] == (size, size):
         return x
     pixels = np.asarray(Image.fromarray(x.squeeze(2) if x.shape[2] == 1 else x).resize((size, size), Image.BILINEAR))
@@ -31,9 +31,9 @@ def resize(x: np.ndarray, size: int) -> np.ndarray:
 
 
 def pad(x: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (H, W, C) to (size, size, C): zeros on all sides, the odd pixel below and on the right.
+    """Pad uint8 (H, W, C) with zeros on all sides to (size, size, C). An odd pixel is added below and on the right.
 
-    Raises UserError when the image is larger than `size`.
+    Raises UserError where the image is larger than `size`.
     """
     height, width = x.shape[:2]
     if max(height, width) > size:
@@ -46,9 +46,9 @@ def pad(x: np.ndarray, size: int) -> np.ndarray:
 
 
 def crop(x: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (H, W, C) to (size, size, C): the shorter side resized to `size`, then the centre.
+    """Resize the shorter side of uint8 (H, W, C) to `size` and crop the center to (size, size, C).
 
-    Done in the other order, centre square first, which is the same picture for less work.
+    The center square is cropped first, which gives the same image with less work.
     """
     side = min(x.shape[:2])
     top, left = ((length - side) // 2 for length in x.shape[:2])
@@ -59,9 +59,9 @@ FITS = {"resize": resize, "pad": pad, "crop": crop}
 
 
 def bring(x: np.ndarray, shape: tuple[int, int, int], fit: str | None) -> np.ndarray:
-    """uint8 (H, W, C) to `shape`, square, by `fit`. Without one (None) it must have that shape, else ValueError."""
+    """Bring uint8 (H, W, C) to the square `shape` by `fit`. If `fit` is None, raise ValueError for another shape."""
     if x.shape == shape:
         return x
     if fit is None:
-        raise ValueError(f"its shape is {x.shape} where {shape} is expected")
+        raise ValueError(f"its shape is {x.shape}, and {shape} is expected")
     return FITS[fit](x, shape[0])

@@ -1,4 +1,4 @@
-"""Real data that comes inside a dependency, so that the first run needs no network."""
+"""Real data that is included in a dependency, so that the first run needs no network."""
 
 import importlib.util
 from pathlib import Path
@@ -8,15 +8,15 @@ import numpy as np
 from train.data.split import Arrays
 
 VERSION = "1998"
-"""Year in which the set was given to the UCI repository."""
+"""Year in which the data set was donated to the UCI repository."""
 
 
 def digits() -> Arrays:
-    """scikit-learn's 1,797 handwritten digits: x uint8 (1797, 8, 8, 1), y int32 (1797,).
+    """Return scikit-learn's 1,797 handwritten digits: x uint8 (1797, 8, 8, 1), y int32 (1797,).
 
     The values 0..16 (ink in a 4x4 cell) are scaled to 0..255. Source: E. Alpaydin and C. Kaynak, "Optical
-    Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998, its test part.
-    Reads the file that `sklearn.datasets.load_digits` reads: importing scikit-learn for it takes two seconds.
+    Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998, test part.
+    The file of `sklearn.datasets.load_digits` is read directly, because importing scikit-learn takes two seconds.
     """
     package = Path(importlib.util.find_spec("sklearn").origin).parent
     table = np.loadtxt(package / "datasets" / "data" / "digits.csv.gz", delimiter=",", dtype=np.int32)
@@ -25,4 +25,4 @@ def digits() -> Arrays:
 
 
 EMBEDDED = {"digits": digits}
-"""Name and reader of every set that needs no preparation."""
+"""Name -> function that loads it, for every image data set that needs no preparation."""

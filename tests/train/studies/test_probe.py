@@ -184,7 +184,7 @@ def test_features_do_not_depend_on_how_the_split_is_cut(run: Run, monkeypatch: p
     [
         (["--checkpoint", "worst"], "unknown checkpoint 'worst': choose from best, last"),
         (["--labels", "0"], "data.labels=0.0: must be above 0 and at most 1"),
-        (["--labels", "0.001"], "digits: data.labels=0.001 leaves nothing of class '0' with its "),
+        (["--labels", "0.001"], "digits: data.labels=0.001 leaves no example of class '0' (of "),
     ],
 )
 def test_bad_input_is_one_line(change: list[str], line: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -203,7 +203,7 @@ BAD_INPUT = [
     ),
     ("digits_gan --model.classes 7", "model.classes is 7, but digits needs 10"),
     ("digits_gan --model.name mlp", "mlp cannot make images from noise; models that can: gan, dcgan"),
-    ("digits_gan --data.name python_docs", "python_docs holds text, not images"),
+    ("digits_gan --data.name python_docs", "python_docs contains text, not images"),
     ("digits_gan --data.augment mixup_1", "'mixup_1' makes images that are none"),
     ("digits_gan --data.batch 1296", "data.batch 1296 is larger than the 1295 training examples"),
     ("digits_gan --task.critic-steps 0", "task.critic_steps must be at least 1, not 0"),

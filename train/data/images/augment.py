@@ -1,8 +1,8 @@
-"""Augmentation on the device, inside the compiled training step, each example with its own randomness.
+"""Augmentation on the device, inside the compiled training step. Each example has its own randomness.
 
-Images are float (B, H, W, C) in 0..1, before normalization, so that the fill of 0 is black. Labels are
-probabilities (B, classes). Two operations change the size, `crop` and `resized_crop`; where those are used,
-evaluation sees the centre of the image in the same size. Those of colours are in `train.data.color`.
+Images are float (B, H, W, C) in [0, 1] and not yet normalized, so that 0 is black. Labels are probabilities
+(B, classes). The operations `crop` and `resized_crop` change the size; evaluation then takes the center crop of the
+same size. The operations on colors are in `train.data.images.color`.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,29 +18,28 @@ from zoo.errors import UserError, unknown
 
 
 class Operation(NamedTuple):
-    """One augmentation by its name in AUGMENTATIONS; strength in pixels, as alpha or as a share, 0 for flip, which has
-    none."""
+    """One augmentation by its name in AUGMENTATIONS. The strength is in pixels, an alpha or a share; 0 for flip."""
 
     name: str
     strength: float
 
 
 CROPS = ("crop", "resized_crop")
-"""Operations after which images are squares of side `strength`."""
+"""Operations that make images squares of side `strength`."""
 COLORS = ("color", "grey")
 """Operations that need red, green and blue."""
 MIXES = ("mixup", "cutmix")
 """Operations that mix an image with another, and their labels."""
 SHARES = ("grey", "blur")
-"""Operations whose strength is the share of images they change."""
+"""Operations whose strength is the share of images that they change."""
 
 
 def parse(names: tuple[str, ...], image_shape: tuple[int, int, int] | None = None) -> tuple[Operation, ...]:
-    """("shift_2", "flip") -> operations for `augment`, in that order.
+    """Parse names such as ("shift_2", "flip") to the operations of `augment`, in the same order.
 
-    image_shape: (H, W, C), to refuse pixels that exceed the image; None skips that when data is not read yet.
-    Raises UserError for an unknown name, a strength that is missing, malformed or not positive, colours of an image
-    that has none.
+    image_shape: (H, W, C), to reject strengths in pixels that exceed the image; None before the data is read.
+    Raises UserError for an unknown name, a strength that is missing, malformed or not positive, and for an operation on
+    colors of images that are not RGB.
     """
     operations = []
     for name in names:
@@ -79,7 +78,7 @@ def _parse_one(text: str, image_shape: tuple[int, int, int] | None) -> Operation
 
 
 def output_shape(operations: Sequence[Operation], image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """(H, W, C) of the images that leave `augment` and `for_evaluation`, from that of those that enter."""
+    """Return the shape (H, W, C) of the images after `augment` and `for_evaluation`. image_shape: before them."""
     for name, strength in operations:
         if name in CROPS:
             image_shape = (int(strength), int(strength), image_shape[2])
@@ -87,35 +86,35 @@ def output_shape(operations: Sequence[Operation], image_shape: tuple[int, int, i
 
 
 def for_evaluation(operations: Sequence[Operation], x: Array) -> Array:
-    """x (B, H, W, C) of any dtype, its centre taken wherever training crops; all other operations are left out."""
+    """Return x (B, H, W, C) as evaluation uses it: a center crop if training crops, without any other operation."""
     height, width, _ = output_shape(operations, x.shape[1:])
     top, left = (x.shape[1] - height) // 2, (x.shape[2] - width) // 2
     return x[:, top : top + height, left : left + width]
 
 
 def augment(operations: tuple[Operation, ...], key: Array, x: Array, labels: Array) -> tuple[Array, Array]:
-    """Applies the operations in order; dtypes stay, and shapes but for crops. The i-th draws from fold_in(key, i)."""
+    """Apply the operations in order. The i-th one uses fold_in(key, i). Only crops change the shape of the images."""
     for position, (name, strength) in enumerate(operations):
         x, labels = _FUNCTIONS[name](jax.random.fold_in(key, position), x, labels, strength)
     return x, labels
 
 
 def _shift(key: Array, x: Array, labels: Array, pixels: int) -> tuple[Array, Array]:
-    """Moves each image by -pixels..pixels on either axis, black coming in: pad by `pixels`, crop at random."""
-    by = jax.random.randint(key, (2, len(x)), -pixels, pixels + 1)
+    """Shift each image by -pixels to pixels on both axes, filled with black (pad by `pixels` and crop at random)."""
+    offsets = jax.random.randint(key, (2, len(x)), -pixels, pixels + 1)
 
-    # Gathers are slow on CPU. A product with one-hot rows is fast everywhere, and exact at full precision: each
-    # output is one pixel times one, or black where the source lies outside and its row is all zeros.
-    def sources(size: int, by: Array) -> Array:
-        return jax.nn.one_hot(jnp.arange(size)[None, :] - by[:, None], size, dtype=x.dtype)
+    # Gathers are slow on CPU. A multiplication with one-hot rows is fast everywhere, and exact at full precision: each
+    # output is one pixel times 1, or black where the source is outside of the image and its row has only zeros.
+    def one_hot_sources(size: int, offset: Array) -> Array:
+        return jax.nn.one_hot(jnp.arange(size)[None, :] - offset[:, None], size, dtype=x.dtype)
 
-    rows, columns = sources(x.shape[1], by[0]), sources(x.shape[2], by[1])
+    rows, columns = one_hot_sources(x.shape[1], offsets[0]), one_hot_sources(x.shape[2], offsets[1])
     x = jnp.einsum("bij,bjwc->biwc", rows, x, precision="highest")
     return jnp.einsum("bij,bhjc->bhic", columns, x, precision="highest"), labels
 
 
 def _crop(key: Array, x: Array, labels: Array, side: int) -> tuple[Array, Array]:
-    """A square of `side` pixels from anywhere in the image. Krizhevsky et al. 2012, section 4.1."""
+    """Crop a square of `side` pixels at a random position. Krizhevsky et al. 2012, section 4.1."""
     free = jnp.array(x.shape[1:3])[:, None] - side + 1
     top, left = jax.random.randint(key, (2, len(x)), 0, free)
 
@@ -126,10 +125,10 @@ def _crop(key: Array, x: Array, labels: Array, side: int) -> tuple[Array, Array]
 
 
 def _resized_crop(key: Array, x: Array, labels: Array, side: int) -> tuple[Array, Array]:
-    """A box of 8 to 100 % of the area, width to height from 3:4 to 4:3, resized (bilinear, antialiased) to a square.
+    """Crop a box of 8 to 100 % of the area and an aspect ratio of 3:4 to 4:3, and resize it to a square (antialiased).
 
-    Szegedy et al. 2014, arXiv 1409.4842, section 6. Area is drawn evenly, the ratio evenly in its logarithm; a box
-    that is too long for the image is cut to it rather than drawn again.
+    Szegedy et al. 2014, arXiv 1409.4842, section 6. The area is sampled uniformly, the ratio log-uniformly. A box that
+    exceeds the image is cut off at its edges and not sampled again.
     """
     area_key, ratio_key, place_key = jax.random.split(key, 3)
     height, width, channels = x.shape[1:]
@@ -146,72 +145,73 @@ def _resized_crop(key: Array, x: Array, labels: Array, side: int) -> tuple[Array
 
 
 def _flip(key: Array, x: Array, labels: Array, _: float) -> tuple[Array, Array]:
-    """Mirrors left and right, each image with probability one half."""
+    """Flip each image horizontally with probability 0.5."""
     flipped = jax.random.bernoulli(key, shape=(len(x), 1, 1, 1))
     return jnp.where(flipped, x[:, :, ::-1], x), labels
 
 
-def _box(centre: Array, height: Array | int, width: Array | int, shape: tuple[int, ...]) -> Array:
-    """(B, H, W, 1) bool: inside boxes around centre (2, B), of height and width () or (B,), cut off at the edges."""
+def _box(center: Array, height: Array | int, width: Array | int, shape: tuple[int, ...]) -> Array:
+    """Return a mask (B, H, W, 1) of boxes around center (2, B), cut off at the edges. Sizes are () or (B,)."""
 
     def within(size: int, middle: Array, length: Array | int) -> Array:
         start = (middle - length // 2)[:, None]
-        place = jnp.arange(size)[None, :]
-        return (place >= start) & (place < start + jnp.reshape(length, (-1, 1)))
+        position = jnp.arange(size)[None, :]
+        return (position >= start) & (position < start + jnp.reshape(length, (-1, 1)))
 
-    rows, columns = within(shape[1], centre[0], height), within(shape[2], centre[1], width)
+    rows, columns = within(shape[1], center[0], height), within(shape[2], center[1], width)
     return (rows[:, :, None] & columns[:, None, :])[..., None]
 
 
-def _centre(key: Array, shape: tuple[int, ...]) -> Array:
-    """(2, B) int32: a pixel of each image, drawn evenly."""
+def _center(key: Array, shape: tuple[int, ...]) -> Array:
+    """Sample a pixel of each image uniformly: (2, B) int32."""
     sides = jnp.array(shape[1:3])[:, None]
     return jax.random.randint(key, (2, shape[0]), 0, sides)
 
 
 def _cutout(key: Array, x: Array, labels: Array, pixels: int) -> tuple[Array, Array]:
-    """Blackens a square of side `pixels` around a random pixel, so part of it may fall outside.
+    """Set a square of side `pixels` around a random pixel to black. Part of it may be outside of the image.
 
     DeVries and Taylor 2017, arXiv 1708.04552, section 3.2.
     """
-    return jnp.where(_box(_centre(key, x.shape), pixels, pixels, x.shape), 0, x), labels
+    return jnp.where(_box(_center(key, x.shape), pixels, pixels, x.shape), 0, x), labels
 
 
 def _partner(a: Array) -> Array:
-    """Each example's neighbour in the batch, which is as good as a random one since batches come shuffled."""
+    """Pair each example with its neighbor in the batch. The pairs are random, because batches are shuffled."""
     return jnp.roll(a, 1, axis=0)
 
 
 def _mixup(key: Array, x: Array, labels: Array, alpha: float) -> tuple[Array, Array]:
-    """Images and labels become λ · own + (1 - λ) · partner's, λ ~ Beta(alpha, alpha) for each example.
+    """Mix images and labels with those of a partner: λ · own + (1 - λ) · partner, λ ~ Beta(alpha, alpha) per example.
 
     Zhang et al. 2017, arXiv 1710.09412, section 2.
     """
-    share = jax.random.beta(key, alpha, alpha, (len(x),))
+    lambdas = jax.random.beta(key, alpha, alpha, (len(x),))
 
     def mix(a: Array) -> Array:
-        own = share.reshape(-1, *(1,) * (a.ndim - 1)).astype(a.dtype)
-        return own * a + (1 - own) * _partner(a)
+        lam = lambdas.reshape(-1, *(1,) * (a.ndim - 1)).astype(a.dtype)
+        return lam * a + (1 - lam) * _partner(a)
 
     return mix(x), mix(labels)
 
 
 def _cutmix(key: Array, x: Array, labels: Array, alpha: float) -> tuple[Array, Array]:
-    """Pastes a box of the partner's image, of area (1 - λ) before the edges cut it off, λ ~ Beta(alpha, alpha).
+    """Paste a box of the partner's image; its share of the area is 1 - λ before it is cut off at the edges.
 
-    Labels mix as the pixels finally do. Yun et al. 2019, arXiv 1905.04899, section 3.1.
+    λ ~ Beta(alpha, alpha). The labels are mixed by the final share of pixels. Yun et al. 2019, arXiv 1905.04899,
+    section 3.1.
     """
-    share_key, centre_key = jax.random.split(key)
-    side = jnp.sqrt(1 - jax.random.beta(share_key, alpha, alpha, (len(x),)))
+    lambda_key, center_key = jax.random.split(key)
+    side = jnp.sqrt(1 - jax.random.beta(lambda_key, alpha, alpha, (len(x),)))
     height, width = ((side * size).astype(jnp.int32) for size in x.shape[1:3])
-    pasted = _box(_centre(centre_key, x.shape), height, width, x.shape)
+    pasted = _box(_center(center_key, x.shape), height, width, x.shape)
     own = (1 - jnp.mean(pasted, axis=(1, 2))).astype(labels.dtype)
     return jnp.where(pasted, _partner(x), x), own * labels + (1 - own) * _partner(labels)
 
 
 _FUNCTIONS: dict[str, Callable[[Array, Array, Array, float], tuple[Array, Array]]] = {
     "shift": _shift,
-    "pad_crop": _shift,  # the same under the name it has in papers on CIFAR-10
+    "pad_crop": _shift,  # the same operation by its name in papers on CIFAR-10
     "crop": _crop,
     "resized_crop": _resized_crop,
     "flip": _flip,

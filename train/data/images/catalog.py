@@ -1,4 +1,4 @@
-"""`load`: from the name of a data set to its fixed train, validation and test splits."""
+"""`load`: load an image data set by its name, with fixed train, validation and test splits."""
 
 import dataclasses
 
@@ -12,16 +12,16 @@ from train.data.tfds import read
 from zoo.errors import UserError
 
 IN_MEMORY = 2 << 30
-"""Decoded bytes up to which a set is decoded once, cached and held in the host's memory."""
+"""A data set of up to so many decoded bytes is decoded once, cached and kept in host memory."""
 TEST_SHARE = 0.2
-"""Share cut off as test split, always the same, from a set that brings none."""
+"""Share of the training split that becomes the test split of a data set without one. The split is fixed."""
 SAMPLE = 10_000
-"""Images from which mean and deviation of a set are taken that is too large for memory."""
+"""Images for the mean and the standard deviation of a data set that is too large for memory."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """A data set before it is split: its parts by the names its makers gave them."""
+    """A data set with its original splits."""
 
     name: str
     version: str
@@ -30,21 +30,21 @@ class Found:
 
 
 def load(data: Data) -> Dataset:
-    """The data set a config names, with train, validation and test splits that never change.
+    """Load the data set of a config, with fixed train, validation and test splits.
 
-    name: `digits`, a TFDS name prepared in $TFDS_DATA_DIR (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or
-    `folder:PATH` (see `train.data.folder`). Images are brought to `data.image_size` by `data.fit` here.
+    name: `digits`, a TFDS name that is prepared in $TFDS_DATA_DIR (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or
+    `folder:PATH` (see `train.data.images.folder`). Images are brought to `data.image_size` by `data.fit`.
 
-    Test: the set's labelled `test` split, else its `validation`, else a stratified 20 % of train (the same for
-    every config). Validation: the set's own, where that is not the test split already; else `data.validation` of
-    train, stratified, drawn by `data.split_seed`; none where that share is 0. Of the rest the share `data.labels` is
-    the training split, drawn in the same way. Cuts of a set too large for memory are random, not stratified.
-    With `data.fold` (k, n) all of train but the test split is cut in n folds (`folds.cut`): validation is fold k, and
-    the others are the training split.
-    Raises UserError with one line for everything that a user can get wrong.
+    Test split: the data set's `test` split if it has labels, else its `validation`, else 20 % of train (the same for
+    every config). Validation split: the data set's own if it is not the test split; else the share `data.validation` of
+    train, which depends on `data.split_seed`; empty if that share is 0. Training split: the share `data.labels` of the
+    remaining examples. All these splits are stratified, except for a data set that is too large for memory.
+    With `data.fold` (k, n) the training examples are divided into n folds (`folds.cut`): fold k is the validation
+    split, and the others are the training split.
+    Raises UserError with one line for all invalid input.
     """
     if not 0 <= data.validation < 1:
-        raise UserError(f"data.validation={data.validation}: must be at least 0 and less than 1")
+        raise UserError(f"data.validation={data.validation}: must be at least 0 and below 1")
     if not 0 < data.labels <= 1:
         raise UserError(f"data.labels={data.labels}: must be above 0 and at most 1")
     if data.split_seed < 0:
@@ -73,12 +73,12 @@ def _one_fold(data: Data, number: int, count: int) -> Dataset:
 
 
 def names() -> list[str]:
-    """Every name that can be loaded now: embedded sets and those prepared in $TFDS_DATA_DIR."""
+    """Return every name that can be loaded now: embedded data sets and those prepared in $TFDS_DATA_DIR."""
     return [*embedded.EMBEDDED, *read.prepared(read.data_dir())]
 
 
 def find(data: Data) -> Found:
-    """Looks the name up; reads no images of sets that lie in files."""
+    """Find a data set by its name. Images in files are not read yet."""
     kind, _, path = data.name.partition(":")
     if kind == "folder":
         return Found(*folder.find(path, data.image_size, data.fit))
@@ -91,16 +91,16 @@ def find(data: Data) -> Found:
         names = tuple(str(label) for label in range(int(whole.y.max()) + 1))
         return Found(data.name, embedded.VERSION, names, {"train": Arrays(x, whole.y)})
     if data.name.startswith(("text:", "tsv:")) or data.name.partition("/")[0] in ("python_docs", "dates"):
-        raise UserError(f"{data.name} holds text, not images: choose a config whose data are text")
+        raise UserError(f"{data.name} contains text, not images: choose a config for text")
     return Found(*read.find(data.name, data.image_size, data.fit))
 
 
 def _roles(found: Found, data: Data) -> tuple[Split, Split, Split]:
-    """Train, validation and test, as `load` describes them; in memory if all three together are small enough."""
+    """Return train, validation and test as described in `load`, in memory if all together are small enough."""
     stores = {name: store for name, store in found.stores.items() if name in ("train", "validation", "test")}
     if "train" not in stores:
         raise UserError(f"{found.name} has no train split, only {', '.join(found.stores) or 'no examples at all'}")
-    if "test" in stores and stores["test"].read(np.array([0]))[1][0] < 0:  # a contest keeps its labels, as ImageNet
+    if "test" in stores and stores["test"].read(np.array([0]))[1][0] < 0:  # the labels are secret, as in ImageNet
         del stores["test"]
     if "test" not in stores and "validation" in stores:
         stores["test"] = stores.pop("validation")
@@ -117,7 +117,7 @@ def _roles(found: Found, data: Data) -> tuple[Split, Split, Split]:
 
 
 def _labelled(found: Found, train: Split, data: Data) -> Split:
-    """The share `data.labels` of the training split, at least one example of each class where the labels are known."""
+    """Return the share `data.labels` of the training split. UserError where a class would have no example left."""
     if data.labels == 1:
         return train
     _, taken = cut(train.store, train.indices, data.labels, data.split_seed)
@@ -128,12 +128,12 @@ def _labelled(found: Found, train: Split, data: Data) -> Split:
         lost = np.flatnonzero((counts == 0) & (before > 0))
         if len(lost):
             name, few = found.class_names[lost[0]], f"{before[lost[0]]} training examples"
-            raise UserError(f"{found.name}: data.labels={data.labels} leaves nothing of class {name!r} with its {few}")
+            raise UserError(f"{found.name}: data.labels={data.labels} leaves no example of class {name!r} (of {few})")
     return kept
 
 
 def _in_memory(found: Found, split: str, store: Store) -> Arrays:
-    """All of a store, from the cache if it holds it."""
+    """Return all images of a store, from the cache if they are there."""
     if isinstance(store, Arrays):
         return store
     height, width, _ = store.shape
@@ -154,7 +154,10 @@ def _check_labels(found: Found, split: str, labels: np.ndarray) -> None:
 
 
 def _statistics(found: Found, train: Split, data: Data) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation per channel of the training split; a sample's, kept in the cache, of a set read from files."""
+    """Return the mean and the standard deviation per channel of the training split.
+
+    For a data set that is read from files they are computed from a sample and cached.
+    """
     if train.in_memory:
         return moments(train)
 

@@ -1,8 +1,8 @@
 """`folder:PATH`: the user's own images, one folder per class.
 
-Either PATH/train/CLASS/*.png with PATH/test/CLASS/* (and PATH/validation, /val or /valid), or PATH/CLASS/*, from which
-`load` cuts the test split. Classes are numbered in the order of their sorted names. Images become grey when all files
-are, else RGB (transparency is dropped).
+The layout is PATH/train/CLASS/*.png with PATH/test/CLASS/* (and PATH/validation, /val or /valid), or only PATH/CLASS/*,
+from which `load` takes the test split. The classes are numbered in the order of their sorted names. Images are gray if
+all files are gray, else RGB without transparency.
 """
 
 import dataclasses
@@ -16,14 +16,14 @@ from zoo.errors import UserError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
-"""Folder name to split."""
+"""Folder name -> split."""
 GREY = ("1", "L", "LA")
-"""Pillow's modes without colour."""
+"""Pillow's modes without color."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """A Store over image files; see `train.data.split.Store`."""
+    """A Store of image files; see `train.data.split.Store`."""
 
     paths: tuple[Path, ...]
     labels: np.ndarray
@@ -63,20 +63,23 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _listing(path: Path) -> dict[str, list[Path]]:
-    """Class name to its image files, sorted."""
+    """Return class name -> its sorted image files."""
     found = {}
     for folder in _folders(path):
         files = (file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS and not file.name.startswith("."))
         found[folder.name] = sorted(files)
         if not found[folder.name]:
-            raise UserError(f"{folder} holds no images ({', '.join(ENDINGS)}): fill or remove it")
+            raise UserError(f"{folder} contains no images ({', '.join(ENDINGS)}): fill or remove it")
     if not found:
-        raise UserError(f"{path} holds no class folders: expected {path}/CLASS/*.png")
+        raise UserError(f"{path} contains no class folders: expected {path}/CLASS/*.png")
     return found
 
 
 def _headers(paths: tuple[Path, ...]) -> cache.Arrays:
-    """Height, width and whether it has colour, of each file: int32 (N, 3). Raises UserError for a file that is none."""
+    """Return {"rows": int32 (N, 3)}: the height, the width and whether the image has color, for each file.
+
+    Raises UserError for a file that is not an image.
+    """
     rows = []
     for path in paths:
         try:
@@ -86,12 +89,12 @@ def _headers(paths: tuple[Path, ...]) -> cache.Arrays:
         except (OSError, ValueError, SyntaxError) as error:
             raise _unreadable(path, error) from error
         if mode[0] in "IF":
-            raise UserError(f"{path} has more than 8 bits a channel ({mode}): convert it")
+            raise UserError(f"{path} has more than 8 bits per channel ({mode}): convert it")
     return {"rows": np.array(rows, np.int32)}
 
 
 def _shape(name: str, paths: tuple[Path, ...], size: int | None) -> tuple[int, int, int]:
-    """The one shape that the images have or are brought to."""
+    """Return the shape that all images have or will be brought to."""
     rows = cache.cached(f"{name}-headers", _fingerprint(paths), lambda: _headers(paths))["rows"]
     channels = 3 if rows[:, 2].any() else 1
     if size is not None:
@@ -107,7 +110,7 @@ def _shape(name: str, paths: tuple[Path, ...], size: int | None) -> tuple[int, i
 
 
 def find(path: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ...], dict[str, Files]]:
-    """Name, version (none), class names and the splits of a folder; reads headers only."""
+    """Return the name, the version (empty), the class names and the splits of a folder. Only headers are read."""
     root = Path(path).expanduser()
     if not path or not root.is_dir():
         raise UserError(f"folder:{path}: there is no such folder; expected PATH/CLASS/*.png or PATH/train/CLASS/*.png")
@@ -117,12 +120,10 @@ def find(path: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ..
             parts = {"train": _listing(root)}
         name, classes = f"folder:{root}", tuple(parts["train"])
         if len(classes) < 2:
-            raise UserError(
-                f"{name} has one class only, {classes[0]!r}: put images of at least two classes side by side"
-            )
+            raise UserError(f"{name} has only one class, {classes[0]!r}: add a folder for each other class")
         for split, listing in parts.items():
             if strange := sorted(set(listing) - set(classes)):
-                raise UserError(f"{name}: {split} has the class {strange[0]!r}, which train has not")
+                raise UserError(f"{name}: {split} has the class {strange[0]!r}, and train does not")
         every = tuple(file for listing in parts.values() for files in listing.values() for file in files)
         shape = _shape(name, every, size)
     except OSError as error:

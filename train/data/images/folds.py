@@ -1,4 +1,4 @@
-"""Folds: the training split cut in equal parts, each of which is validation once while the others are trained on."""
+"""Cross-validation: the training split is divided into folds, and each fold is the validation split once."""
 
 from typing import NamedTuple
 
@@ -9,23 +9,23 @@ from zoo.errors import UserError
 
 
 class Fold(NamedTuple):
-    """Positions in the split that was cut, ascending."""
+    """Positions in the divided split, ascending."""
 
     train: np.ndarray
     validation: np.ndarray
 
 
 def cut(split: Split, folds: int, seed: int, name: str, class_names: tuple[str, ...]) -> list[Fold]:
-    """scikit-learn's StratifiedKFold over `split`, shuffled by `seed`: every example is validation in just one fold.
+    """Divide `split` with scikit-learn's StratifiedKFold, shuffled by `seed`.
 
-    Folds train on equally many examples, so that they can be replicas of one program: where the parts are not of one
-    size, those that would train on one more leave out their last example. Raises UserError where a class has
-    fewer examples than there are folds, and for a set too large for memory, whose labels are not known.
+    All folds have the same number of training examples, so that they can be replicas of one program: where the sizes
+    differ, the larger ones leave out their last example. Raises UserError where a class has fewer examples than there
+    are folds, and for a data set that is too large for memory, whose labels are not known.
     """
-    from sklearn.model_selection import StratifiedKFold  # two seconds
+    from sklearn.model_selection import StratifiedKFold  # takes two seconds to import
 
     if not split.in_memory:
-        raise UserError(f"{name} is read from disk while training: its classes are not known before, and so no folds")
+        raise UserError(f"{name} is streamed from disk, so its labels are not known beforehand and it has no folds")
     labels = split.store.y[split.indices]
     counts = np.bincount(labels, minlength=len(class_names))
     rarest = min(np.flatnonzero(counts), key=lambda label: counts[label])

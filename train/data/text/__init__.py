@@ -1,4 +1,4 @@
-"""Text: from the name in a config to arrays of token ids, by way of documents, pairs or labelled sentences."""
+"""Text: load the data set of a config as documents, pairs or labelled sentences, and tokenize it to arrays of ids."""
 
 from train.data.text.catalog import load
 from train.data.text.dataset import Part, TextDataset

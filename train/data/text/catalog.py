@@ -1,4 +1,4 @@
-"""`load`: from the name of a set of text to token arrays of its fixed train, validation and test splits."""
+"""`load`: load a text data set by its name as token arrays, with fixed train, validation and test splits."""
 
 import functools
 import hashlib
@@ -11,50 +11,51 @@ from train.config import Text
 from train.data import cache
 from train.data.split import Arrays, cut
 from train.data.text import dates, files, python_docs, tfds, tokenizers
-from train.data.text.dataset import WANTS, Corpus, Examples, Form, Part, TextDataset
+from train.data.text.dataset import DESCRIPTION, Corpus, Examples, Form, Part, TextDataset
 from train.data.text.encode import FORMS, LEAST
 from zoo.errors import UserError, unknown
 
 TEST_SHARE = {"stream": 0.1, "passages": 0.1, "pairs": 0.2, "labelled": 0.2}
-"""Share cut off as test split, always the same, from a set that brings none."""
+"""Share of the training split that becomes the test split of a data set without one. The split is fixed."""
 LONG = 5_000_000
-"""Characters from which a vocabulary and token arrays are kept in the cache."""
+"""A data set of so many characters or more has its vocabulary and token arrays cached."""
 
 
 def load(data: Text, form: Form, tokenizer: Tokenizer | None = None) -> TextDataset:
-    """The set a config names as token arrays (uint16 where all ids fit, else int32), split in a way that never changes.
+    """Load the data set of a config as token arrays (uint16 if all ids fit, else int32), with fixed splits.
 
-    form, which the task decides:
-    - stream: {"tokens": (N,)}, documents one after the other, each ended by [EOS] where there is more than one;
+    The task decides the form:
+    - stream: {"tokens": (N,)}, the concatenated documents; if there are several, [EOS] follows each;
     - passages: {"a": (N, h), "b": (N, h)}, h = (data.length - 3) // 2, the two halves of consecutive text;
-    - pairs: {"source": (N, S), "target": (N, T)}, S <= data.length ending in [EOS], T <= data.length + 1 from [BOS]
-      to [EOS];
-    - labelled: {"tokens": (N, data.length), "y": int32 (N,)}, with [CLS] and [SEP] where the tokenizer has them.
-    All but streams are padded at the end with id 0, which must be the tokenizer's [PAD].
+    - pairs: {"source": (N, S), "target": (N, T)}: the source ends with [EOS], S <= data.length; the target starts with
+      [BOS] and ends with [EOS], T <= data.length + 1;
+    - labelled: {"tokens": (N, data.length), "y": int32 (N,)}, with [CLS] and [SEP] if the tokenizer has them.
+    All forms but stream are padded at the end with id 0, which must be the tokenizer's [PAD].
 
-    tokenizer: that of the run which is resumed, evaluated or fine-tuned; None: data.tokenizer, learned from the
-    training split alone. A character vocabulary has no special tokens where none can ever be needed: for a stream of
-    one document whose characters are all in it (Tiny Shakespeare has 65 tokens).
+    tokenizer: that of the run which is resumed, evaluated or fine-tuned; None: data.tokenizer, learned only from the
+    training split. A character vocabulary has no special tokens where none can be needed: for a stream of one document
+    whose characters are all in it (Tiny Shakespeare has 65 tokens).
 
-    Test: the set's own labelled `test` split, else its `validation`, else a fixed share (10 % of running text,
-    20 % of sentences). Validation: the set's own, else `data.validation` of train drawn by `data.split_seed`; none
-    where that is 0. Running text is parted by whole documents, a single document by the position: its end is held out.
-    Of labelled sentences the share `data.labels` of what is left for training is kept.
-    Raises UserError with one line for everything that a user can get wrong.
+    Test split: the data set's `test` split if it has labels, else its `validation`, else a fixed share (10 % of running
+    text, 20 % of sentences). Validation split: the data set's own, else the share `data.validation` of train, which
+    depends on `data.split_seed`; empty if that share is 0. Running text is split between documents; a single document
+    is split by position, and its end is held out. Training split: for labelled sentences the share `data.labels` of the
+    remaining ones.
+    Raises UserError with one line for all invalid input.
     """
     if is_embedded(data.name):
-        return _again(data, form, None if tokenizer is None else tokenizer.to_str())
+        return _load_embedded(data, form, None if tokenizer is None else tokenizer.to_str())
     return _load(data, form, tokenizer)
 
 
 def is_embedded(name: str) -> bool:
-    """Whether the text comes inside a dependency, and so is the same as long as the process lives."""
+    """Return whether the text is included in a dependency, so that it cannot change while the process runs."""
     return name in python_docs.EMBEDDED or name.partition("/")[0] == "dates"
 
 
 @functools.lru_cache(maxsize=4)
-def _again(data: Text, form: Form, tokenizer: str | None) -> TextDataset:
-    """Several runs in a row on one set, as a claim's arms are, tokenize it once."""
+def _load_embedded(data: Text, form: Form, tokenizer: str | None) -> TextDataset:
+    """Cache the tokenized data, for several runs on it such as the arms of a claim."""
     return _load(data, form, None if tokenizer is None else Tokenizer.from_str(tokenizer))
 
 
@@ -71,9 +72,9 @@ def _load(data: Text, form: Form, tokenizer: Tokenizer | None) -> TextDataset:
         tokenizer = tokenizers.named(data.tokenizer, data.lower) or _learned(corpus, splits, data, form, several)
     if tokenizers.special(tokenizer, "[UNK]") is None:
         every = (text for part in splits.values() for text in part.every_text)
-        if found := tokenizers.strangers(tokenizer, every):
-            raise UserError(f"{corpus.name} has characters that the tokenizer lacks: {tokenizers.listed(found)}")
-    splits["train"] = _known(corpus, splits["train"], data)
+        if found := tokenizers.unknown_characters(tokenizer, every):
+            raise UserError(f"{corpus.name} has characters that are not in the tokenizer: {tokenizers.listed(found)}")
+    splits["train"] = _labelled(corpus, splits["train"], data)
     parts = {name: _part(corpus, part, name, data, form, tokenizer, several) for name, part in splits.items()}
     if form == "stream" and len(parts["train"]) <= data.length:
         raise UserError(
@@ -84,13 +85,13 @@ def _load(data: Text, form: Form, tokenizer: Tokenizer | None) -> TextDataset:
 
 def _check(data: Text, form: Form) -> None:
     if not 0 <= data.validation < 1:
-        raise UserError(f"data.validation={data.validation}: must be at least 0 and less than 1")
+        raise UserError(f"data.validation={data.validation}: must be at least 0 and below 1")
     if data.split_seed < 0:
         raise UserError(f"data.split_seed={data.split_seed}: must not be negative")
     if not 0 < data.labels <= 1:
         raise UserError(f"data.labels={data.labels}: must be above 0 and at most 1")
     if data.labels != 1 and form != "labelled":
-        raise UserError(f"data.labels={data.labels}: there are no labels in {WANTS[form]}")
+        raise UserError(f"data.labels={data.labels}: there are no labels in {DESCRIPTION[form]}")
     if data.length < LEAST[form]:
         raise UserError(f"data.length={data.length}: must be at least {LEAST[form]} tokens")
     if data.vocab < 1:
@@ -98,7 +99,7 @@ def _check(data: Text, form: Form) -> None:
 
 
 def find(name: str, form: Form) -> Corpus:
-    """Looks the name up and reads the text, as the form wants it."""
+    """Find a data set by its name and read its text in the given form."""
     kind, _, path = name.partition(":")
     if kind == "text":
         corpus = files.text(path)
@@ -109,45 +110,45 @@ def find(name: str, form: Form) -> Corpus:
     elif name.partition("/")[0] == "dates":
         corpus = dates.dates(name)
     elif kind == "folder" or name == "digits":
-        raise UserError(f"{name} holds images, not {WANTS[form]}: choose a config whose data are images")
+        raise UserError(f"{name} contains images, not {DESCRIPTION[form]}: choose a config for images")
     else:
         corpus = tfds.find(name, form)
     some = next(iter(corpus.splits.values()))
     if form in ("stream", "passages"):
         if some.seconds is not None and some.labels is None:
-            raise UserError(f"{corpus.name} holds {WANTS['pairs']}, not {WANTS[form]}")
+            raise UserError(f"{corpus.name} contains {DESCRIPTION['pairs']}, not {DESCRIPTION[form]}")
         return Corpus(corpus.name, corpus.version, {key: part.documents() for key, part in corpus.splits.items()})
     if (some.labels is None) if form == "labelled" else (some.seconds is None or some.labels is not None):
-        held = "labelled" if some.labels is not None else "stream" if some.seconds is None else "pairs"
-        raise UserError(f"{corpus.name} holds {WANTS[held]}, not {WANTS[form]}")
+        found = "labelled" if some.labels is not None else "stream" if some.seconds is None else "pairs"
+        raise UserError(f"{corpus.name} contains {DESCRIPTION[found]}, not {DESCRIPTION[form]}")
     return corpus
 
 
 def _roles(corpus: Corpus, data: Text, form: Form) -> dict[str, Examples]:
-    """Train, validation and test, as `load` describes them."""
+    """Return train, validation and test as described in `load`."""
     splits = {name: corpus.splits[name] for name in ("train", "validation", "test") if name in corpus.splits}
     if "train" not in splits:
         raise UserError(f"{corpus.name} has no train split, only {', '.join(corpus.splits) or 'no examples at all'}")
     if "test" in splits and splits["test"].labels is not None and (splits["test"].labels < 0).all():
-        del splits["test"]  # a contest keeps its labels, as GLUE does
+        del splits["test"]  # the labels are secret, as in GLUE
     for name, part in splits.items():
         if part.labels is not None and ((part.labels < 0) | (part.labels >= len(corpus.class_names))).any():
             raise UserError(f"{corpus.name}: its {name} split has labels outside 0..{len(corpus.class_names) - 1}")
     if "test" not in splits and "validation" in splits:
         splits["test"] = splits.pop("validation")
     if "test" not in splits:
-        splits["train"], splits["test"] = parted(splits["train"], TEST_SHARE[form], 0, form)
+        splits["train"], splits["test"] = divide(splits["train"], TEST_SHARE[form], 0, form)
     if data.validation == 0 or "validation" not in splits:
         share, seed = data.validation, data.split_seed
-        splits["train"], splits["validation"] = parted(splits["train"], share, seed, form)
+        splits["train"], splits["validation"] = divide(splits["train"], share, seed, form)
     for name in ("train", "test"):
         if not any(splits[name].texts):
             raise UserError(f"{corpus.name}: no examples are left for {name}; data.validation={data.validation}")
     return {name: splits[name] for name in ("train", "validation", "test")}
 
 
-def parted(examples: Examples, share: float, seed: int, form: Form) -> tuple[Examples, Examples]:
-    """Two parts, the second with `share` of the examples (each class alike), or of the characters of running text."""
+def divide(examples: Examples, share: float, seed: int, form: Form) -> tuple[Examples, Examples]:
+    """Split examples in two. The second part has `share` of the examples of each class, or of all characters."""
     if share == 0:
         return examples, examples[np.zeros(0, np.int64)]
     if form in ("pairs", "labelled"):
@@ -162,7 +163,9 @@ def parted(examples: Examples, share: float, seed: int, form: Form) -> tuple[Exa
     wanted, taken = share * sizes.sum(), np.zeros(len(sizes), bool)
     held = 0
     for i in np.argsort(np.random.PCG64(seed).random_raw(len(sizes)), kind="stable"):
-        if held + sizes[i] <= wanted and held < 0.9 * wanted:  # near enough: else all the small ones were taken
+        if (
+            held + sizes[i] <= wanted and held < 0.9 * wanted
+        ):  # at 90 % it is close enough; going on would take all small documents
             taken[i] = True
             held += sizes[i]
     if not taken.any():
@@ -170,20 +173,20 @@ def parted(examples: Examples, share: float, seed: int, form: Form) -> tuple[Exa
     return examples[np.flatnonzero(~taken)], examples[np.flatnonzero(taken)]
 
 
-def _known(corpus: Corpus, train: Examples, data: Text) -> Examples:
-    """The share `data.labels` of the training examples, at least one of each class."""
+def _labelled(corpus: Corpus, train: Examples, data: Text) -> Examples:
+    """Return the share `data.labels` of the training examples. UserError where a class would have no example left."""
     if data.labels == 1:
         return train
     _, taken = cut(Arrays(train.labels, train.labels), np.arange(len(train)), data.labels, data.split_seed)
     few = train[taken]
     for label in sorted(set(train.labels.tolist()) - set(few.labels.tolist())):
         name = corpus.class_names[label]
-        raise UserError(f"{corpus.name}: data.labels={data.labels} leaves nothing of class {name!r}")
+        raise UserError(f"{corpus.name}: data.labels={data.labels} leaves no example of class {name!r}")
     return few
 
 
 def _learned(corpus: Corpus, splits: dict[str, Examples], data: Text, form: Form, several: bool) -> Tokenizer:
-    """A tokenizer of the kind that data.tokenizer names, from the training split."""
+    """Learn a tokenizer of the kind `data.tokenizer` from the training split."""
     if data.tokenizer not in tokenizers.KINDS:
         raise unknown("data.tokenizer", data.tokenizer, tokenizers.KINDS)
     texts = splits["train"].every_text
@@ -198,28 +201,28 @@ def _learned(corpus: Corpus, splits: dict[str, Examples], data: Text, form: Form
         return {"json": np.frombuffer(learned.to_str().encode(), np.uint8)}
 
     fingerprint = [data.tokenizer, data.vocab, data.lower, specials]
-    held = _kept(f"{corpus.name}-{data.tokenizer}", texts, fingerprint, build)
+    held = _cached(f"{corpus.name}-{data.tokenizer}", texts, fingerprint, build)
     return Tokenizer.from_str(held["json"].tobytes().decode())
 
 
 def _part(
     corpus: Corpus, examples: Examples, split: str, data: Text, form: Form, tokenizer: Tokenizer, several: bool
 ) -> Part:
-    """One split in token arrays."""
+    """Encode one split to token arrays."""
 
     def build() -> cache.Arrays:
-        arrays, lost = FORMS[form](examples, tokenizer, data.length, several)
-        return arrays | {"cut": np.array(lost)}
+        encoded = FORMS[form](examples, tokenizer, data.length, several)
+        return encoded.arrays | {"cut": np.array(encoded.truncated)}
 
     every = examples.every_text
-    arrays = _kept(f"{corpus.name}-{form}-{split}", every, [form, data.length, several, tokenizer.to_str()], build)
-    lost = int(arrays.pop("cut"))
+    arrays = _cached(f"{corpus.name}-{form}-{split}", every, [form, data.length, several, tokenizer.to_str()], build)
+    truncated = int(arrays.pop("cut"))
     texts = {"pairs": (examples.texts, examples.seconds or []), "labelled": examples.texts}.get(form, ())
-    return Part(arrays, texts, sum(len(text.encode()) for text in every), lost)
+    return Part(arrays, texts, sum(len(text.encode()) for text in every), truncated)
 
 
-def _kept(name: str, texts: list[str], fingerprint: list, build: Callable[[], cache.Arrays]) -> cache.Arrays:
-    """What `build` makes of `texts`; of long ones from the cache, which is bound to every character of them."""
+def _cached(name: str, texts: list[str], fingerprint: list, build: Callable[[], cache.Arrays]) -> cache.Arrays:
+    """Return the arrays that `build` makes of `texts`. Those of long texts are cached under the hash of the texts."""
     if sum(map(len, texts)) < LONG:
         return build()
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""What text data are, before (`Corpus`) and after (`TextDataset`) they are cut into tokens."""
+"""The types of text data before (`Corpus`) and after (`TextDataset`) tokenization."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from tokenizers import Tokenizer
 from train.data.text import tokenizers
 
 Form = Literal["stream", "passages", "pairs", "labelled"]
-WANTS = {
+DESCRIPTION = {
     "stream": "running text",
     "passages": "running text",
     "pairs": "pairs of a sentence and its translation",
     "labelled": "sentences with a class",
 }
-"""What each form is made from, in words."""
+"""Form -> the kind of text that it needs, for messages."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """Documents, or sentences with what belongs to each: its translation, a second sentence, a class.
+    """Documents, or sentences with a translation, a second sentence or a class.
 
-    labels: int32 (N,), -1 where they are hidden.
+    labels: int32 (N,), -1 where they are secret.
     """
 
     texts: Sequence[str]
@@ -40,7 +40,7 @@ class Examples:
 
     @property
     def every_text(self) -> list[str]:
-        """All that a tokenizer is to know: texts, then seconds."""
+        """All texts and then all second texts, which a tokenizer learns from."""
         return [*self.texts, *(self.seconds or ())]
 
     def lower(self) -> "Examples":
@@ -48,11 +48,11 @@ class Examples:
         return Examples([text.lower() for text in self.texts], seconds, self.labels)
 
     def swapped(self) -> "Examples":
-        """Translations with source and target exchanged."""
+        """Exchange source and target of translations."""
         return Examples(self.seconds, self.texts)
 
     def documents(self) -> "Examples":
-        """Only the text: of two sentences that belong together, both on lines of one document."""
+        """Return only the text. Two sentences of one example become two lines of one document."""
         if self.seconds is None:
             return Examples(self.texts)
         return Examples([f"{first}\n{second}" for first, second in zip(self.texts, self.seconds, strict=True)])
@@ -60,7 +60,7 @@ class Examples:
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """A set of text before it is split for training: its parts by the names its makers gave them."""
+    """A text data set with its original splits."""
 
     name: str
     version: str
@@ -70,24 +70,24 @@ class Corpus:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """One split as token arrays; `train.data.text.load` says which, form by form."""
+    """One split as token arrays; see `train.data.text.load` for the arrays of each form."""
 
     arrays: dict[str, np.ndarray]
     texts: Sequence[str] | tuple[Sequence[str], Sequence[str]]
-    """pairs: (sources, targets); labelled: the sentences; otherwise empty."""
+    """pairs: (sources, targets). labelled: the sentences. Other forms: empty."""
     nbytes_utf8: int
-    """Size of the text in UTF-8, from which bits per byte follow."""
+    """Size of the text in UTF-8, for the metric bits per byte."""
     cut: int
-    """Examples that were longer than data.length and so lost their end."""
+    """Number of examples that were truncated to data.length."""
 
     def __len__(self) -> int:
-        """Examples; of a stream, tokens."""
+        """The number of examples; for a stream the number of tokens."""
         return len(next(iter(self.arrays.values())))
 
 
 @dataclasses.dataclass(frozen=True)
 class TextDataset:
-    """Tokenised text, split for good, with the tokenizer that turns ids back into text."""
+    """Tokenized text with fixed splits, and its tokenizer."""
 
     name: str
     version: str
@@ -104,5 +104,5 @@ class TextDataset:
 
     @property
     def vocab(self) -> int:
-        """Rows of an embedding that holds every token."""
+        """The number of rows of an embedding of all tokens."""
         return tokenizers.vocab_size(self.tokenizer)

@@ -1,10 +1,9 @@
-"""`dates/SRC-DST`: dates, times, numbers, sums of money and measures as two languages write them, by Babel.
+"""`dates/SRC-DST`: dates, times, numbers, amounts of money and measurements in two languages, formatted by Babel.
 
-Source: Unicode's Common Locale Data Repository, of which Babel carries a copy. Every target is a function of its
-source: dates name year, month, day (and the weekday in both languages or in neither), and a source that two values
-share with different targets is left out. No-break spaces are written as spaces and direction marks are left out, so
-that what somebody types is the same text. `dates/SRC-DST/N` has one to N of them in a line: the same content in
-sentences of different lengths.
+The formats are from Unicode's Common Locale Data Repository, which Babel includes. Every target is a function of its
+source: a date has its year, month and day, and its weekday in both languages or in neither; a source with two different
+targets is left out. No-break spaces become spaces and direction marks are removed, so that the text can be typed.
+`dates/SRC-DST/N` has one to N values per line: the same content in sentences of different lengths.
 """
 
 import datetime
@@ -17,7 +16,7 @@ from train.data.text.dataset import Corpus, Examples
 from zoo.errors import UserError, unknown
 
 COUNTS = {"date": 20_000, "time": 8_000, "number": 6_000, "money": 6_000, "measure": 6_000}
-"""How many values of each kind are drawn; fewer remain, since some are drawn twice."""
+"""Number of values sampled of each kind. Fewer remain, since duplicates are removed."""
 FIRST = datetime.date(1900, 1, 1).toordinal()
 LAST = datetime.date(2099, 12, 31).toordinal()
 MONEY = ("USD", "EUR", "GBP", "JPY", "KRW", "CNY", "INR", "CHF", "BRL", "MXN")
@@ -26,17 +25,17 @@ MEASURES = (
     *("duration-day", "duration-hour", "duration-minute", "temperature-celsius"),
 )
 PLAIN = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009", " ") | dict.fromkeys("\u200e\u200f\u061c"))
-BETWEEN, MOST = "; ", 9
-"""What stands between those of one line, and how many it may hold."""
+SEPARATOR, MOST = "; ", 9
+"""The separator of the values in a line, and the largest number of them."""
 HELD_OUT = 0.05
-"""Share of the pairs for validation, and again for test."""
+"""Share of the pairs in the validation split, and also in the test split."""
 
 
 def dates(name: str) -> Corpus:
-    """Splits train (90 %), validation and test of 30,000 to 40,000 pairs; `name` is `dates/en-ko`. They never change.
+    """Return fixed splits train (90 %), validation and test of 30,000 to 40,000 pairs, for a name like `dates/en-ko`.
 
-    `dates/en-ko/3`: the pairs of each split in lines of one, two and three in turn. Raises UserError for languages that
-    the repository does not have, offering the nearest.
+    With `dates/en-ko/3` the lines of each split have one, two and three pairs in turn. Raises UserError for an unknown
+    language and suggests similar ones.
     """
     import babel
     from babel import Locale, localedata
@@ -46,7 +45,7 @@ def dates(name: str) -> Corpus:
     if not source or not target:
         raise UserError(f"{name}: two languages are needed, as in dates/en-ko")
     if most and not (most.isdecimal() and 1 <= int(most) <= MOST):
-        raise UserError(f"{name}: a line holds 1 to {MOST} of them, as in dates/en-ko/3, not {most!r}")
+        raise UserError(f"{name}: a line has 1 to {MOST} values, as in dates/en-ko/3, not {most!r}")
     known = [code for code in localedata.locale_identifiers() if code != "root"]
     for language in (source, target):
         if language not in known:
@@ -66,34 +65,34 @@ def dates(name: str) -> Corpus:
 
 
 def _lines(examples: Examples, most: int) -> Examples:
-    """One, two, ... `most` of the pairs in a line, and again from one on; each pair stands in one line."""
+    """Join pairs to lines of one, two, ... `most` pairs, then of one again. Each pair is in one line."""
     counts = np.resize(np.arange(1, most + 1), len(examples))
     ends = np.cumsum(counts)
-    ends = ends[: np.searchsorted(ends, len(examples), "right")]  # what fills no line is left out
+    ends = ends[: np.searchsorted(ends, len(examples), "right")]  # pairs that do not fill the last line are left out
     spans = [slice(start, end) for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
-    return Examples(*([BETWEEN.join(side[span]) for span in spans] for side in (examples.texts, examples.seconds)))
+    return Examples(*([SEPARATOR.join(side[span]) for span in spans] for side in (examples.texts, examples.seconds)))
 
 
 @functools.lru_cache(maxsize=2)
 def _pairs(source: str, target: str) -> tuple[tuple[str, str], ...]:
-    """Distinct sources, each with its one target."""
+    """Return distinct sources, each with its only target."""
     found: dict[str, str | None] = {}
-    for ours, theirs in zip(_written(source, target), _written(target, source), strict=True):
+    for ours, theirs in zip(_formatted(source, target), _formatted(target, source), strict=True):
         ours, theirs = ours.translate(PLAIN).strip(), theirs.translate(PLAIN).strip()
         if ours and theirs:
             found[ours] = theirs if found.get(ours, theirs) == theirs else None
     return tuple((ours, theirs) for ours, theirs in found.items() if theirs is not None)
 
 
-def _written(language: str, other: str) -> Iterator[str]:
-    """The drawn values as `language` writes them; "" where it, or the other one, has no words for a measure."""
+def _formatted(language: str, other: str) -> Iterator[str]:
+    """Yield the sampled values in `language`; "" for a unit that is missing in one of the two languages."""
     from babel import Locale
     from babel.dates import format_date, format_time
     from babel.numbers import format_currency, format_decimal
     from babel.units import format_unit
 
     locale, two = Locale.parse(language), (language, other)
-    # "E" and "c" stand for the weekday. Its calculation from the date alone is not what translation should learn.
+    # "E" and "c" are the weekday. A translation should not have to compute it from the date.
     weekdays = all({"E", "c"} & set(Locale.parse(one).date_formats["full"].pattern) for one in two)
     measures = {unit for unit in MEASURES if all(unit not in format_unit(2, unit, locale=one) for one in two)}
     raw = {kind: np.random.PCG64(seed).random_raw(count) for seed, (kind, count) in enumerate(COUNTS.items())}
@@ -114,7 +113,7 @@ def _written(language: str, other: str) -> Iterator[str]:
 
 
 def _amount(value: int, digits: int) -> float:
-    """A number of 1 to `digits` digits before the point, each length as often, and none to two after it."""
+    """Return a number of 1 to `digits` digits before the point, uniformly, and 0 to 2 digits after it."""
     value, places = divmod(value, 3)
     value, length = divmod(value, digits)
     return value % 10 ** (length + 1 + places) / 10**places if places else value % 10 ** (length + 1)

@@ -1,32 +1,51 @@
-"""Examples and a tokenizer to the token arrays of each form; padded at the end with id 0."""
+"""Encode examples to the token arrays of each form, padded at the end with id 0."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from train.data.text.dataset import Examples
-from train.data.text.tokenizers import encode_many, require, special
+from train.data.text.tokenizers import Ragged, encode_many, require, special
 
 ROWS = 1 << 16
-"""Rows laid out at once, which bounds the memory that indices take."""
+"""Rows that are filled at once, which limits the memory of the indices."""
 LEAST = {"stream": 1, "passages": 5, "pairs": 2, "labelled": 5}
-"""Smallest data.length: room for the special tokens and one token of each sentence."""
-Filled = tuple[dict[str, np.ndarray], int]
-"""Arrays, and how many examples lost their end."""
+"""Smallest data.length: the special tokens and one token of each sentence."""
 
 
-def stream(examples: Examples, tokenizer: Tokenizer, length: int, several: bool) -> Filled:
-    """{"tokens": (N,)}: document after document, each ended by [EOS] where there are several and it exists."""
+class Encoded(NamedTuple):
+    """The token arrays of a split."""
+
+    arrays: dict[str, np.ndarray]
+    truncated: int = 0  # examples that were too long
+
+
+class Segments(NamedTuple):
+    """One segment of each row: `flat[starts[i] : starts[i] + counts[i]]` in row i."""
+
+    flat: np.ndarray
+    starts: np.ndarray  # (rows,)
+    counts: np.ndarray  # (rows,)
+
+    @classmethod
+    def of(cls, ids: Ragged, counts: np.ndarray) -> "Segments":
+        """Return the first `counts` ids of each text."""
+        return cls(ids.flat, ids.starts, counts)
+
+
+def stream(examples: Examples, tokenizer: Tokenizer, length: int, several: bool) -> Encoded:
+    """Return {"tokens": (N,)}: the concatenated documents. If there are several, [EOS] (if it exists) follows each."""
     ids = encode_many(tokenizer, examples.texts)
     end = special(tokenizer, "[EOS]") if several else None
-    return {"tokens": ids.flat if end is None else np.insert(ids.flat, np.cumsum(ids.lengths), end)}, 0
+    return Encoded({"tokens": ids.flat if end is None else np.insert(ids.flat, np.cumsum(ids.lengths), end)})
 
 
-def passages(examples: Examples, tokenizer: Tokenizer, length: int, several: bool) -> Filled:
-    """{"a": (N, h), "b": (N, h)}, h = (length - 3) // 2: stretches of up to 2 h tokens of a document, halved.
+def passages(examples: Examples, tokenizer: Tokenizer, length: int, several: bool) -> Encoded:
+    """Return {"a": (N, h), "b": (N, h)}, h = (length - 3) // 2: the halves of passages of up to 2 h tokens.
 
-    The last stretch of a document is shorter; one of a single token, which has no halves, is left out.
+    The last passage of a document is shorter. One of a single token has no halves and is left out.
     """
     require(tokenizer, ("[PAD]", "[CLS]", "[SEP]", "[MASK]"), "masked passages")
     ids, half = encode_many(tokenizer, examples.texts), (length - 3) // 2
@@ -36,31 +55,32 @@ def passages(examples: Examples, tokenizer: Tokenizer, length: int, several: boo
     count = np.minimum(2 * half, ids.lengths[document] - offset)
     start, count = (ids.starts[document] + offset)[count > 1], count[count > 1]
     first = (count + 1) // 2
-    a = lay(half, len(count), [(ids.flat, start, first)], ids.flat.dtype)
-    return {"a": a, "b": lay(half, len(count), [(ids.flat, start + first, count - first)], ids.flat.dtype)}, 0
+    a = fill(half, len(count), [Segments(ids.flat, start, first)], ids.flat.dtype)
+    b = fill(half, len(count), [Segments(ids.flat, start + first, count - first)], ids.flat.dtype)
+    return Encoded({"a": a, "b": b})
 
 
-def pairs(examples: Examples, tokenizer: Tokenizer, length: int, several: bool) -> Filled:
-    """{"source": (N, S), "target": (N, T)}, S <= length, T <= length + 1, as wide as the longest.
+def pairs(examples: Examples, tokenizer: Tokenizer, length: int, several: bool) -> Encoded:
+    """Return {"source": (N, S), "target": (N, T)}, as wide as the longest, with S <= length and T <= length + 1.
 
-    A source ends in [EOS]; a target starts with [BOS] and ends in [EOS].
+    A source ends with [EOS]. A target starts with [BOS] and ends with [EOS].
     """
     _, begin, end = require(tokenizer, ("[PAD]", "[BOS]", "[EOS]"), "pairs of sentences")
     sides = [encode_many(tokenizer, texts) for texts in (examples.texts, examples.seconds)]
     counts = [np.minimum(side.lengths, length - 1) for side in sides]
-    cut = sum(side.lengths > length - 1 for side in sides) > 0
+    truncated = sum(side.lengths > length - 1 for side in sides) > 0
     arrays = {}
     for name, side, count, head in zip(("source", "target"), sides, counts, ([], [begin]), strict=True):
         width = int(count.max(initial=0)) + len(head) + 1
-        arrays[name] = lay(width, len(count), [*head, (side.flat, side.starts, count), end], side.flat.dtype)
-    return arrays, int(cut.sum())
+        arrays[name] = fill(width, len(count), [*head, Segments.of(side, count), end], side.flat.dtype)
+    return Encoded(arrays, int(truncated.sum()))
 
 
-def labelled(examples: Examples, tokenizer: Tokenizer, length: int, several: bool) -> Filled:
-    """{"tokens": (N, length), "y": int32 (N,)}: [CLS] sentence [SEP], or [CLS] first [SEP] second [SEP].
+def labelled(examples: Examples, tokenizer: Tokenizer, length: int, several: bool) -> Encoded:
+    """Return {"tokens": (N, length), "y": int32 (N,)}: [CLS] sentence [SEP], or [CLS] first [SEP] second [SEP].
 
-    A tokenizer without those has sentence [EOS], or first [EOS] second [EOS]. Of two sentences that are too long
-    together the longer one is shortened first.
+    With a tokenizer without these it is: sentence [EOS], or first [EOS] second [EOS]. Where two sentences are too long
+    together, the longer one is truncated first.
     """
     require(tokenizer, ("[PAD]",), "sentences of several lengths")
     start, end = special(tokenizer, "[CLS]"), special(tokenizer, "[SEP]")
@@ -69,42 +89,38 @@ def labelled(examples: Examples, tokenizer: Tokenizer, length: int, several: boo
     groups = [examples.texts] if examples.seconds is None else [examples.texts, examples.seconds]
     sides = [encode_many(tokenizer, texts) for texts in groups]
     room = length - len(head) - len(tails) * len(sides)
-    counts = _shortened([side.lengths for side in sides], room)
-    parts = list(head)
+    counts = _truncated([side.lengths for side in sides], room)
+    columns: list[int | Segments] = list(head)
     for side, count in zip(sides, counts, strict=True):
-        parts += [(side.flat, side.starts, count), *tails]
-    tokens = lay(length, len(examples), parts, sides[0].flat.dtype)
-    cut = sum(side.lengths for side in sides) > room
-    return {"tokens": tokens, "y": examples.labels.astype(np.int32)}, int(np.sum(cut))
+        columns += [Segments.of(side, count), *tails]
+    tokens = fill(length, len(examples), columns, sides[0].flat.dtype)
+    too_long = sum(side.lengths for side in sides) > room
+    return Encoded({"tokens": tokens, "y": examples.labels.astype(np.int32)}, int(np.sum(too_long)))
 
 
 FORMS = {"stream": stream, "passages": passages, "pairs": pairs, "labelled": labelled}
 
 
-def _shortened(lengths: list[np.ndarray], room: int) -> list[np.ndarray]:
-    """Lengths that fit into `room` together."""
+def _truncated(lengths: list[np.ndarray], room: int) -> list[np.ndarray]:
+    """Return lengths that fit into `room` together."""
     if len(lengths) == 1:
         return [np.minimum(lengths[0], room)]
     first = np.minimum(lengths[0], np.maximum(room - room // 2, room - lengths[1]))
     return [first, np.minimum(lengths[1], room - first)]
 
 
-def lay(width: int, rows: int, parts: Sequence[int | tuple], dtype: np.dtype) -> np.ndarray:
-    """Rows of `parts` one after the other, then zeros: (rows, width).
-
-    A part is an id that all rows have, or (flat, starts (rows,), counts (rows,)): for row i
-    `flat[starts[i] : starts[i] + counts[i]]`.
-    """
+def fill(width: int, rows: int, columns: Sequence[int | Segments], dtype: np.dtype) -> np.ndarray:
+    """Concatenate `columns` in each row and pad with zeros: (rows, width). An integer is an id in every row."""
     out = np.zeros((rows, width), dtype)
     for top in range(0, rows, ROWS):
         block = out[top : top + ROWS]
         at = np.zeros(len(block), np.int64)
-        for part in parts:
-            if isinstance(part, int):
-                block[np.arange(len(block)), at] = part
+        for column in columns:
+            if isinstance(column, int):
+                block[np.arange(len(block)), at] = column
                 at += 1
                 continue
-            flat, starts, counts = part[0], part[1][top : top + ROWS], part[2][top : top + ROWS]
+            flat, starts, counts = column.flat, column.starts[top : top + ROWS], column.counts[top : top + ROWS]
             row = np.repeat(np.arange(len(block)), counts)
             within = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
             block[row, at[row] + within] = flat[starts[row] + within]

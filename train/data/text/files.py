@@ -1,10 +1,11 @@
-"""The user's own text: `text:PATH`, raw text, and `tsv:PATH`, sentences in two columns or in parallel files.
+"""The user's own text: `text:PATH` for raw text, and `tsv:PATH` for sentences in two columns or in parallel files.
 
-text:PATH is a file (.gz is unpacked), one document; or a folder of .txt and .txt.gz, each a document, where train.txt,
-validation.txt (val, valid, dev) and test.txt are splits. tsv:PATH is a file of two columns or a folder with
-train.tsv and, where there are, validation and test by the same names; nothing is quoted, there is no header. What the
-second column is, a class or a translation, the task decides. tsv:FOLDER/de-en reads train.de and train.en line by line,
-with val.* and one test*.* where they are (.gz or not), as Multi30k comes.
+text:PATH is a file (.gz is unpacked), which is one document, or a folder of .txt and .txt.gz files, which are one
+document each. In a folder train.txt, validation.txt (or val, valid, dev) and test.txt are the splits.
+tsv:PATH is a file of two columns, or a folder with train.tsv and optionally validation and test files of those names.
+There is no quoting and no header. The task decides whether the second column is a class or a translation.
+tsv:FOLDER/de-en reads the lines of train.de and train.en, and of val.* and one test*.* if they exist (.gz or not): the
+format of Multi30k.
 """
 
 import gzip
@@ -25,13 +26,13 @@ SPLITS = {
     "dev": "validation",
     "test": "test",
 }
-"""File name without its ending to split."""
+"""File name without its ending -> split."""
 HEADERS = ("label", "labels", "class", "target")
 LANGUAGES = re.compile(r"[^-]+-[^-]+")
 
 
 def read(path: Path) -> str:
-    """The text of a file, line ends as "\\n". Raises UserError where it is empty, binary or not UTF-8."""
+    """Read the text of a file with "\\n" as line ends. Raises UserError where it is empty, binary or not UTF-8."""
     try:
         content = path.read_bytes()
         if path.suffix == ".gz":
@@ -41,7 +42,7 @@ def read(path: Path) -> str:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     if b"\0" in content:
-        raise UserError(f"{path} is no text: it has a zero byte at {content.index(0)}")
+        raise UserError(f"{path} is not text: it has a zero byte at {content.index(0)}")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -59,7 +60,7 @@ def _stem(path: Path) -> str:
 
 
 def _by_split(paths: list[Path], where: str) -> dict[str, Path]:
-    """The files that are splits, by which. Raises UserError where two are the same."""
+    """Return split -> its file. Raises UserError where a split has two files."""
     found = {}
     for path in paths:
         if split := SPLITS.get(_stem(path)):
@@ -77,7 +78,7 @@ def _existing(kind: str, path: str, expected: str) -> Path:
 
 
 def text(path: str) -> Corpus:
-    """`text:PATH`; see the module."""
+    """Load `text:PATH`; see the module."""
     root = _existing("text", path, "a text file or a folder of .txt files")
     name = f"text:{root}"
     if not root.is_dir():
@@ -91,8 +92,11 @@ def text(path: str) -> Corpus:
 
 
 def tsv(path: str, form: Form) -> Corpus:
-    """`tsv:PATH`; see the module. labelled: the second column is the class, classes numbered in sorted order;
-    pairs: the translation; stream, passages: left out."""
+    """Load `tsv:PATH`; see the module.
+
+    The second column is the class in the form labelled, with classes numbered in sorted order, the translation in the
+    form pairs, and ignored in the others.
+    """
     root = Path(path).expanduser()
     if LANGUAGES.fullmatch(root.name) and not root.exists() and root.parent.is_dir():
         return _parallel(root)
@@ -119,37 +123,37 @@ def tsv(path: str, form: Form) -> Corpus:
 
 
 def _lines(path: Path) -> list[str]:
-    # Not `splitlines`, which also ends lines at characters that may stand within a sentence, such as U+2028.
+    # `splitlines` would also split at characters that can be inside a sentence, such as U+2028.
     return read(path).removesuffix("\n").split("\n")
 
 
 def _columns(path: Path) -> tuple[list[str], list[str]]:
-    """The two columns of a file. Raises UserError naming the first line that has another number or an empty one."""
+    """Return the two columns of a file. Raises UserError for a line without two columns or with an empty one."""
     first, second = [], []
     for number, line in enumerate(_lines(path), 1):
         cells = line.split("\t")
         if len(cells) != 2:
-            raise UserError(f"{path}, line {number}: {len(cells)} column{'s'[: len(cells) > 1]} where 2 are expected")
+            raise UserError(f"{path}, line {number}: {len(cells)} column{'s'[: len(cells) > 1]}, expected 2")
         if not all(cell.strip() for cell in cells):
-            raise UserError(f"{path}, line {number}: an empty column")
+            raise UserError(f"{path}, line {number}: a column is empty")
         first.append(cells[0])
         second.append(cells[1])
     return first, second
 
 
 def _classes(path: Path, column: list[str]) -> dict[str, int]:
-    """Class to its number: in the order of the whole numbers that they are, else of the strings."""
+    """Return class -> its index. The classes are sorted as integers if all of them are integers, else as strings."""
     if column[0].lower() in HEADERS and column.count(column[0]) == 1:
         raise UserError(f"{path}, line 1: {column[0]!r} looks like a header; remove that line")
     names = set(column)
     numbers = all(re.fullmatch(r"-?\d+", name) for name in names)
     if len(names) < 2:
-        raise UserError(f"{path} has one class only, {column[0]!r}: at least two are needed")
+        raise UserError(f"{path} has only one class, {column[0]!r}: at least two are needed")
     return {name: i for i, name in enumerate(sorted(names, key=int if numbers else None))}
 
 
 def _parallel(root: Path) -> Corpus:
-    """tsv:FOLDER/de-en."""
+    """Load tsv:FOLDER/de-en."""
     folder, languages, name = root.parent, root.name.split("-"), f"tsv:{root}"
     sides = []
     for language in languages:
@@ -157,7 +161,7 @@ def _parallel(root: Path) -> Corpus:
         side = _by_split(found, name)
         tests = [file for file in found if _stem(file).startswith("test")]
         if "test" not in side and len(tests) > 1:
-            raise UserError(f"{name}: several test sets ({', '.join(map(_stem, tests))}); leave one, or name one test")
+            raise UserError(f"{name}: several test sets ({', '.join(map(_stem, tests))}); keep one, or call one test")
         if tests:
             side.setdefault("test", tests[0])
         sides.append(side)
@@ -169,6 +173,6 @@ def _parallel(root: Path) -> Corpus:
     for split, file in sides[0].items():
         lines, others = _lines(file), _lines(sides[1][split])
         if len(lines) != len(others):
-            raise UserError(f"{file} has {len(lines):,} lines where {sides[1][split]} has {len(others):,}")
+            raise UserError(f"{file} has {len(lines):,} lines, and {sides[1][split]} has {len(others):,}")
         splits[split] = Examples(lines, others)
     return Corpus(name, "", splits)

@@ -1,4 +1,4 @@
-"""Text that comes with Python itself: its language reference, as `help()` shows it (`pydoc_data.topics`)."""
+"""Text that is included in Python: its language reference as in `help()` (`pydoc_data.topics`)."""
 
 import platform
 import re
@@ -11,7 +11,7 @@ from train.data.text.dataset import Corpus, Examples
 TOPICS = 10
 """Classes of `python_docs/topic`."""
 FEWEST_WORDS = 8
-"""Shorter paragraphs (headings, single lines of code) say too little of where they are from."""
+"""Shorter paragraphs (headings, single lines of code) do not reveal their topic."""
 
 
 def _words(text: str) -> list[str]:
@@ -23,9 +23,9 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def topics() -> dict[str, str]:
-    """Title to text, longest first, without topics whose paragraphs mostly stand in a longer one as well.
+    """Return title -> text, longest first, without topics most of whose paragraphs are in longer topics.
 
-    Many topics are sections of others ("for" of "compound"): kept, they would put the same text into several splits.
+    Many topics are sections of others ("for" of "compound"). They would put the same text into several splits.
     """
     from pydoc_data.topics import topics
 
@@ -39,27 +39,27 @@ def topics() -> dict[str, str]:
 
 
 def python_docs() -> Corpus:
-    """One document per topic, in the order of their titles; about 0.4 MB, and as the running Python has them."""
+    """Return one document per topic, ordered by title: about 0.4 MB. The text depends on Python's version."""
     return Corpus(
         "python_docs", platform.python_version(), {"train": Examples([text for _, text in sorted(topics().items())])}
     )
 
 
 def python_docs_topic() -> Corpus:
-    """Paragraph to the topic it is from, among the ten longest topics: 70 % train, 10 % validation, 20 % test.
+    """Return paragraphs labelled with their topic, one of the ten longest: 70 % train, 10 % validation, 20 % test.
 
-    A paragraph is left out when it is short, or when half of its runs of three words have been in one before it.
+    A paragraph is left out if it is short, or if half of its word trigrams are in an earlier one.
     """
     longest = sorted(list(topics().items())[:TOPICS])
     seen, texts, labels = set(), [], []
     for label, (_, text) in enumerate(longest):
         for paragraph in _paragraphs(text):
             words = _words(paragraph)
-            runs = set(zip(words, words[1:], words[2:], strict=False))
-            if len(words) >= FEWEST_WORDS and len(runs & seen) < len(runs) / 2:
+            trigrams = set(zip(words, words[1:], words[2:], strict=False))
+            if len(words) >= FEWEST_WORDS and len(trigrams & seen) < len(trigrams) / 2:
                 texts.append(paragraph)
                 labels.append(label)
-            seen |= runs
+            seen |= trigrams
     classes = np.array(labels, np.int32)
     every = Examples(texts, labels=classes)
     rest, test = cut(Arrays(classes, classes), np.arange(len(classes)), 0.2, seed=0)
@@ -69,11 +69,11 @@ def python_docs_topic() -> Corpus:
 
 
 EMBEDDED = {"python_docs": python_docs, "python_docs/topic": python_docs_topic}
-"""Name and reader of every set of text that needs no preparation, `dates/SRC-DST` aside."""
+"""Name -> function that loads it, for every text data set that needs no preparation, except for `dates/SRC-DST`."""
 
 
 def described() -> list[tuple[str, str, str, str]]:
-    """Name, version, content and examples of each, for `zoo data`."""
+    """Return name, version, content and number of examples of each data set, for `zoo data`."""
     import babel
     from babel import localedata
 
@@ -83,5 +83,5 @@ def described() -> list[tuple[str, str, str, str]]:
         content = f"text, {len(corpus.class_names)} classes" if corpus.class_names else "running text"
         rows.append((name, corpus.version, content, f"{sum(map(len, corpus.splits.values())):,}, cut by the zoo"))
     languages = sum("_" not in code for code in localedata.locale_identifiers()) - 1  # one is "root"
-    content = f"any two of {languages}: dates/en-ko; up to 3 in a line: dates/en-ko/3"
+    content = f"any two of {languages} languages: dates/en-ko; up to 3 per line: dates/en-ko/3"
     return [*rows, ("dates/SRC-DST", f"babel {babel.__version__}", content, "35,000, cut by the zoo")]

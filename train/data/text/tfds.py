@@ -1,7 +1,7 @@
-"""Text that TFDS prepared, read without TensorFlow: what it is follows from its features.
+"""Read text data sets that TFDS prepared, without TensorFlow. Their features decide what they are.
 
-Text is running text; Translation, or two texts that are its supervised keys, are pairs; one or two texts beside a class
-are labelled sentences.
+A Text feature is running text. A Translation, or two texts that are the supervised keys, are pairs. One or two texts
+with a class are labelled sentences.
 """
 
 from collections.abc import Callable
@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from train.data.text import python_docs
-from train.data.text.dataset import WANTS, Corpus, Examples, Form
+from train.data.text.dataset import DESCRIPTION, Corpus, Examples, Form
 from train.data.tfds import read
 from zoo.errors import UserError
 
 BLOCK = 4096
-"""Records read at once."""
+"""Records per read."""
 
 
 def find(name: str, form: Form) -> Corpus:
-    """All splits of a prepared set, in memory, as `form` wants them."""
+    """Load all splits of a prepared data set into memory, in the given form."""
     found = read.describe(name, [*python_docs.EMBEDDED, "dates/en-ko"])
     texts, label = _columns(found.name, found.info, form)
     class_names = () if label is None else tuple(found.info.features[label].names or ())
@@ -32,33 +32,33 @@ def find(name: str, form: Form) -> Corpus:
 
 
 def _columns(name: str, info: Any, form: Form) -> tuple[list[str], str | None]:
-    """Which features are the texts (one, or two that belong together), and which the class, if the form wants one."""
+    """Return the names of the one or two text features, and of the class if the form has one."""
     import tensorflow_datasets as tfds
 
     kinds = tfds.features
     columns = dict(info.features.items()) if isinstance(info.features, kinds.FeaturesDict) else {}
-    # Their order in the description is by chance; GLUE's and SNLI's papers put the premise before the hypothesis.
+    # The order in the description is arbitrary. GLUE's and SNLI's papers put the premise before the hypothesis.
     texts = sorted(
         (key for key in columns if isinstance(columns[key], kinds.Text)), key=lambda key: (key != "premise", key)
     )
     labels = [key for key, feature in columns.items() if isinstance(feature, kinds.ClassLabel)]
     if not texts:
         what = "images" if any(isinstance(feature, kinds.Image) for feature in columns.values()) else "no text"
-        raise UserError(f"{name} holds {what} ({', '.join(sorted(columns)) or 'nothing'}), not {WANTS[form]}")
+        raise UserError(f"{name} contains {what} ({', '.join(sorted(columns)) or 'nothing'}), not {DESCRIPTION[form]}")
     supervised = info.supervised_keys if isinstance(info.supervised_keys, tuple) else ()
     supervised = [key for key in supervised if key in texts]
     translation = len(texts) == 2 and (isinstance(info.features, kinds.Translation) or len(set(supervised)) == 2)
     if form == "pairs" and translation:
         return supervised if len(supervised) == 2 else texts, None
     if translation:
-        raise UserError(f"{name} holds {WANTS['pairs']}, not {WANTS[form]}")
+        raise UserError(f"{name} contains {DESCRIPTION['pairs']}, not {DESCRIPTION[form]}")
     chosen = supervised[:1] or texts
     if form in ("stream", "passages") and len(chosen) <= 2:
         return chosen, None
     if form == "labelled" and len(chosen) <= 2 and len(labels) == 1:
         return chosen, labels[0]
     listing = ", ".join(f"{key} ({type(feature).__name__})" for key, feature in sorted(columns.items()))
-    raise UserError(f"{name} does not hold {WANTS[form]}, but {listing}")
+    raise UserError(f"{name} does not contain {DESCRIPTION[form]}, but {listing}")
 
 
 def _read(shards: read.Shards, texts: list[str], label: str | None) -> Examples:

@@ -1,7 +1,8 @@
-"""Tokenizers of the `tokenizers` library: learned from text or read from published files; text to ids and back.
+"""Tokenizers of the `tokenizers` library: learn them from text, read published files, encode and decode text.
 
-Special tokens of learned ones: [PAD]=0, [UNK]=1, [BOS]=2, [EOS]=3, with wordpiece also [CLS]=4, [SEP]=5, [MASK]=6. A
-character vocabulary may have none (see `learn`). Published ones keep their own, found by name (`special`).
+The special tokens of learned tokenizers are [PAD]=0, [UNK]=1, [BOS]=2, [EOS]=3, with wordpiece also [CLS]=4, [SEP]=5,
+[MASK]=6. A character vocabulary can be without special tokens (see `learn`). Published tokenizers keep their own, which
+`special` finds by name.
 """
 
 import collections
@@ -28,22 +29,23 @@ NAMES = {
     "[SEP]": ("[SEP]", "</s>"),
     "[MASK]": ("[MASK]", "<mask>"),
 }
-"""By which names BERT, GPT-2 and RoBERTa call a special token, first choice first."""
+"""The names of each special token in BERT, GPT-2 and RoBERTa, in the order in which they are tried."""
 ALPHABET = 1_000
-"""Characters that wordpiece keeps at most, as its trainer does by default."""
+"""Largest number of characters in a wordpiece vocabulary, the default of its trainer."""
 PIECE = 1 << 20
-"""Characters above which a document is cut for encoding, so that all cores work and memory stays small."""
+"""Longer documents, in characters, are divided before encoding, to use all cores and little memory."""
 CUT = re.compile(r"\n(?=\S)")
-"""Where it is cut: GPT-2's, BERT's and the character pre-tokenizer end a word before such a newline anyway."""
+"""Where they are divided: the pre-tokenizers of GPT-2, BERT and characters always end a word before such a newline."""
 
 
 def learn(kind: str, texts: Sequence[str], vocab: int, lower: bool = False, specials: bool = True) -> Tokenizer:
-    """A tokenizer learned from `texts`; the same texts give the same tokenizer.
+    """Learn a tokenizer from `texts`. The same texts give the same tokenizer.
 
-    char: the `vocab` most frequent characters, numbered in the order of their code points. bpe: GPT-2's byte-level
-    byte-pair encoding (Radford et al. 2019, section 2.2), no text is unknown to it. wordpiece: BERT's normalizer and
-    words (Devlin et al. 2018), pieces learned by pair counts. For these two `vocab` counts special tokens too.
-    specials: False leaves the special tokens of a character vocabulary out; other kinds always have them.
+    char: the `vocab` most frequent characters, numbered in the order of their code points.
+    bpe: GPT-2's byte-level byte-pair encoding (Radford et al. 2019, section 2.2), which can encode any text.
+    wordpiece: BERT's normalizer and words (Devlin et al. 2018), with pieces learned by pair counts.
+    In the last two `vocab` includes the special tokens.
+    specials: False for a character vocabulary without special tokens. The other kinds always have them.
     """
     if kind == "char":
         return _learn_characters(texts, vocab, lower, specials)
@@ -71,8 +73,9 @@ def _learn_word_pieces(texts: Sequence[str], vocab: int, lower: bool) -> Tokeniz
             counts[character] += count
     alphabet = _most_frequent(counts, min(ALPHABET, room))
     options = {"initial_alphabet": alphabet, "limit_alphabet": len(alphabet), "show_progress": False}
-    # The trainer numbers the "##x" as a hash map has them, and a tie between two pairs goes to the smaller number:
-    # once more with the numbers fixed, as if they were special tokens, and the vocabulary is always the same.
+    # The trainer numbers the "##x" in the random order of a hash map, and the smaller number wins a tie between pairs.
+    # So the first round only collects them, and the second fixes their numbers as if they were special tokens. This
+    # makes the vocabulary deterministic.
     fixed = named
     for size in (0, vocab):
         trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=fixed, **options)
@@ -91,7 +94,7 @@ def _counted(texts: Sequence[str]) -> collections.Counter:
 
 
 def _most_frequent(counts: collections.Counter, many: int) -> list[str]:
-    """Characters, in the order of their code points; of equally frequent ones the smaller stay."""
+    """Return the most frequent characters in the order of their code points. A smaller code point wins a tie."""
     return sorted(sorted(counts, key=lambda character: (-counts[character], character))[:many])
 
 
@@ -99,7 +102,7 @@ def _learn_characters(texts: Sequence[str], vocab: int, lower: bool, specials: b
     kept = _most_frequent(_counted(texts), vocab)
     tokens = [*SPECIAL, *kept] if specials else kept
     ids = {token: i for i, token in enumerate(tokens)}
-    # Byte-pair encoding without a single merge leaves characters, and is the fastest way to them.
+    # Byte-pair encoding without merges gives characters, and it is the fastest way to them.
     tokenizer = Tokenizer(models.BPE(vocab=ids, merges=[], unk_token="[UNK]" if specials else None))
     tokenizer.normalizer = normalizers.Lowercase() if lower else None
     tokenizer.decoder = decoders.Fuse()
@@ -122,9 +125,10 @@ def _word_pieces(model: models.WordPiece, lower: bool) -> Tokenizer:
 
 
 def read(path: str | Path, lower: bool = False) -> Tokenizer:
-    """A tokenizer from its file: tokenizer.json, BERT's vocab.txt, or a folder with either or vocab.json + merges.txt.
+    """Read a tokenizer.json, BERT's vocab.txt, or a folder with one of these or with vocab.json and merges.txt.
 
-    lower: lower-case text first (a tokenizer.json does what it says itself). Raises UserError with one line.
+    lower: convert text to lower case first (except for a tokenizer.json, which decides that itself). Raises UserError
+    with one line.
     """
     path = Path(path).expanduser()
     if not path.exists():
@@ -147,31 +151,31 @@ def read(path: str | Path, lower: bool = False) -> Tokenizer:
             tokenizer = Tokenizer.from_file(str(file))
             tokenizer.no_truncation()
             tokenizer.no_padding()
-    except Exception as error:  # the library raises bare Exception for whatever its Rust side refuses
-        raise UserError(f"{file} is no tokenizer ({' '.join(str(error).split())[:120]})") from error
+    except Exception as error:  # the library raises a bare Exception for any error in Rust
+        raise UserError(f"{file} is not a tokenizer ({' '.join(str(error).split())[:120]})") from error
     held = {name for names in NAMES.values() for name in names if tokenizer.token_to_id(name) is not None}
     tokenizer.add_special_tokens(sorted(held))
     return tokenizer
 
 
 def vocab_size(tokenizer: Tokenizer) -> int:
-    """One more than the largest id."""
+    """Return the largest id plus one."""
     return max(tokenizer.get_vocab().values()) + 1
 
 
 def fingerprint(tokenizer: Tokenizer) -> str:
-    """Another for every other tokenizer."""
+    """Return a hash of the tokenizer."""
     return hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
 
 
 def special(tokenizer: Tokenizer, name: str) -> int | None:
-    """Id of a special token by our name for it ("[EOS]"), under whatever name this tokenizer has it; None without."""
+    """Return the id of a special token by our name ("[EOS]"), which may have another name in the tokenizer; or None."""
     ids = (tokenizer.token_to_id(candidate) for candidate in NAMES[name])
     return next((i for i in ids if i is not None), None)
 
 
 def require(tokenizer: Tokenizer, names: Sequence[str], why: str) -> list[int]:
-    """The ids of special tokens. Raises UserError where one is missing, or where the id of [PAD] is not 0."""
+    """Return the ids of special tokens. Raises UserError where one is missing, or where the id of [PAD] is not 0."""
     ids = [special(tokenizer, name) for name in names]
     for name, i in zip(names, ids, strict=True):
         if i is None or (name == "[PAD]" and i):
@@ -181,20 +185,20 @@ def require(tokenizer: Tokenizer, names: Sequence[str], why: str) -> list[int]:
 
 
 def require_vocab(tokenizer: Tokenizer, vocab: int, whose: str) -> None:
-    """Raises UserError unless the tokenizer has exactly `vocab` tokens; `whose` names the checkpoint or model."""
+    """Raise UserError unless the tokenizer has exactly `vocab` tokens. `whose` names the checkpoint or model."""
     if (own := vocab_size(tokenizer)) != vocab:
-        raise UserError(f"the tokenizer has {own:,} tokens where {whose} has {vocab:,}: they do not belong together")
+        raise UserError(f"the tokenizer has {own:,} tokens, and {whose} has {vocab:,}: they do not belong together")
 
 
 def characters(tokenizer: Tokenizer) -> set[str] | None:
-    """The characters of a character vocabulary; None for other kinds."""
+    """Return the characters of a character vocabulary; None for other kinds."""
     if not isinstance(tokenizer.decoder, decoders.Fuse):
         return None
     return {token for token in tokenizer.get_vocab() if len(token) == 1}
 
 
-def strangers(tokenizer: Tokenizer, texts: Iterable[str]) -> list[str]:
-    """Characters in `texts` that a character vocabulary lacks, sorted; of other kinds, none."""
+def unknown_characters(tokenizer: Tokenizer, texts: Iterable[str]) -> list[str]:
+    """Return the sorted characters of `texts` that a character vocabulary does not have; none for other kinds."""
     known = characters(tokenizer)
     if known is None:
         return []
@@ -205,33 +209,33 @@ def strangers(tokenizer: Tokenizer, texts: Iterable[str]) -> list[str]:
 
 
 def listed(found: Sequence[str]) -> str:
-    """Characters in words, at most ten: 'é', '\\t' and 12 more."""
+    """Describe characters in a message, at most ten: 'é', '\\t' and 12 more."""
     more = f" and {len(found) - 10} more" if len(found) > 10 else ""
     return ", ".join(map(repr, found[:10])) + more
 
 
 def encode(tokenizer: Tokenizer, text: str, strict: bool = True) -> list[int]:
-    """Ids of a text that somebody typed: nothing is added, special tokens written in it ("[MASK]") are understood.
+    """Encode a text that a user typed. No tokens are added; special tokens in the text ("[MASK]") are recognized.
 
-    strict: characters outside a character vocabulary are a UserError that names them; else [UNK], or left out where
-    the vocabulary has none.
+    strict: raise UserError for characters that a character vocabulary does not have. Otherwise they become [UNK], or
+    are left out if the vocabulary has no [UNK].
     """
     plain = text
     for token in tokenizer.get_added_tokens_decoder().values():
         plain = plain.replace(token.content, "")
-    if strict and (found := strangers(tokenizer, [plain])):
+    if strict and (found := unknown_characters(tokenizer, [plain])):
         raise UserError(f"the text has characters that are not in the vocabulary: {listed(found)}")
     return tokenizer.encode(text, add_special_tokens=False).ids
 
 
 def decode(tokenizer: Tokenizer, ids: Iterable[int]) -> str:
-    """The text of ids, special tokens left out. Exact after char and bpe; wordpiece loses spacing (and case)."""
+    """Return the text of ids without special tokens. It is exact for char and bpe; wordpiece loses spacing and case."""
     return tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class Ragged:
-    """Ids of many texts, one after the other: `flat` (uint16 where they fit, else int32), `lengths` int64 (N,)."""
+    """The ids of many texts, concatenated: `flat` (uint16 if they fit, else int32) and `lengths` int64 (N,)."""
 
     flat: np.ndarray
     lengths: np.ndarray
@@ -242,7 +246,7 @@ class Ragged:
 
 
 def encode_many(tokenizer: Tokenizer, texts: Sequence[str]) -> Ragged:
-    """Ids of each text, nothing added; what looks like a special token in them is ordinary text. On all cores."""
+    """Encode texts on all cores. No tokens are added, and special tokens in the texts are ordinary text."""
     dtype = np.uint16 if vocab_size(tokenizer) <= 1 << 16 else np.int32
     lengths, found = np.zeros(len(texts), np.int64), [np.zeros(0, dtype)]
     whole = not _may_be_cut(tokenizer)
@@ -259,7 +263,7 @@ def encode_many(tokenizer: Tokenizer, texts: Sequence[str]) -> Ragged:
 
 
 def _may_be_cut(tokenizer: Tokenizer) -> bool:
-    """Whether text cut at CUT gets the ids of the whole."""
+    """Return whether the ids of a text do not change when it is divided at CUT."""
     words = tokenizer.pre_tokenizer
     if isinstance(words, pre_tokenizers.ByteLevel):
         return words.use_regex and not words.add_prefix_space
@@ -275,7 +279,7 @@ def _pieces(text: str, whole: bool = False) -> Iterator[str]:
 
 
 def _blocks(pieces: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
-    """Blocks of about 16 pieces' worth of characters."""
+    """Group pieces to blocks of about 16 * PIECE characters."""
     block, size = [], 0
     for piece in pieces:
         block.append(piece)
@@ -288,7 +292,7 @@ def _blocks(pieces: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, str]]
 
 
 def named(choice: str, lower: bool) -> Tokenizer | None:
-    """The tokenizer that `data.tokenizer` points to, or None where it names a kind to be learned."""
+    """Read the tokenizer at the path `data.tokenizer`. Returns None where that is a kind to learn."""
     if choice in KINDS:
         return None
     if not Path(choice).expanduser().exists() and "/" not in choice and "." not in choice:

@@ -1,4 +1,4 @@
-"""`zoo data prepare NAME`: TFDS's own builder, writing array_record, without TensorFlow wherever it can do without."""
+"""`zoo data prepare NAME`: run TFDS's builder, which writes array_record, without TensorFlow where possible."""
 
 import contextlib
 import os
@@ -14,15 +14,14 @@ from train.data.tfds.without_tensorflow import NeedsTensorFlow, stand_in
 from zoo.errors import UserError, unknown
 
 CONNECT_SECONDS = 5
-"""After this a server counts as out of reach; TFDS itself goes on trying for minutes."""
+"""Timeout of a server. TFDS itself would retry for minutes."""
 
 
 def prepare(name: str, data_dir: Path | None = None) -> Path:
-    """Downloads and prepares a TFDS set (`mnist`, `emnist/balanced`); returns its folder, at once if it is there.
+    """Download and prepare a TFDS data set (`mnist`, `emnist/balanced`) if it is not there. Returns its folder.
 
-    data_dir: default $TFDS_DATA_DIR, else ~/tensorflow_datasets. Archives that TFDS finds under
-    `data_dir/downloads` are not downloaded again. A set appears there whole or not at all. Raises UserError with
-    one line.
+    data_dir: by default $TFDS_DATA_DIR, else ~/tensorflow_datasets. Archives that are under `data_dir/downloads` are
+    not downloaded again. The folder of a data set appears only when it is complete. Raises UserError with one line.
     """
     root = read.data_dir() if data_dir is None else Path(data_dir).expanduser()
     builder = _builder(name, root)
@@ -36,13 +35,13 @@ def prepare(name: str, data_dir: Path | None = None) -> Path:
     try:
         with stand_in(), _quick_network_check():
             builder.download_and_prepare(download_config=config, file_format="array_record")
-    except Exception as error:  # builders are 445 scripts of as many authors: they raise everything
+    except Exception as error:  # the builders are 445 scripts by different authors, which can raise any exception
         raise _explained(name, builder, error) from error
     return target
 
 
 def _builder(name: str, root: Path) -> Any:
-    """TFDS's builder for a name with its optional config and version."""
+    """Return TFDS's builder for a name with its optional config and version."""
     import tensorflow_datasets as tfds
 
     base, _, config = name.partition(":")[0].partition("/")
@@ -52,7 +51,7 @@ def _builder(name: str, root: Path) -> Any:
         with stand_in():
             configs = list(tfds.builder_cls(base).builder_configs)
             if config and config not in configs:
-                raise unknown(f"form of {base}", config, configs) if configs else UserError(f"{base} has no forms")
+                raise unknown(f"config of {base}", config, configs) if configs else UserError(f"{base} has no configs")
             return tfds.builder(name, data_dir=root, file_format="array_record")
     except UserError:
         raise
@@ -62,7 +61,7 @@ def _builder(name: str, root: Path) -> Any:
 
 @contextlib.contextmanager
 def _quick_network_check() -> Iterator[None]:
-    """Within it, a download whose server is out of reach fails in seconds; what is already there is not asked for."""
+    """Make downloads from an unreachable server fail within seconds. Files that are already there need no server."""
     from tensorflow_datasets.core.download import downloader
 
     download = downloader._Downloader._sync_download
@@ -72,7 +71,7 @@ def _quick_network_check() -> Iterator[None]:
             try:
                 urlopen(Request(url, method="HEAD"), timeout=CONNECT_SECONDS).close()
             except HTTPError as error:
-                error.close()  # an answer all the same
+                error.close()  # the server has answered
             except OSError:
                 raise UserError(f"no answer from {urlsplit(url).netloc}; is there a network?") from None
         return download(self, url, *arguments, **options)
@@ -85,15 +84,15 @@ def _quick_network_check() -> Iterator[None]:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it was raised from, innermost last."""
+    """Yield an error and its causes, the innermost last."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _explained(name: str, builder: Any, error: Exception) -> UserError:
-    """The one line for whatever a builder raised."""
-    first = next(line for line in [*str(error).splitlines(), type(error).__name__] if line.strip())
+    """Return the one-line error for any exception of a builder."""
+    first_line = next(line for line in [*str(error).splitlines(), type(error).__name__] if line.strip())
     for cause in _chain(error):
         if isinstance(cause, UserError):
             return UserError(f"{name} could not be prepared: {cause}")
@@ -109,9 +108,9 @@ def _explained(name: str, builder: Any, error: Exception) -> UserError:
         if isinstance(cause, AssertionError) and "Manual directory" in str(cause):
             folder = str(cause).split()[2]
             return UserError(
-                f"{name} cannot be downloaded by a program: get its files from {builder.info.homepage} and put them "
-                f"into {folder}"
+                f"{name} cannot be downloaded automatically: download its files from {builder.info.homepage} and put "
+                f"them into {folder}"
             )
         if isinstance(cause, OSError) and cause.strerror:
             return UserError(f"{name} could not be prepared: {cause.strerror} ({cause.filename})")
-    return UserError(f"{name} could not be prepared: {type(error).__name__}: {first.strip()[:200]}")
+    return UserError(f"{name} could not be prepared: {type(error).__name__}: {first_line.strip()[:200]}")

@@ -1,4 +1,4 @@
-"""Sets that TFDS prepared, read without TensorFlow from array_record or TFRECORD files; `find`: those of images."""
+"""Read data sets that TFDS prepared, without TensorFlow, from array_record or TFRECORD files. `find`: of images."""
 
 import dataclasses
 import functools
@@ -21,12 +21,12 @@ VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 def data_dir() -> Path:
-    """Where TFDS keeps prepared sets: $TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    """Return the folder of prepared data sets: $TFDS_DATA_DIR, else ~/tensorflow_datasets."""
     return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
 def prepared(root: Path) -> dict[str, list[Path]]:
-    """Name (`mnist`, `emnist/balanced`) of each prepared set below `root`, and its version folders, newest last."""
+    """Return the name (`mnist`, `emnist/balanced`) of each prepared data set -> its version folders, newest last."""
     found: dict[str, list[Path]] = {}
     for pattern in ("*/*/dataset_info.json", "*/*/*/dataset_info.json"):
         for file in root.glob(pattern):
@@ -38,25 +38,25 @@ def prepared(root: Path) -> dict[str, list[Path]]:
 
 
 def registered() -> list[str]:
-    """Every name TFDS can prepare (imports TFDS: half a second and more)."""
+    """Return every name that TFDS can prepare. It imports TFDS, which takes half a second or more."""
     import tensorflow_datasets as tfds
 
-    # Importing a package registers its builders. TFDS imports them all, but stops at the first that lacks something
-    # (robotics at h5py), and so would know neither glue nor wmt14_translate.
+    # Importing a package registers its builders. TFDS imports all packages, but stops at the first one with a missing
+    # dependency (robotics needs h5py), and would then know neither glue nor wmt14_translate.
     for package in ("text", "translate"):
         importlib.import_module(f"tensorflow_datasets.{package}")
     return tfds.list_builders(with_community_datasets=False)
 
 
 def _has_one_form(name: str) -> bool:
-    """Whether TFDS can prepare a set in a single form only, so that its name needs none (`imdb_reviews`)."""
+    """Return whether TFDS has a single config of a data set, so that its name needs none (`imdb_reviews`)."""
     import tensorflow_datasets as tfds
 
     return name in registered() and len(tfds.builder_cls(name).builder_configs) == 1
 
 
 def damaged(name: str, path: Path, reason: object) -> UserError:
-    """The line for a file of a prepared set that cannot be used."""
+    """Return the error for a damaged file of a prepared data set."""
     reason = " ".join(str(reason).split())[:160]
     return UserError(f"{path} is damaged ({reason}): delete {path.parent} and run `zoo data prepare {name}`")
 
@@ -77,7 +77,7 @@ class ArrayRecordShard:
     """One array_record file. Raises ValueError or RuntimeError where it is not whole."""
 
     def __init__(self, path: Path, length: int) -> None:
-        # Random access: reading ahead would only decode what is not asked for.
+        # The access is random, so reading ahead would decode records that are not needed.
         self.reader = array_record().ArrayRecordReader(
             str(path), options="readahead_buffer_size:0", file_reader_buffer_size=32768
         )
@@ -115,14 +115,14 @@ class Shards:
     name: str
     paths: tuple[Path, ...]
     lengths: tuple[int, ...]
-    """Records in each file, as dataset_info.json has them."""
+    """Records in each file, from dataset_info.json."""
     format: str
 
     def __len__(self) -> int:
         return sum(self.lengths)
 
     def stamps(self) -> list:
-        """JSON-able; changes when a file does."""
+        """Return a JSON value that changes when a file changes."""
         return [[path.name, *self._stamp(path)] for path in self.paths]
 
     def _stamp(self, path: Path) -> tuple[int, int]:
@@ -133,9 +133,9 @@ class Shards:
         return stat.st_size, stat.st_mtime_ns
 
     def read(self, shard: int, positions: np.ndarray, decode: Callable[[Any], Any]) -> list:
-        """What `decode` makes of the features (tf.train.Example's map) of records in one file.
+        """Read records of one file. `decode` gets the features of each (the map of a tf.train.Example).
 
-        Raises UserError naming the file where it, or what `decode` finds in it, is not as described.
+        Raises UserError that names the file if it is damaged or its content does not match the description.
         """
         from google.protobuf.message import DecodeError
         from tensorflow_datasets.proto import tf_example_pb2
@@ -154,7 +154,7 @@ class Shards:
 
 @dataclasses.dataclass(frozen=True)
 class Records:
-    """A Store over the files of one split; see `train.data.split.Store`."""
+    """A Store of the files of one split; see `train.data.split.Store`."""
 
     shards: Shards
     image_key: str
@@ -185,9 +185,9 @@ class Records:
 
 
 def locate(name: str, root: Path, embedded: Iterable[str] = EMBEDDED) -> Path:
-    """Folder of a prepared set by its TFDS name (`mnist`, `emnist/balanced`, `mnist:3.0.1`), newest version first.
+    """Return the folder of a prepared data set by its TFDS name (`mnist`, `emnist/balanced`, `mnist:3.0.1`).
 
-    embedded: names offered beside those of TFDS for one that is unknown.
+    Without a version in the name it is the newest one. embedded: further names to suggest for an unknown name.
     """
     full, _, version = name.partition(":")
     held = prepared(root)
@@ -199,7 +199,7 @@ def locate(name: str, root: Path, embedded: Iterable[str] = EMBEDDED) -> Path:
     if forms := [other for other in held if other.startswith(f"{full}/")]:
         if _has_one_form(full):
             return locate(forms[0] + name.removeprefix(full), root, embedded)
-        raise UserError(f"{full} has several forms; prepared in {root}: {', '.join(forms)}")
+        raise UserError(f"{full} has several configs; prepared in {root}: {', '.join(forms)}")
     if full.partition("/")[0] in registered():
         raise UserError(
             f"{name} is not prepared in {root}: run `zoo data prepare {name}`, or set TFDS_DATA_DIR to where it is"
@@ -208,7 +208,7 @@ def locate(name: str, root: Path, embedded: Iterable[str] = EMBEDDED) -> Path:
 
 
 def _information(name: str, folder: Path) -> Any:
-    """TFDS's DatasetInfo of a prepared set."""
+    """Return TFDS's DatasetInfo of a prepared data set."""
     for file in (folder / "dataset_info.json", folder / "features.json"):
         try:
             json.loads(file.read_text(encoding="utf-8"))
@@ -220,12 +220,12 @@ def _information(name: str, folder: Path) -> Any:
 
     try:
         return tfds.builder_from_directory(folder).info
-    except Exception as error:  # whatever protobuf, TFDS and its features raise on content they do not know
+    except Exception as error:  # protobuf, TFDS and its features raise many types on invalid content
         raise damaged(name, folder / "dataset_info.json", error) from error
 
 
 def _keys(name: str, features: Any, supervised: Any) -> tuple[str, str]:
-    """Which features are the image and its class."""
+    """Return the names of the features that are the image and its class."""
     import tensorflow_datasets as tfds
 
     columns = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
@@ -236,16 +236,16 @@ def _keys(name: str, features: Any, supervised: Any) -> tuple[str, str]:
     if len(pictures) == 1 and len(labels) == 1:
         return pictures[0], labels[0]
     if any(isinstance(feature, tfds.features.Text) for feature in columns.values()) and not pictures:
-        raise UserError(f"{name} holds text ({', '.join(columns)}), not images: choose a config whose data are text")
+        raise UserError(f"{name} contains text ({', '.join(columns)}), not images: choose a config for text")
     raise UserError(
-        f"{name} is not an image classification set: it has {len(pictures)} images and {len(labels)} classes per "
+        f"{name} is not an image classification data set: it has {len(pictures)} images and {len(labels)} classes per "
         f"example ({', '.join(columns) or 'none'})"
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A prepared set as its description has it. info: TFDS's DatasetInfo."""
+    """The description of a prepared data set. info: TFDS's DatasetInfo."""
 
     name: str
     version: str
@@ -254,13 +254,13 @@ class Prepared:
 
 
 def describe(name: str, embedded: Iterable[str] = EMBEDDED) -> Prepared:
-    """A prepared set by its name; nothing of the records is read yet."""
+    """Describe a prepared data set by its name. No records are read yet."""
     folder = locate(name, data_dir(), embedded)
     name = folder.parent.relative_to(data_dir()).as_posix()
     info = _information(name, folder)
     format = info.file_format.file_suffix
     if format not in SHARDS:
-        raise UserError(f"{folder} is prepared as {format}; only {' and '.join(SHARDS)} are read")
+        raise UserError(f"{folder} is prepared as {format}; only {' and '.join(SHARDS)} can be read")
     splits = {}
     for split, content in info.splits.items():
         if content.num_examples:
@@ -270,17 +270,17 @@ def describe(name: str, embedded: Iterable[str] = EMBEDDED) -> Prepared:
 
 
 def find(name: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ...], dict[str, Records]]:
-    """Name, version, class names and the splits of a prepared set of images; nothing of the records is read yet."""
+    """Return the name, the version, the class names and the splits of an image data set. No records are read yet."""
     found = describe(name)
     name, features = found.name, found.info.features
     image_key, label_key = _keys(name, features, found.info.supervised_keys)
     image, classes = features[image_key], tuple(features[label_key].names or ())
     if image.np_dtype != np.uint8 or image.shape[-1] not in images.MODES:
         raise UserError(
-            f"{name}: its images are {image.np_dtype} {image.shape}; 8 bits and 1, 3 or 4 channels are read"
+            f"{name}: its images are {image.np_dtype} {image.shape}; only 8 bits and 1, 3 or 4 channels can be read"
         )
     if size is None and None in image.shape:
-        raise UserError(f"{name}: its images differ in size; give data.image_size (pixels), say 224")
+        raise UserError(f"{name}: its images differ in size; give data.image_size (pixels), such as 224")
     shape = image.shape if size is None else (size, size, image.shape[-1])
     stores = {
         split: Records(shards, image_key, label_key, shape, size and fit) for split, shards in found.splits.items()

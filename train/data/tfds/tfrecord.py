@@ -1,4 +1,4 @@
-"""TFRECORD files without TensorFlow: where each record lies, and whether it is whole.
+"""Read TFRECORD files without TensorFlow: find each record and verify its checksums.
 
 The format (tensorflow/core/lib/io/record_writer.h): length uint64, masked CRC-32C of those 8 bytes, payload, masked
 CRC-32C of the payload; all little-endian.
@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 HEADER = 12
-"""Bytes before the payload; 4 follow it."""
+"""Bytes before the payload. 4 bytes follow it."""
 LANE = 16
 """Bytes of one lane in `crc32c`."""
 
 
 def _table() -> np.ndarray:
-    """CRC-32C (Castagnoli, reflected polynomial 0x82F63B78) of each byte, uint32 (256,)."""
+    """Return the CRC-32C (Castagnoli, reflected polynomial 0x82F63B78) of each byte, uint32 (256,)."""
     table = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         table = (table >> 1) ^ np.where(table & 1, np.uint32(0x82F63B78), np.uint32(0))
@@ -27,7 +27,7 @@ TABLE = _table()
 
 
 def _apply(operator: np.ndarray, registers: np.ndarray) -> np.ndarray:
-    """A linear map on registers over GF(2): `operator` uint32 (32,) holds the image of each bit."""
+    """Apply a linear map over GF(2) to registers. `operator` uint32 (32,) is the image of each bit."""
     result = np.zeros_like(registers)
     for bit in range(32):
         result ^= operator[bit] * ((registers >> bit) & 1)
@@ -35,18 +35,19 @@ def _apply(operator: np.ndarray, registers: np.ndarray) -> np.ndarray:
 
 
 def crc32c(payloads: Sequence[bytes]) -> np.ndarray:
-    """CRC-32C of each payload (of at least 4 bytes), uint32 (N,), computed side by side.
+    """Return the CRC-32C of each payload (of at least 4 bytes), uint32 (N,).
 
-    A byte at a time in Python would take longer than decoding the images. The register is linear over GF(2): every
-    payload is cut into lanes that advance together, and pairs of lanes are then joined, where the left one is first
-    carried over as many zero bytes as the right one is long. Zeros in front change nothing, so all get one length.
+    In Python, one byte at a time would take longer than decoding the images. The register is linear over GF(2), so each
+    payload is divided into lanes that are computed together. Then neighboring lanes are joined: the register of the
+    left lane is advanced over as many zero bytes as the right lane has. Leading zeros change nothing, so all payloads
+    are padded in front to one length.
     """
     longest = max(map(len, payloads))
     lanes = 1 << max(0, (longest - 1).bit_length() - LANE.bit_length() + 1)
     padded = np.zeros((len(payloads), lanes * LANE), np.uint8)
     for row, payload in zip(padded, payloads, strict=True):
         row[-len(payload) :] = np.frombuffer(payload, np.uint8)
-        row[row.size - len(payload) :][:4] ^= 255  # the same as starting from a register of ones
+        row[row.size - len(payload) :][:4] ^= 255  # equals a register that starts with ones
     registers = np.zeros((len(payloads), lanes), np.uint32)
     carry = np.uint32(1) << np.arange(32, dtype=np.uint32)
     for column in np.moveaxis(padded.reshape(len(payloads), lanes, LANE), 2, 0):
@@ -59,12 +60,12 @@ def crc32c(payloads: Sequence[bytes]) -> np.ndarray:
 
 
 def masked(crc: np.ndarray) -> np.ndarray:
-    """A checksum as it is stored: rotated right by 15 bits, plus a constant, so that a CRC of a CRC stays sound."""
+    """Return a checksum as it is stored: rotated right by 15 bits, plus a constant (a CRC of a CRC would be weak)."""
     return ((crc >> 15) | (crc << 17)) + np.uint32(0xA282EAD8)
 
 
 def scan(path: Path) -> np.ndarray:
-    """Offset and length in bytes of each payload, int64 (N, 2). Raises ValueError at the first broken frame."""
+    """Return the offset and the length in bytes of each payload, int64 (N, 2). ValueError for a broken record."""
     spans, headers, sums = [], [], []
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -74,7 +75,7 @@ def scan(path: Path) -> np.ndarray:
             header = file.read(HEADER)
             length = int.from_bytes(header[:8], "little")
             if at + HEADER + length + 4 > size:
-                raise ValueError(f"record {len(spans)} goes past the end of the file")
+                raise ValueError(f"record {len(spans)} extends beyond the end of the file")
             spans.append((at + HEADER, length))
             headers.append(header[:8])
             sums.append(int.from_bytes(header[8:], "little"))
@@ -85,7 +86,7 @@ def scan(path: Path) -> np.ndarray:
 
 
 def read(path: Path, spans: np.ndarray) -> list[bytes]:
-    """The payloads at `spans` (from `scan`). Raises ValueError where one does not match its checksum."""
+    """Return the payloads at `spans` (from `scan`). Raises ValueError where one does not match its checksum."""
     payloads, sums = [], []
     with path.open("rb") as file:
         for offset, length in spans.tolist():

@@ -1,9 +1,9 @@
-"""The few functions of TensorFlow that TFDS's image builders call while preparing, given by Python and Pillow.
+"""Replacements of the few TensorFlow functions that TFDS's image builders call, in Python and Pillow.
 
-TFDS needs TensorFlow to read an archive (`tf.io.gfile`) and to encode an array (`tf.image.encode_png`), though it
-reads the result without. `stand_in` lends these functions to TFDS's lazy import of TensorFlow and takes them back.
-It touches internals, so it is bound to the versions it was tested with; a builder that asks for anything else gets
-`NeedsTensorFlow`, never a wrong answer.
+TFDS needs TensorFlow to read an archive (`tf.io.gfile`) and to encode an array (`tf.image.encode_png`), but not to read
+the result. `stand_in` temporarily puts these functions in the place of TFDS's lazily imported TensorFlow. This uses
+internals of TFDS, so only tested versions are supported. A builder that uses any other function fails with
+`NeedsTensorFlow` and never writes wrong data.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ import numpy as np
 from PIL import Image
 
 TESTED = ("4.9.10",)
-"""Versions of tensorflow-datasets whose builders were prepared by this and compared."""
+"""Versions of tensorflow-datasets that were tested: their prepared data equal those prepared with TensorFlow."""
 
 
 class NeedsTensorFlow(Exception):
-    """Something asked for a function of TensorFlow that is not among those below; `wanted` names it."""
+    """A function of TensorFlow is needed that is not among those below. `wanted` is its name."""
 
     def __init__(self, wanted: str) -> None:
         super().__init__(wanted)
@@ -33,7 +33,7 @@ class NeedsTensorFlow(Exception):
 
 
 class Module:
-    """A namespace in which a missing name is NeedsTensorFlow instead of AttributeError."""
+    """A namespace that raises NeedsTensorFlow for a missing name."""
 
     def __init__(self, path: str, **members: Any) -> None:
         self.__dict__.update(members, _path=path)
@@ -43,7 +43,7 @@ class Module:
 
 
 def _encoded(image: np.ndarray, **options: Any) -> SimpleNamespace:
-    """uint8 (H, W, 1, 2, 3 or 4) as an image file, wrapped as an eager tensor would be."""
+    """Encode uint8 (H, W, 1 to 4) as an image file. The result has a `numpy` method like an eager tensor."""
     if image.dtype != np.uint8:
         raise NeedsTensorFlow(f"tf.image.encode of {image.dtype}")
     buffer = io.BytesIO()
@@ -109,9 +109,9 @@ TENSORFLOW = Module(
 
 @contextlib.contextmanager
 def stand_in() -> Iterator[None]:
-    """Within it, TFDS finds the functions above where it looks for TensorFlow. Does nothing where that is installed.
+    """Give TFDS the functions above in place of TensorFlow, within this context. Does nothing if TensorFlow is there.
 
-    Raises NeedsTensorFlow for a version of TFDS that this was not tested with.
+    Raises NeedsTensorFlow for an untested version of TFDS.
     """
     if importlib.util.find_spec("tensorflow"):
         yield
@@ -121,7 +121,7 @@ def stand_in() -> Iterator[None]:
 
     if tfds.__version__ not in TESTED:
         raise NeedsTensorFlow(f"tensorflow-datasets {tfds.__version__} (without it only {', '.join(TESTED)})")
-    held = vars(lazy_imports_utils.tensorflow)  # a lazy module keeps what it imported under "_module"
+    held = vars(lazy_imports_utils.tensorflow)  # a lazy module keeps the imported module in "_module"
     held["_module"] = TENSORFLOW
     try:
         yield

@@ -89,7 +89,7 @@ def test_drawn_values_are_the_same_for_ever() -> None:
         ("dates", "two languages are needed"),
         ("dates/en-en", "source and target are the same language"),
         ("dates/en-root", "unknown language"),
-        ("dates/en-ko/0", "a line holds 1 to 9 of them, as in dates/en-ko/3, not '0'"),
+        ("dates/en-ko/0", "a line has 1 to 9 values, as in dates/en-ko/3, not '0'"),
         ("dates/en-ko/many", "not 'many'"),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_share_of_the_labels_is_of_each_class_alike_and_changes_nothing_else()
     ("name", "labels", "form", "says"),
     [
         ("python_docs/topic", 0, "labelled", "data.labels=0: must be above 0 and at most 1"),
-        ("python_docs/topic", 0.004, "labelled", "data.labels=0.004 leaves nothing of class"),
+        ("python_docs/topic", 0.004, "labelled", "data.labels=0.004 leaves no example of class"),
         ("python_docs", 0.5, "stream", "data.labels=0.5: there are no labels in running text"),
     ],
 )

@@ -34,7 +34,7 @@ def test_text_that_cannot_be_read(tmp_path: Path) -> None:
     for content, says in (
         (b"", "is empty"),
         (b" \n\n", "is empty"),
-        (b"PNG\0\1", "is no text: it has a zero byte at 3"),
+        (b"PNG\0\1", "is not text: it has a zero byte at 3"),
         (b"abc\xff\xfe", "is not UTF-8: byte 3 is 0xff; convert or repair it"),
         ("é".encode()[:1], "is not UTF-8: byte 0 is 0xc3; convert or repair it"),
     ):
@@ -65,11 +65,11 @@ def test_two_columns(tmp_path: Path) -> None:
 def test_columns_that_are_wrong(tmp_path: Path) -> None:
     path = tmp_path / "train.tsv"
     for content, says in (
-        ("a\tb\nc\n", f"{path}, line 2: 1 column where 2 are expected"),
-        ("a\tb\tc\n", f"{path}, line 1: 3 columns where 2 are expected"),
-        ("a\tb\n\nc\td\n", f"{path}, line 2: 1 column where 2 are expected"),
-        ("a\t1\n\t2\n", f"{path}, line 2: an empty column"),
-        ("a\t1\nb\t1\n", f"{path} has one class only, '1': at least two are needed"),
+        ("a\tb\nc\n", f"{path}, line 2: 1 column, expected 2"),
+        ("a\tb\tc\n", f"{path}, line 1: 3 columns, expected 2"),
+        ("a\tb\n\nc\td\n", f"{path}, line 2: 1 column, expected 2"),
+        ("a\t1\n\t2\n", f"{path}, line 2: a column is empty"),
+        ("a\t1\nb\t1\n", f"{path} has only one class, '1': at least two are needed"),
         ("sentence\tlabel\na\t0\nb\t1\n", f"{path}, line 1: 'label' looks like a header; remove that line"),
     ):
         path.write_text(content)
@@ -94,7 +94,7 @@ def test_parallel_files(tmp_path: Path) -> None:
     assert corpus.splits["train"].texts == ["one", "two"]
     assert corpus.splits["test"].seconds == ["vier"]
     (tmp_path / "val.de").write_text("drei\nvier\n")
-    says = f"{tmp_path}/val.de has 2 lines where {tmp_path}/val.en.gz has 1"
+    says = f"{tmp_path}/val.de has 2 lines, and {tmp_path}/val.en.gz has 1"
     assert refused(files.tsv, f"{tmp_path}/de-en", "pairs") == says
     (tmp_path / "val.de").unlink()
     assert refused(files.tsv, f"{tmp_path}/de-en", "pairs").endswith(

@@ -10,7 +10,7 @@ from train.data import cache
 from train.data.text import catalog, tokenizers
 from train.data.text.catalog import load
 from train.data.text.dataset import Examples, TextDataset
-from train.data.text.encode import _shortened, lay
+from train.data.text.encode import Segments, _truncated, fill
 from zoo.errors import UserError
 
 
@@ -47,7 +47,7 @@ def test_characters_first_met_in_validation_need_unk(tmp_path: Path) -> None:
     assert data.tokenizer.token_to_id("c") is None
     assert data.validation.arrays["tokens"].tolist() == [5, 6, 4, 1]
     assert data.test.nbytes_utf8 == 2
-    with pytest.raises(UserError, match="has characters that the tokenizer lacks: 'c', 'é'"):
+    with pytest.raises(UserError, match="has characters that are not in the tokenizer: 'c', 'é'"):
         load(Text(f"text:{folder}", length=8), "stream", tokenizers.learn("char", ["ab "], 9, specials=False))
 
 
@@ -127,18 +127,18 @@ def test_labelled(tmp_path: Path) -> None:
 
 
 def test_two_sentences_share_the_room() -> None:
-    first, second = _shortened([np.array([9, 2, 9, 3]), np.array([9, 9, 1, 3])], 7)
+    first, second = _truncated([np.array([9, 2, 9, 3]), np.array([9, 9, 1, 3])], 7)
     assert first.tolist() == [4, 2, 6, 3]
     assert second.tolist() == [3, 5, 1, 3]
 
 
-def test_lay_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_filled_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     flat, counts = np.arange(1, 11), np.array([3, 0, 5, 2])
-    parts = [7, (flat, np.cumsum(counts) - counts, counts), 9]
-    whole = lay(8, 4, parts, np.int32)
+    columns = [7, Segments(flat, np.cumsum(counts) - counts, counts), 9]
+    whole = fill(8, 4, columns, np.int32)
     assert whole.tolist()[1:3] == [[7, 9, 0, 0, 0, 0, 0, 0], [7, 4, 5, 6, 7, 8, 9, 0]]
     monkeypatch.setattr("train.data.text.encode.ROWS", 3)
-    np.testing.assert_array_equal(lay(8, 4, parts, np.int32), whole)
+    np.testing.assert_array_equal(fill(8, 4, columns, np.int32), whole)
 
 
 def test_lower_case_text_and_vocabulary(tmp_path: Path) -> None:
@@ -180,25 +180,29 @@ def test_long_sets_are_kept_and_bound_to_their_text(tmp_path: Path, monkeypatch:
 
 def test_the_cut_never_changes() -> None:
     every = Examples([str(i) for i in range(40)], labels=np.arange(40, dtype=np.int32) % 2)
-    kept, taken = catalog.parted(every, 0.2, 0, "labelled")
+    kept, taken = catalog.divide(every, 0.2, 0, "labelled")
     assert list(taken.texts) == ["0", "4", "15", "26", "27", "31", "33", "36"]
     assert sorted([*kept.texts, *taken.texts], key=int) == list(every.texts)
-    assert len(catalog.parted(Examples(["aaa", "b"]), 0.1, 0, "stream")[1]) == 1
+    assert len(catalog.divide(Examples(["aaa", "b"]), 0.1, 0, "stream")[1]) == 1
 
 
 @pytest.mark.parametrize(
     ("fields", "form", "says"),
     [
-        ({"validation": 1.0}, "stream", "data.validation=1.0: must be at least 0 and less than 1"),
+        ({"validation": 1.0}, "stream", "data.validation=1.0: must be at least 0 and below 1"),
         ({"split_seed": -1}, "stream", "data.split_seed=-1: must not be negative"),
         ({"length": 4}, "passages", "data.length=4: must be at least 5 tokens"),
         ({"vocab": 0}, "stream", "data.vocab=0: must be at least 1"),
         ({"tokenizer": "bpee"}, "stream", "did you mean bpe"),
         ({"length": 10_000}, "stream", "training tokens are too few for data.length=10000"),
-        ({}, "pairs", "holds running text, not pairs of a sentence and its translation"),
-        ({"name": "dates/en-ko"}, "labelled", "holds pairs of a sentence and its translation, not sentences with a cl"),
-        ({"name": "dates/en-ko"}, "stream", "holds pairs of a sentence and its translation, not running text"),
-        ({"name": "python_docs/topic"}, "pairs", "holds sentences with a class, not pairs"),
+        ({}, "pairs", "contains running text, not pairs of a sentence and its translation"),
+        (
+            {"name": "dates/en-ko"},
+            "labelled",
+            "contains pairs of a sentence and its translation, not sentences with a cl",
+        ),
+        ({"name": "dates/en-ko"}, "stream", "contains pairs of a sentence and its translation, not running text"),
+        ({"name": "python_docs/topic"}, "pairs", "contains sentences with a class, not pairs"),
         ({"name": "python_doc"}, "stream", "unknown data set 'python_doc': did you mean python_docs"),
     ],
 )

@@ -83,10 +83,8 @@ def test_running_text(put: Callable) -> None:
     data = load(Text("words", tokenizer="char", length=4, validation=0), "stream")
     assert tokenizers.decode(data.tokenizer, data.test.arrays["tokens"]) == "set für test"
     assert data.version == "1.0.0"
-    assert refused("labelled") == "words does not hold sentences with a class, but text (Text)"
-    with pytest.raises(
-        UserError, match=r"^words holds text \(text\), not images: choose a config whose data are text$"
-    ):
+    assert refused("labelled") == "words does not contain sentences with a class, but text (Text)"
+    with pytest.raises(UserError, match=r"^words contains text \(text\), not images: choose a config for text$"):
         load_images(Data("words"))
 
 
@@ -105,7 +103,9 @@ def test_translations_go_from_the_first_supervised_key_to_the_second(put: Callab
     assert data.test.texts == (["nummer 0", "nummer 1", "nummer 2"], ["number 0", "number 1", "number 2"])
     assert (len(data.train), len(data.validation)) == (9, 2)
     assert load(Text("backwards", tokenizer="char"), "pairs").test.texts[0][0] == "number 0"
-    assert refused("stream", "backwards") == "backwards holds pairs of a sentence and its translation, not running text"
+    assert (
+        refused("stream", "backwards") == "backwards contains pairs of a sentence and its translation, not running text"
+    )
     assert "prepared in" in refused("pairs", "words")
 
 
@@ -140,12 +140,12 @@ def test_two_sentences_are_joined_by_sep_and_supervised_keys_decide(put: Callabl
 
 def test_sets_of_another_kind(put: Callable, make: Callable) -> None:
     make("pictures")
-    assert refused("stream", "pictures") == "pictures holds images (image, label), not running text"
+    assert refused("stream", "pictures") == "pictures contains images (image, label), not running text"
     put("numbers", F.FeaturesDict({"x": np.int32}), train=[{"x": 1}])
     assert refused("pairs", "numbers") == "numbers holds no text (x), not pairs of a sentence and its translation"
     score = F.FeaturesDict({"sentence": F.Text(), "label": np.float32})
     put("score", score, train=[{"sentence": "a"}])
-    assert refused("labelled", "score").startswith("score does not hold sentences with a class, but ")
+    assert refused("labelled", "score").startswith("score does not contain sentences with a class, but ")
     assert "run `zoo data prepare lm1b`" in refused("stream", "lm1b")
     assert "did you mean" in refused("stream", "tiny_shakespear")
 

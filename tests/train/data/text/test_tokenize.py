@@ -139,13 +139,13 @@ def test_what_a_user_gets_wrong_is_one_line(tmp_path: Path) -> None:
     assert "the folder has none of tokenizer.json" in refused(tokenizers.read, tmp_path)
     for name, content in (("tokenizer.json", "{"), ("vocab.json", "{}"), ("other.json", "[]")):
         (tmp_path / name).write_text(content)
-        assert refused(tokenizers.read, tmp_path / name).startswith(f"{tmp_path / name} is no tokenizer (")
+        assert refused(tokenizers.read, tmp_path / name).startswith(f"{tmp_path / name} is not a tokenizer (")
     assert "bpe needs at least 260" in refused(tokenizers.learn, "bpe", TEXT, 100)
     assert "wordpiece needs at least 9" in refused(tokenizers.learn, "wordpiece", TEXT, 8)
     tokenizer = tokenizers.learn("char", ["abc"], 10)
     tokenizers.require_vocab(tokenizer, 7, "the run")
     assert refused(tokenizers.require_vocab, tokenizer, 8, "the run") == (
-        "the tokenizer has 7 tokens where the run has 8: they do not belong together"
+        "the tokenizer has 7 tokens, and the run has 8: they do not belong together"
     )
     assert "has no [MASK], needed for it" in refused(tokenizers.require, tokenizer, ["[MASK]"], "it")
     odd = json.loads(tokenizer.to_str().replace("[PAD]", "<x>").replace("[UNK]", "<pad>"))

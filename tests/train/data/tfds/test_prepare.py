@@ -114,14 +114,15 @@ def test_without_a_network_one_line_at_once(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused("mnsit").startswith("unknown TFDS data set 'mnsit': did you mean mnist")
-    assert refused("emnist/letter").startswith("unknown form of emnist 'letter': did you mean letters")
-    assert refused("mnist/letters") == "mnist has no forms"
+    assert refused("emnist/letter").startswith("unknown config of emnist 'letter': did you mean letters")
+    assert refused("mnist/letters") == "mnist has no configs"
     assert "mnist" in refused("mnist:9.9.9")
 
 
 def test_sets_that_cannot_be_downloaded(tmp_path: Path) -> None:
     assert refused("imagenet2012") == (
-        "imagenet2012 cannot be downloaded by a program: get its files from https://image-net.org/ and put them into "
+        "imagenet2012 cannot be downloaded automatically: download its files from https://image-net.org/ and put them "
+        "into "
         f"{tmp_path}/tfds/downloads/manual"
     )
 

@@ -49,7 +49,7 @@ def test_newest_version_or_the_one_asked_for(make: Callable) -> None:
 def test_forms_of_a_set(make: Callable) -> None:
     make("emnist/letters")
     assert load(Data("emnist/letters")).name == "emnist/letters"
-    assert refused("emnist").startswith("emnist has several forms; prepared in")
+    assert refused("emnist").startswith("emnist has several configs; prepared in")
     assert "run `zoo data prepare emnist/digits`" in refused("emnist/digits")
 
 
@@ -116,7 +116,7 @@ def test_records_that_are_no_images_of_the_set(make: Callable) -> None:
 
 def test_sets_of_another_kind(make: Callable) -> None:
     make("wide", dtype="uint16")
-    assert refused("wide") == "wide: its images are uint16 (5, 4, 3); 8 bits and 1, 3 or 4 channels are read"
+    assert refused("wide") == "wide: its images are uint16 (5, 4, 3); only 8 bits and 1, 3 or 4 channels can be read"
     folder, _ = make("text", labelled="image2")
     features = json.loads((folder / "features.json").read_text())
     del features["featuresDict"]["features"]["image2"]
@@ -127,7 +127,7 @@ def test_sets_of_another_kind(make: Callable) -> None:
     folder, _ = make("other", format="tfrecord")
     info = folder / "dataset_info.json"
     info.write_text(info.read_text().replace("tfrecord", "riegeli"))
-    assert refused("other") == f"{folder} is prepared as riegeli; only array_record and tfrecord are read"
+    assert refused("other") == f"{folder} is prepared as riegeli; only array_record and tfrecord can be read"
 
 
 def test_images_of_several_sizes_need_one(make: Callable) -> None:
@@ -138,7 +138,7 @@ def test_images_of_several_sizes_need_one(make: Callable) -> None:
     path.unlink()
     images = [np.full((size, 7, 3), 9, np.uint8) for size in (3, 8)]
     write_array_record(path, [example(png(x), 0) for x in images])
-    assert refused() == "tiny: its images differ in size; give data.image_size (pixels), say 224"
+    assert refused() == "tiny: its images differ in size; give data.image_size (pixels), such as 224"
     data = load(Data("tiny", image_size=8, fit="pad", validation=0))
     x = data.train.arrays()["x"]
     assert x.shape == (2, 8, 8, 3)
