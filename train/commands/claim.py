@@ -195,7 +195,9 @@ class All:
 
     def _show(self) -> None:
         by_year = sorted(self.found, key=lambda one: one["year"])
-        self.console.print(table.listing([(one["name"], one["year"], one["says"], one, True) for one in by_year]))
+        self.console.print(
+            table.listing([table.Listed(one["name"], one["year"], one["says"], one, True) for one in by_year])
+        )
         seconds = time.perf_counter() - self.began
         self.console.print(f"{len(self.found)} claims in {seconds:,.0f} s", highlight=False)
         for name, why in self.left:
@@ -211,9 +213,9 @@ def _list(options: ClaimOptions) -> None:
     for name in files.claim_names():
         claim, _ = files.load_claim(name)
         here = results.own(claim_folder(options.workdir, name))
-        rows.append((name, claim.year, claim.says, here or recorded.get(name), here is not None))
+        rows.append(table.Listed(name, claim.year, claim.says, here or recorded.get(name), here is not None))
     console = _console()
-    console.print(table.listing(sorted(rows, key=lambda row: row[1])))
+    console.print(table.listing(sorted(rows, key=lambda row: row.year)))
     console.print("zoo claim NAME runs one; * the project's own result (results/claims.json)", highlight=False)
 
 

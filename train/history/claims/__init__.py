@@ -1,4 +1,4 @@
-"""What a claim file is written with: the claim, its arms, its metrics, its effects, its plot."""
+"""The names that a claim file imports: the claim, its arms, metrics, effects and plot."""
 
 from train.history.claims.claim import (
     Claim,

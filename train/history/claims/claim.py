@@ -1,4 +1,4 @@
-"""Claim: what a paper says, as arms that differ in one thing, a metric, and directions fixed before the run."""
+"""Claim: the statement of a paper as arms that differ in one thing, a metric, and effects fixed before the run."""
 
 import dataclasses
 import operator
@@ -17,22 +17,22 @@ RISING = ("accuracy", "top5_accuracy", "exact_match", "return", "bleu", "chrf")
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """What is compared. The names that need no function are in `metric`."""
+    """What the arms are compared by. `metric` lists the names that need no function."""
 
     name: str
     unit: str = ""  # "share" is printed in percent
     better: Direction = "lower"
-    of: Callable[[Run], Sequence[float | None]] | None = None  # a finished run -> one value for each of its seeds
+    of: Callable[[Run], Sequence[float | None]] | None = None  # a finished run -> one value per seed
 
 
 def metric(name: str) -> Metric:
-    """The metric that a run's own files hold, by name:
+    """Return the metric with this name, which is read from the files of a run.
 
-    "test accuracy", "validation loss": any metric of a split, as the summary has it, after the last step;
-    "train loss": the mean over the steps since the last evaluation but one, the network in training;
-    "steps to reach train accuracy 0.75": the first step at which it is reached, in steps of a chunk or an evaluation;
-    a run that never does, or diverges, counts as its length: less than the truth, so no effect is made larger;
-    "mean validation return": the mean over all evaluations of the run, so that how soon it is reached counts as well.
+    "test accuracy", "validation loss": a metric of a split after the last step, from the summary.
+    "train loss": the mean over the steps since the last evaluation but one, measured during training.
+    "steps to reach train accuracy 0.75": the first step at which it is reached, at the resolution of a chunk or an
+    evaluation. A run that never reaches it, or diverges, counts with its length, which can only shrink an effect.
+    "mean validation return": the mean over all evaluations of the run, which also rewards fast learning.
     Raises UserError for any other name.
     """
     split, _, what = name.partition(" ")
@@ -42,7 +42,7 @@ def metric(name: str) -> Metric:
         return dataclasses.replace(metric(f"validation {found[1]}"), name=name)
     if split not in ("train", "validation", "test") or not re.fullmatch(r"\w+", what):
         raise UserError(
-            f"{name!r} is no metric of a claim: write it as 'test accuracy', 'train loss', 'validation loss' or "
+            f"{name!r} is not a metric of a claim: write it as 'test accuracy', 'train loss', 'validation loss' or "
             "'steps to reach train accuracy 0.75', or give a Metric with a function of the finished run"
         )
     return Metric(name, UNITS.get(what, ""), "higher" if what in RISING else "lower")
@@ -50,29 +50,29 @@ def metric(name: str) -> Metric:
 
 @dataclasses.dataclass(frozen=True)
 class Tune:
-    """An arm's own learning rate (or what else): the best value of `sweep` in a shorter run with the first seed."""
+    """The tuning of an arm: it gets the best value of `sweep` (such as learning rates) in a shorter run of one seed."""
 
-    sweep: tuple[str, ...]  # as Experiment.sweep: ("optim.lr=0.01,0.1",)
+    sweep: tuple[str, ...]  # like Experiment.sweep: ("optim.lr=0.01,0.1",)
     steps: int
     by: str = "train loss"
 
     def __post_init__(self) -> None:
         if metric(self.by).name.startswith("test"):
-            raise UserError(f"a claim chooses nothing on the test split: tune by another metric than {self.by!r}")
+            raise UserError(f"a claim must not tune on the test split: choose another metric than {self.by!r}")
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainedArm:
-    """An arm that the loop trains, all seeds as replicas of one run."""
+    """An arm that is trained; all its seeds are replicas of one run."""
 
     says: str
     experiment: Experiment
     tune: Tune | None = None
-    start: str | None = None  # name in the claim's `starts`, of the run whose parameters it begins with
+    start: str | None = None  # name of the run in the claim's `starts` whose parameters it starts from
 
 
 class Outcome(NamedTuple):
-    """What a Computed arm finds with one seed: its value, and a curve to draw."""
+    """The result of a FunctionArm for one seed: its value, and optionally a curve for the plot."""
 
     value: float
     x: Sequence[float] = ()
@@ -81,34 +81,36 @@ class Outcome(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class FunctionArm:
-    """An arm that is a function of the seed, where the loop is not the point."""
+    """An arm whose value is a function of the seed, without the training loop."""
 
     says: str
     value: Callable[[int], float | Outcome]
-    smoke: Callable[[int], float | Outcome] | None = None  # a smaller one for the tests; None: it is small already
+    smoke: Callable[[int], float | Outcome] | None = (
+        None  # a smaller function for the tests; None: `value` is small enough
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class RemeasuredArm:
-    """The networks of another arm under another metric, such as on shifted images."""
+    """The networks of another arm, measured by another metric, such as on shifted images."""
 
     says: str
-    of: str  # a Trained arm
+    of: str  # name of a TrainedArm
     metric: Metric
 
 
 @dataclasses.dataclass(frozen=True)
 class DerivedArm:
-    """A figure made of other arms, seed by seed: a gap that can itself be compared, an exponent fitted to all."""
+    """A value that is computed from other arms for each seed, such as a difference or a fitted exponent."""
 
     says: str
-    of: tuple[str, ...]  # arms that are not derived themselves
-    value: Callable[..., float]  # of one value of each of them, in this order and of the same seed
-    unit: str | None = None  # as Metric.unit; None: the claim's
+    of: tuple[str, ...]  # names of arms that are not derived themselves
+    value: Callable[..., float]  # called with the value of each of them, in this order, for the same seed
+    unit: str | None = None  # like Metric.unit; None: that of the claim's metric
 
 
 class Difference(DerivedArm):
-    """What lies between two arms, seed by seed: first - second."""
+    """The difference of two arms for each seed: first - second."""
 
     def __init__(self, says: str, first: str, second: str) -> None:
         super().__init__(says, (first, second), operator.sub)
@@ -119,10 +121,10 @@ Arm = TrainedArm | FunctionArm | RemeasuredArm | DerivedArm
 
 @dataclasses.dataclass(frozen=True)
 class Effect:
-    """A direction that the paper gives: `arm` is higher (or lower) than `against`, or than `margin` where that is None.
+    """An effect that the paper states: `arm` is higher or lower than `against`, or than `margin` if that is None.
 
-    kind: "difference" arm - against, or "ratio" arm / against (geometric mean over the seeds).
-    margin: how large the paper has it at least; None: 0 for a difference, 1 for a ratio.
+    kind: "difference" (arm - against) or "ratio" (arm / against, geometric mean over the seeds).
+    margin: the least size of the effect in the paper; None: 0 for a difference, 1 for a ratio.
     """
 
     arm: str
@@ -139,10 +141,11 @@ class Effect:
 
 @dataclasses.dataclass(frozen=True)
 class Plot:
-    """How the claim is drawn: "bars", a bar an arm; "curve", `of` against the step; "points", arms at places on x.
+    """The plot of a claim.
 
-    of: "curve": a metric of the training or validation lines, such as "train loss"; arms that are Computed bring their
-    own curve. at: "points": series -> (arm -> x). arms: which are drawn; empty: all.
+    kind: "bars" (one for each arm), "curve" (the metric `of` against the step) or "points" (arms at positions on x).
+    of: for "curve", a logged metric such as "train loss"; a FunctionArm returns its own curve.
+    at: for "points", series -> (arm -> x). arms: the arms in the plot; empty: all.
     """
 
     kind: Literal["bars", "curve", "points"] = "bars"
@@ -157,28 +160,30 @@ class Plot:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A paper's claim in a form that can fail. Raises UserError where it names what it does not have."""
+    """The claim of a paper in a form that can fail. Raises UserError where it refers to an arm that does not exist."""
 
     year: int
     paper: str  # with its figure or table: "He et al. 2015, Fig. 1 and Table 6"
     link: str
-    says: str  # in a sentence
+    says: str  # the claim in one sentence
     arms: Mapping[str, Arm]
     effects: tuple[Effect, ...]
     metric: str | Metric
-    models: tuple[str, ...] = ()  # cards that it is about
-    algorithms: tuple[str, ...] = ()  # cards of update rules, losses, activations
+    models: tuple[str, ...] = ()  # cards of the models in question
+    algorithms: tuple[str, ...] = ()  # cards of the update rules, losses and activations in question
     seeds: int = 5
-    seconds: float = 300  # about how long it takes on two cores, before anything is recorded
+    seconds: float = 300  # estimated duration on two cores, used until a result is recorded
     plot: Plot = Plot()
-    budget: str = ""  # what every arm is given; empty: made from the steps and batches of the trained ones
+    budget: str = ""  # the budget of every arm; empty: computed from the steps and batches of the trained arms
     starts: Mapping[str, Experiment] = dataclasses.field(
         default_factory=dict
-    )  # runs that arms begin with, trained once
-    alone: bool = False  # what it measures is disturbed by whatever runs beside it
-    reason: str = ""  # where it was seen not to hold, or to stay undecided: the likely reason
-    full: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # overrides of all trained arms, nearer the paper
-    full_arms: Mapping[str, Arm] = dataclasses.field(default_factory=dict)  # arms that `full` replaces as a whole
+    )  # runs that arms start from, each trained once
+    alone: bool = False  # other processes would disturb its measurements
+    reason: str = ""  # the likely reason where the claim does not hold or is undecided
+    full: Mapping[str, Any] = dataclasses.field(
+        default_factory=dict
+    )  # overrides of all trained arms, closer to the paper
+    full_arms: Mapping[str, Arm] = dataclasses.field(default_factory=dict)  # replacements of whole arms in `full`
     full_seeds: int | None = None
 
     def __post_init__(self) -> None:
@@ -189,7 +194,7 @@ class Claim:
                 if name is not None:
                     self._demand(name, "effect")
             if effect.against is None and effect.kind == "ratio":
-                raise UserError(f"the effect {effect.says!r} is a ratio to nothing: name the arm that it is against")
+                raise UserError(f"the effect {effect.says!r} is a ratio, so it needs an arm in `against`")
             if effect.expected not in ("higher", "lower"):
                 raise unknown("expected direction", effect.expected, ("higher", "lower"))
         for arm in (*self.arms.values(), *self.full_arms.values()):
@@ -198,7 +203,7 @@ class Claim:
             self._demand(name, "plot")
         if self.seeds < 1:
             raise UserError(f"seeds must be at least 1, not {self.seeds}")
-        self.measured  # noqa: B018  a wrong name is found here
+        self.measured  # noqa: B018  raises for a wrong name
 
     def _demand(self, name: str, where: str) -> None:
         if name not in self.arms:
@@ -211,12 +216,12 @@ class Claim:
             case RemeasuredArm(of=name):
                 self._demand(name, "measurement")
                 if not isinstance(self.arms[name], TrainedArm):
-                    raise UserError(f"only a trained arm can be measured again, and {name} is none")
+                    raise UserError(f"only a trained arm can be measured again, and {name} is not trained")
             case DerivedArm(of=names):
                 for name in names:
                     self._demand(name, "derived figure")
                     if isinstance(self.arms[name], DerivedArm):
-                        raise UserError(f"{name} is derived itself: take arms that are not")
+                        raise UserError(f"{name} is a derived arm: a derived arm needs arms that are not derived")
 
     @property
     def measured(self) -> Metric:
@@ -224,7 +229,7 @@ class Claim:
         return metric(self.metric) if isinstance(self.metric, str) else self.metric
 
     def unit(self, name: str) -> str:
-        """Of an arm's values: most have the claim's."""
+        """Return the unit of an arm's values. Most arms have that of the claim's metric."""
         match self.arms[name]:
             case RemeasuredArm(metric=other):
                 return other.unit
@@ -233,11 +238,11 @@ class Claim:
         return self.measured.unit
 
     def at(self, *, full: bool = False, seeds: int | None = None) -> "Claim":
-        """The claim as it is to be run: at its `full` setting, with another number of seeds."""
+        """Return the claim at its `full` setting, or with another number of seeds."""
         claim = self
         if full:
             if not (self.full or self.full_arms or self.full_seeds):
-                raise UserError("this claim has no full setting: what it runs is all of it")
+                raise UserError("this claim has no full setting: it always runs in full")
             arms = {name: self.full_arms.get(name, arm) for name, arm in self.arms.items()}
             arms = {name: _changed(arm, self.full) for name, arm in arms.items()}
             starts = {name: override(experiment, self.full) for name, experiment in self.starts.items()}
@@ -245,7 +250,7 @@ class Claim:
         return dataclasses.replace(claim, seeds=seeds) if seeds is not None else claim
 
     def small(self) -> "Claim":
-        """The same claim, each arm shrunk to seconds by its own `smoke` and without tuning: what the tests run."""
+        """Return a version for the tests: each arm is reduced to seconds by its own `smoke`, without tuning."""
         arms = {name: _smoke(arm) for name, arm in self.arms.items()}
         starts = {name: override(experiment, experiment.smoke) for name, experiment in self.starts.items()}
         return dataclasses.replace(self, arms=arms, starts=starts, seeds=min(self.seeds, 2))
@@ -267,7 +272,7 @@ def _smoke(arm: Arm) -> Arm:
 
 
 def budget(claim: Claim) -> str:
-    """What the arms were given: "2,000 steps of 128 examples each"; where they differ, from and to."""
+    """Return the budget of the arms: "2,000 steps of 128 examples each", or ranges where the arms differ."""
     trained = [arm.experiment for arm in claim.arms.values() if isinstance(arm, TrainedArm)]
     if claim.budget or not trained:
         return claim.budget

@@ -1,4 +1,4 @@
-"""Runs a claim: its arms one after the other, each one's seeds as replicas; what is finished is not done again."""
+"""Run a claim: its arms one after the other, with the seeds of each as replicas. Finished runs are not repeated."""
 
 import dataclasses
 import datetime
@@ -36,37 +36,38 @@ from train.loop.run import Run, read_metrics, read_summary
 from train.tasks.check import check
 from zoo.files import write_atomically
 
-DIVERGED = "diverged.json"  # in the folder of a run of which no replica had a finite loss any more
+DIVERGED = "diverged.json"  # in the folder of a run whose replicas have all diverged
 
 
 class ClaimRun:
-    """One claim being tried in `folder`: run folders are FOLDER/<arm>/<time>, computed values FOLDER/<arm>/values.json.
+    """The execution of one claim in `folder`.
 
-    key: changes when what the claim's functions compute may have changed.
+    Run folders are FOLDER/<arm>/<time>; the values of a FunctionArm are in FOLDER/<arm>/values.json.
+    key: a hash that changes when the claim's functions may have changed.
     """
 
     def __init__(self, name: str, claim: Claim, folder: Path, console: Console, *, key: str = "") -> None:
         self.name, self.claim, self.folder, self.console, self.key = name, claim, folder, console, key
         self.runs: dict[str, Run] = {}  # of the trained arms
-        self.starts: dict[str, Run] = {}  # what arms begin with
-        self.done: list[Run] = []  # all of these, and what arms tune by
+        self.starts: dict[str, Run] = {}  # the runs that arms start from
+        self.done: list[Run] = []  # all of these, and the tuning runs
         self.remarks: dict[str, str] = {}
         self.seconds: dict[str, float] = {}
 
     def check(self) -> None:
-        """Raise UserError for whatever is wrong or missing in any arm, data sets included, before the first is run."""
+        """Check all arms and their data sets before the first run. Raises UserError for the first problem."""
         loaded = set()
         for arm in self.claim.arms.values():
             if isinstance(arm, TrainedArm):
                 check(arm.experiment)
                 if arm.tune:
                     check(tuning(arm.experiment, arm.tune))
-                if arm.experiment.data not in loaded:  # reads what is there, compiles nothing
+                if arm.experiment.data not in loaded:  # loads the data, compiles nothing
                     assemble_run(dataclasses.replace(arm.experiment, init_from=None))
                 loaded.add(arm.experiment.data)
 
     def run(self, setting: str = "small") -> dict[str, Any]:
-        """The claim's object for results/claims.json. Raises Stopped, saying how to go on, where it is interrupted."""
+        """Run the claim. Returns its object for results/claims.json. Raises Stopped where it is interrupted."""
         values = {}
         for name, arm in sorted(self.claim.arms.items(), key=lambda pair: isinstance(pair[1], RemeasuredArm)):
             if not isinstance(arm, DerivedArm):
@@ -113,47 +114,50 @@ class ClaimRun:
         experiment = dataclasses.replace(arm.experiment, seeds=self.claim.seeds)
         seconds = 0.0
         if arm.start:
-            if arm.start not in self.starts:  # its time counts once, for the first arm that begins with it
+            if arm.start not in self.starts:  # its time counts once, for the first arm that starts from it
                 self.starts[arm.start] = self._ensure(f"start.{arm.start}", self.claim.starts[arm.start])
                 seconds += spent(self.starts[arm.start])
             experiment = dataclasses.replace(experiment, init_from=str(self.starts[arm.start].path))
         if arm.tune:
-            trial = self._ensure(f"{name}.tune", tuning(experiment, arm.tune))
-            setting, self.remarks[name] = choose(trial, arm.tune)
+            tuned = self._ensure(f"{name}.tune", tuning(experiment, arm.tune))
+            setting, self.remarks[name] = choose(tuned, arm.tune)
             experiment = sweep.with_setting(experiment, setting)
-            seconds += spent(trial)
+            seconds += spent(tuned)
         run = self._ensure(name, experiment)
         self.seconds[name] = seconds + spent(run)
         return run
 
     def _ensure(self, name: str, experiment: Experiment) -> Run:
-        """The finished run of just this experiment: of an arm before, which would be the same to the bit; in
-        FOLDER/<name> one that is there, one that is gone on with, or a new one.
+        """Return a finished run of exactly this experiment.
+
+        It may be the run of an earlier arm, whose result would be identical to the bit. Otherwise it is in
+        FOLDER/<name>: a finished run, a resumed one, or a new one.
         """
         experiment = dataclasses.replace(experiment, smoke={})
         run = next((run for run in self.done if run.experiment == experiment), None)
-        run = run or finished(self.folder / name, experiment) or _ended(self.folder / name, experiment, _is_lost)
+        run = run or finished(self.folder / name, experiment) or _ended(self.folder / name, experiment, _has_diverged)
         run = run or self._fit(name, experiment)
         self.done.append(run)
         return run
 
     def _fit(self, name: str, experiment: Experiment) -> Run:
-        run = _ended(self.folder / name, experiment, _is_cut)
-        parts = dataclasses.replace(
-            assemble_run(experiment, run and run.path), watch=None, show=None
-        )  # measured, not shown
+        run = _ended(self.folder / name, experiment, _can_resume)
+        setup = assemble_run(experiment, run and run.path)
+        setup = dataclasses.replace(setup, watch=None, show=None)  # a claim needs no pictures
         resume = run is not None
-        run = run or train.loop.run.create(name, experiment, self.folder, parts.tokenizer)
+        run = run or train.loop.run.create(name, experiment, self.folder, setup.tokenizer)
         try:
-            fit(run, parts, self.console, resume=resume)
+            fit(run, setup, self.console, resume=resume)
         except Stopped as stop:
             if stop.code != 1:
-                raise Stopped(f"{self.name} stopped in its arm {name}; the same command goes on", stop.code) from None
+                raise Stopped(
+                    f"{self.name} stopped in its arm {name}; the same command continues it", stop.code
+                ) from None
             write_atomically(run.path / DIVERGED, json.dumps({"said": str(stop)}) + "\n")
         return run
 
     def _compute(self, name: str, arm: FunctionArm) -> Values:
-        """One value a seed; each is kept as soon as it is there."""
+        """Compute one value per seed. Each is saved at once."""
         file = self.folder / name / "values.json"
         kept = _kept(file, self.key)
         seeds = tuple(range(self.claim.seeds))
@@ -181,7 +185,7 @@ class ClaimRun:
 
 
 def choose(run: Run, tune: Tune) -> tuple[sweep.Setting, str]:
-    """The best setting of a tuning run, and a remark that says which it was and of which."""
+    """Return the best setting of a tuning run, and a remark that names it."""
     wanted = metric(tune.by)
     values = [] if (run.path / DIVERGED).is_file() else readings.read(run, wanted)
     settings = sweep.settings(run.experiment)
@@ -198,7 +202,7 @@ def choose(run: Run, tune: Tune) -> tuple[sweep.Setting, str]:
 
 
 def spent(run: Run) -> float:
-    """Seconds that a run took, also one that diverged."""
+    """Return the seconds that a run took, also if it diverged."""
     if summary := read_summary(run.path):
         return summary.seconds
     lines = read_metrics(run.path)
@@ -206,25 +210,25 @@ def spent(run: Run) -> float:
 
 
 def tuning(experiment: Experiment, tune: Tune) -> Experiment:
-    """The shorter run in which the values of `tune` are tried."""
+    """Return the shorter run that tries the values of `tune`."""
     every = min(experiment.eval_every_steps, tune.steps)
     return dataclasses.replace(experiment, steps=tune.steps, eval_every_steps=every, seeds=1, sweep=tune.sweep)
 
 
-def _ended(folder: Path, experiment: Experiment, how: Callable[[Path], bool]) -> Run | None:
-    """The newest run in `folder` of just this experiment that did not finish, and ended in this way."""
+def _ended(folder: Path, experiment: Experiment, state: Callable[[Path], bool]) -> Run | None:
+    """Return the newest unfinished run in `folder` of exactly this experiment for which `state` is true."""
     for path in sorted((config.parent for config in folder.glob("*/config.json")), reverse=True):
-        if read_summary(path) is None and how(path) and train.loop.run.load(path).experiment == experiment:
+        if read_summary(path) is None and state(path) and train.loop.run.load(path).experiment == experiment:
             return Run(path, experiment)
     return None
 
 
-def _is_lost(path: Path) -> bool:
+def _has_diverged(path: Path) -> bool:
     return (path / DIVERGED).is_file()
 
 
-def _is_cut(path: Path) -> bool:
-    return not _is_lost(path)
+def _can_resume(path: Path) -> bool:
+    return not _has_diverged(path)
 
 
 def _kept(file: Path, key: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The claim files of the project, in configs/claims, and those of a user."""
+"""Load the claim files of the project, in configs/claims, and those of a user."""
 
 import ast
 import hashlib
@@ -9,18 +9,19 @@ from zoo.errors import UserError
 
 
 def claim_names() -> list[str]:
-    """The names of the claims that come with the project."""
+    """Return the names of the project's claims."""
     return sorted(path.stem for path in (configs.FOLDER / "claims").glob("*.py"))
 
 
 def load_claim(name: str) -> tuple[Claim, str]:
-    """The CLAIM of the claim called `name`, or of the Python file at that path (which is run); and a key that changes
-    whenever the file does, but for its docstring.
+    """Run the file of the claim called `name`, or the Python file at that path.
+
+    Returns its CLAIM, and a hash of the file without its docstring.
     """
     path = configs.find_file("claim", name, configs.FOLDER / "claims", claim_names())
     claim = getattr(configs.run_file(path), "CLAIM", None)
     if not isinstance(claim, Claim):
-        raise UserError(f"{path}: defines no CLAIM = Claim(...)")
+        raise UserError(f"{path} does not define CLAIM = Claim(...)")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     program = "\n".join(map(ast.unparse, tree.body[ast.get_docstring(tree) is not None :]))
     return claim, hashlib.sha256(program.encode()).hexdigest()[:16]

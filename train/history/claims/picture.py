@@ -1,4 +1,4 @@
-"""A claim as one picture: bars, curves or points, each with its 95 % interval and what every seed gave."""
+"""The figure of a claim: bars, curves or points, each with its 95 % interval and the value of every seed."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,14 +12,14 @@ DASHES = ("-", "--", ":", "-.")
 
 
 def save(claim: Mapping[str, Any], path: Path) -> None:
-    """Draw the result of a claim into a PNG of 1650 x 930 pixels."""
+    """Draw the result of a claim to a PNG of 1650 x 930 pixels."""
     figure = draw(claim)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, format="png")
 
 
 def draw(claim: Mapping[str, Any]) -> Any:
-    """A matplotlib Figure. Nothing in a name is read as mathematics or markup."""
+    """Return a matplotlib Figure. Names are never parsed as mathematics."""
     from matplotlib.figure import Figure  # slow to import; no pyplot, so no global state
 
     figure = Figure(figsize=(11, 6.2), dpi=150, facecolor="white", layout="constrained")
@@ -57,7 +57,7 @@ def draw(claim: Mapping[str, Any]) -> Any:
 
 
 def _plain_ticks(axis: Any) -> None:
-    """ "2.8", not "2.8 x 10^0", on a logarithmic axis that spans less than two powers of ten."""
+    """Write "2.8" in place of "2.8 x 10^0" on a logarithmic axis that spans less than two powers of ten."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     low, high = axis.get_view_interval()
@@ -80,7 +80,9 @@ def _bars(axes: Any, claim: Mapping[str, Any]) -> None:
         axes.plot([i + 0.08] * len(values), values, "o", color=color, markersize=4, alpha=0.8)
     axes.set_xticks(range(len(arms)), [arm["name"].replace("_", "\n") for arm in arms], color=INK)
     values = [value for arm in arms for value in arm["values"] if value is not None]
-    if values and min(values) > 0 and max(values) < 2 * min(values):  # differences would not be seen from zero up
+    if (
+        values and min(values) > 0 and max(values) < 2 * min(values)
+    ):  # the differences would be too small on an axis from zero
         pad = 0.25 * (max(values) - min(values)) or 0.1 * max(values)
         axes.set_ylim(min(values) - pad, max(values) + pad)
 
@@ -102,8 +104,8 @@ def _curves(axes: Any, claim: Mapping[str, Any]) -> None:
             text.set_parse_math(False)
 
 
-def _pick(values: Sequence[Any], places: Sequence[int]) -> list[Any]:
-    return [values[k] for k in places]
+def _pick(values: Sequence[Any], indices: Sequence[int]) -> list[Any]:
+    return [values[k] for k in indices]
 
 
 def _wrapped(text: str, width: int) -> str:

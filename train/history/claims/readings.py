@@ -1,4 +1,4 @@
-"""What a finished run says of a metric: one value for each of its seeds, and the curve."""
+"""Read a metric from the files of a finished run: one value per seed, or its curve."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from zoo.errors import UserError
 
 
 def read(run: Run, metric: Metric) -> list[float | None]:
-    """The metric of each seed after the run's last step; None for a seed that diverged."""
+    """Return the metric of each seed after the run's last step; None for a seed that diverged."""
     summary = read_summary(run.path)
     gone = diverged(summary)
     if metric.of is not None:
@@ -38,13 +38,13 @@ def read(run: Run, metric: Metric) -> list[float | None]:
 
 
 def diverged(summary: Summary) -> dict[int, int]:
-    """Replica -> the step at which its loss was not finite."""
+    """Return replica -> the step at which its loss was not finite."""
     steps = {number: replica.diverged_at_step for number, replica in enumerate(summary.replicas)}
     return {number: step for number, step in steps.items() if step is not None}
 
 
 def curve(run: Run, name: str) -> Curve:
-    """A metric of the training or validation lines, such as "train loss", of every seed over the steps."""
+    """Return the curve of a logged metric, such as "train loss", for every seed."""
     split, _, what = name.partition(" ")
     lines = [line for line in read_metrics(run.path) if line["split"] == split and what in line]
     if not lines:
@@ -59,7 +59,7 @@ def _each(line: Mapping[str, Any], what: str) -> list[float]:
 
 
 def _at_the_end(run: Run, what: str) -> Sequence[float]:
-    """Mean over the steps after the last evaluation but the final one, chunks weighted by their steps."""
+    """Return the mean over the steps since the last evaluation but one. Chunks are weighted by their steps."""
     line = curve(run, f"train {what}")
     every, last = run.experiment.eval_every_steps, run.experiment.steps
     since = (last - 1) // every * every

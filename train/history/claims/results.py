@@ -1,4 +1,4 @@
-"""results/claims.json: what became of each claim, committed with the project; and its table for the README."""
+"""Read and write results/claims.json, the recorded results of all claims, and print them as the table of the README."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ EXHIBITS = FILE.parent / "exhibits"
 
 
 def read(path: Path = FILE) -> dict[str, dict[str, Any]]:
-    """Name -> the claim's object, oldest first; {} where there is no such file."""
+    """Return name -> the claim's object, oldest first; {} if there is no such file."""
     if not path.is_file():
         return {}
     try:
@@ -28,7 +28,7 @@ def read(path: Path = FILE) -> dict[str, dict[str, Any]]:
 
 
 def record(claim: Mapping[str, Any], path: Path = FILE) -> None:
-    """Put one claim's object into the file in the place of what it has under that name. Two processes take turns."""
+    """Add or replace one claim's object in the file. A lock lets several processes do so."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(path.parent / ".lock"):
@@ -40,7 +40,7 @@ def record(claim: Mapping[str, Any], path: Path = FILE) -> None:
 
 
 def _lines(claim: Mapping[str, Any]) -> str:
-    """A claim as JSON: a line for each field, arm and effect, so that a change is seen where it is."""
+    """Return a claim as JSON with a line for each field, arm and effect, so that diffs are readable."""
     fields = []
     for name, value in claim.items():
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -52,7 +52,7 @@ def _lines(claim: Mapping[str, Any]) -> str:
 
 
 def markdown(claims: Sequence[Mapping[str, Any]]) -> str:
-    """The README's table: one line an effect, with the verdict of the claim it belongs to."""
+    """Return the README's table: one line per effect with its verdict."""
     lines = [
         "| year | claim | effect, 95 % interval | seeds | verdict | minutes |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -68,7 +68,7 @@ def markdown(claims: Sequence[Mapping[str, Any]]) -> str:
 
 
 def effect_text(effect: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
-    """ "+3.20 points (2.91 to 3.49)", "6.1 times (4.2 to 8.8)"; without an interval where there is none."""
+    """Format an effect: "+3.20 points (2.91 to 3.49)", "6.1 times (4.2 to 8.8)", or without an interval."""
     if effect["value"] is None:
         return "no value"
     ratio, own = effect["kind"] == "ratio", effect.get("unit", metric["unit"])
@@ -84,7 +84,7 @@ def effect_text(effect: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
 
 
 def seeds_text(claim: Mapping[str, Any], effect: Mapping[str, Any]) -> str:
-    """How many seeds stand behind an effect."""
+    """Return the number of seeds of an effect; where its arms differ, of both."""
     arms = {arm["name"]: sum(value is not None for value in arm["values"]) for arm in claim["arms"]}
     counts = sorted({arms[name] for name in (effect["arm"], effect["against"]) if name is not None})
     return " and ".join(map(str, counts))
@@ -95,7 +95,7 @@ def _cell(text: str) -> str:
 
 
 def own(folder: Path) -> dict[str, Any] | None:
-    """The result that was found here, in a claim's own folder; None where it was not run."""
+    """Read the result in a claim's folder; None if the claim was not run here."""
     try:
         return json.loads((folder / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Run one claim: judge it, print its tables, write its result and its picture."""
+"""Run one claim, print its tables, and write its result and its figure."""
 
 import json
 import re
@@ -18,19 +18,19 @@ UNITS = {"h": 3600, "m": 60, "s": 1}
 def run_claim(
     name: str, *, full: bool, seeds: int | None, record: bool, workdir: Path, console: Console
 ) -> dict[str, Any]:
-    """Run one claim, print its tables, write result.json and claim.png into its folder; return the result.
+    """Run one claim, print its tables, and write result.json and claim.png to its folder. Returns the result.
 
-    full: the setting nearer to the paper. seeds: of each arm; None takes the claim's own number. record: put the
-    result into results/claims.json of the project as well. The folder is claim_folder(workdir, name, setting).
+    full: use the setting that is closer to the paper. seeds: number of seeds per arm; None: that of the claim.
+    record: also write the result to results/claims.json. The folder is claim_folder(workdir, name, setting).
     """
     whole, key = files.load_claim(name)
     claim = whole.at(full=full, seeds=seeds)
     setting = "full" if full else "small"
     name = Path(name).stem
     folder = claim_folder(workdir, name, setting)
-    trial = ClaimRun(name, claim, folder, console, key=f"{key} {setting}")
-    trial.check()
-    found = trial.run(setting)
+    claim_run = ClaimRun(name, claim, folder, console, key=f"{key} {setting}")
+    claim_run.check()
+    found = claim_run.run(setting)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "result.json", json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     picture.save(found, folder / "claim.png")
@@ -43,12 +43,12 @@ def run_claim(
 
 
 def claim_folder(workdir: Path, name: str, setting: str = "small") -> Path:
-    """The folder that holds a claim's runs, result and picture."""
+    """Return the folder of a claim's runs, result and figure."""
     return workdir / "claims" / (name if setting == "small" else f"{name}.{setting}")
 
 
 def parse_time(text: str) -> float:
-    """ "90m", "1h30m", "45s" -> seconds; UserError for anything else."""
+    """Parse "90m", "1h30m" or "45s" to seconds. Raises UserError for anything else."""
     parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise UserError(f"--budget must be a time such as 90m, 45s or 1h30m, not {text!r}")

@@ -1,7 +1,7 @@
-"""A claim's result as tables on the terminal; and the list of all claims with their verdicts."""
+"""Terminal tables: the result of a claim, and the list of all claims with their verdicts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -15,7 +15,7 @@ STYLES = {"holds": "green", "does not hold": "red", "undecided": "yellow"}
 
 
 def show(claim: Mapping[str, Any]) -> RenderableType:
-    """Arms with mean ± standard deviation over seeds, effects with their intervals, verdict and its reason."""
+    """Return the arms (mean ± standard deviation over seeds), the effects with intervals, the verdict and its reason."""
     metric = claim["metric"]
     arms = Table(**LEAN)
     for head in ("arm", "what it is"):
@@ -44,7 +44,7 @@ def show(claim: Mapping[str, Any]) -> RenderableType:
 
 
 def mean_text(arm: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
-    """ "98.20 % ± 0.11" of shares, four digits of all else; – without a finite value."""
+    """Format a mean: "98.20 % ± 0.11" for a share, four digits for others, – without a finite value."""
     if arm["mean"] is None:
         return "–"
     if arm.get("unit", metric["unit"]) == "share":
@@ -53,8 +53,18 @@ def mean_text(arm: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     return f"{arm['mean']:.4g}" + ("" if arm["deviation"] is None else f" ± {arm['deviation']:.2g}")
 
 
-def listing(rows: Sequence[tuple[str, int, str, Mapping[str, Any] | None, bool]]) -> Table:
-    """(name, year, what it says, result or None, whether it was found here) of each claim."""
+class Listed(NamedTuple):
+    """A claim in the list."""
+
+    name: str
+    year: int
+    says: str
+    result: Mapping[str, Any] | None
+    run_here: bool  # the result is from this machine and not a recorded one
+
+
+def listing(rows: Sequence[Listed]) -> Table:
+    """Return a table of all claims with their verdicts. An asterisk marks a recorded result."""
     table = Table(**LEAN)
     table.add_column("year")
     table.add_column("claim", no_wrap=True)

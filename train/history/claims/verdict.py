@@ -1,4 +1,4 @@
-"""From the values of the arms to effects with intervals and a verdict; and the JSON object that holds all of it."""
+"""Compute the effects of a claim, their intervals and the verdict from the values of its arms, as a JSON object."""
 
 import dataclasses
 import math
@@ -11,13 +11,13 @@ from train.history.claims.claim import Claim, DerivedArm, Effect, budget
 from train.metrics.statistics import difference_interval, mean_interval, student
 
 Verdict = Literal["holds", "does not hold", "undecided"]
-POINTS = 150  # of a curve that are kept at most
-DIGITS = 6  # significant ones, of all figures that are kept
+POINTS = 150  # points of a saved curve, at most
+DIGITS = 6  # significant digits of all saved values
 
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """One line of each seed: x (N,), and y (seeds, N), NaN where there is nothing."""
+    """One line per seed: x (N,), and y (seeds, N), NaN where a value is missing."""
 
     x: np.ndarray
     y: np.ndarray
@@ -25,25 +25,25 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True)
 class Values:
-    """What an arm came to."""
+    """The result of an arm."""
 
     seeds: tuple[int, ...]
-    values: tuple[float | None, ...]  # one a seed; None where not finite
+    values: tuple[float | None, ...]  # one per seed; None where it is not finite
     seconds: float = 0.0
-    remark: str = ""  # on a seed that diverged, on the rate that was chosen
+    remark: str = ""  # about diverged seeds and the tuned setting
     curve: Curve | None = None
 
     def finite(self) -> dict[int, float]:
-        """Seed -> value, where there is one."""
+        """Return seed -> value for all finite values."""
         pairs = zip(self.seeds, self.values, strict=True)
         return {seed: value for seed, value in pairs if value is not None and math.isfinite(value)}
 
 
 def derived(arm: DerivedArm, arms: Mapping[str, Values]) -> Values:
-    """Its value seed by seed; None where any of the arms that it is made of has none."""
-    parts = [arms[name] for name in arm.of]
-    seeds = tuple(seed for seed in parts[0].seeds if all(seed in part.seeds for part in parts))
-    finite = [part.finite() for part in parts]
+    """Compute the values of a derived arm; None for a seed for which one of its arms has no value."""
+    sources = [arms[name] for name in arm.of]
+    seeds = tuple(seed for seed in sources[0].seeds if all(seed in source.seeds for source in sources))
+    finite = [source.finite() for source in sources]
     return Values(
         seeds,
         tuple(arm.value(*(f[s] for f in finite)) if all(s in f for f in finite) else None for s in seeds),
@@ -51,7 +51,7 @@ def derived(arm: DerivedArm, arms: Mapping[str, Values]) -> Values:
 
 
 def judge(effect: Effect, arms: Mapping[str, Values], unit: str = "") -> dict[str, Any]:
-    """The effect as JSON: value, its 95 % interval, whether it is paired by seeds, and the verdict."""
+    """Return an effect as JSON: its value, its 95 % interval, whether it is paired by seeds, and the verdict."""
     arm = arms[effect.arm].finite()
     against = dict.fromkeys(arm, 0.0) if effect.against is None else arms[effect.against].finite()
     common = [seed for seed in arm if seed in against]
@@ -78,7 +78,7 @@ def judge(effect: Effect, arms: Mapping[str, Values], unit: str = "") -> dict[st
 def _compare(
     first: Sequence[float], second: Sequence[float], paired: bool, kind: str
 ) -> tuple[float | None, float | None, float | None]:
-    """(value, low, high); None for what cannot be computed from so few values."""
+    """Return the value of an effect and its interval (value, low, high); None where there are too few values."""
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if not a.size or not b.size or (kind == "ratio" and min(a.min(), b.min()) <= 0):
         return None, None, None
@@ -102,14 +102,14 @@ def _verdict(effect: Effect, low: float | None, high: float | None) -> Verdict:
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """Of a claim: holds where all its effects do, does not hold where one does not, else undecided."""
+    """Return the verdict of a claim: it holds if all effects hold, does not hold if one does not, else is undecided."""
     if "does not hold" in verdicts:
         return "does not hold"
     return "undecided" if "undecided" in verdicts else "holds"
 
 
 def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **facts: Any) -> dict[str, Any]:
-    """The claim's object in results/claims.json. `facts`: seconds, device, date, versions."""
+    """Return the claim's object in results/claims.json. `facts`: seconds, device, date, versions."""
     arms = dict(arms)
     for arm_name, arm in claim.arms.items():
         if isinstance(arm, DerivedArm):
@@ -184,8 +184,9 @@ def _points(name: str, at: Mapping[str, float], arms: Mapping[str, Values], unit
 
 
 def _line(name: str, curve: Curve, log: bool) -> dict[str, Any]:
-    """Mean over the seeds with its interval, at POINTS places at most; in logarithms where the axis is one and they are
-    there, so that a band does not reach to where no value can be.
+    """Return the mean over the seeds with its interval, at up to POINTS positions.
+
+    For a logarithmic axis and positive values they are computed on the logarithms, so that the interval is positive.
     """
     kept = np.unique(np.linspace(0, len(curve.x) - 1, min(POINTS, len(curve.x))).round().astype(int))
     columns = [column[np.isfinite(column)] for column in curve.y[:, kept].T]
@@ -199,7 +200,7 @@ def _line(name: str, curve: Curve, log: bool) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON without NaN, figures with as many digits as mean something."""
+    """Return a JSON value with None in place of NaN, and floats rounded to DIGITS significant digits."""
     match value:
         case dict():
             return {name: _plain(inner) for name, inner in value.items()}

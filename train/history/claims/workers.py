@@ -1,6 +1,6 @@
-"""Commands of `zoo` side by side, each in a process of its own that keeps to its share of the processor's cores.
+"""Run several `zoo` commands at the same time, each in its own process on its own share of the cores.
 
-Small networks gain little from a second core, and lose by waiting for it at every operation.
+Small networks gain little from a second core, because they wait for it at every operation.
 """
 
 import dataclasses
@@ -15,12 +15,12 @@ from pathlib import Path
 from train.core import machine
 from train.core.signals import Stopped, Watch
 
-LOOK_SECONDS = 0.2  # between two looks at who has ended
+POLL_SECONDS = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """A command that is over: its exit code (negative: the signal it died of) and what it printed."""
+    """A command that has ended: its exit code (negative: the signal that killed it) and its output."""
 
     name: str
     code: int
@@ -33,15 +33,15 @@ class _Running:
     name: str
     share: Sequence[int]
     process: subprocess.Popen[bytes]
-    folder: Path  # of the files `out` and `err`: nobody reads while it runs, and a full pipe would stop it
+    folder: Path  # of the files `out` and `err`: nothing reads them while it runs, and a full pipe would block it
 
 
 def side_by_side(commands: Iterable[tuple[str, Sequence[str]]], jobs: int) -> Iterator[Ended]:
-    """Run (name, arguments of `zoo`), at most `jobs` at once, each on every `jobs`-th core; in the order they end.
+    """Run commands (name, arguments of `zoo`), at most `jobs` at once. Yields each when it has ended.
 
-    The next command is asked for when a share is free. Where the system cannot keep a process to some cores, all share
-    all. Raises Stopped after Ctrl-C or SIGTERM. However it is left, no process stays behind: each is asked to stop
-    (SIGTERM, for Ctrl-C is ignored by what was started in the background), and waited for.
+    Each process runs on every `jobs`-th core, or on all of them where the system has no CPU affinity. The next command
+    is taken from `commands` when a process has ended. Raises Stopped after Ctrl-C or SIGTERM. At the end, all remaining
+    processes are terminated by SIGTERM, since background processes ignore SIGINT, and waited for.
     """
     commands, running = iter(commands), []
     every = machine.core_numbers()
@@ -68,10 +68,10 @@ def side_by_side(commands: Iterable[tuple[str, Sequence[str]]], jobs: int) -> It
 def _start(name: str, args: Sequence[str], share: Sequence[int], folder: Path) -> _Running:
     command = [sys.executable, "-m", "train", *args]
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-        # A session of its own, so that Ctrl-C on the terminal reaches it only once: from `side_by_side`.
+        # In its own session it does not receive Ctrl-C from the terminal, but only the signal of `side_by_side`.
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True)
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(process.pid, share)  # before it makes its threads, which take after it
+        os.sched_setaffinity(process.pid, share)  # before it starts its threads, which inherit the affinity
     return _Running(name, share, process, folder)
 
 
@@ -81,6 +81,6 @@ def _first(running: Sequence[_Running], watch: Watch) -> _Running:
         for one in running:
             if one.process.poll() is not None:
                 return one
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     names = ", ".join(one.name for one in running)
-    raise Stopped(f"{names} stopped; the same command goes on", 128 + watch.received)
+    raise Stopped(f"{names} stopped; the same command continues it", 128 + watch.received)

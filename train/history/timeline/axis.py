@@ -1,4 +1,4 @@
-"""The time axis: landmarks by year in three lanes, and the whole of it as one line of dots in true proportion."""
+"""The time axis: the landmarks by year in three lanes, and an overview as a line of dots at the scale of time."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,20 +7,20 @@ from typing import NamedTuple
 from train.history.timeline.rooms import Room
 
 LANES = ("model", "algorithm", "claim")
-FIRST, LAST = 1958, 2020  # what is outside of these years is marked as such
-PER_YEAR, RADIUS, STEP = 18.0, 4.6, 11.0  # pixels of the overview: a year, a dot, from dot to dot
-END = 4  # years between the axis and what stands at its ends
-WIDEST = 12  # years of a gap that still widen it
+FIRST, LAST = 1958, 2020  # years outside of this range are marked
+PER_YEAR, RADIUS, STEP = 18.0, 4.6, 11.0  # overview in pixels: width of a year, radius of a dot, distance of dots
+END = 4  # distance, in years, of the marks at the ends from the axis
+WIDEST = 12  # a gap of more years is not drawn wider
 
 
 class Mark(NamedTuple):
     room: Room
-    words: str  # what a search looks through, in lower case
+    words: str  # the text that is searched, in lower case
 
 
 class Year(NamedTuple):
     year: int
-    gap: int  # years since the one before, at most WIDEST
+    gap: int  # years since the previous one, at most WIDEST
     outside: bool
     lanes: tuple[tuple[str, tuple[Mark, ...]], ...]
 
@@ -36,7 +36,7 @@ class Dot(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """Years outside FIRST and LAST stand at the ends, apart."""
+    """The dots of all rooms. Years outside of FIRST to LAST are at the two ends, apart from the axis."""
 
     width: float
     height: float
@@ -47,7 +47,7 @@ class Overview(NamedTuple):
 
 
 def by_year(rooms: Sequence[Room]) -> list[Year]:
-    """Rooms, which must be in order of years, year by year."""
+    """Group rooms, which must be sorted by year, by year and lane."""
     years: dict[int, dict[str, list[Mark]]] = {}
     for room in rooms:
         years.setdefault(room.year, {lane: [] for lane in LANES})[room.lane].append(Mark(room, _words(room)))
@@ -64,7 +64,7 @@ def by_year(rooms: Sequence[Room]) -> list[Year]:
 
 
 def overview(rooms: Sequence[Room], before: str, after: str) -> Overview:
-    """Dots piled up over their years, models lowest. `before` and `after` name the ends."""
+    """Stack the dots over their years, models at the bottom. `before` and `after` are the labels of the ends."""
     piles = Counter(_place(room.year) for room in rooms)
     base = STEP * max(piles.values(), default=0) + 6
     height: Counter[float] = Counter()
@@ -81,7 +81,7 @@ def overview(rooms: Sequence[Room], before: str, after: str) -> Overview:
 
 
 def _place(year: int) -> float:
-    """Pixels from the left; years outside have one place at each end."""
+    """Return the x position in pixels. All years outside of the axis share the position of their end."""
     shown = year if FIRST <= year <= LAST else FIRST - END if year < FIRST else LAST + END
     return PER_YEAR * (shown - FIRST + END + 3)
 

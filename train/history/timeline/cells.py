@@ -1,6 +1,7 @@
-"""What stands in the tables and lists of the page: figures as people write them, in the page's language."""
+"""The cells of the page's tables and lists: formatted values in the page's language."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from train.algorithms.cards import Algorithm
 from train.config import files
@@ -16,6 +17,20 @@ from train.metrics.format import human
 DIGITS = 4
 
 
+class Fact(NamedTuple):
+    """A line of a list."""
+
+    what: str
+    value: str
+
+
+class FactGroup(NamedTuple):
+    """A list with a heading."""
+
+    heading: str
+    facts: list[Fact]
+
+
 def metric_title(name: str) -> str:
     """ "fake_accuracy" -> "Fake accuracy"; else as in the terminal's tables."""
     title = format.title(name).replace("frechet", "Fréchet").replace("knn", "k-NN")
@@ -23,12 +38,12 @@ def metric_title(name: str) -> str:
 
 
 def figure(metric: str, value: float | None) -> str:
-    """As in the terminal's tables; "–" for none."""
+    """Format a metric like the terminal's tables; "–" for None."""
     return "–" if value is None else format.figure(metric, value)
 
 
 def plain(value: float | None) -> str:
-    """Four digits that count: 0.01234, 12.34, 123,456; "–" for none."""
+    """Format a number with four significant digits: 0.01234, 12.34, 123,456; "–" for None."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 10**DIGITS else f"{value:.{DIGITS}g}"
@@ -40,13 +55,13 @@ def whole_seconds(value: float | None) -> str:
 
 
 def part_rows(drawing: Drawing) -> list[tuple[str, str, str, str]]:
-    """Part, type, shape, parameters: of a drawing."""
+    """Return the part, type, shape and parameters of each part of a diagram."""
     times = [f" × {part.times}" if part.times > 1 else "" for part in drawing.parts]
     return [(p.name, p.type + more, p.shape, p.params or "0") for p, more in zip(drawing.parts, times, strict=True)]
 
 
 def size_rows(room: Room) -> list[tuple[str, ...]]:
-    """Name, the paper's count, ours, FLOPs, input, and at what size it was trained on what."""
+    """Return for each card its name, the paper's parameters, ours, FLOPs, input, and the sizes that were trained."""
     rows = []
     for card in room.cards:
         trained = [f"{human(e.params)} ({e.dataset})" for e in room.exhibits if e.model == card.name]
@@ -56,8 +71,8 @@ def size_rows(room: Room) -> list[tuple[str, ...]]:
     return rows
 
 
-def exhibit_facts(exhibit: Exhibit, t: Words) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What came out of a run and what it took: (heading, [(what, figure)])."""
+def exhibit_facts(exhibit: Exhibit, t: Words) -> list[FactGroup]:
+    """Return the results of a run, the metrics that were measured later, and how it was trained."""
     test = []
     for name, value in exhibit.test.items():
         said, spread = figure(name, value), exhibit.spread.get(name)
@@ -65,16 +80,20 @@ def exhibit_facts(exhibit: Exhibit, t: Words) -> list[tuple[str, list[tuple[str,
             low, high, deviation = (figure(name, spread.get(key)) for key in ("low", "high", "deviation"))
             over = t("over_seeds", n=exhibit.seeds, deviation=deviation)
             said = f"{said} ({over}; {t('interval', low=low, high=high)})"
-        test.append((metric_title(name), said))
+        test.append(Fact(metric_title(name), said))
     later = []
     for name, found in exhibit.more.items():
         error = f" ± {plain(found['error'])}" if found.get("error") else ""
         value = figure(name, found.get("value")) if name.endswith(format.SHARES) else plain(found.get("value"))
-        later.append((metric_title(name), f"{value}{error}"))
-    return [(t("test_result"), test), (t("later_measured"), later), (t("how"), _how(exhibit, t))]
+        later.append(Fact(metric_title(name), f"{value}{error}"))
+    return [
+        FactGroup(t("test_result"), test),
+        FactGroup(t("later_measured"), later),
+        FactGroup(t("how"), _how(exhibit, t)),
+    ]
 
 
-def _how(exhibit: Exhibit, t: Words) -> list[tuple[str, str]]:
+def _how(exhibit: Exhibit, t: Words) -> list[Fact]:
     budget = ""
     if exhibit.steps and exhibit.examples:
         budget = t("budget_line", steps=f"{exhibit.steps:,}", examples=f"{exhibit.examples:,}")
@@ -83,17 +102,17 @@ def _how(exhibit: Exhibit, t: Words) -> list[tuple[str, str]]:
     several = exhibit.seeds > 1 and exhibit.seed is not None
     seeds = f"{exhibit.seed}–{exhibit.seed + exhibit.seeds - 1}" if several else str(exhibit.seed)
     return [
-        (t("how_long"), (took or t("took_time_only", seconds=seconds)) if exhibit.seconds else ""),
-        (t("budget"), budget),
-        (t("parameters"), f"{exhibit.params:,}" if exhibit.params else ""),
-        (t("recipe"), exhibit.recipe),
-        (t("seeds" if several else "seed"), seeds if exhibit.seed is not None else ""),
-        (t("software"), ", ".join(f"{name} {version}" for name, version in exhibit.versions.items())),
+        Fact(t("how_long"), (took or t("took_time_only", seconds=seconds)) if exhibit.seconds else ""),
+        Fact(t("budget"), budget),
+        Fact(t("parameters"), f"{exhibit.params:,}" if exhibit.params else ""),
+        Fact(t("recipe"), exhibit.recipe),
+        Fact(t("seeds" if several else "seed"), seeds if exhibit.seed is not None else ""),
+        Fact(t("software"), ", ".join(f"{name} {version}" for name, version in exhibit.versions.items())),
     ]
 
 
 def curve_names(exhibit: Exhibit) -> list[str]:
-    """The metrics that a run has curves of, that of its task first."""
+    """Return the metrics of a run that have curves, the main metric of its task first."""
     main = METRICS[exhibit.task].name if exhibit.task in METRICS else ""
     return sorted(exhibit.curves, key=lambda name: name != main)
 
@@ -103,7 +122,7 @@ def curve_heads(exhibit: Exhibit, t: Words) -> list[tuple[str, int]]:
 
 
 def curve_rows(exhibit: Exhibit) -> list[list[str]]:
-    """Step, then each metric there; ten rows at most, evenly chosen, the last among them."""
+    """Return rows of a step and the metrics at it: at most ten, evenly spaced, including the last step."""
     steps = sorted({step for curve in exhibit.curves.values() for step in curve.steps})
     stride = max(1, -(-len(steps) // 10))
     rows = []
@@ -139,17 +158,17 @@ def arm_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
     return rows
 
 
-def claim_facts(finding: Finding, t: Words) -> list[tuple[str, str]]:
+def claim_facts(finding: Finding, t: Words) -> list[Fact]:
     return [
-        (t("how_long"), t("took_time_only", seconds=whole_seconds(finding.seconds)) if finding.seconds else ""),
-        (t("device"), finding.device),
-        (t("date"), finding.date),
-        (t("software"), ", ".join(f"{name} {version}" for name, version in finding.versions.items())),
+        Fact(t("how_long"), t("took_time_only", seconds=whole_seconds(finding.seconds)) if finding.seconds else ""),
+        Fact(t("device"), finding.device),
+        Fact(t("date"), finding.date),
+        Fact(t("software"), ", ".join(f"{name} {version}" for name, version in finding.versions.items())),
     ]
 
 
 def comparison_note(comparison: Comparison, t: Words) -> str:
-    """Budget, the best, and what the intervals say of it."""
+    """Return a note about the budget, the best entry, and the meaning of the intervals."""
     parts, same = [], True
     for unit in ("steps", "examples"):
         known = sorted({value for e in comparison.entries if (value := getattr(e.exhibit, unit))})
@@ -172,19 +191,19 @@ def comparison_note(comparison: Comparison, t: Words) -> str:
     return " ".join(notes)
 
 
-def comparison_facts(comparison: Comparison, t: Words) -> list[tuple[str, str]]:
-    """How it was measured, each value once however many runs share it."""
+def comparison_facts(comparison: Comparison, t: Words) -> list[Fact]:
+    """Return how the runs were measured. A value that several runs share is given once."""
     shown = [entry.exhibit for entry in comparison.entries]
 
     def all_of(values: Sequence[object]) -> str:
         return "; ".join(dict.fromkeys(str(value) for value in values if value not in (None, "")))
 
     return [
-        (t("device"), all_of([e.device for e in shown])),
-        (t("date"), all_of([e.date for e in shown])),
-        (t("seed"), all_of([e.seed for e in shown])),
-        (t("software"), all_of([", ".join(f"{k} {v}" for k, v in e.versions.items()) for e in shown])),
-        (t("recipe"), all_of([f"{entry.label}: {entry.exhibit.recipe}" for entry in comparison.entries])),
+        Fact(t("device"), all_of([e.device for e in shown])),
+        Fact(t("date"), all_of([e.date for e in shown])),
+        Fact(t("seed"), all_of([e.seed for e in shown])),
+        Fact(t("software"), all_of([", ".join(f"{k} {v}" for k, v in e.versions.items()) for e in shown])),
+        Fact(t("recipe"), all_of([f"{entry.label}: {entry.exhibit.recipe}" for entry in comparison.entries])),
     ]
 
 
@@ -193,14 +212,14 @@ def constants(card: Algorithm) -> str:
 
 
 def use_of(card: Algorithm) -> str:
-    """A command that shows or uses an algorithm."""
+    """Return commands that use an algorithm or show its card."""
     if card.kind == "optimizer":
         return f"zoo train digits_mlp --optim.name {card.name}\nzoo show {card.name}"
     return f"zoo show {card.name}"
 
 
 def try_of(room: Room) -> str:
-    """A command that trains a model of the room, where a config does, else one that shows it."""
+    """Return a command that trains a model of the room, if a config does so, else one that shows its card."""
     names = {card.name for card in room.cards}
     for name in files.names():
         if files.load(name).model.name in names:
@@ -209,11 +228,11 @@ def try_of(room: Room) -> str:
 
 
 def node_lines(title: str) -> list[str]:
-    """ "GPT (gpt2)" -> ["GPT", "gpt2"]."""
+    """Split a title into lines: "GPT (gpt2)" -> ["GPT", "gpt2"]."""
     name, _, rest = title.partition(" (")
     return [name, rest.removesuffix(")")] if rest else [name]
 
 
 def room_of(rooms: Sequence[Room]) -> Mapping[str, str]:
-    """Card -> id of the room it hangs in."""
+    """Return the name of each card -> the id of its room."""
     return {card.name: room.id for room in rooms for card in room.cards}

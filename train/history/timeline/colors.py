@@ -1,18 +1,26 @@
-"""Color and line style of each model family in the timeline's pictures."""
+"""The color and the marker of each run in the timeline's picture."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from train.history.timeline.rows import Row
 from train.pictures.style import LIGHT
 
 
-def styles(rows: Sequence[Row]) -> list[tuple[int, int]]:
-    """(colour, variant) of each row: the rank of its paper, and its rank among the rows of that paper."""
+class Style(NamedTuple):
+    """How a run is drawn."""
+
+    color: int  # index in train.pictures.style.LIGHT: the rank of its paper
+    variant: int  # its rank among the runs of that paper
+
+
+def styles(rows: Sequence[Row]) -> list[Style]:
+    """Return the style of each row."""
     seen: dict[object, int] = {}
     out = []
     for row in rows:
         key = row.paper or row.model
         variant = seen.get(key, 0)
         seen[key] = variant + 1
-        out.append((list(seen).index(key) % len(LIGHT), variant))
+        out.append(Style(list(seen).index(key) % len(LIGHT), variant))
     return out

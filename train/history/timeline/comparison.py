@@ -1,4 +1,4 @@
-"""Models side by side: all runs of one task on one data set, the same figure of each."""
+"""Comparisons of models: all runs of one task on one data set by the same metric."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ METRICS = {
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One run in a comparison. `low` and `high` are its 95 % interval, None where there is none to give."""
+    """One run in a comparison. `low` and `high` are its 95 % interval, or None."""
 
     exhibit: Exhibit
     label: str
@@ -44,7 +44,7 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Entries oldest first."""
+    """The runs of one task on one data set, oldest model first."""
 
     id: str
     task: str
@@ -54,14 +54,14 @@ class Comparison:
 
     @property
     def best(self) -> Entry | None:
-        """The best that was measured."""
+        """The entry with the best value."""
         known = [entry for entry in self.entries if entry.value is not None]
         sign = 1 if self.metric.better == "higher" else -1
         return max(known, key=lambda entry: sign * entry.value, default=None)
 
     @property
     def reaching(self) -> list[Entry]:
-        """Those whose intervals reach into that of the best."""
+        """The entries whose intervals overlap that of the best."""
         best = self.best
         if best is None or best.low is None:
             return []
@@ -70,7 +70,7 @@ class Comparison:
 
 
 def compare(exhibits: Sequence[Exhibit], cards: Mapping[str, Card], least: int = 2) -> list[Comparison]:
-    """One for each task and data set with at least `least` runs: by task, then the one with the most runs first."""
+    """Return a comparison for each task and data set with at least `least` runs, by task, then by number of runs."""
     groups: dict[tuple[str, str], list[Exhibit]] = {}
     for exhibit in exhibits:
         if exhibit.task in METRICS:
@@ -109,7 +109,7 @@ def _entries(members: Sequence[Exhibit], cards: Mapping[str, Card]) -> tuple[Ent
 
 
 def _interval(exhibit: Exhibit, metric: Metric, value: float | None) -> tuple[float | None, float | None]:
-    """Over seeds where there are several; else over the test examples where the figure is a share of them."""
+    """Return the interval over the seeds if there are several, else over the test examples if the metric is a share."""
     spread = exhibit.spread.get(metric.name, {})
     if value is None:
         return None, None

@@ -1,6 +1,6 @@
-"""A model as drawings: its parts from top to bottom, wired; then what is inside each kind of part, once.
+"""Diagrams of a model: its parts from top to bottom with their connections, then the inside of each kind of part.
 
-Places and paths only, in pixels; the template web/drawing.svg.j2 writes them as SVG.
+This module computes positions and paths in pixels; the template web/drawing.svg.j2 writes them as SVG.
 """
 
 import dataclasses
@@ -14,10 +14,10 @@ import numpy as np
 from train.metrics.format import human
 from zoo.wiring import IN, OUT, SUM, Part, Wire
 
-WIDTH, TALL, LOW, ROUND = 224, 46, 26, 24  # of a part; heights of a part, of an end and of a sum
-GAP, SPEAKING = 18, 34  # between two of them; where a word stands on the wire
-EDGE, LANE = 6, 13  # left of the parts; between the wires that lead around parts
-MOST = 8  # drawings of one model
+WIDTH, TALL, LOW, ROUND = 224, 46, 26, 24  # width of a part; heights of a part, an end and a sum
+GAP, LABELLED_GAP = 18, 34  # vertical distance of two of them, without and with a label on the wire
+EDGE, LANE = 6, 13  # margin on the left; distance of the wires around parts
+MOST = 8  # diagrams of one model, at most
 FAMILIES = {
     "attention": r"Attention",
     "conv": r"Conv|Stem",
@@ -25,11 +25,11 @@ FAMILIES = {
     "norm": r"Norm",
     "recurrent": r"LSTM|GRU|Cell",
 }
-"""Kinds of parts that are told by colour, by what their type is called; the first that fits."""
+"""Kinds of parts with their own color -> pattern of their type's name. The first match counts."""
 
 
 class Box(NamedTuple):
-    """One part, or several alike (`times`), or a sum, or an end."""
+    """One part, or `times` equal parts, or a sum, or an end."""
 
     kind: Literal["part", "sum", "end"]
     family: str
@@ -46,7 +46,7 @@ class Box(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A wire as an SVG path. `around`: it leads past other parts, as a shortcut does."""
+    """A wire as an SVG path. `around`: it passes other parts, like a shortcut."""
 
     path: str
     says: str
@@ -57,7 +57,7 @@ class Line(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Drawing:
-    """Of one module. `title` is its type, `where` the path at which it is drawn, "" for the whole model."""
+    """The diagram of one module. `title`: its type. `where`: its path in the model, "" for the whole model."""
 
     title: str
     where: str
@@ -76,7 +76,7 @@ class Drawing:
 
 
 def draw(model: Part, inputs: Mapping[str, tuple[tuple[int, ...], Any]]) -> list[Drawing]:
-    """The model, then every kind of its parts that has parts of its own, outermost first."""
+    """Draw the model, then every kind of part that has parts of its own, outermost first."""
     said = [f"{name} {shape(size)}" for name, (size, dtype) in inputs.items() if np.dtype(dtype) != np.bool_]
     drawings, known = [_panel(model, "", ", ".join(said))], {model.kind}
     level = [(part, part.name) for part in model.parts]
@@ -94,17 +94,17 @@ def draw(model: Part, inputs: Mapping[str, tuple[tuple[int, ...], Any]]) -> list
 
 
 def shape(size: Sequence[int]) -> str:
-    """(28, 28, 6) -> "28×28×6"; () -> "1", as a number is."""
+    """Format a shape: (28, 28, 6) -> "28×28×6"; () -> "1"."""
     return "×".join(map(str, size)) or "1"
 
 
 class _Group(NamedTuple):
     parts: list[Part]
-    first: int  # place of the first among the parts of the module
+    first: int  # index of the first among the parts of the module
 
 
 def _fold(part: Part) -> list[_Group]:
-    """Parts in a row that are built alike and of one size become one, if no wire tells them apart."""
+    """Group consecutive parts of the same structure and size, if they are connected in a simple chain."""
     groups: list[_Group] = []
     for place, inner in enumerate(part.parts):
         last = groups[-1].parts[-1] if groups else None
@@ -117,7 +117,7 @@ def _fold(part: Part) -> list[_Group]:
 
 
 def _chained(wires: Sequence[Wire], place: int) -> bool:
-    """Whether the part at `place` follows the one before, which feeds nothing else."""
+    """Return whether the only output of the previous part goes to the part at index `place`."""
     return [wire.end for wire in wires if wire.start == place - 1] == [place]
 
 
@@ -135,7 +135,7 @@ def _panel(part: Part, path: str, given: str) -> Drawing:
     boxes, y = [], 2.0
     for i in range(len(groups) + 2):
         if i:
-            y += SPEAKING if wires.get((i - 1, i)) and _words(wires, i) else GAP
+            y += LABELLED_GAP if wires.get((i - 1, i)) and _words(wires, i) else GAP
         group = groups[i - 1] if 0 < i <= len(groups) else None
         boxes.append(_box(part, group, given if not i else "", y, first=not i))
         y += boxes[-1].height
@@ -177,7 +177,7 @@ def _straight(boxes: Sequence[Box], wires: Mapping[tuple[int, int], str]) -> Ite
 
 
 def _around(boxes: Sequence[Box], wires: Mapping[tuple[int, int], str]) -> Iterator[Line]:
-    """Wires past other parts, on the right, in lanes: the shorter, the nearer."""
+    """Yield the wires that pass other parts, in lanes on the right. Shorter wires are closer to the parts."""
     lanes: list[list[tuple[int, int]]] = []
     for (start, end), says in sorted(wires.items(), key=lambda item: (item[0][1] - item[0][0], item[0])):
         if end == start + 1:

@@ -1,4 +1,4 @@
-"""Findings: what the claim runner wrote into results/claims.json, read for the page."""
+"""Findings: the results of claims, read from results/claims.json for the page."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ KINDS = ("curve", "bars", "points")
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """One side of a comparison, over its seeds; a figure that could not be computed is None."""
+    """One arm over its seeds. A value that could not be computed is None."""
 
     name: str
     says: str
@@ -28,7 +28,7 @@ class Arm:
 
 @dataclasses.dataclass(frozen=True)
 class Effect:
-    """What one arm is against another, and what the paper expects of that. `measured`: with its 95 % interval."""
+    """The effect between two arms: what the paper expects, and what was `measured`, with its 95 % interval."""
 
     says: str
     arm: str
@@ -40,7 +40,7 @@ class Effect:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One claim of a paper and what became of it here."""
+    """One claim of a paper and its result here."""
 
     name: str
     year: int
@@ -63,7 +63,7 @@ class Finding:
     device: str
     date: str
     versions: Mapping[str, str]
-    recorded: bool = True  # came with the project, and was not run here
+    recorded: bool = True  # it is part of the project and was not run here
 
     @property
     def is_share(self) -> bool:
@@ -75,7 +75,7 @@ class Finding:
 
 
 def read_all(file: Path) -> list[Finding]:
-    """Every finding of a claims.json, in its order; none where there is no such file. UserError where it is none."""
+    """Read all findings of a claims.json in their order; none if there is no such file. UserError for another file."""
     facts = read_json(file)
     if facts and not isinstance(facts.get("claims"), list):
         raise UserError(f'{file}: expected {{"claims": [...]}}')
@@ -83,14 +83,14 @@ def read_all(file: Path) -> list[Finding]:
 
 
 def read_own(workdir: Path) -> list[Finding]:
-    """What `zoo claim` found here: WORKDIR/claims/NAME/result.json of each claim in its small setting."""
+    """Read the results of `zoo claim` on this machine: WORKDIR/claims/NAME/result.json of each small setting."""
     files = sorted(workdir.glob("claims/*/result.json"))
     found = [read(read_json(file), str(file)) for file in files]
     return [dataclasses.replace(finding, recorded=False) for finding in found if finding.setting != "full"]
 
 
 def read(facts: Any, where: str) -> Finding:
-    """One claim. UserError, saying `where`, without name, year or a verdict."""
+    """Read one claim. Raises UserError with the place `where` if the name, the year or the verdict is missing."""
     if not isinstance(facts, Mapping):
         raise UserError(f"{where}: expected an object")
     year = whole(facts.get("year"))
@@ -126,13 +126,13 @@ def _effect(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> Effect:
     figures = {key: finite(facts.get(key)) for key in ("value", "low", "high")}
     if None in (figures["low"], figures["high"]):
         figures |= {"low": None, "high": None}
-    unit = text(facts if "unit" in facts else metric, "unit")  # an effect of derived arms may have one of its own
+    unit = text(facts if "unit" in facts else metric, "unit")  # the effect of a derived arm can have its own unit
     measured = effect_text({"kind": text(facts, "kind"), **figures}, {"unit": unit})
     return Effect(*words, measured, text(facts, "verdict"))
 
 
 def _plot(facts: Mapping[str, Any], unit: str) -> dict[str, Any]:
-    """Only what the page draws: numbers that are finite or None, and as many of each as there are places."""
+    """Return the part of the plot that the page draws: numbers that are finite or None, as many as positions."""
     kind = text(facts, "kind")
     series = []
     for one in sequence(facts, "series"):

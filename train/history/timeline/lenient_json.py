@@ -1,4 +1,4 @@
-"""Reads what runs left on disk, whatever it holds: a figure that is missing or not finite is None."""
+"""Read the JSON files of runs and tolerate any content: a value that is missing or not finite is None."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from zoo.errors import UserError
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`; {} where there is no such file. UserError where it is none."""
+    """Read the JSON object in `path`; {} if there is no such file. Raises UserError for other content."""
     if not path.is_file():
         return {}
     try:
@@ -23,41 +23,43 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def mapping(facts: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """`facts[key]` where that is a mapping, else {}."""
+    """Return `facts[key]` if it is a mapping, else {}."""
     value = facts.get(key)
     return value if isinstance(value, Mapping) else {}
 
 
 def sequence(facts: Mapping[str, Any], key: str) -> list[Any]:
-    """`facts[key]` where that is a list, else []."""
+    """Return `facts[key]` if it is a list, else []."""
     value = facts.get(key)
     return list(value) if isinstance(value, list | tuple) else []
 
 
 def text(facts: Mapping[str, Any], key: str) -> str:
-    """`facts[key]` as text; "" where it is missing or null."""
+    """Return `facts[key]` as text; "" if it is missing or null."""
     value = facts.get(key)
     return "" if value is None else str(value)
 
 
 def finite(value: Any) -> float | None:
-    """A finite number of either sign, else None."""
+    """Return a finite number as a float, anything else as None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None
 
 
 def number(value: Any) -> float | None:
-    """A finite, non-negative float; None for null, NaN, the words "NaN" and "Infinity", and anything else."""
+    """Return a finite, non-negative number as a float, anything else as None."""
     found = finite(value)
     return found if found is not None and found >= 0 else None
 
 
 def whole(value: Any) -> int | None:
+    """Return a non-negative number as an integer, anything else as None."""
     found = number(value)
     return None if found is None else int(found)
 
 
 def share(value: Any) -> float | None:
+    """Return a number between 0 and 1, anything else as None."""
     found = number(value)
     return found if found is not None and found <= 1 else None

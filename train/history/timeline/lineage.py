@@ -1,17 +1,17 @@
-"""Who took what from whom: the papers of the models as a graph, laid out by year; the same input, the same picture."""
+"""The lineage: a graph of the models' papers and the ideas that they took over, laid out by year, deterministically."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
-WIDTH, TALL = 116, 36  # of a node, pixels
-ACROSS, DOWN = 134, 66  # from lane to lane, from row to row
-BORDER, MARGIN = 6, 52  # around it all; on the left, where the years stand
+WIDTH, TALL = 116, 36  # size of a node in pixels
+ACROSS, DOWN = 134, 66  # distance of lanes, and of rows
+BORDER, MARGIN = 6, 52  # around the graph, and on its left for the years
 
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """One paper: `parents` names those it took something of, the nearest first, and says what."""
+    """One paper. `parents`: id of a paper -> the idea that was taken over from it, the closest paper first."""
 
     id: str
     title: str
@@ -23,7 +23,7 @@ class Node(NamedTuple):
     id: str
     title: str
     year: int
-    x: float  # of its left upper corner
+    x: float  # of its upper left corner
     y: float
 
 
@@ -39,13 +39,13 @@ class Graph(NamedTuple):
     height: float
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
-    years: tuple[tuple[int, float], ...]  # and the middle of the first row of each
+    years: tuple[tuple[int, float], ...]  # (year, y of the middle of its first row)
 
 
 def lay_out(members: Sequence[Member]) -> Graph:
-    """Downwards by year, within a year by generation. A line of descent stays in one lane, and no other enters it.
+    """Lay out the graph: rows by year and within a year by generation, a separate lane for each line of descent.
 
-    `members` must be in an order in which parents come first.
+    Parents must come first in `members`.
     """
     known = {member.id: member for member in members}
     generation = _generations(members, known)
@@ -69,7 +69,7 @@ def lay_out(members: Sequence[Member]) -> Graph:
 
 
 def _generations(members: Sequence[Member], known: Mapping[str, Member]) -> dict[str, int]:
-    """Of each member, how many of its ancestors in a row are of its own year."""
+    """Return for each member the number of consecutive ancestors that have its own year."""
     found: dict[str, int] = {}
     for member in members:
         same = [found[p] for p in member.parents if p in found and known[p].year == member.year]
@@ -78,7 +78,7 @@ def _generations(members: Sequence[Member], known: Mapping[str, Member]) -> dict
 
 
 def _lanes(members: Sequence[Member], known: Mapping[str, Member], row: Mapping[str, int]) -> dict[str, int]:
-    """Lines of descent, each in the free lane that is nearest to where it begins; the leftmost is 0."""
+    """Put each line of descent into the free lane that is closest to its start. The leftmost lane is 0."""
     lane: dict[str, int] = {}
     used: dict[int, list[tuple[int, int]]] = {}
     for line in _lines(members, known):
@@ -95,7 +95,10 @@ def _lanes(members: Sequence[Member], known: Mapping[str, Member], row: Mapping[
 
 
 def _lines(members: Sequence[Member], known: Mapping[str, Member]) -> list[list[str]]:
-    """Each member in one line: it goes on with that heir, of those that name it first, who has the most descendants."""
+    """Divide the members into lines of descent.
+
+    A line continues with an heir that names the member as its first parent: the one with the most descendants.
+    """
     heirs: dict[str, list[str]] = {id: [] for id in known}
     below: dict[str, set[str]] = {id: set() for id in known}
     for member in reversed(members):  # heirs before parents
@@ -116,13 +119,14 @@ def _lines(members: Sequence[Member], known: Mapping[str, Member]) -> list[list[
 
 
 def _path(parent: tuple[int, int], child: tuple[int, int], taken: Set[tuple[int, int]]) -> str:
-    """From (lane, row) to (lane, row) past all that is `taken`: across at once and down the child's lane, or down the
-    parent's and across at last, or where both are barred down the space beside the parent's lane.
+    """Return the path from (lane, row) to (lane, row) that avoids the cells in `taken`.
+
+    It runs down the child's lane, or down the parent's lane, or if both are occupied, beside the parent's lane.
     """
     x0, y0 = _middle(parent[0]), BORDER + DOWN * parent[1] + TALL
     x1, y1 = _middle(child[0]), BORDER + DOWN * child[1] - 2
     between = range(parent[1] + 1, child[1])
-    gap = DOWN - TALL - 8  # what is left is straight, so that the arrow's head points down
+    gap = DOWN - TALL - 8  # the rest is straight, so that the arrow points down
     for lane in (child[0], parent[0]):
         if not any((lane, row) in taken for row in between):
             x, down = _middle(lane), gap if lane == child[0] else y1 - y0 - gap
@@ -138,6 +142,6 @@ def _middle(lane: int) -> float:
 
 
 def _bend(x0: float, y0: float, x1: float, y1: float) -> str:
-    """An S from one upright line to another."""
+    """Return an S-shaped curve from one vertical line to another."""
     half = (y0 + y1) / 2
     return f"C {x0:g} {half:g} {x1:g} {half:g} {x1:g} {y1:g}"

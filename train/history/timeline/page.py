@@ -1,4 +1,4 @@
-"""The museum's page: one file that opens from disk without a network."""
+"""The museum's page: one self-contained file that opens from disk without a network."""
 
 import base64
 import datetime
@@ -36,10 +36,10 @@ def write_page(
     cards: Mapping[str, Card] | None = None,
     lang: str = words.ORIGINAL,
 ) -> Path:
-    """Write `out_dir`/index.html; its path.
+    """Write `out_dir`/index.html and return its path.
 
-    exhibits: of one config the first counts, so that what was run here goes before what is recorded.
-    cards: zoo's catalogue by default. lang: of the page's own sentences.
+    exhibits: the first one of each config is shown, so runs of this machine must come before recorded ones.
+    cards: by default those of the zoo. lang: the language of the page's own sentences.
     """
     t = words.load(lang)
     cards = zoo.CARDS if cards is None else cards
@@ -77,7 +77,7 @@ def _render(exhibits: Sequence[Exhibit], findings: Sequence[Finding], cards: Map
 
 
 def _environment(t: words.Words) -> jinja2.Environment:
-    # Autoescape covers what runs, cards and claims say; `tojson` escapes < > & inside the script element.
+    # Autoescape covers all text of runs, cards and claims. `tojson` escapes < > & inside the script element.
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(WEB), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
@@ -88,7 +88,7 @@ def _environment(t: words.Words) -> jinja2.Environment:
 
 
 def _vocabulary(rooms: Sequence[Room], exhibits: Sequence[Exhibit], t: words.Words) -> dict[str, Any]:
-    """What the templates ask by name."""
+    """Return the functions and tables that the templates use, by name."""
     by_id, room_of = {room.id: room for room in rooms}, cells.room_of(rooms)
     algorithms = {room.algorithm.name: room.id for room in rooms if room.algorithm}
     places = {id(exhibit): place for place, exhibit in enumerate(exhibits)}
@@ -122,7 +122,7 @@ def _vocabulary(rooms: Sequence[Room], exhibits: Sequence[Exhibit], t: words.Wor
 def _data(
     exhibits: Sequence[Exhibit], findings: Sequence[Finding], comparisons: Sequence[Comparison], t: words.Words
 ) -> dict[str, Any]:
-    """What the scripts need: numbers for the plots, and their words."""
+    """Return the data of the scripts: the numbers of the plots, and the texts."""
     return {
         "words": t.scripts,
         "curves": [{name: _curve(exhibit, name) for name in cells.curve_names(exhibit)} for exhibit in exhibits],
@@ -156,7 +156,7 @@ def _entry(entry: Any, metric: str) -> dict[str, Any]:
 
 
 def _activations() -> dict[str, dict[str, list[float]]]:
-    """Each activation and its slope on -4..4."""
+    """Return the values and the derivative of each activation on [-4, 4]."""
     x = np.linspace(-4, 4, 161, dtype=np.float32)
     found = {}
     for name, function in ACTIVATIONS.items():
@@ -173,7 +173,7 @@ def _data_uri(picture: Picture) -> str:
 
 
 def _safe_link(address: str) -> str:
-    """An address that leads to the web, and nowhere else."""
+    """Return the address if it is a web address, else "#"."""
     return address if address.startswith(("https://", "http://")) else "#"
 
 

@@ -1,24 +1,24 @@
-"""The timeline as one picture: test accuracy against year and against parameters."""
+"""The figure of the timeline: test accuracy against year and against parameters."""
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from train.history.timeline.colors import styles
+from train.history.timeline.colors import Style, styles
 from train.history.timeline.rows import Row, budget, interval_note
 from train.metrics.format import human
 from train.pictures.style import GRID, INK, LIGHT, SOFT
 from zoo.files import atomic_file
 
 MARKERS = "oDs^vP"
-TWIN_YEARS = 1.1  # models of one year stand side by side at this distance
-REACHES = (11, 24, 38, 56, 78)  # of a label from its point, in points of 1/72 inch
+TWIN_YEARS = 1.1  # distance, in years, of models of the same year
+REACHES = (11, 24, 38, 56, 78)  # possible distances of a label from its point, in points of 1/72 inch
 SIDES = ((1, 0), (-1, 0), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8), (0, 1), (0, -1))
 
 
 def write(rows: Sequence[Row], folder: Path) -> Path:
-    """The PNG of `draw` as timeline.png in `folder`; its path."""
+    """Write the figure as timeline.png to `folder`. Returns its path."""
     path = folder / "timeline.png"
     figure = draw(rows)
     with atomic_file(path, make_folder=True) as temporary:
@@ -27,7 +27,7 @@ def write(rows: Sequence[Row], folder: Path) -> Path:
 
 
 def draw(rows: Sequence[Row]) -> Any:
-    """A matplotlib Figure of 1950 × 930 pixels. Rows without a test accuracy are left out."""
+    """Return a matplotlib Figure of 1950 × 930 pixels. Rows without a test accuracy are left out."""
     from matplotlib.figure import Figure  # slow to import; no pyplot, so no global state
     from matplotlib.ticker import FuncFormatter
 
@@ -51,14 +51,14 @@ def draw(rows: Sequence[Row]) -> Any:
     figure.suptitle("What each idea bought", x=0.013, ha="left", size=19, color=INK, family="serif")
     note = ". ".join(filter(None, (budget(rows), interval_note(rows))))
     figure.supxlabel(note, x=0.013, ha="left", size=9, color=SOFT, parse_math=False)
-    figure.draw_without_rendering()  # settles the layout, which labels need and must not move
+    figure.draw_without_rendering()  # computes the layout, which the labels need and must not change
     for axes, places in zip(panels, (years, params), strict=True):
         _labels(axes, known, places)
     return figure
 
 
 def _side_by_side(years: Sequence[int | None]) -> list[float | None]:
-    """Years with equal ones moved apart around their place."""
+    """Return the years with equal ones moved apart."""
     twins, seen, out = Counter(years), Counter(), []
     for year in years:
         out.append(None if year is None else year + TWIN_YEARS * (seen[year] - (twins[year] - 1) / 2))
@@ -66,7 +66,7 @@ def _side_by_side(years: Sequence[int | None]) -> list[float | None]:
     return out
 
 
-def _points(axes: Any, known: Sequence[tuple[Row, tuple[int, int]]], places: Sequence[float | None]) -> None:
+def _points(axes: Any, known: Sequence[tuple[Row, Style]], places: Sequence[float | None]) -> None:
     for (row, (color, variant)), x in zip(known, places, strict=True):
         if x is not None:
             if row.low is not None:
@@ -74,8 +74,8 @@ def _points(axes: Any, known: Sequence[tuple[Row, tuple[int, int]]], places: Seq
             axes.plot(x, row.accuracy, MARKERS[variant % len(MARKERS)], color=LIGHT[color], markersize=7.5, zorder=3)
 
 
-def _labels(axes: Any, known: Sequence[tuple[Row, tuple[int, int]]], places: Sequence[float | None]) -> None:
-    """Write each name beside its point, where it covers the least of points, intervals and other names."""
+def _labels(axes: Any, known: Sequence[tuple[Row, Style]], places: Sequence[float | None]) -> None:
+    """Write each name next to its point, where it covers as little as possible of points, intervals and other names."""
     from matplotlib.patheffects import withStroke
     from matplotlib.transforms import Bbox
 
@@ -91,7 +91,7 @@ def _labels(axes: Any, known: Sequence[tuple[Row, tuple[int, int]]], places: Seq
         at, ink = (x, row.accuracy), LIGHT[color]
         label = axes.annotate(row.label, at, (0, 0), textcoords="offset points", color=ink, size=10, weight="bold")
         label.set(parse_math=False, in_layout=False, path_effects=[withStroke(linewidth=3, foreground="white")])
-        taken.append(_settle(label, taken, axes.bbox))
+        taken.append(_place_label(label, taken, axes.bbox))
         if max(map(abs, label.get_position())) > REACHES[0]:
             line = {"arrowstyle": "-", "color": ink, "lw": 0.8, "alpha": 0.6, "shrinkA": 0, "shrinkB": 4}
             axes.annotate("", at, label.get_position(), textcoords="offset points", arrowprops=line).set_in_layout(
@@ -99,8 +99,8 @@ def _labels(axes: Any, known: Sequence[tuple[Row, tuple[int, int]]], places: Seq
             )
 
 
-def _settle(label: Any, taken: Sequence[Any], frame: Any) -> Any:
-    """Move `label` to its cheapest spot; the box it then fills, in pixels."""
+def _place_label(label: Any, taken: Sequence[Any], frame: Any) -> Any:
+    """Move `label` to the position with the lowest cost. Returns its box in pixels."""
     from matplotlib.transforms import Bbox
 
     best = None

@@ -1,9 +1,9 @@
-"""The rooms of the museum: one for each paper of the catalogue, each algorithm, each claim, with all that is known."""
+"""The rooms of the museum: one for each paper, each algorithm and each claim, with everything that belongs to it."""
 
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from train.algorithms.cards import ALGORITHMS, Algorithm
 from train.history.timeline.drawing import Drawing, draw
@@ -20,13 +20,27 @@ TITLES = {
     **{"resnet": "ResNet", "transformer": "Transformer", "bert": "BERT", "gpt": "GPT", "vit": "ViT"},
     **{"simclr": "SimCLR"},
 }
-"""What people call a family."""
-OURS = "Not in the paper"  # how a card says that its size is not one of the paper's
+"""Family -> its usual name."""
+OURS = "Not in the paper"  # part of a card's `departs` where its size is not one of the paper's
+
+
+class CardDrawings(NamedTuple):
+    """The drawings of one model."""
+
+    card: Card
+    drawings: tuple[Drawing, ...]
+
+
+class Link(NamedTuple):
+    """A parent or an heir of a room."""
+
+    room: str  # id of the other room
+    what: str  # the idea that was taken over
 
 
 @dataclasses.dataclass(frozen=True)
 class Room:
-    """What one landmark's room holds. Of a claim `paper` is None, and `finding` has its words."""
+    """The content of one landmark's room. The room of a claim has no `paper`; its texts are in `finding`."""
 
     id: str
     kind: Kind
@@ -37,11 +51,11 @@ class Room:
     cards: tuple[Card, ...] = ()
     algorithm: Algorithm | None = None
     finding: Finding | None = None
-    drawings: tuple[tuple[Card, tuple[Drawing, ...]], ...] = ()
+    drawings: tuple[CardDrawings, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()
     claims: tuple[Finding, ...] = ()
-    parents: tuple[tuple[str, str], ...] = ()  # (id of a room, what was taken)
-    heirs: tuple[tuple[str, str], ...] = ()
+    parents: tuple[Link, ...] = ()
+    heirs: tuple[Link, ...] = ()
 
     @property
     def lane(self) -> Literal["model", "algorithm", "claim"]:
@@ -49,12 +63,12 @@ class Room:
 
     @property
     def name(self) -> str:
-        """The card that stands for the room on the command line."""
+        """The name of the room's main card, algorithm or claim on the command line."""
         return self.cards[0].name if self.cards else self.algorithm.name if self.algorithm else self.finding.name
 
     @property
     def shown(self) -> bool:
-        """Whether anything measured hangs in it."""
+        """Whether it contains a measured result."""
         return bool(self.exhibits or self.claims or self.finding)
 
 
@@ -64,23 +78,25 @@ def furnish(
     findings: Sequence[Finding],
     algorithms: Mapping[str, Algorithm] = ALGORITHMS,
 ) -> list[Room]:
-    """Every room, by year; within a year models, then algorithms, then claims."""
+    """Return all rooms, sorted by year, and within a year models, then algorithms, then claims."""
     rooms = [*_model_rooms(cards, exhibits, findings), *_algorithm_rooms(algorithms, findings)]
     rooms += [
         Room(room_id("claim", f.name), "claim", f.name.replace("_", " "), f.year, (f.says,), finding=f)
         for f in findings
     ]
     lanes = ("model", "algorithm", "claim")
-    return sorted(rooms, key=lambda room: (room.year, lanes.index(room.lane)))  # stable: else as in the catalogue
+    return sorted(
+        rooms, key=lambda room: (room.year, lanes.index(room.lane))
+    )  # stable: otherwise in the order of the catalogue
 
 
 def room_id(kind: str, name: str) -> str:
-    """An id that is safe in HTML and in an address, whatever the name holds."""
+    """Return an id that is safe in HTML and in URLs for any name."""
     return f"{kind}-" + re.sub(r"[^A-Za-z0-9_-]", lambda hit: f".{ord(hit[0]):x}", name)
 
 
 def members(rooms: Sequence[Room]) -> list[Member]:
-    """The rooms of models as the lineage has them, parents first."""
+    """Return the rooms of models as members of the lineage, parents first."""
     found = {room.id: Member(room.id, room.title, room.year, dict(room.parents)) for room in rooms if room.cards}
     ordered: dict[str, Member] = {}
 
@@ -128,18 +144,18 @@ def _model_rooms(cards: Mapping[str, Card], exhibits: Sequence[Exhibit], finding
             drawings=tuple(_drawn(head, own, shown)),
             exhibits=shown,
             claims=tuple(f for f in findings if names & set(f.models)),
-            parents=tuple(taken.items()),
-            heirs=tuple(passed.items()),
+            parents=tuple(Link(*link) for link in taken.items()),
+            heirs=tuple(Link(*link) for link in passed.items()),
         )
 
 
 def _head(own: Sequence[Card]) -> Card:
-    """The card that stands for a paper: the first that is just as there, else the first of a size from there."""
+    """Return the main card of a paper: the first one without departures, else the first of a size in the paper."""
     return min(own, key=lambda card: (bool(card.departs), OURS in card.departs))
 
 
-def _drawn(head: Card, own: Sequence[Card], shown: Sequence[Exhibit]) -> Iterator[tuple[Card, tuple[Drawing, ...]]]:
-    """The card that stands for the paper, one for each other idea in it, and those that were trained."""
+def _drawn(head: Card, own: Sequence[Card], shown: Sequence[Exhibit]) -> Iterator[CardDrawings]:
+    """Draw the main card of the paper, one card for each other idea in it, and all cards that were trained."""
     chosen, ideas, trained = {head.name: head}, {head.idea}, {exhibit.model for exhibit in shown}
     for card in own:
         if card.idea not in ideas or card.name in trained:
@@ -147,7 +163,7 @@ def _drawn(head: Card, own: Sequence[Card], shown: Sequence[Exhibit]) -> Iterato
             ideas.add(card.idea)
     for card in chosen.values():
         if card.module is not None:
-            yield card, tuple(draw(wire(card.make(), card.inputs), card.inputs))
+            yield CardDrawings(card, tuple(draw(wire(card.make(), card.inputs), card.inputs)))
 
 
 def _algorithm_rooms(algorithms: Mapping[str, Algorithm], findings: Sequence[Finding]) -> Iterator[Room]:

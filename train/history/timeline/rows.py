@@ -1,4 +1,4 @@
-"""Rows of the timeline: each finished run next to what history says of its model; and their table."""
+"""The rows of the timeline: each run with the history of its model; and their table."""
 
 import dataclasses
 import math
@@ -23,7 +23,7 @@ Z95 = 1.959964  # quantile 0.975 of the normal distribution
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One run and the card of its model. A figure that is missing or not finite is None."""
+    """One run and the card of its model. A value that is missing or not finite is None."""
 
     name: str  # of the config
     model: str  # name on the card
@@ -35,7 +35,7 @@ class Row:
     params: int | None
     flops: int | None  # forward, one example at the data's size
     steps: int | None
-    examples: int | None  # drawn while training
+    examples: int | None  # seen in training
     seed: int | None
     recipe: str  # optimizer and peak learning rate
     accuracy: float | None  # on the test split, 0 to 1
@@ -51,18 +51,18 @@ class Row:
 
 
 def wilson(share: float, count: int, z: float = Z95) -> tuple[float, float]:
-    """Interval of a binomial share seen in `count` trials (Wilson 1927); stays inside 0 to 1, unlike share ± z·σ."""
-    centre = share + z**2 / (2 * count)
+    """Return the interval of a binomial share in `count` trials (Wilson 1927). It is in [0, 1], unlike share ± z·σ."""
+    center = share + z**2 / (2 * count)
     half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     scale = 1 + z**2 / count
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+    return max(0.0, (center - half) / scale), min(1.0, (center + half) / scale)
 
 
 def gather(runs: Sequence[Path], cards: Mapping[str, Card] | None = None) -> list[Row]:
-    """One row a run folder, oldest model first. `cards` is zoo's catalogue by default.
+    """Return one row for each run folder, oldest model first. `cards`: by default those of the zoo.
 
-    A run that did not finish has a row without test figures. A folder that is no run, or a file of
-    it that is not JSON, raises UserError.
+    The row of an unfinished run has no test metrics. Raises UserError for a folder that is not a run, and for a file
+    that is not JSON.
     """
     cards = zoo.CARDS if cards is None else cards
     rows = [_row(Path(run), cards) for run in runs]
@@ -113,7 +113,7 @@ def _row(run: Path, cards: Mapping[str, Card]) -> Row:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """Year, model, parameters, FLOPs, test accuracy with its interval, seconds: one line a run."""
+    """Return a table with a line per run: year, model, parameters, FLOPs, test accuracy with its interval, seconds."""
     out = Table(title=budget(rows), caption=interval_note(rows), title_style="bold", caption_justify="left", **LEAN)
     for head in ("year", "model"):
         out.add_column(head, no_wrap=True)
@@ -129,7 +129,7 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 def budget(rows: Sequence[Row]) -> str:
-    """What every run was given, such as "digits: 600 steps, 38,400 examples"; says so where runs differ."""
+    """Return the budget of the runs, such as "digits: 600 steps, 38,400 examples", with ranges where they differ."""
     parts = []
     for unit, values in (("steps", {r.steps for r in rows}), ("examples", {r.examples for r in rows})):
         known = sorted(values - {None})
@@ -139,10 +139,10 @@ def budget(rows: Sequence[Row]) -> str:
 
 
 def interval_note(rows: Sequence[Row]) -> str:
-    """What the interval covers and what it does not."""
+    """Return a sentence about the meaning of the interval."""
     counts = " or ".join(f"{count:,}" for count in sorted({r.count for r in rows if r.count}))
     which = f"{counts or 'the'} test images"
-    return f"Interval: Wilson, 95 %, over {which}. One seed each: the spread over seeds is not in it."
+    return f"Interval: Wilson, 95 %, over {which}. Each run has one seed: the interval excludes the spread over seeds."
 
 
 def percent(share: float | None) -> str:
@@ -156,12 +156,12 @@ def seconds(value: float | None) -> str:
 
 
 def _plain(cell: Any) -> str:
-    # rich reads [words] in brackets as markup; a name is never markup
+    # rich parses [words] in brackets as markup, but names are never markup
     return "–" if cell is None else str(cell).replace("[", r"\[")
 
 
 def _curve(run: Path) -> tuple[tuple[int, float], ...]:
-    """(step, validation accuracy) in order of steps; a later line for the same step wins."""
+    """Return (step, validation accuracy), sorted by step. The last line of a step counts."""
     points: dict[int, float] = {}
     for line in read_metrics(run):
         if isinstance(line, dict) and line.get("split") == "validation":

@@ -127,7 +127,7 @@ def test_interrupted_it_goes_on_arm_by_arm(tmp_path, monkeypatch, done: tuple[Pa
 
     with monkeypatch.context() as patch:
         patch.setattr("train.loop.fit.Watch", Asked)
-        with pytest.raises(Stopped, match="mine stopped in its arm slow; the same command goes on"):
+        with pytest.raises(Stopped, match="mine stopped in its arm slow; the same command continues it"):
             tried(pair(), tmp_path)
     assert (len(runs(tmp_path, "fast")), len(runs(tmp_path, "slow"))) == (1, 1)
     stamp = (runs(tmp_path, "fast")[0] / "summary.json").stat().st_mtime_ns
@@ -177,7 +177,7 @@ def test_an_arm_tunes_its_own_rate_by_what_it_learned_from(tmp_path) -> None:
     found = tried(claim(arms, Effect("tuned", "slow", "lower", ""), seeds=2), tmp_path)
     assert found["arms"][0]["remark"] == "chosen: optim.lr 0.1"
     assert train.loop.run.load(tmp_path / "tuned").experiment.optim.lr == 0.1
-    with pytest.raises(UserError, match="a claim chooses nothing on the test split"):
+    with pytest.raises(UserError, match="a claim must not tune on the test split"):
         Tune(("optim.lr=1,2",), steps=6, by="test accuracy")
 
 
@@ -286,7 +286,7 @@ def test_a_mean_over_the_evaluations_is_of_all_of_them_and_chooses_too(done: tup
     assert readings.read(run, metric("mean validation accuracy")) == pytest.approx(np.mean(lines, axis=0))
     assert metric("mean validation accuracy") == Metric("mean validation accuracy", "share", "higher")
     assert Tune(("optim.lr=1,2",), 5, by="mean validation accuracy").steps == 5
-    with pytest.raises(UserError, match="is no metric of a claim"):
+    with pytest.raises(UserError, match="is not a metric of a claim"):
         metric("mean test accuracy")
 
 
@@ -300,15 +300,18 @@ GOOD = Effect("a", "b", "higher", "")
         (lambda: claim(FINE), "a claim needs at least one effect"),
         (lambda: claim(FINE, Effect("a", "c", "higher", "")), "unknown arm of an effect 'c': choose from a, b"),
         (lambda: claim(FINE, Effect("a", "b", "above", "")), "unknown expected direction 'above'"),
-        (lambda: claim(FINE, GOOD, metric="accuracy"), "'accuracy' is no metric of a claim"),
+        (lambda: claim(FINE, GOOD, metric="accuracy"), "'accuracy' is not a metric of a claim"),
         (lambda: claim(FINE, GOOD, plot=Plot(arms=("x",))), "unknown arm of a plot 'x'"),
         (lambda: claim(FINE | {"m": RemeasuredArm("", "a", Metric("x"))}, GOOD), "only a trained arm can be measured"),
         (lambda: claim(FINE | {"d": Difference("", "a", "x")}, GOOD), "unknown arm of a derived figure 'x'"),
         (
             lambda: claim(FINE | {"d": Difference("", "a", "b"), "e": DerivedArm("", ("d",), abs)}, GOOD),
-            "d is derived itself: take arms that are not",
+            "d is a derived arm: a derived arm needs arms that are not derived",
         ),
-        (lambda: claim(FINE, Effect("a", None, "higher", "it", "ratio")), "the effect 'it' is a ratio to nothing"),
+        (
+            lambda: claim(FINE, Effect("a", None, "higher", "it", "ratio")),
+            "the effect 'it' is a ratio, so it needs an arm",
+        ),
         (lambda: claim(FINE | {"t": TrainedArm("", MLP, start="x")}, GOOD), "unknown start of an arm 'x'"),
         (lambda: claim(FINE, GOOD, seeds=0), "seeds must be at least 1, not 0"),
         (lambda: claim(FINE, GOOD).at(full=True), "this claim has no full setting"),

@@ -69,7 +69,7 @@ def test_stopped_it_leaves_no_process_behind(tmp_path, number: int) -> None:
             assert leader.poll() is None, leader.stderr.read()
             time.sleep(0.05)
         leader.send_signal(number)
-        assert leader.stderr.read() == "slow stopped; the same command goes on\n"
+        assert leader.stderr.read() == "slow stopped; the same command continues it\n"
     assert leader.returncode == 128 + number
     with pytest.raises(ProcessLookupError):
         os.kill(int(file.read_text().split()[0]), 0)

@@ -1,4 +1,4 @@
-"""The page's own sentences, one table for each language; each has the same keys."""
+"""The page's own sentences: one table per language, all with the same keys."""
 
 import tomllib
 from pathlib import Path
@@ -10,12 +10,12 @@ ORIGINAL = "en"  # the language of papers, cards and claims
 
 
 def languages() -> list[str]:
-    """What `load` takes, the original first."""
+    """Return the languages that `load` accepts, the original first."""
     return sorted((file.stem for file in HERE.glob("*.toml")), key=lambda lang: (lang != ORIGINAL, lang))
 
 
 class Words:
-    """`words(key, **values)` is a sentence with its places filled. A key or place that is not there is a KeyError."""
+    """`words(key, **values)` is a sentence with its placeholders filled. A missing key or value is a KeyError."""
 
     def __init__(self, lang: str, table: dict[str, str]) -> None:
         self.lang, self.table = lang, table
@@ -25,12 +25,12 @@ class Words:
 
     @property
     def scripts(self) -> dict[str, str]:
-        """Those that the page's scripts say, places unfilled."""
+        """The sentences of the page's scripts, with their placeholders."""
         return {key.removeprefix("js_"): said for key, said in self.table.items() if key.startswith("js_")}
 
 
 def load(lang: str) -> Words:
-    """The table of a language. UserError for one that is not there."""
+    """Load the table of a language. Raises UserError for an unknown one."""
     if lang not in languages():
         raise unknown("language", lang, languages())
     return Words(lang, tomllib.loads((HERE / f"{lang}.toml").read_text(encoding="utf-8")))
