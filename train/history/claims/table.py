@@ -15,7 +15,7 @@ STYLES = {"holds": "green", "does not hold": "red", "undecided": "yellow"}
 
 
 def show(claim: Mapping[str, Any]) -> RenderableType:
-    """Return the arms (mean ± standard deviation over seeds), the effects with intervals, the verdict and its reason."""
+    """Return the arms (mean ± standard deviation over seeds), the effects, the verdict and its reason."""
     metric = claim["metric"]
     arms = Table(**LEAN)
     for head in ("arm", "what it is"):

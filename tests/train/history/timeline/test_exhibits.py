@@ -135,8 +135,14 @@ def test_what_is_no_exhibit_is_one_line(tmp_path: Path) -> None:
     for text, line_ in (
         ("{}", "it names no run and model"),
         ("{", "not JSON"),
-        ('{"name": "a", "model": "b", "pictures": [{"kind": "growth", "file": "../a.png"}]}', "by its file alone"),
-        ('{"name": "a", "model": "b", "pictures": [{"kind": "growth", "file": "no.png"}]}', "not a picture"),
+        (
+            '{"name": "a", "model": "b", "pictures": [{"kind": "growth", "file": "../a.png"}]}',
+            "must be a file name without a folder",
+        ),
+        (
+            '{"name": "a", "model": "b", "pictures": [{"kind": "growth", "file": "no.png"}]}',
+            "cannot be read as a picture",
+        ),
         ('{"name": "a", "model": "b", "curves": {"loss": {"steps": [1], "mean": []}}}', "as many values as steps"),
     ):
         file.write_text(text)
