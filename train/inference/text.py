@@ -1,5 +1,6 @@
 """Write with trained models, from token ids to token ids: continue texts, translate sentences, fill masks."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -66,9 +67,9 @@ def translate_rows(decoder: Decoder, sources: Sequence[Ids], beam: Beam, special
     for start in range(0, len(sources), SENTENCES_PER_BATCH):
         batch = sources[start : start + size]
         # All batches have the same shape: the last one is filled up with copies of its first row.
-        filled = [*batch, *batch[:1] * (size - len(batch))]
+        filled = [*batch, *[batch[0]] * (size - len(batch))]
         source = padded(filled, width).tokens
-        with_source = decoder.replace(source={"source": source, "source_mask": source != PAD})
+        with_source = dataclasses.replace(decoder, source={"source": source, "source_mask": source != PAD})
         tokens = beam_search(with_source, size, beam, special).tokens
         best = tokens[: len(batch), 0]
         for row in np.asarray(best).tolist():
