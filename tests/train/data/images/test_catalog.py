@@ -64,7 +64,7 @@ def test_few_labels_are_a_fixed_share_of_each_class() -> None:
 
 def test_labels_too_few_for_a_class_are_one_line() -> None:
     with pytest.raises(
-        UserError, match=r"^digits: data.labels=0.004 leaves nothing of class '\d' with its 1\d\d training"
+        UserError, match=r"^digits: data.labels=0.004 leaves no example of class '\d' \(of 1\d\d training"
     ):
         load(Data("digits", labels=0.004))
     for share in (0.0, 1.5, -0.1):
@@ -96,7 +96,7 @@ def test_images_are_brought_to_a_size() -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"validation": 1.0}, "data.validation=1.0: must be at least 0 and less than 1"),
+        ({"validation": 1.0}, "data.validation=1.0: must be at least 0 and below 1"),
         ({"split_seed": -1}, "data.split_seed=-1: must not be negative"),
         ({"image_size": 0}, "data.image_size=0: must be at least 1 pixel"),
         ({"image_size": 7, "fit": "pad"}, "8x8 does not fit into data.image_size=7"),

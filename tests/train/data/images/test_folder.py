@@ -80,7 +80,7 @@ def test_a_changed_image_is_read_again(root: Path) -> None:
 
 def test_what_a_user_gets_wrong_is_named(root: Path) -> None:
     assert "there is no such folder" in refused(root / "nowhere")
-    assert "holds no class folders" in refused(root)
+    assert "contains no class folders" in refused(root)
     fill(root, classes=("cat",))
     assert "has one class only, 'cat'" in refused(root)
     (root / "dog").mkdir()
@@ -100,4 +100,4 @@ def test_what_a_user_gets_wrong_is_named(root: Path) -> None:
 def test_classes_that_training_does_not_know(root: Path) -> None:
     fill(root / "train")
     fill(root / "test", classes=("cat", "mouse"))
-    assert "test has the class 'mouse', which train has not" in refused(root)
+    assert "test has the class 'mouse', and train does not" in refused(root)

@@ -102,4 +102,4 @@ def test_parallel_files(tmp_path: Path) -> None:
     )
     assert "there is no train.fr or train.fr.gz" in refused(files.tsv, f"{tmp_path}/de-fr", "pairs")
     (tmp_path / "test_2017.de").write_text("x\n")
-    assert "several test sets (test_2016, test_2017); leave one" in refused(files.tsv, f"{tmp_path}/de-en", "pairs")
+    assert "several test sets (test_2016, test_2017); keep one" in refused(files.tsv, f"{tmp_path}/de-en", "pairs")

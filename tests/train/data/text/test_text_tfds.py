@@ -142,7 +142,7 @@ def test_sets_of_another_kind(put: Callable, make: Callable) -> None:
     make("pictures")
     assert refused("stream", "pictures") == "pictures contains images (image, label), not running text"
     put("numbers", F.FeaturesDict({"x": np.int32}), train=[{"x": 1}])
-    assert refused("pairs", "numbers") == "numbers holds no text (x), not pairs of a sentence and its translation"
+    assert refused("pairs", "numbers") == "numbers contains no text (x), not pairs of a sentence and its translation"
     score = F.FeaturesDict({"sentence": F.Text(), "label": np.float32})
     put("score", score, train=[{"sentence": "a"}])
     assert refused("labelled", "score").startswith("score does not contain sentences with a class, but ")

@@ -122,7 +122,7 @@ def test_sets_of_another_kind(make: Callable) -> None:
     del features["featuresDict"]["features"]["image2"]
     (folder / "features.json").write_text(json.dumps(features))
     assert refused("text") == (
-        "text is not an image classification set: it has 1 images and 0 classes per example (image)"
+        "text is not an image classification data set: it has 1 images and 0 classes per example (image)"
     )
     folder, _ = make("other", format="tfrecord")
     info = folder / "dataset_info.json"

@@ -42,7 +42,7 @@ def test_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
         broken = bytearray(whole)
         broken[at] ^= 1
         path.write_bytes(broken)
-        with pytest.raises(ValueError, match=r"checksum|past the end"):
+        with pytest.raises(ValueError, match=r"checksum|beyond the end"):
             tfrecord.read(path, tfrecord.scan(path))
     for length in range(1, len(whole)):
         path.write_bytes(whole[:length])
