@@ -6,14 +6,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help timeline test test-all test-rest test-peers check lint layers bench peers clean
+.PHONY: help timeline test test-all test-rest test-peers check lint layers types bench peers clean
 
 help:
 	@echo "make timeline   train the image classifiers on digits, write runs/timeline/index.html"
 	@echo "make test       run the quick tests (5 minutes on two cores)"
 	@echo "make test-all   run all tests: also every case, what learns something real, and the page in a browser"
 	@echo "make test-peers compare with PyTorch and published networks (installs them)"
-	@echo "make check      format, lint, import layers, quick tests"
+	@echo "make check      format, lint, import layers, types, quick tests"
 	@echo "make bench      milliseconds a step of every model, beside PyTorch"
 
 timeline: $(BIN)/.base
@@ -34,7 +34,7 @@ test-rest: $(BIN)/.dev
 test-peers: $(BIN)/.peers
 	$(PYTEST) -m '' tests/peers
 
-check: lint layers test
+check: lint layers types test
 
 lint: $(BIN)/.dev
 	$(BIN)/ruff format --check .
@@ -42,6 +42,9 @@ lint: $(BIN)/.dev
 
 layers: $(BIN)/.dev
 	$(BIN)/lint-imports
+
+types: $(BIN)/.dev
+	$(BIN)/python -m basedpyright --pythonpath $(BIN)/python
 
 bench: $(BIN)/.peers
 	$(BIN)/zoo bench --peers
