@@ -1,8 +1,8 @@
-"""Cards of the algorithms, as the models have theirs: update rules, losses and activations, each with its paper.
+"""The cards of algorithms: update rules, losses and activations, each with its paper.
 
-The constants on the card of an update rule are those that `train.algorithms.optimizers` uses where the user names none.
-Notation: θ parameters, g the gradient at θ, η the learning rate, t the number of the update from 1; products,
-quotients and roots of vectors go element by element.
+`train.algorithms.optimizers` uses the constants on the card of an update rule unless the user sets others.
+Notation: θ parameters, g the gradient at θ, η the learning rate, t the number of the update, from 1; products,
+quotients and roots of vectors are elementwise.
 """
 
 import dataclasses
@@ -16,16 +16,16 @@ Kind = Literal["optimizer", "loss", "activation"]
 
 @dataclasses.dataclass(frozen=True)
 class Algorithm:
-    """One card. `name` is what configs and the command line say."""
+    """The card of one algorithm."""
 
-    name: str
+    name: str  # in configs and on the command line
     kind: Kind
     year: int
     paper: Paper
     idea: str  # one sentence: what was new
     formula: tuple[str, ...]
     constants: Mapping[str, float] = dataclasses.field(default_factory=dict)  # as published
-    departs: str = ""  # how it differs here from the paper; empty if it does not
+    departs: str = ""  # how this implementation differs from the paper; empty where it does not
 
 
 def _rule(
@@ -318,5 +318,5 @@ ACTIVATIONS = (
 )  # fmt: skip
 
 KINDS: dict[str, tuple[Algorithm, ...]] = {"optimizers": OPTIMIZERS, "losses": LOSSES, "activations": ACTIVATIONS}
-"""By the option of `zoo list`, each oldest first."""
+"""The cards of each kind, oldest first; the keys are options of `zoo list`."""
 ALGORITHMS = {card.name: card for cards in KINDS.values() for card in cards}

@@ -1,7 +1,7 @@
-"""Optimizers by name, through optax: the update rule, its schedule, and the regularizers that act on updates.
+"""Optimizers by name, built with optax: the update rule, its schedule, and the regularizers that act on updates.
 
-Every step number in `Optim` counts steps of the loop (batches drawn). With accumulate=k, k steps make one
-update, and its rate is the schedule's at the first of them.
+Every step number in `Optim` counts steps of the loop, that is batches. With accumulate=k, k steps make one update, with
+the learning rate that the schedule has at the first of them.
 """
 
 import itertools
@@ -24,14 +24,14 @@ from zoo.errors import UserError, unknown
 _NAMES = get_args(get_type_hints(Optim)["name"])
 _SCHEDULES = get_args(get_type_hints(Optim)["schedule"])
 DECOUPLED = ("adamw", "lamb", "lion", "muon")
-"""Rules that decay weights by themselves, beside the gradient."""
+"""Rules with decoupled weight decay: it acts on the weights and not through the gradient."""
 _WHOLE = (int,)
 _REAL = (int, float)
 
 CONSTANTS = ("momentum", "b1", "b2", "decay", "eps", "trust")
-"""Fields of `Optim` that belong to some rules only; their cards say to which."""
+"""Fields of `Optim` that only some rules have; the card of a rule says which."""
 
-# field -> types, test, what is allowed
+# field -> types, test, the words for what is allowed
 _NUMBERS = {
     "lr": (_REAL, lambda v: 0 < v < math.inf, "a number above 0"),
     "momentum": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
@@ -49,7 +49,7 @@ _NUMBERS = {
 
 
 def validate(optim: Optim, steps: int) -> None:
-    """Raises UserError, one line naming the field, for a value that cannot work in a run of `steps` steps."""
+    """Raise UserError naming the field for a value that cannot work in a run of `steps` steps."""
     if optim.name not in _NAMES:
         raise unknown("optim.name", optim.name, _NAMES)
     if optim.schedule not in _SCHEDULES:
@@ -90,10 +90,10 @@ def validate(optim: Optim, steps: int) -> None:
 
 
 def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
-    """Learning rate at a step of the loop, 0 to `steps`.
+    """Return the schedule of the learning rate: step of the loop, 0 to `steps`, -> rate.
 
-    With warm-up it is lr · step / warmup_steps first (Goyal et al. 2017, arXiv 1706.02677, section 2.2).
-    After it, t counting steps since its end and T being what then remains of `steps`:
+    During warm-up it is lr · step / warmup_steps (Goyal et al. 2017, arXiv 1706.02677, section 2.2). After it, with t
+    the steps since the end of warm-up and T the steps that remain then, it is for each name:
     constant      lr
     steps         lr · decay_factor ** (milestones of `decay_at` reached)
     cosine        final_lr + (lr - final_lr) · ½(1 + cos(π t / T)) (Loshchilov and Hutter 2016, arXiv 1608.03983, eq. 5)
@@ -120,23 +120,23 @@ def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
 
 
 def _one_cycle(lr: float, steps: int) -> optax.Schedule:
-    # optax's own rounds the corners down to whole steps, and in a run of a few steps never reaches the peak.
+    # The one of optax rounds the corners down to whole steps, so a run of a few steps never reaches the peak.
     corners = np.array([0, 0.3, 0.85, 1]) * steps
     shares = np.array([1, 25, 1, 1e-4]) / 25
     return lambda step: lr * jnp.interp(step, corners, shares)
 
 
 def _inverse_sqrt(lr: float, width: int) -> optax.Schedule:
-    # join_schedules evaluates this before its turn as well, at negative steps.
+    # join_schedules also evaluates this before its turn, at negative steps.
     return lambda step: lr * jnp.sqrt(width / (width + jnp.maximum(step, 0)))
 
 
 def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
-    """The whole update: clip, L2 decay, rule with schedule, average of the weights; then accumulation around it.
+    """Return the whole update: clip, L2 decay, rule with schedule, parameter average; with accumulation around it.
 
-    Decay acts on the leaves named `kernel` only: not on biases, the scales and shifts of normalizations,
-    position tables or class tokens. Call `validate` first; values are not checked here. All leaves of
-    the state are arrays, so it can be donated, scanned over and saved.
+    Weight decay acts only on leaves named `kernel`: not on biases, on the scales and shifts of normalization layers, on
+    position tables or class tokens. Call `validate` first; values are not checked here. Every leaf of the state is an
+    array, so the state can be donated, scanned over and saved.
     """
 
     schedule = make_schedule(optim, steps)
@@ -147,11 +147,12 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
     parts = []
     if optim.clip_norm is not None:
         parts.append(optax.clip_by_global_norm(optim.clip_norm))
-    decays = isinstance(optim.weight_decay, jax.core.Tracer) or optim.weight_decay > 0  # traced where it is swept
-    # Before the rule: added after it, decay would not be turned into a descent and weights would grow.
+    # In a sweep the value is traced, and may be above 0 in some replicas.
+    decays = isinstance(optim.weight_decay, jax.core.Tracer) or optim.weight_decay > 0
+    # Before the rule, which turns gradients into descent: decay that is added after it would make weights grow.
     if decays and optim.name not in DECOUPLED:
         parts.append(optax.add_decayed_weights(optim.weight_decay, mask=_kernels))
-    else:  # its empty state, so that a replica without decay has the state of those with it
+    else:  # the same empty state, so that replicas with and without decay have States of one structure
         parts.append(optax.masked(optax.identity(), _kernels))
     parts.append(_rule(optim, rate))
     if optim.rates or optim.freeze:
@@ -165,7 +166,7 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
 
 
 def constants(optim: Optim) -> dict[str, float]:
-    """Those of the rule by name: as `optim` has them, else as the rule's card has."""
+    """Return the constants of the rule by name: the value in `optim`, else that on the card of the rule."""
     card = ALGORITHMS[optim.name].constants
     return {name: value if (own := getattr(optim, name)) is None else own for name, value in card.items()}
 
@@ -188,7 +189,7 @@ def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
             return optax.rmsprop(rate, centered=True, eps_in_sqrt=optim.eps_in_root, **own)
         case "adam":
             return optax.adam(rate, **own)
-        case "lars":  # its weight decay has been added to the gradient, which is where its paper has it
+        case "lars":  # weight decay was added to the gradient already, as in its paper
             return optax.lars(rate, trust_coefficient=own["trust"], trust_ratio_mask=_kernels, momentum=own["momentum"])
         case "muon":
             return optax.contrib.muon(
@@ -202,10 +203,10 @@ def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
 
 
 def _own_rates(optim: Optim) -> optax.GradientTransformation:
-    """Multiplies the updates of parts by their factors, of frozen parts by 0: last, so that decay is scaled too.
+    """Return a transformation that scales the updates of some parameters, and those of frozen ones by 0.
 
-    Patterns are matched against the path of a parameter, "block0/attention/qkv/kernel". Raises UserError where one
-    fits no parameter.
+    It comes last, so that weight decay is scaled as well. A pattern is matched against the path of a parameter,
+    "block0/attention/qkv/kernel". Raise UserError where a pattern matches no parameter.
     """
     factors = [(pattern, 0.0) for pattern in optim.freeze] + [_factor(rate) for rate in optim.rates]
 
@@ -219,10 +220,11 @@ def _own_rates(optim: Optim) -> optax.GradientTransformation:
     def update(updates: Any, state: optax.EmptyState, params: Any = None) -> tuple[Any, optax.EmptyState]:
         del params
 
-        def one(path: Any, leaf: Array) -> Array:
+        def scale(path: Any, leaf: Array) -> Array:
+            # The first pattern that matches counts.
             return leaf * next((factor for pattern, factor in factors if fnmatchcase(_path(path), pattern)), 1.0)
 
-        return jax.tree_util.tree_map_with_path(one, updates), state
+        return jax.tree_util.tree_map_with_path(scale, updates), state
 
     return optax.GradientTransformation(init, update)
 
@@ -232,7 +234,7 @@ def _path(path: Any) -> str:
 
 
 def _factor(rate: str) -> tuple[str, float]:
-    """ "PATTERN=FACTOR" -> its parts."""
+    """Parse "PATTERN=FACTOR"."""
     pattern, _, factor = rate.rpartition("=")
     try:
         number = float(factor)
@@ -244,17 +246,20 @@ def _factor(rate: str) -> tuple[str, float]:
 
 
 def _kernels(params: Any) -> Any:
-    """True for each leaf that decays: linen calls the weight of a dense or convolutional layer `kernel`."""
+    """Mark the leaves that decay: Flax names the weight of a dense or convolutional layer `kernel`."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: bool(path) and getattr(path[-1], "key", None) == "kernel", params
     )
 
 
 def _as_matrices(params: Any) -> Any:
-    """How Muon sees each kernel as a matrix (inputs, outputs), a convolution's window as more inputs; None: as none."""
+    """Say how Muon reads each kernel as a matrix (inputs, outputs); None for leaves that are no matrix.
 
-    def one(decays: bool, leaf: Array) -> optax.contrib.MuonDimensionNumbers | None:
+    The window of a convolution counts as inputs.
+    """
+
+    def axes_of(decays: bool, leaf: Array) -> optax.contrib.MuonDimensionNumbers | None:
         axes = tuple(range(leaf.ndim))
         return optax.contrib.MuonDimensionNumbers(axes[:-1], axes[-1:]) if decays and leaf.ndim > 1 else None
 
-    return jax.tree.map(one, _kernels(params), params)
+    return jax.tree.map(axes_of, _kernels(params), params)

@@ -128,12 +128,12 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         """Return the content of summary.json."""
         content: dict[str, Any] = {name: getattr(self, name) for name in RESULT}
-        if len(self.replicas) > 1:
+        first, *others = self.replicas
+        if others:
             content["settings"] = [setting.to_json() for setting in self.settings]
             content["replicas"] = [replica.to_json() for replica in self.replicas]
         else:  # the results of the only replica are those of the run
-            [only] = self.replicas
-            content |= only.stops_to_json()
+            content |= first.stops_to_json()
         if self.notes:
             content["notes"] = self.notes
         return content | {name: getattr(self, name) for name in COST}

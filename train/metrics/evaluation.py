@@ -59,13 +59,14 @@ def streamed(task: Task, split: Split, mesh: Mesh | None, size: int) -> Evaluato
 
 def means(sums: Metrics) -> dict[str, float]:
     """Divide each sum by "count", the number of examples, and a Mean by its own count."""
-    examples = float(sums["count"])
+    examples = sums["count"]
+    assert not isinstance(examples, Mean)  # it is the number of examples, not a metric
     result: dict[str, float] = {}
     for name, value in sums.items():
         if isinstance(value, Mean):
             result[name] = float(value.total) / float(value.count)
         elif name != "count":
-            result[name] = float(value) / examples
+            result[name] = float(value) / float(examples)
     return result | {"count": int(examples)}
 
 
