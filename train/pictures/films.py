@@ -1,4 +1,4 @@
-"""Films of an agent at work: an animated GIF and a strip of moments as PNG, drawn from what the agent sees."""
+"""Films of an episode: an animated GIF, and a PNG with a few frames side by side. Both are drawn from observations."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,30 +10,32 @@ from PIL import Image, ImageDraw
 from train.inference.episodes import Film
 from zoo.files import atomic_file
 
-SIZE = 200  # pixels on a side of a frame
-SCALE = 3  # drawn larger and reduced, for smooth edges
-FRAMES = 600  # of a GIF at most; a longer episode is shown in so many steps at equal distances
-MOMENTS = 8  # of a strip
-MILLISECONDS = 33  # a frame
+SIZE = 200  # width and height of a frame in pixels
+SUPERSAMPLING = 3  # a frame is drawn so many times larger and then reduced, for smooth edges
+MAX_GIF_FRAMES = 600  # a longer episode is shown in so many evenly spaced frames
+STRIP_FRAMES = 8
+FRAME_MILLISECONDS = 33
+LAST_FRAME_MILLISECONDS = 1500
 PAPER, INK, SOFT, ACCENT = "#ffffff", "#22262b", "#b9bec5", "#c8642b"
 PALETTE = ("#2f6db3", "#d8a31a", "#c8642b", "#3f8f5b", "#8d4fa8", "#b03a48", "#4fa3a5", "#7d6b57", "#e27fa8", "#9aa53b")
-"""Colours of MinAtar's kinds of objects, by channel."""
+"""The colours of MinAtar's channels, one for each kind of object."""
 
 
 def draw(name: str, observation: np.ndarray) -> Image.Image:
-    """SIZE x SIZE pixels of what the observation of environment `name` shows."""
+    """Draw an observation of the environment `name` as an image of SIZE x SIZE pixels."""
     if name.startswith("minatar/"):
         return _grid(observation)
     if name.startswith("atari/"):
         newest = Image.fromarray(np.asarray(observation)[..., -1])
         return newest.resize((SIZE, SIZE), Image.Resampling.NEAREST).convert("RGB")
-    canvas = Image.new("RGB", (SIZE * SCALE, SIZE * SCALE), PAPER)
-    DRAWERS[name.partition("-")[0]](_Pen(canvas), observation)
+    canvas = Image.new("RGB", (SIZE * SUPERSAMPLING, SIZE * SUPERSAMPLING), PAPER)
+    draw_scene = SCENES.get(name.partition("-")[0], _bars)
+    draw_scene(_Pen(canvas), observation)
     return canvas.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
 
 class _Pen:
-    """Draws in a square of -1..1, y upwards."""
+    """Draws in coordinates from -1 to 1, with y pointing up."""
 
     def __init__(self, canvas: Image.Image) -> None:
         self._draw = ImageDraw.Draw(canvas)
@@ -67,30 +69,39 @@ def _cart_pole(pen: _Pen, observation: np.ndarray) -> None:
 
 
 def _acrobot(pen: _Pen, observation: np.ndarray) -> None:
-    first = math.atan2(observation[1], observation[0])
-    both = first + math.atan2(observation[3], observation[2])
-    elbow = (0.42 * math.sin(first), -0.42 * math.cos(first))
-    hand = (elbow[0] + 0.42 * math.sin(both), elbow[1] - 0.42 * math.cos(both))
-    pen.line((-1, 0.42), (1, 0.42), color=SOFT)  # what the hand is to rise above
-    pen.line((0, 0), elbow, width=0.09, color=INK)
-    pen.line(elbow, hand, width=0.09, color=ACCENT)
-    for x, y in ((0, 0), elbow):
+    angle1 = math.atan2(observation[1], observation[0])
+    angle2 = angle1 + math.atan2(observation[3], observation[2])
+    joint = (0.42 * math.sin(angle1), -0.42 * math.cos(angle1))
+    tip = (joint[0] + 0.42 * math.sin(angle2), joint[1] - 0.42 * math.cos(angle2))
+    pen.line((-1, 0.42), (1, 0.42), color=SOFT)  # the height that the tip must reach
+    pen.line((0, 0), joint, width=0.09, color=INK)
+    pen.line(joint, tip, width=0.09, color=ACCENT)
+    for x, y in ((0, 0), joint):
         pen.dot(x, y, 0.06, SOFT)
 
 
 def _mountain_car(pen: _Pen, observation: np.ndarray) -> None:
-    def at(position: float) -> tuple[float, float]:
+    def on_hill(position: float) -> tuple[float, float]:
         return (position + 0.3) / 0.95, 0.45 * math.sin(3 * position) - 0.15
 
-    pen.line(*(at(-1.2 + 1.8 * i / 60) for i in range(61)), color=SOFT, width=0.03)
-    flag = at(0.5)
+    pen.line(*(on_hill(-1.2 + 1.8 * i / 60) for i in range(61)), color=SOFT, width=0.03)
+    flag = on_hill(0.5)
     pen.line(flag, (flag[0], flag[1] + 0.25), color=INK)
     pen.box(flag[0] + 0.06, flag[1] + 0.2, 0.12, 0.1, ACCENT)
-    x, y = at(float(observation[0]))
+    x, y = on_hill(float(observation[0]))
     pen.dot(x, y + 0.08, 0.08, ACCENT)
 
 
-DRAWERS: dict[str, Callable[[_Pen, np.ndarray], None]] = {
+def _bars(pen: _Pen, observation: np.ndarray) -> None:
+    """Draw one bar for each number of any observation, up if positive. The heights are squashed to below 1."""
+    heights = np.tanh(np.asarray(observation, np.float64).ravel())
+    width = 2 / len(heights)
+    pen.line((-1, 0), (1, 0), color=SOFT)
+    for i, height in enumerate(heights):
+        pen.box(-1 + (i + 0.5) * width, height / 2, 0.8 * width, abs(height), ACCENT)
+
+
+SCENES: dict[str, Callable[[_Pen, np.ndarray], None]] = {
     "CartPole": _cart_pole,
     "Acrobot": _acrobot,
     "MountainCar": _mountain_car,
@@ -98,7 +109,7 @@ DRAWERS: dict[str, Callable[[_Pen, np.ndarray], None]] = {
 
 
 def _grid(observation: np.ndarray) -> Image.Image:
-    """(10, 10, C) bool: a colour for each kind of object, the last channel that is set on top."""
+    """Draw a grid (10, 10, C) bool. Where several channels are set, the last one is visible."""
     picture = np.full((*observation.shape[:2], 3), 16, np.uint8)
     for channel, color in zip(range(observation.shape[-1]), PALETTE, strict=False):
         picture[np.asarray(observation)[..., channel].astype(bool)] = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
@@ -106,27 +117,30 @@ def _grid(observation: np.ndarray) -> Image.Image:
 
 
 def write_gif(name: str, film: Film, path: Path) -> None:
-    """The whole film, once, its end held for a second and a half. UserError where that cannot be written."""
-    shown = _spread(len(film.observations), FRAMES)
-    frames = [draw(name, film.observations[i]).quantize(64) for i in shown]
-    times = [MILLISECONDS] * (len(frames) - 1) + [1500]
+    """Write the film as a GIF that plays once; raise UserError if the file cannot be written."""
+    steps = _evenly_spaced(len(film.observations), MAX_GIF_FRAMES)
+    frames = [draw(name, film.observations[step]).quantize(64) for step in steps]
+    times = [FRAME_MILLISECONDS] * (len(frames) - 1) + [LAST_FRAME_MILLISECONDS]
     _save(path, frames[0], "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
 
 
 def write_strip(name: str, film: Film, path: Path) -> None:
-    """MOMENTS of the film at equal distances, side by side, each with its step and the return until then, as a PNG."""
-    shown = _spread(len(film.observations), MOMENTS)
-    gap, foot = 8, 18
-    strip = Image.new("RGB", (gap + len(shown) * (SIZE + gap), SIZE + foot + 2 * gap), "#eceef0")
-    pen = ImageDraw.Draw(strip)
-    for number, i in enumerate(shown):
-        left = gap + number * (SIZE + gap)
-        strip.paste(draw(name, film.observations[i]), (left, gap))
-        pen.text((left, gap + SIZE + 5), f"step {i}, return {film.total[i]:g}", INK)
+    """Write STRIP_FRAMES frames of the film side by side as a PNG, each with its step and the return so far."""
+    steps = _evenly_spaced(len(film.observations), STRIP_FRAMES)
+    gap, caption_height = 8, 18
+    width = gap + len(steps) * (SIZE + gap)
+    height = SIZE + caption_height + 2 * gap
+    strip = Image.new("RGB", (width, height), "#eceef0")
+    captions = ImageDraw.Draw(strip)
+    for column, step in enumerate(steps):
+        left = gap + column * (SIZE + gap)
+        strip.paste(draw(name, film.observations[step]), (left, gap))
+        captions.text((left, gap + SIZE + 5), f"step {step}, return {film.total[step]:g}", INK)
     _save(path, strip, "PNG")
 
 
-def _spread(count: int, most: int) -> list[int]:
+def _evenly_spaced(count: int, most: int) -> list[int]:
+    """Return at most `most` of the numbers below `count`, evenly spaced, with the first and the last."""
     return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most))})
 
 

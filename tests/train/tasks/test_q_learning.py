@@ -1,4 +1,4 @@
-"""Deep Q-learning: what a transition is worth, what the memory keeps, what is copied when, and resuming to the bit."""
+"""Deep Q-learning: targets, actions, the replay memory, the target network, and resuming to the same bits."""
 
 import dataclasses
 from pathlib import Path
@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import orbax.checkpoint as ocp
 import pytest
 from cases import slow_except
 from rich.console import Console
@@ -18,14 +19,15 @@ from train import cli
 from train.config import Experiment, Model, Optim, QLearning, World, files, override
 from train.core import ReplicaTasks, State, run_chunk, run_replicas
 from train.core.signals import Stopped
-from train.data.worlds import vector
 from train.data.worlds.environment import limited
+from train.data.worlds.noise import fill_noise, step_noise
 from train.data.worlds.vector import Transitions
+from train.inference.episodes import epsilon_greedy
 from train.loop.checkpoints import Checkpoints
 from train.loop.fit import fit
 from train.tasks import check
 from train.tasks.assemble import assemble
-from train.tasks.q_learning import replay
+from train.tasks.q_learning.replay import ReplayMemory
 from train.tasks.q_learning.setup import Nothing
 from train.tasks.q_learning.task import epsilon_at, q_learning, td_targets
 from zoo.errors import UserError
@@ -64,37 +66,40 @@ def assert_same_bits(a: State, b: State) -> None:
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-# What a transition is worth
+# The TD target
 
 
-def test_targets_by_hand() -> None:
+def test_td_targets_computed_by_hand() -> None:
     rewards, terminated = jnp.array([1.0, 2.0, 3.0]), jnp.array([False, True, False])
-    target = jnp.array([[1.0, 5.0], [7.0, 8.0], [4.0, 3.0]])
-    learner = jnp.array([[9.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    q_target = jnp.array([[1.0, 5.0], [7.0, 8.0], [4.0, 3.0]])
+    q_online = jnp.array([[9.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     expected = [1 + 0.9 * 5, 2, 3 + 0.9 * 4]
-    np.testing.assert_allclose(td_targets(rewards, terminated, target, target, 0.9), expected, rtol=1e-6)
-    double = [1 + 0.9 * 1, 2, 3 + 0.9 * 3]  # the learner chooses actions 0 and 1, the target network values them
-    np.testing.assert_allclose(td_targets(rewards, terminated, target, learner, 0.9), double, rtol=1e-6)
+    targets = td_targets(rewards, terminated, q_target, q_target.argmax(-1), 0.9)
+    np.testing.assert_allclose(targets, expected, rtol=1e-6)
+    expected_double = [1 + 0.9 * 1, 2, 3 + 0.9 * 3]  # actions 0, 1 and 1 of the online network
+    targets = td_targets(rewards, terminated, q_target, q_online.argmax(-1), 0.9)
+    np.testing.assert_allclose(targets, expected_double, rtol=1e-6)
 
 
-def pays_one(end: bool) -> Any:
-    """A world of one place that pays 1; its episodes last one step, at whose end it has `end`ed or time is up."""
-    step = lambda key, state, action: (state, jnp.ones(1), jnp.float32(1), jnp.bool_(end))  # noqa: E731
+def pays_one(terminates: bool) -> Any:
+    """An environment with one state and reward 1. After one step an episode terminates or is truncated."""
+    step = lambda key, state, action: (state, jnp.ones(1), jnp.float32(1), jnp.bool_(terminates))  # noqa: E731
     return limited("pays one", lambda key: (jnp.ones(1), jnp.int32(0)), step, 2, time_limit=1)
 
 
-@pytest.mark.parametrize(("end", "worth"), [(True, 1.0), (False, 1 / (1 - 0.5))])
-def test_a_terminal_transition_bootstraps_nothing_and_a_truncated_one_does(end: bool, worth: float) -> None:
-    how = QLearning(discount=0.5, train_every=2, target_every=5, replay=20, replay_start=20, loss="squared")
+@pytest.mark.parametrize(("terminates", "value"), [(True, 1.0), (False, 1 / (1 - 0.5))])
+def test_a_terminated_transition_does_not_bootstrap_and_a_truncated_one_does(terminates: bool, value: float) -> None:
+    config = QLearning(discount=0.5, train_every=2, target_every=5, replay=20, replay_start=20, loss="squared")
     model = zoo.create("dqn_mlp", hidden=(8,), actions=2)
-    task = q_learning(model, optax.adam(1e-2), pays_one(end), how, environments=2, batch=8, steps=400)
+    data = World("pays one", batch=8, environments=2)
+    task = q_learning(model, optax.adam(1e-2), pays_one(terminates), config, data, steps=400)
     _, metrics = run_chunk(task, jax.jit(task.init)(KEY), Nothing(), KEY, 400)
-    assert float(metrics["q"][-50:].mean()) == pytest.approx(worth, abs=0.05)
-    returns, episodes = metrics["return"]
-    assert (returns.sum() / episodes.sum(), episodes.sum()) == (1, 800)
+    assert float(metrics["q"][-50:].mean()) == pytest.approx(value, abs=0.05)
+    returns = metrics["return"]
+    assert (returns.total.sum() / returns.count.sum(), returns.count.sum()) == (1, 800)
 
 
-def test_huber_is_the_error_clipped() -> None:
+def test_the_gradient_of_huber_is_the_clipped_error() -> None:
     from train.algorithms import losses
 
     errors = jnp.array([-3.0, -0.5, 0.25, 2.0])
@@ -103,119 +108,158 @@ def test_huber_is_the_error_clipped() -> None:
     np.testing.assert_allclose(losses.squared(errors), [9, 0.25, 0.0625, 4])
 
 
-def test_rewards_are_clipped_for_learning_and_reported_as_they_are() -> None:
+def test_rewards_are_clipped_for_learning_but_not_in_the_reported_return() -> None:
     step = lambda key, state, action: (state, jnp.ones(1), jnp.float32(7), jnp.bool_(True))  # noqa: E731
     env = limited("pays seven", lambda key: (jnp.ones(1), jnp.int32(0)), step, 2, time_limit=9)
-    how = QLearning(train_every=2, target_every=5, replay=20, replay_start=20, clip_rewards=True)
-    task = q_learning(
-        zoo.create("dqn_mlp", hidden=(8,)), optax.adam(1e-2), env, how, environments=2, batch=8, steps=300
-    )
+    config = QLearning(train_every=2, target_every=5, replay=20, replay_start=20, clip_rewards=True)
+    data = World("pays seven", batch=8, environments=2)
+    task = q_learning(zoo.create("dqn_mlp", hidden=(8,)), optax.adam(1e-2), env, config, data, steps=300)
     _, metrics = run_chunk(task, jax.jit(task.init)(KEY), Nothing(), KEY, 300)
     assert float(metrics["q"][-1]) == pytest.approx(1, abs=0.05)
-    assert (metrics["return"][0] / metrics["return"][1]).tolist() == [7] * 300
+    assert (metrics["return"].total / metrics["return"].count).tolist() == [7] * 300
 
 
-# What it does
+# Acting, storing and the target network
 
 
-def test_epsilon_falls_along_a_line_and_stays() -> None:
-    how = QLearning(epsilon=(1.0, 0.1), epsilon_steps=100)
-    found = [float(epsilon_at(how, jnp.int32(done))) for done in (0, 50, 100, 10_000)]
+def test_epsilon_falls_linearly_and_then_stays() -> None:
+    config = QLearning(epsilon=(1.0, 0.1), epsilon_steps=100)
+    found = [float(epsilon_at(config, jnp.int32(steps))) for steps in (0, 50, 100, 10_000)]
     np.testing.assert_allclose(found, [1, 0.55, 0.1, 0.1], rtol=1e-6)
 
 
-def test_actions_are_the_best_but_for_epsilon_of_them() -> None:
-    noise = jax.random.bits(KEY, (20_000, 2), jnp.uint32)
+def test_epsilon_greedy_actions_have_the_right_frequencies() -> None:
+    noise = step_noise(jax.random.bits(KEY, (20_000, 2), jnp.uint32))
     q = jnp.tile(jnp.array([0.0, 3.0, 1.0]), (20_000, 1))
-    chosen = np.asarray(vector.explore(q, noise, 0.3))
-    np.testing.assert_allclose(np.bincount(chosen, minlength=3) / 20_000, [0.1, 0.8, 0.1], atol=0.01)
-    assert (vector.explore(q, noise, 0.0) == 1).all()
+    actions = np.asarray(epsilon_greedy(q, noise, 0.3))
+    np.testing.assert_allclose(np.bincount(actions, minlength=3) / 20_000, [0.1, 0.8, 0.1], atol=0.01)
+    assert (epsilon_greedy(q, noise, 0.0) == 1).all()
 
 
-def test_the_target_network_stands_still_between_copies(made: Any) -> None:
+def test_named_noise_is_a_view_on_the_columns_of_the_bits() -> None:
+    bits = jnp.arange(2 * 6, dtype=jnp.uint32).reshape(2, 6)
+    noise = step_noise(bits)
+    columns = [noise.explore, noise.action, noise.env.step_key, noise.env.reset_key]
+    found = [column.tolist() for column in columns]
+    assert found == [[0, 6], [1, 7], [[2, 3], [8, 9]], [[4, 5], [10, 11]]]
+    assert noise.env.emulator_seed.tolist() == [2, 8]
+    fill = fill_noise(bits[:, :5])
+    assert (fill.action.tolist(), fill.env.step_key.tolist()) == ([0, 6], [[1, 2], [7, 8]])
+    assert fill.env.reset_key.tolist() == [[3, 4], [9, 10]]
+
+
+def test_the_target_network_changes_only_when_it_is_synced(made: Any) -> None:
     state = start(made)
-    kept = jax.tree.map(np.asarray, state.params["q"])
-    assert_same_bits(state.aux.target, kept)
+    initial = jax.tree.map(np.asarray, state.params["q"])
+    assert_same_bits(state.aux.target_params, initial)
     state, _ = run_chunk(made.task, state, Nothing(), KEY, 5)  # steps 0 to 4
-    assert_same_bits(state.aux.target, kept)
-    learned = jax.tree.map(np.asarray, state.params["q"])
-    assert not np.array_equal(jax.tree.leaves(learned)[0], jax.tree.leaves(kept)[0])
-    state, _ = run_chunk(made.task, state, Nothing(), KEY, 1)  # step 5 begins with a copy
-    assert_same_bits(state.aux.target, learned)
+    assert_same_bits(state.aux.target_params, initial)
+    trained = jax.tree.map(np.asarray, state.params["q"])
+    assert not np.array_equal(jax.tree.leaves(trained)[0], jax.tree.leaves(initial)[0])
+    state, _ = run_chunk(made.task, state, Nothing(), KEY, 1)  # step 5 begins with a sync
+    assert_same_bits(state.aux.target_params, trained)
 
 
-def test_the_memory_begins_with_random_play_and_every_step_adds_to_it(made: Any) -> None:
+def test_the_memory_starts_with_random_actions_and_every_step_adds_to_it(made: Any) -> None:
+    memory = ReplayMemory(200)
     state = start(made)
-    stored = jax.tree.map(np.asarray, state.aux.replay.stored)
-    assert int(replay.size(state.aux.replay)) == 40
+    stored = jax.tree.map(np.asarray, state.aux.replay.transitions)
+    assert int(memory.size(state.aux.replay)) == 40
     assert 0.2 < float(stored.actions[:40].mean()) < 0.8
     assert (stored.rewards == [1.0] * 40 + [0.0] * 160).all()
     state, _ = run_chunk(made.task, state, Nothing(), KEY, 3)
-    assert int(replay.size(state.aux.replay)) == 40 + 3 * 8
-    before, after = stored.observations, stored.next_observations
-    goes_on = ~stored.terminated[:36]
-    np.testing.assert_array_equal(after[:36][goes_on], before[4:40][goes_on])  # 4 environments side by side
+    assert int(memory.size(state.aux.replay)) == 40 + 3 * 8
+    continues = ~stored.terminated[:36]
+    # Four environments: the next observation is the observation of the transition four slots later.
+    np.testing.assert_array_equal(stored.next_observations[:36][continues], stored.observations[4:40][continues])
 
 
-# What it remembers
+# The replay memory
 
 
 def numbered(first: int, count: int = 2) -> Transitions:
+    """Transitions whose every field tells their number."""
     number = jnp.arange(first, first + count)
     return Transitions(number[:, None] * 1.0, number, number * 1.0, number[:, None] + 0.5, number % 2 == 0)
 
 
-def test_the_ring_forgets_the_oldest() -> None:
-    memory = replay.empty(6, numbered(0), prioritized=False)
+def test_new_transitions_overwrite_the_oldest() -> None:
+    memory = ReplayMemory(6)
+    state = memory.init(numbered(0))
     sizes = []
     for first in range(0, 26, 2):
-        memory = replay.write(memory, numbered(first))
-        sizes.append(int(replay.size(memory)))
-        assert sorted(np.asarray(memory.stored.actions)[: sizes[-1]]) == list(range(max(0, first - 4), first + 2))
+        state = memory.add(state, numbered(first))
+        sizes.append(int(memory.size(state)))
+        expected = list(range(max(0, first - 4), first + 2))
+        assert sorted(np.asarray(state.transitions.actions)[: sizes[-1]]) == expected
+        assert int(state.transitions.actions[memory.oldest_index(state)]) == expected[0]
     assert sizes[:4] == [2, 4, 6, 6]
-    seen, places, weights = replay.draw(memory, jax.random.bits(KEY, (500,), jnp.uint32))
-    assert set(np.asarray(seen.actions).tolist()) == set(range(20, 26))
-    np.testing.assert_array_equal(seen.next_observations[:, 0], seen.actions + 0.5)
-    np.testing.assert_array_equal(memory.stored.actions[places], seen.actions)
-    assert (weights == 1).all()
+    batch, indices, importance_weights = memory.sample(state, jax.random.bits(KEY, (500,), jnp.uint32))
+    assert set(np.asarray(batch.actions).tolist()) == set(range(20, 26))
+    np.testing.assert_array_equal(batch.next_observations[:, 0], batch.actions + 0.5)
+    np.testing.assert_array_equal(state.transitions.actions[indices], batch.actions)
+    assert (importance_weights == 1).all()
 
 
-def test_nothing_is_drawn_that_was_never_written() -> None:
-    memory = replay.write(replay.empty(64, numbered(0), prioritized=False), numbered(5))
-    seen, _, _ = replay.draw(memory, jax.random.bits(KEY, (300,), jnp.uint32))
-    assert set(np.asarray(seen.actions).tolist()) == {5, 6}
+def test_empty_slots_are_never_sampled() -> None:
+    memory = ReplayMemory(64)
+    state = memory.add(memory.init(numbered(0)), numbered(5))
+    batch, _, _ = memory.sample(state, jax.random.bits(KEY, (300,), jnp.uint32))
+    assert set(np.asarray(batch.actions).tolist()) == {5, 6}
 
 
-def test_priorities_are_how_often_a_transition_is_drawn() -> None:
-    memory = replay.empty(11, numbered(0, 1), prioritized=True)
+def test_transitions_are_sampled_in_proportion_to_their_priorities() -> None:
+    memory = ReplayMemory(11, priority_exponent=0.5)
+    state = memory.init(numbered(0, 1))
     for number in range(8):
-        memory = replay.write(memory, numbered(number, 1))
-    errors = jnp.array([0.1, 0.0, 2.0, 1.0, 0.5, 4.0, 0.2, 3.0])
-    memory = replay.prioritize(memory, jnp.arange(8), errors, alpha=0.5)
-    _, places, weights = replay.draw(memory, jax.random.bits(KEY, (40_000,), jnp.uint32), beta=0.7)
-    chances = np.append((np.asarray(errors) + 1e-6) ** 0.5, np.zeros(3))
-    chances /= chances.sum()
-    np.testing.assert_allclose(np.bincount(places, minlength=11) / 40_000, chances, atol=0.002)
-    expected = (8 * chances[np.asarray(places)]) ** -0.7
-    np.testing.assert_allclose(weights, expected / expected.max(), rtol=1e-3)
-    memory = replay.write(memory, numbered(8, 1))
-    assert float(memory.priorities[8]) == pytest.approx(2, rel=1e-3)  # as the largest so far: it comes soon
+        state = memory.add(state, numbered(number, 1))
+    td_errors = jnp.array([0.1, 0.0, 2.0, 1.0, 0.5, 4.0, 0.2, 3.0])
+    state = memory.update_priorities(state, jnp.arange(8), td_errors)
+    _, indices, importance_weights = memory.sample(state, jax.random.bits(KEY, (40_000,), jnp.uint32), beta=0.7)
+    probabilities = np.append((np.asarray(td_errors) + 1e-6) ** 0.5, np.zeros(3))
+    probabilities /= probabilities.sum()
+    np.testing.assert_allclose(np.bincount(indices, minlength=11) / 40_000, probabilities, atol=0.002)
+    expected = (8 * probabilities[np.asarray(indices)]) ** -0.7
+    np.testing.assert_allclose(importance_weights, expected / expected.max(), rtol=1e-3)
+    state = memory.add(state, numbered(8, 1))
+    assert float(state.priorities[8]) == pytest.approx(2, rel=1e-3)  # the largest priority so far, 4 ** 0.5
 
 
-def test_the_stated_memory_is_that_of_the_arrays() -> None:
-    for priority in (0.0, 0.6):
-        experiment = override(EXPERIMENT, {"task": {"priority": priority}})
-        made = assemble(experiment)
-        arrays = [made.abstract.aux.replay.stored, made.abstract.aux.replay.priorities]
-        taken = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(arrays))
-        assert replay.nbytes(200, made.dataset.observation, priority > 0) == taken
+def test_nbytes_is_the_size_of_the_arrays() -> None:
+    for exponent in (0.0, 0.6):
+        made = assemble(override(EXPERIMENT, {"task": {"priority": exponent}}))
+        arrays = [made.abstract.aux.replay.transitions, made.abstract.aux.replay.priorities]
+        total = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(arrays))
+        assert ReplayMemory(200, exponent).nbytes(made.dataset.observation) == total
 
 
-# As a run
+def test_checkpoints_keep_the_names_that_old_runs_have() -> None:
+    made = assemble(override(EXPERIMENT, PRIORITIZED))
+    names = ocp.tree.to_flat_dict(made.abstract.aux, sep="/")
+    assert {name.rsplit("/", 2)[0] for name in names if name.startswith("target/")} == {"target/head"}
+    assert [name for name in names if name.startswith("replay/")] == [
+        "replay/stored/observations",
+        "replay/stored/actions",
+        "replay/stored/rewards",
+        "replay/stored/next_observations",
+        "replay/stored/terminated",
+        "replay/written",
+        "replay/priorities",
+        "replay/largest",
+    ]
+    assert {name.split("/")[1] for name in names if name.startswith("living/")} == {
+        "states",
+        "observations",
+        "returns",
+        "lengths",
+    }
+
+
+# Whole runs
 
 
 @pytest.mark.parametrize("changes", slow_except([PRIORITIZED], [{}, PRIORITIZED]), ids=["uniform", "prioritized"])
-def test_a_run_cut_in_two_ends_with_the_same_bits(changes: dict) -> None:
+def test_two_chunks_give_the_same_bits_as_one(changes: dict) -> None:
     made = assemble(override(EXPERIMENT, changes))
     whole, _ = run_chunk(made.task, start(made), Nothing(), KEY, 30)
     half, _ = run_chunk(made.task, start(made), Nothing(), KEY, 13)
@@ -224,7 +268,7 @@ def test_a_run_cut_in_two_ends_with_the_same_bits(changes: dict) -> None:
 
 
 @pytest.mark.parametrize("changes", slow_except([{}], [{}, PRIORITIZED]), ids=["uniform", "prioritized"])
-def test_seeds_side_by_side_are_those_seeds_alone(changes: dict) -> None:
+def test_seeds_trained_together_equal_seeds_trained_alone(changes: dict) -> None:
     changes = {"optim": {"name": "sgd", "lr": 1e-3}} | changes  # Adam makes rounding visible
     made = assemble(override(EXPERIMENT, changes))
     keys = jax.random.split(KEY, 3)
@@ -233,11 +277,11 @@ def test_seeds_side_by_side_are_those_seeds_alone(changes: dict) -> None:
     alone, own = run_chunk(made.task, jax.jit(made.task.init)(keys[1]), Nothing(), keys[1], 10)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=1e-3, atol=1e-4), states.params, alone.params)
     np.testing.assert_allclose(metrics["loss"][1], own["loss"], rtol=1e-3)
-    np.testing.assert_array_equal(states.aux.replay.stored.actions[1], alone.aux.replay.stored.actions)
+    np.testing.assert_array_equal(states.aux.replay.transitions.actions[1], alone.aux.replay.transitions.actions)
 
 
 class _Interrupt:
-    """Stands in for the watch on signals: asks to stop at the first look."""
+    """Replaces the signal handler: requests a stop at the first check."""
 
     received = 15
 
@@ -247,7 +291,9 @@ class _Interrupt:
     def __exit__(self, *_: object) -> None: ...
 
 
-def test_a_stopped_run_resumes_to_the_bit_with_its_memory(made: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_stopped_run_resumes_to_the_same_bits_replay_memory_included(
+    made: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
     whole = train.loop.run.create("whole", EXPERIMENT, tmp_path)
     summary = fit(whole, made, QUIET)
     assert summary.test["count"] == 8
@@ -265,7 +311,7 @@ def test_a_stopped_run_resumes_to_the_bit_with_its_memory(made: Any, tmp_path: P
     assert Checkpoints(cut.checkpoints, read_only=True).steps()[-1] < 40
     fit(cut, made, QUIET, resume=True)
     states = [Checkpoints(run.checkpoints, read_only=True).restore(made.abstract)[0] for run in (whole, cut)]
-    assert int(replay.size(states[0].aux.replay)) == 200
+    assert int(ReplayMemory(200).size(states[0].aux.replay)) == 200
     assert_same_bits(*states)
 
 
@@ -274,15 +320,15 @@ def test_play_prints_returns_and_writes_a_film(made: Any, tmp_path: Path, capsys
     fit(run, assemble(run.experiment), QUIET)
     film = tmp_path / "film.gif"
     assert cli.run(["play", str(run.path), "--episodes", "3", "--epsilon", "0", "--out", str(film)]) == 0
-    said = capsys.readouterr().out
-    assert "return over 3 episodes, epsilon 0: mean" in said.replace("\n", " ")
-    assert "95 % interval" in said
+    printed = capsys.readouterr().out
+    assert "return over 3 episodes, epsilon 0: mean" in printed.replace("\n", " ")
+    assert "95 % interval" in printed
     assert film.read_bytes()[:6] == b"GIF89a"
     assert cli.run(["eval", str(run.path)]) == 0
     assert "episodes" in capsys.readouterr().out
 
 
-def test_play_needs_an_agent(tmp_path: Path, capsys: Any) -> None:
+def test_play_requires_the_run_of_an_agent(tmp_path: Path, capsys: Any) -> None:
     run = train.loop.run.create("digits_mlp", files.load("digits_mlp"), tmp_path)
     assert cli.run(["play", str(run.path)]) == 2
     assert "zoo play needs the run of an agent" in capsys.readouterr().err
@@ -316,7 +362,7 @@ def test_bad_input_is_one_line(options: str, line: str, tmp_path: Path, capsys: 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_replay_larger_than_memory_says_how_much_it_needs_and_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_memory_that_does_not_fit_is_one_line_with_both_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("train.core.machine.memory_free", lambda: 1 << 20)
     each = 2 * 4 * 4 + 4 + 4 + 1
     with pytest.raises(UserError) as error:
@@ -327,7 +373,7 @@ def test_a_replay_larger_than_memory_says_how_much_it_needs_and_there_is(monkeyp
     )
 
 
-def test_an_agent_and_a_set_of_images_do_not_mix() -> None:
+def test_an_agent_cannot_learn_from_images() -> None:
     images = dataclasses.replace(EXPERIMENT, data=files.load("digits_mlp").data)
     with pytest.raises(UserError, match="the task 'q_learning' needs an environment, and digits is a set of images"):
         check.check(images)

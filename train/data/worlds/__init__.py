@@ -1,4 +1,4 @@
-"""Worlds to act in, by name, behind one pure interface."""
+"""Environments by name, all with the interface of `Environment`."""
 
 from train.config import World
 from train.data.worlds import atari, classic, minatar
@@ -9,12 +9,12 @@ __all__ = ["Environment", "Step", "make", "names"]
 
 
 def names() -> list[str]:
-    """Without those of Atari, which ale-py knows."""
+    """Return the names of all environments but Atari's, whose list is in ale-py."""
     return [*classic.CLASSIC, *minatar.GAMES]
 
 
 def make(world: World) -> Environment:
-    """The environment that `world` names; UserError for one that does not exist or lacks its library."""
+    """Return the environment that `world` names; raise UserError if it is unknown or its library is not installed."""
     if world.name.startswith(atari.PREFIX):
         return atari.make(world.name, world.time_limit, world.sticky)
     if world.name not in names():

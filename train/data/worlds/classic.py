@@ -1,37 +1,49 @@
-"""Classic control by gymnax: the dynamics are the library's, the time limits and thresholds Gymnasium's.
+"""Classic control: the dynamics of gymnax, the time limits and thresholds of Gymnasium.
 
 CartPole: Barto, Sutton and Anderson 1983. Acrobot: Sutton 1996. MountainCar: Moore 1990.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from jax import Array
 
 from train.data.worlds.environment import Environment, limited
 
-NEVER = 2**31 - 1
-CLASSIC = {  # name: (the version gymnax has, time limit, mean return from which Gymnasium counts it as solved)
-    "CartPole-v0": ("CartPole-v1", 200, 195.0),
-    "CartPole-v1": ("CartPole-v1", 500, 475.0),
-    "Acrobot-v1": ("Acrobot-v1", 500, -100.0),
-    "MountainCar-v0": ("MountainCar-v0", 200, -110.0),
+NO_LIMIT = 2**31 - 1
+
+
+class Version(NamedTuple):
+    """One version of an environment in Gymnasium."""
+
+    gymnax_name: str
+    time_limit: int
+    solved: float  # mean return from which Gymnasium counts it as solved
+
+
+CLASSIC = {
+    "CartPole-v0": Version("CartPole-v1", time_limit=200, solved=195.0),
+    "CartPole-v1": Version("CartPole-v1", time_limit=500, solved=475.0),
+    "Acrobot-v1": Version("Acrobot-v1", time_limit=500, solved=-100.0),
+    "MountainCar-v0": Version("MountainCar-v0", time_limit=200, solved=-110.0),
 }
 
 
 def make(name: str, time_limit: int | None = None) -> Environment:
-    """Observations are float32 vectors."""
+    """Return the environment with observations (n,) float32."""
     import gymnax  # slow to import
 
-    version, steps, solved = CLASSIC[name]
-    world, params = gymnax.make(version)
-    # Its own limit would call an episode terminated that is only cut off, and its `step` would begin the next one.
-    params = params.replace(max_steps_in_episode=NEVER)
+    version = CLASSIC[name]
+    gymnax_env, params = gymnax.make(version.gymnax_name)
+    # gymnax reports its own time limit as `terminated`, and its `step` resets by itself. So its limit is switched off,
+    # and `reset_env` and `step_env` are called, which do neither.
+    params = params.replace(max_steps_in_episode=NO_LIMIT)
 
     def reset(key: Array) -> tuple[Array, Any]:
-        return world.reset_env(key, params)
+        return gymnax_env.reset_env(key, params)
 
     def step(key: Array, state: Any, action: Array) -> tuple[Any, Array, Array, Array]:
-        observation, state, reward, terminated, _ = world.step_env(key, state, action, params)
+        observation, state, reward, terminated, _ = gymnax_env.step_env(key, state, action, params)
         return state, observation, reward, terminated
 
-    return limited(name, reset, step, world.num_actions, time_limit or steps, solved)
+    limit = time_limit or version.time_limit
+    return limited(name, reset, step, gymnax_env.num_actions, limit, version.solved)

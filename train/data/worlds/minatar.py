@@ -1,7 +1,7 @@
-"""MinAtar (Young and Tian 2019, arXiv:1903.03176) by Pgx: five Atari games on a grid of 10 x 10.
+"""MinAtar (Young and Tian 2019, arXiv:1903.03176) from Pgx: five Atari games on a grid of 10 x 10.
 
-All six actions, the last one repeated with a chance of 0.1, difficulty that rises, as in the paper. MinAtar has no
-time limit; an episode here is cut off after 10,000 frames so that it ends.
+As in the paper there are six actions, the last action is repeated with probability 0.1, and the difficulty rises.
+MinAtar has no time limit; here an episode is truncated after 10,000 frames.
 """
 
 import importlib
@@ -21,25 +21,26 @@ GAMES = {
     "minatar/seaquest": "MinAtarSeaquest",
     "minatar/space_invaders": "MinAtarSpaceInvaders",
 }
-STICKY = 0.1
-LONGEST = 10_000
+STICKY = 0.1  # probability that the last action is repeated
+TIME_LIMIT = 10_000
 
 
 def make(name: str, time_limit: int | None = None, sticky: float | None = None) -> Environment:
-    """Observations are (10, 10, kinds of objects) bool."""
+    """Return the game with observations (10, 10, C) bool, one channel for each kind of object."""
     if importlib.util.find_spec("pgx") is None:
         raise UserError(f"{name} needs Pgx, the extra `minatar`: pip install 'zoo-timeline[minatar]'")
     module = importlib.import_module(f"pgx.{name.replace('/', '.')}")
-    chance = STICKY if sticky is None else sticky
-    world = getattr(module, GAMES[name])(use_minimal_action_set=False, sticky_action_prob=chance)
+    game_class = getattr(module, GAMES[name])
+    repeat_probability = STICKY if sticky is None else sticky
+    game = game_class(use_minimal_action_set=False, sticky_action_prob=repeat_probability)
 
     def reset(key: Array) -> tuple[Array, Any]:
-        state = world.init(key)
+        state = game.init(key)
         return state.observation, state
 
     def step(key: Array, state: Any, action: Array) -> tuple[Any, Array, Array, Array]:
-        state = world.step(state, action, key)
+        state = game.step(state, action, key)
         return state, state.observation, state.rewards[0], state.terminated
 
-    actions = jax.eval_shape(world.init, jax.random.key(0)).legal_action_mask.size
-    return limited(name, reset, step, actions, time_limit or LONGEST)
+    actions = jax.eval_shape(game.init, jax.random.key(0)).legal_action_mask.size
+    return limited(name, reset, step, actions, time_limit or TIME_LIMIT)

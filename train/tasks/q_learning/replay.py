@@ -1,128 +1,171 @@
-"""Replay memory: a ring of transitions on the device, drawn from uniformly or by priority.
+"""Replay memory: a ring buffer of transitions on the device, sampled uniformly or by priority.
 
-Prioritized: Schaul et al. 2015, arXiv:1511.05952, section 3, the proportional variant.
+Uniform: Mnih et al. 2015. Prioritized: Schaul et al. 2015, arXiv:1511.05952, section 3.3, the proportional variant.
 """
 
+import dataclasses
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 from jax import Array
 
-from train.data.worlds.vector import Transitions, below, unit
-from train.tasks.q_learning import frames
+from train.core.pytrees import stored_as
+from train.data.worlds.noise import uniform_float, uniform_int
+from train.data.worlds.vector import Transitions, transition_shapes
+
+PRIORITY_EPSILON = 1e-6  # keeps a transition with TD error 0 from never being sampled again
 
 
-@struct.dataclass
-class Replay:
-    """`capacity` transitions; `written` counts all that ever came in, and the oldest make way."""
+@stored_as(transitions="stored", num_added="written", max_priority="largest")
+class ReplayState:
+    """The arrays of a replay memory. Transition number i is in slot i % capacity."""
 
-    stored: Transitions  # leaves (capacity, ...), of stacked frames as `frames.kept` has them
-    written: Array  # () int32
-    priorities: Array | None = None  # (capacity,) float32, 0 where nothing is; None: drawn uniformly
-    largest: Array | None = None  # () float32: priority of a new transition, so that each is soon replayed
-    side: int = struct.field(pytree_node=False, default=0)  # environments side by side, of stacked frames; else 0
+    transitions: Transitions  # leaves (capacity, ...)
+    num_added: Array  # () int32: transitions added so far; a full memory counts modulo its capacity, see `add`
+    priorities: Array | None  # (capacity,) float32, 0 in an empty slot; None if sampling is uniform
+    max_priority: Array | None  # () float32: the largest priority so far; None if sampling is uniform
+
+
+class Sample(NamedTuple):
+    """What `sample` returns."""
+
+    batch: Transitions  # leaves (B, ...)
+    indices: Array  # (B,) int32: the slots of the transitions
+    importance_weights: Array  # (B,) float32, at most 1; all 1 if sampling is uniform
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayMemory:
+    """A ring buffer with `capacity` slots, in which new transitions overwrite the oldest ones.
+
+    The object itself holds no arrays: each method takes a ReplayState, and `add` and `update_priorities` return a new
+    one. priority_exponent: alpha, equation 1; with 0 sampling is uniform.
+    """
+
+    capacity: int
+    priority_exponent: float = 0.0
 
     @property
-    def bare(self) -> int:
-        """How many of the oldest are not drawn: their stacks began with frames that are gone."""
-        return frames.history(self.stored, self.side) if self.side else 0
+    def prioritized(self) -> bool:
+        return self.priority_exponent > 0
+
+    def init(self, shapes: Transitions) -> ReplayState:
+        """Return an empty memory. shapes: shapes and dtypes of what `add` takes, leaves (N, ...)."""
+        transitions = jax.tree.map(lambda leaf: jnp.zeros((self.capacity, *leaf.shape[1:]), leaf.dtype), shapes)
+        priorities = jnp.zeros(self.capacity) if self.prioritized else None
+        max_priority = jnp.float32(1) if self.prioritized else None
+        return ReplayState(transitions, jnp.int32(0), priorities, max_priority)
+
+    def nbytes(self, observation: jax.ShapeDtypeStruct) -> int:
+        """Return the bytes of a memory of observations like `observation`."""
+        return self.capacity * self.slot_nbytes(transition_shapes(observation, num_envs=1))
+
+    def slot_nbytes(self, transition: Transitions) -> int:
+        """Return the bytes of one slot. transition: shapes and dtypes of one transition, leaves (1, ...)."""
+        transition_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(transition))
+        priority_bytes = jnp.dtype(jnp.float32).itemsize if self.prioritized else 0
+        return transition_bytes + priority_bytes
+
+    def add(self, state: ReplayState, transitions: Transitions) -> ReplayState:
+        """Add `transitions` (N, ...); N must divide the capacity."""
+        num_new = len(transitions.actions)
+        start = state.num_added % self.capacity
+
+        def write(ring: Array, values: Array) -> Array:
+            return jax.lax.dynamic_update_slice_in_dim(ring, values.astype(ring.dtype), start, 0)
+
+        stored = jax.tree.map(write, state.transitions, transitions)
+        # The count would overflow in a long run. Only two facts matter, the next slot and whether the memory is full,
+        # and both stay the same when a full memory counts from `capacity` to `2 * capacity` again and again.
+        num_added = state.num_added + num_new
+        num_added = jnp.where(num_added >= 2 * self.capacity, num_added - self.capacity, num_added)
+        if state.priorities is None or state.max_priority is None:
+            return dataclasses.replace(state, transitions=stored, num_added=num_added)
+        # A new transition gets the largest priority so far, so that it is soon sampled (algorithm 1, line 6).
+        new_priorities = jnp.full(num_new, 1.0) * state.max_priority
+        priorities = write(state.priorities, new_priorities)
+        return dataclasses.replace(state, transitions=stored, num_added=num_added, priorities=priorities)
+
+    def size(self, state: ReplayState) -> Array:
+        """Return the number () int32 of transitions in the memory."""
+        return jnp.minimum(state.num_added, self.capacity)
+
+    def oldest_index(self, state: ReplayState) -> Array:
+        """Return the slot () int32 of the oldest transition, which `add` overwrites next once the memory is full."""
+        is_full = state.num_added >= self.capacity
+        return jnp.where(is_full, state.num_added % self.capacity, 0)
+
+    def sample(self, state: ReplayState, noise: Array, beta: Array | float = 1.0) -> Sample:
+        """Sample B transitions with replacement.
+
+        noise: (B,) uint32 random bits. beta: how much of the bias of prioritized sampling the weights correct.
+        """
+        size = self.size(state)
+        if state.priorities is None:
+            indices = uniform_int(noise, size)
+            importance_weights = jnp.ones(len(noise))
+        else:
+            indices, importance_weights = sample_by_priority(state.priorities, size, noise, beta)
+        batch = jax.tree.map(lambda leaf: take(leaf, indices), state.transitions)
+        return Sample(batch, indices, importance_weights)
+
+    def update_priorities(self, state: ReplayState, indices: Array, td_errors: Array) -> ReplayState:
+        """Set the priorities of the transitions that were just learned from: (|TD error| + epsilon)^alpha."""
+        if state.priorities is None or state.max_priority is None:
+            return state
+        new = (jnp.abs(td_errors) + PRIORITY_EPSILON) ** self.priority_exponent
+        return dataclasses.replace(
+            state,
+            priorities=state.priorities.at[indices].set(new),
+            max_priority=jnp.maximum(state.max_priority, new.max()),
+        )
 
 
-def empty(capacity: int, example: Transitions, prioritized: bool, stacked: bool = False) -> Replay:
-    """`example` gives the shapes and types of what comes in, leaves (N, ...); `capacity` must be a multiple of N.
+def take(ring: Array, indices: Array) -> Array:
+    """Return `ring[indices]`. The promise saves a check of every index."""
+    return ring.at[indices].get(mode="promise_in_bounds")
 
-    stacked: observations are stacks (H, W, S) of frames, and what comes in with one call of `write` is followed by what
-    comes in with the next. Then the oldest (S - 1) N are not drawn, and `capacity` must be larger.
+
+class PrioritySample(NamedTuple):
+    """Slots that were sampled by priority."""
+
+    indices: Array  # (B,) int32
+    importance_weights: Array  # (B,) float32
+
+
+def sample_by_priority(priorities: Array, size: Array, noise: Array, beta: Array | float) -> PrioritySample:
+    """Sample slot i with probability P(i) = p_i / sum p, and weight it by (size * P(i))^-beta (section 3.4).
+
+    The weights are divided by the largest one in the batch. The sampling is stratified: the sum of all priorities is
+    cut into B equal ranges, and one slot comes from each. noise: (B,) uint32. size: transitions in the memory.
     """
-    side = len(example.actions) if stacked else 0
-    example = jax.eval_shape(frames.kept, example) if stacked else example
-    stored = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape[1:]), leaf.dtype), example)
-    priorities = (jnp.zeros(capacity), jnp.float32(1)) if prioritized else (None, None)
-    return Replay(stored, jnp.int32(0), *priorities, side)
+    batch_size = len(noise)
+    quantiles = (jnp.arange(batch_size) + uniform_float(noise)) / batch_size
+    indices, probabilities = _slots_at(priorities, quantiles)
+    weights = (size * probabilities) ** -beta
+    return PrioritySample(indices, weights / weights.max())
 
 
-def nbytes(capacity: int, observation: jax.ShapeDtypeStruct, prioritized: bool, stacked: bool = False) -> int:
-    """Memory of a replay memory of observations like `observation`."""
-    size = math.prod(observation.shape) * observation.dtype.itemsize
-    frames_of = observation.shape[-1]
-    own = 2 * size // frames_of + frames_of - 1 if stacked else 2 * size
-    return capacity * (own + 4 + 4 + 1 + 4 * prioritized)
+def _slots_at(priorities: Array, quantiles: Array) -> tuple[Array, Array]:
+    """Return (indices, probabilities), both (B,), of the slots where the running sum of priorities reaches `quantiles`.
 
-
-def write(replay: Replay, new: Transitions) -> Replay:
-    """`new` (N, ...) takes the places of the oldest N."""
-    new = frames.kept(new) if replay.side else new
-    capacity, count = len(replay.stored.actions), len(new.actions)
-    start = replay.written % capacity
-
-    def put(ring: Array, values: Array) -> Array:
-        return jax.lax.dynamic_update_slice_in_dim(ring, values.astype(ring.dtype), start, 0)
-
-    # Counts on below twice the capacity, so that it never overflows: all that matters is where, and whether full.
-    written = replay.written + count
-    written = jnp.where(written >= 2 * capacity, written - capacity, written)
-    replay = replay.replace(stored=jax.tree.map(put, replay.stored, new), written=written)
-    if replay.priorities is None:
-        return replay
-    priorities = put(replay.priorities, jnp.full(count, 1.0) * replay.largest)
-    bare = (_oldest(replay) + jnp.arange(replay.bare)) % capacity
-    return replay.replace(priorities=priorities.at[bare].set(0))
-
-
-def size(replay: Replay) -> Array:
-    """() int32: transitions in it."""
-    return jnp.minimum(replay.written, len(replay.stored.actions))
-
-
-def _oldest(replay: Replay) -> Array:
-    capacity = len(replay.stored.actions)
-    return jnp.where(replay.written < capacity, 0, replay.written % capacity)
-
-
-def draw(replay: Replay, noise: Array, beta: Array | float = 1.0) -> tuple[Transitions, Array, Array]:
-    """(B transitions, their places (B,), their weights (B,) of at most 1). noise: (B,) uint32 random bits.
-
-    By priority, transition i comes with a chance P(i) = p_i / sum p, one from each of B equal shares of the sum, and
-    weighs (N P(i))^-beta over the largest such weight in the batch (section 3.4). Uniformly all weigh 1.
+    The papers use a sum tree with two children per node. This is a sum tree of two levels, each sqrt(capacity) wide:
+    a few wide operations are faster on the device than many narrow ones.
     """
-    batch, count = len(noise), size(replay) - replay.bare
-    if replay.priorities is None:
-        places = below(noise, count)
-        if replay.side:
-            places = (_oldest(replay) + replay.bare + places) % len(replay.stored.actions)
-        weights = jnp.ones(batch)
-    else:
-        shares = (jnp.arange(batch) + unit(noise)) / batch
-        places, chances = _by_priority(replay.priorities, shares)
-        weights = (count * chances) ** -beta
-        weights = weights / weights.max()
-    if replay.side:
-        return frames.restored(replay.stored, places, replay.side), places, weights
-    return jax.tree.map(lambda leaf: leaf.at[places].get(mode="promise_in_bounds"), replay.stored), places, weights
-
-
-def _by_priority(priorities: Array, shares: Array) -> tuple[Array, Array]:
-    """(places, their chances) at `shares` (B,), 0 to 1, of the running sum; a sum tree of two levels."""
     capacity = len(priorities)
     width = math.isqrt(capacity - 1) + 1
     blocks = jnp.pad(priorities, (0, width * width - capacity)).reshape(width, width)
-    ends = jnp.cumsum(blocks.sum(1))
-    wanted = shares * ends[-1]
-    block = jnp.minimum(jnp.searchsorted(ends, wanted, side="right"), width - 1)
-    rest = wanted - jnp.where(block > 0, ends[block - 1], 0)
-    within = jnp.cumsum(blocks[block], axis=1)  # (B, width)
-    # Rounding may carry a share past the last transition of its block that has any chance.
-    last = jnp.where(blocks[block] > 0, jnp.arange(width)[None], 0).max(1)
-    places = block * width + jnp.minimum((within <= rest[:, None]).sum(1), last)
-    return places, priorities[places] / ends[-1]
-
-
-def prioritize(replay: Replay, places: Array, errors: Array, alpha: float) -> Replay:
-    """The priorities of what was just learned from: (|error| + 0.000001)^alpha."""
-    if replay.priorities is None:
-        return replay
-    new = (jnp.abs(errors) + 1e-6) ** alpha
-    largest = jnp.maximum(replay.largest, new.max())
-    return replay.replace(priorities=replay.priorities.at[places].set(new), largest=largest)
+    block_ends = jnp.cumsum(blocks.sum(1))
+    # Level 1: the block in which the running sum reaches the target.
+    targets = quantiles * block_ends[-1]
+    block = jnp.minimum(jnp.searchsorted(block_ends, targets, side="right"), width - 1)
+    # Level 2: the slot within that block.
+    remainder = targets - jnp.where(block > 0, block_ends[block - 1], 0)
+    running_sums = jnp.cumsum(blocks[block], axis=1)  # (B, width)
+    offset = (running_sums <= remainder[:, None]).sum(1)
+    # Rounding may carry the target past the last slot of the block that has a priority.
+    last_offset = jnp.where(blocks[block] > 0, jnp.arange(width)[None], 0).max(1)
+    indices = block * width + jnp.minimum(offset, last_offset)
+    return indices, priorities[indices] / block_ends[-1]

@@ -19,7 +19,7 @@ from train.inference.episodes import q_values
 from train.metrics import evaluation
 from train.metrics.evaluation import Evaluator
 from train.pictures import films
-from train.tasks.q_learning import replay
+from train.tasks.q_learning.frames import make_replay
 from train.tasks.q_learning.task import q_learning
 from train.tasks.setup import Setup, make_model, make_optimizer, require_able
 from zoo.errors import UserError
@@ -45,7 +45,7 @@ def assemble(experiment: Experiment) -> Setup:
     check(experiment)
     data, how = experiment.data, experiment.task
     env = worlds.make(data)
-    if env.herd and len(replicas.members(experiment)) > 1:
+    if env.native_vector_env and len(replicas.members(experiment)) > 1:
         raise UserError(f"{env.name} trains one replica (seeds 1, no sweep): its emulators are no part of a State")
     if env.stacked:
         _demand_history(experiment, env)
@@ -58,8 +58,7 @@ def assemble(experiment: Experiment) -> Setup:
             make_optimizer(experiment),
             env,
             how,
-            environments=data.environments,
-            batch=data.batch,
+            data,
             steps=experiment.steps,
             precision=experiment.precision,
         )
@@ -142,7 +141,7 @@ def _demand_memory(experiment: Experiment, env: Environment) -> None:
     """Raise UserError for a replay memory that does not fit, before anything is allocated."""
     how = experiment.task
     agents = len(replicas.members(experiment))
-    need = agents * replay.nbytes(how.replay, env.observation, how.priority > 0, env.stacked)
+    need = agents * make_replay(how, env, experiment.data.environments).nbytes(env.observation)
     have = machine.memory_free()
     if need > have:
         each = need / how.replay

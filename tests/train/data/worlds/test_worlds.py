@@ -1,6 +1,4 @@
-"""Worlds: the wrapper is the library's own step, an end is told from a cut, and a new episode never leaks back."""
-
-from typing import Any
+"""Environments: steps equal the library's own, terminated and truncated differ, episodes are reset cleanly."""
 
 import gymnax
 import jax
@@ -12,8 +10,9 @@ from jax import Array
 
 from train.config import World, files, override
 from train.data import worlds
-from train.data.worlds import vector
 from train.data.worlds.environment import Environment, limited
+from train.data.worlds.noise import ENV_WORDS, EnvNoise, env_noise
+from train.data.worlds.vector import VectorStep, make_vector_env
 from train.inference import episodes
 from train.pictures import films
 from train.tasks.assemble import assemble
@@ -23,7 +22,7 @@ KEY = jax.random.key(0)
 
 
 def corridor(end: int = 3, time_limit: int = 100) -> Environment:
-    """Observes its place, counted from 1; each step goes on by one and pays that place; it ends at `end`."""
+    """An agent walks from place 1 to `end`. The observation and the reward are the place after the step."""
 
     def step(key: Array, place: Array, action: Array) -> tuple[Array, Array, Array, Array]:
         return place + 1, (place + 1)[None] * 1.0, (place + 1) * 1.0, place + 1 == end
@@ -31,36 +30,37 @@ def corridor(end: int = 3, time_limit: int = 100) -> Environment:
     return limited("corridor", lambda key: (jnp.ones(1), 1), step, 2, time_limit)
 
 
-def walk(env: Environment, steps: int) -> list[tuple[Any, Any, Any]]:
-    crowd = vector.crowd(env, 1)
-    alive = crowd.begin(jax.random.split(KEY, 1))
-    seen = []
-    for _ in range(steps):
-        alive, *rest = crowd.live(alive, jnp.zeros(1, int), jnp.zeros((1, 4), jnp.uint32))
-        seen.append((alive, *rest))
-    return seen
+def last_of_two_steps(env: Environment) -> VectorStep:
+    vector_env = make_vector_env(env, 1)
+    env_state = vector_env.reset(jax.random.split(KEY, 1))
+    noise = env_noise(jnp.zeros((1, ENV_WORDS), jnp.uint32))
+    first = vector_env.step(env_state, jnp.zeros(1, int), noise)
+    return vector_env.step(first.env_state, jnp.zeros(1, int), noise)
 
 
-def test_an_episode_that_ends_begins_anew_and_its_last_observation_is_its_own() -> None:
-    _, (alive, seen, ended) = walk(corridor(end=3), 2)
-    assert (bool(seen.terminated[0]), bool(ended.done[0])) == (True, True)
-    assert float(seen.next_observations[0, 0]) == 3  # of the episode that ended
-    assert float(alive.observations[0, 0]) == 1  # of the one that begins
-    assert (float(ended.returns[0]), int(ended.lengths[0])) == (2 + 3, 2)
-    assert (float(alive.returns[0]), int(alive.lengths[0])) == (0, 0)
+def test_a_terminated_episode_is_reset_and_its_transition_keeps_its_last_observation() -> None:
+    env_state, transitions, ends = last_of_two_steps(corridor(end=3))
+    assert (bool(transitions.terminated[0]), bool(ends.done[0])) == (True, True)
+    assert float(transitions.next_observations[0, 0]) == 3  # of the old episode
+    assert float(env_state.observations[0, 0]) == 1  # of the new episode
+    assert (float(ends.returns[0]), int(ends.lengths[0])) == (2 + 3, 2)
+    assert (float(env_state.returns[0]), int(env_state.lengths[0])) == (0, 0)
 
 
-def test_an_episode_whose_time_is_up_has_not_terminated() -> None:
-    _, (alive, seen, ended) = walk(corridor(end=50, time_limit=2), 2)
-    assert (bool(seen.terminated[0]), bool(ended.done[0])) == (False, True)
-    assert float(seen.next_observations[0, 0]) == 3
-    assert float(alive.observations[0, 0]) == 1
-    _, (_, seen, _) = walk(corridor(end=3, time_limit=2), 2)  # both at once: nothing more can be earned
-    assert bool(seen.terminated[0])
+def test_a_truncated_episode_has_not_terminated() -> None:
+    env_state, transitions, ends = last_of_two_steps(corridor(end=50, time_limit=2))
+    assert (bool(transitions.terminated[0]), bool(ends.done[0])) == (False, True)
+    assert float(transitions.next_observations[0, 0]) == 3
+    assert float(env_state.observations[0, 0]) == 1
+
+
+def test_an_episode_that_terminates_at_its_time_limit_has_terminated() -> None:
+    _, transitions, _ = last_of_two_steps(corridor(end=3, time_limit=2))
+    assert bool(transitions.terminated[0])
 
 
 @pytest.mark.parametrize("name", slow_except(["CartPole-v1"], ["CartPole-v1", "Acrobot-v1", "MountainCar-v0"]))
-def test_a_step_is_that_of_gymnax(name: str) -> None:
+def test_a_step_equals_the_step_of_gymnax(name: str) -> None:
     env = worlds.make(World(name))
     theirs, params = gymnax.make(name)
     observation, state = env.reset(KEY)
@@ -76,7 +76,7 @@ def test_a_step_is_that_of_gymnax(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "limit"), [("CartPole-v0", 200), ("CartPole-v1", 500), ("MountainCar-v0", 200)])
-def test_a_time_limit_truncates(name: str, limit: int) -> None:
+def test_the_time_limit_truncates(name: str, limit: int) -> None:
     env = worlds.make(World(name))
     assert env.time_limit == limit
     _, (inner, _) = env.reset(KEY)
@@ -85,23 +85,23 @@ def test_a_time_limit_truncates(name: str, limit: int) -> None:
         assert (bool(step.terminated), bool(step.truncated)) == (False, truncated)
 
 
-def test_minatar_has_six_actions_that_stick_and_frames_of_bits() -> None:
+def test_minatar_has_six_sticky_actions_and_bool_observations() -> None:
     pytest.importorskip("pgx")
     env = worlds.make(World("minatar/breakout"))
     assert (env.actions, env.observation.shape, env.observation.dtype) == (6, (10, 10, 4), bool)
     step = jax.jit(jax.vmap(env.step, in_axes=(0, None, None)))
     _, state = env.reset(KEY)
     _, after = step(jax.random.split(KEY, 400), state, jnp.int32(3))
-    moved = after.observation[:, 9, 5, 0]  # the paddle starts at 4 and was told to go right
+    moved = after.observation[:, 9, 5, 0]  # the paddle starts at 4, and action 3 moves it right
     assert 0.84 < moved.mean() < 0.95
     steady = worlds.make(World("minatar/breakout", sticky=0.0))
     _, after = jax.jit(jax.vmap(steady.step, in_axes=(0, None, None)))(jax.random.split(KEY, 20), state, jnp.int32(3))
     assert after.observation[:, 9, 5, 0].all()
 
 
-def test_an_episode_is_a_function_of_its_own_key() -> None:
+def test_an_episode_depends_on_its_own_key_alone() -> None:
     env = worlds.make(World("CartPole-v1"))
-    values = lambda params, x: jnp.stack([-x[:, 2], x[:, 2]], 1)  # noqa: E731  (falls left: push left)
+    values = lambda params, x: jnp.stack([-x[:, 2], x[:, 2]], 1)  # noqa: E731  (pushes left when the pole falls left)
     keys = episodes.keys("play", 0, 5)
     returns, lengths = episodes.play(env, values, {}, keys, 0.2)
     assert (returns == lengths).all()
@@ -116,7 +116,7 @@ def test_an_episode_is_a_function_of_its_own_key() -> None:
 @pytest.mark.parametrize(
     "name", slow_except(["CartPole-v1"], ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "minatar/breakout"])
 )
-def test_what_an_agent_sees_can_be_drawn(name: str) -> None:
+def test_observations_can_be_drawn(name: str) -> None:
     if name in worlds.minatar.GAMES:
         pytest.importorskip("pgx")
     env = worlds.make(World(name))
@@ -128,6 +128,12 @@ def test_what_an_agent_sees_can_be_drawn(name: str) -> None:
     assert (first != later).any()
 
 
+def test_observations_of_an_unknown_environment_are_drawn_as_bars() -> None:
+    low, high = (np.asarray(films.draw("corridor", np.array([value, -value]))) for value in (0.1, 2.0))
+    assert low.shape == (films.SIZE, films.SIZE, 3)
+    assert (high != low).any()
+
+
 @pytest.mark.parametrize(
     ("world", "line"),
     [
@@ -136,7 +142,7 @@ def test_what_an_agent_sees_can_be_drawn(name: str) -> None:
         (World("CartPole-v1", sticky=0.1), "data.sticky must be None or 0 in CartPole-v1"),
     ],
 )
-def test_a_wrong_world_is_one_line(world: World, line: str) -> None:
+def test_an_unknown_environment_is_one_line(world: World, line: str) -> None:
     with pytest.raises(UserError) as error:
         worlds.make(world)
     assert str(error.value).startswith(line)
@@ -153,47 +159,53 @@ def test_a_game_without_its_library_is_one_line(name: str, extra: str, monkeypat
 
 @pytest.fixture
 def pong() -> Environment:
-    """Whose episodes are cut off after three steps."""
+    """Pong with a time limit of three steps."""
     pytest.importorskip("ale_py")
     pytest.importorskip("chex")
     return worlds.make(World("atari/pong", time_limit=3))
 
 
-def test_emulators_live_inside_the_program_and_begin_anew_a_step_late(pong: Environment) -> None:
-    crowd = vector.crowd(pong, 2)
-    alive = crowd.begin(jax.random.split(KEY, 2))
-    live = jax.jit(crowd.live)
-    ends, ages = [], []
+def test_emulators_run_inside_the_program_and_reset_one_step_late(pong: Environment) -> None:
+    vector_env = make_vector_env(pong, 2)
+    env_state = vector_env.reset(jax.random.split(KEY, 2))
+    vector_step = jax.jit(vector_env.step)
+    done, lengths = [], []
     for i in range(8):
-        before = np.asarray(alive.observations)
-        alive, seen, ended = live(alive, jnp.array([2, 3]), jax.random.bits(KEY, (2, 4), jnp.uint32) + np.uint32(i))
-        np.testing.assert_array_equal(seen.observations, before)
-        np.testing.assert_array_equal(seen.next_observations, alive.observations)
-        between = i % 4 == 3
-        if not between:  # the newest frame is last
-            np.testing.assert_array_equal(before[..., 1:], np.asarray(alive.observations)[..., :3])
-        assert seen.terminated.tolist() == [between] * 2  # time was up, and nothing terminated
-        ends.append(bool(ended.done.all()))
-        ages.append(int(alive.lengths[0]))
-    assert ends == [False, False, True, False] * 2
-    assert ages == [1, 2, 0, 0] * 2
-    assert (alive.observations.shape, alive.observations.dtype) == ((2, 84, 84, 4), np.uint8)
+        before = np.asarray(env_state.observations)
+        env_state, transitions, ends = vector_step(env_state, jnp.array([2, 3]), pong_noise(i))
+        np.testing.assert_array_equal(transitions.observations, before)
+        np.testing.assert_array_equal(transitions.next_observations, env_state.observations)
+        resetting = i % 4 == 3
+        if not resetting:  # the newest frame is last
+            np.testing.assert_array_equal(before[..., 1:], np.asarray(env_state.observations)[..., :3])
+        assert transitions.terminated.tolist() == [resetting] * 2  # the episodes themselves are only truncated
+        done.append(bool(ends.done.all()))
+        lengths.append(int(env_state.lengths[0]))
+    assert done == [False, False, True, False] * 2
+    assert lengths == [1, 2, 0, 0] * 2
+    assert (env_state.observations.shape, env_state.observations.dtype) == ((2, 84, 84, 4), np.uint8)
 
 
-def test_a_state_that_another_process_saved_begins_anew(pong: Environment) -> None:
-    crowd = vector.crowd(pong, 2)
-    alive = crowd.begin(jax.random.split(KEY, 2))
-    stale = alive.replace(
-        states={"born": alive.states["born"] - 1, "over": jnp.ones(2, bool), "where": jnp.zeros((2, 8), jnp.uint8)},
-        observations=jnp.zeros_like(alive.observations),
-    )
-    after, seen, _ = jax.jit(crowd.live)(stale, jnp.array([0, 0]), jax.random.bits(KEY, (2, 4), jnp.uint32))
-    assert np.asarray(seen.observations).any()  # the beginning of an episode, not the zeros of the State
-    assert not seen.terminated.any()
-    np.testing.assert_array_equal(after.states["born"], alive.states["born"])
+def pong_noise(number: int) -> EnvNoise:
+    return env_noise(jax.random.bits(KEY, (2, ENV_WORDS), jnp.uint32) + np.uint32(number))
 
 
-def test_an_episode_of_emulators_is_played_recorded_and_drawn(pong: Environment) -> None:
+def test_a_state_from_another_process_starts_new_episodes(pong: Environment) -> None:
+    vector_env = make_vector_env(pong, 2)
+    env_state = vector_env.reset(jax.random.split(KEY, 2))
+    from_another_process = {
+        "born": env_state.states["born"] - 1,
+        "over": jnp.ones(2, bool),
+        "where": jnp.zeros((2, 8), jnp.uint8),
+    }
+    stale = env_state.replace(states=from_another_process, observations=jnp.zeros_like(env_state.observations))
+    after, transitions, _ = jax.jit(vector_env.step)(stale, jnp.array([0, 0]), pong_noise(0))
+    assert np.asarray(transitions.observations).any()  # the start of an episode, not the zeros of the State
+    assert not transitions.terminated.any()
+    np.testing.assert_array_equal(after.states["born"], env_state.states["born"])
+
+
+def test_an_episode_of_pong_is_played_recorded_and_drawn(pong: Environment) -> None:
     values = lambda params, x: jnp.zeros((len(x), 6))  # noqa: E731
     returns, lengths = episodes.play(pong, values, {}, episodes.keys("play", 0, 2), 1.0)
     assert (returns.shape, lengths.tolist()) == ((2,), [3, 3])
@@ -202,7 +214,7 @@ def test_an_episode_of_emulators_is_played_recorded_and_drawn(pong: Environment)
     assert np.ptp(np.asarray(films.draw("atari/pong", film.observations[-1]))) > 50
 
 
-def test_an_atari_game_that_does_not_exist_is_one_line(pong: Environment) -> None:
+def test_an_unknown_atari_game_is_one_line(pong: Environment) -> None:
     with pytest.raises(UserError, match=r"^unknown environment 'atari/pongg': did you mean atari/pong"):
         worlds.make(World("atari/pongg"))
 
