@@ -101,11 +101,11 @@ def test_an_own_way_of_learning_runs_like_every_other(registered, tmp_path) -> N
     run = train.loop.run.create("mine", EXPERIMENT, tmp_path)
     summary = fit(run, setup, Console(quiet=True))
     assert train.loop.run.load(run.path).experiment == EXPERIMENT
-    assert 0 < summary["test"]["mean_square"] < 1
+    assert 0 < summary.test["mean_square"] < 1
     lines = [line for line in train.loop.run.read_metrics(run.path) if line["split"] == "validation"]
     assert lines[-1]["mean_square"] < lines[0]["mean_square"]
     console = Console(width=120)
     with console.capture() as capture:
-        console.print(comparison(summary["settings"], setup.counts, data=setup.bounds_on))
+        console.print(comparison(summary.settings, setup.counts, data=setup.bounds_on))
     assert "mean square" in capture.get()
-    assert f"{summary['test']['mean_square']:.3f} ±" in capture.get()
+    assert f"{summary.test['mean_square']:.3f} ±" in capture.get()
