@@ -172,18 +172,14 @@ def _write(
         "date": datetime.date.today().isoformat(),
     }
     write_atomically(table, json.dumps(content, indent=2) + "\n")
-    page = FigureCanvasAgg(picture.draw(run.name, network, points, chosen, _metric(parts)))
+    page = FigureCanvasAgg(picture.draw(run.name, network, points, chosen, parts.best))
     with atomic_file(image) as temporary:
         page.print_png(str(temporary))
     return [factors, table, image]
 
 
-def _metric(parts: Setup) -> str:
-    return parts.best.removeprefix("-")
-
-
 def _table(run: Run, parts: Setup, points: list[Point], chosen: Point) -> Table:
-    full, metric = points[0], _metric(parts)
+    full, metric = points[0], parts.best
     from train.core import machine
     from train.studies.compress.curve import BATCH
 
@@ -210,7 +206,7 @@ def _table(run: Run, parts: Setup, points: list[Point], chosen: Point) -> Table:
 
 
 def _lines(parts: Setup, chosen: Point, full: Point, test: dict[str, dict[str, float]]) -> list[str]:
-    metric = _metric(parts)
+    metric = parts.best
     ranks = ", ".join(f"{name} {rank}" for name, rank in chosen.ranks.items())
     level = f"energy {chosen.energy:g}" if chosen.rank is None else f"rank {chosen.rank}"
     if metric in test["full"]:

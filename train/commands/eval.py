@@ -38,7 +38,8 @@ def eval_command(args: Sequence[str]) -> None:
             results[split] = evaluate(state)
     found = replica_results(replicas.members, results["validation"], results["test"], diverged={}, stops=[])
     settings = setting_results(found, parts.score)
-    Console().print(comparison(settings, parts.counts, heading=f"{run.path}, step {int(state.step.max()):,}"))
+    heading = f"{run.path}, step {int(state.step.max()):,}"
+    Console().print(comparison(settings, parts.counts, heading=heading, data=parts.bounds_on))
     if run.experiment.folds:
         Console().print(each_fold(found))
     for name, note in parts.notes.items():

@@ -214,6 +214,6 @@ class _Bar:
         from train.studies.search.folder import counts
 
         done, best = sum(map(counts, study.get_trials(deepcopy=False))), report.complete(study)
-        named = self.folder.metric.removeprefix("-")
+        named = self.folder.metric
         text = f"best {figure(named, report.value_of(self.folder, best[0].value))}" if best else ""
         self._progress.update(self._task, completed=done, best=text, now=now)

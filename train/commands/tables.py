@@ -5,15 +5,18 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
+from train.config import metrics
 from train.loop.summary import ReplicaResult, SettingResult, Spread
-from train.metrics.format import SHARES, figure, title
+from train.metrics.format import figure, title
 
 
-def comparison(settings: Sequence[SettingResult], counts: str, heading: str | None = None) -> Table:
+def comparison(
+    settings: Sequence[SettingResult], counts: str, heading: str | None = None, data: str | None = None
+) -> Table:
     """Return a table of the settings of a run, one row for each split.
 
     Over several seeds a cell holds mean ± standard deviation, and below it the 95 % interval of the mean.
-    counts: what the evaluation counts, such as "examples".
+    counts: what the evaluation counts, such as "examples". data: the data set whose bounds the metrics have.
     """
     first = settings[0]
     fields, names = list(first.setting), [name for name in first.test if name != "count"]
@@ -30,7 +33,7 @@ def comparison(settings: Sequence[SettingResult], counts: str, heading: str | No
         for split in ("validation", "test"):
             means, spread = setting.on(split)
             if means:
-                cells = [_cell(name, means[name], spread.get(name)) if name in means else "" for name in names]
+                cells = [_cell(name, means[name], spread.get(name), data) if name in means else "" for name in names]
                 table.add_row(*values, split, *[f"{means['count']:,}" for _ in counted], *cells)
                 values = [""] * len(values)
     return table
@@ -63,11 +66,9 @@ def each_fold(replicas: Sequence[ReplicaResult]) -> Table:
     return table
 
 
-def _cell(name: str, mean: float, spread: Spread | None) -> str:
+def _cell(name: str, mean: float, spread: Spread | None, data: str | None) -> str:
+    """Format a mean, and over several seeds its standard deviation and interval, cut at the bounds of the metric."""
     if spread is None:
         return figure(name, mean)
-    ends = [spread.low, spread.high]
-    if name.endswith(SHARES):
-        ends = [min(max(end, 0), 1) for end in ends]
-    low, high = (figure(name, end) for end in ends)
-    return f"{figure(name, mean)} ± {figure(name, spread.deviation)}\n{low} to {high}"
+    low, high = metrics.inside(name, (spread.low, spread.high), (mean,), data)
+    return f"{figure(name, mean)} ± {figure(name, spread.deviation)}\n{figure(name, low)} to {figure(name, high)}"

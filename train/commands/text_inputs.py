@@ -45,22 +45,24 @@ def open_run(path: str, task: str) -> Opened:
     """The last checkpoint of a run. UserError where the run is of another task, saying which command fits it."""
     run = train.loop.run.load(path)
     if (own := run.experiment.task.name) != task:
-        raise UserError(f"{run.path} is of the task {own!r}, not {task!r}: use {COMMAND_FOR[own]}")
+        raise UserError(f"{run.path} is of the task {own!r}, not {task!r}: use {COMMAND_FOR.get(own, 'zoo eval')}")
     if getattr(run.experiment.task, "left_to_right", False):
         raise UserError(f"{run.path} reads from left to right and has never seen a [MASK]: zoo fill cannot use it")
     train.loop.run.require_single(run)
     import jax
 
     from train.algorithms.averages import evaluation_params
+    from train.config.ways import resolve, way_of
     from train.core import devices, machine
     from train.data.text.tokenizers import fingerprint
     from train.loop.checkpoints import Checkpoints
     from train.loop.restore import saved_tokenizer
-    from train.tasks.text.setup import blueprint
 
     machine.prepare_backend()
     tokenizer = saved_tokenizer(run.experiment, run.path)
-    model, learning, _ = blueprint(run.experiment, tokenizer, classes=0)
+    build = way_of(run.experiment.task).blueprint
+    assert build is not None, "every task that a command opens has a blueprint"
+    model, learning, _ = resolve(build)(run.experiment, tokenizer)
     abstract = devices.placed(jax.eval_shape(learning.init, jax.random.key(0)), None, "data")
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     state, _ = checkpoints.restore(abstract, tokenizer=fingerprint(tokenizer))

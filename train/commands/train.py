@@ -111,7 +111,7 @@ def _train(run: Run, setup: Setup, *, resume: bool = False) -> None:
     test = summary.test
     metrics = ", ".join(f"{title(name)} {figure(name, value)}" for name, value in test.items() if name != "count")
     if len(summary.replicas) > 1:
-        console.print(comparison(summary.settings, setup.counts))
+        console.print(comparison(summary.settings, setup.counts, data=setup.bounds_on))
         if run.experiment.folds:
             console.print(each_fold(summary.replicas))
         metrics = f"{metrics}, mean over {'folds' if run.experiment.folds else 'seeds'} of the best setting"

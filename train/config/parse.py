@@ -1,4 +1,4 @@
-"""From the command line to dataclasses, and from JSON to dataclasses, with one line for whatever is wrong."""
+"""Fill dataclasses from the command line and from JSON; every error is one line."""
 
 import contextlib
 import dataclasses
@@ -12,12 +12,16 @@ import tyro
 
 import zoo
 from train.config.schema import Experiment, Model
+from train.config.ways import WAYS
 from zoo.errors import UserError, unknown
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from zoo.cards import Card
 
 T = TypeVar("T")
+D = TypeVar("D", bound="DataclassInstance")
 
 
 def parse(schema: type[T], args: Sequence[str], *, prog: str, default: T | None = None) -> T:
@@ -26,7 +30,7 @@ def parse(schema: type[T], args: Sequence[str], *, prog: str, default: T | None 
     Raises UserError, one line, for an unknown option (nearest offered), a wrong type, a missing value.
     """
     box = io.StringIO()
-    given = {} if default is None else {"default": default}
+    given: dict[str, Any] = {} if default is None else {"default": default}
     try:
         with contextlib.redirect_stderr(box):
             return tyro.cli(schema, args=list(args), prog=prog, **given)
@@ -37,7 +41,7 @@ def parse(schema: type[T], args: Sequence[str], *, prog: str, default: T | None 
 
 
 def _one_line(box: str) -> str:
-    """The message inside the box that tyro draws, with its suggestions and without its pointers to --help."""
+    """Return the message inside the box that tyro draws, with its suggestions and without its pointers to --help."""
     sections: list[list[str]] = [[]]
     for line in box.splitlines()[1:]:
         text = line.strip("│╭╰╮╯ ")
@@ -58,9 +62,10 @@ def _one_line(box: str) -> str:
 
 
 def parse_experiment(args: Sequence[str], *, prog: str, default: Experiment, options: type[T]) -> tuple[Experiment, T]:
-    """(`default` with overrides applied, the command's own `options`) from one command line.
+    """Parse one command line into (`default` with overrides applied, the command's own `options`).
 
-    `--model.FIELD` takes the fields of the named model's own Config, so `--help` shows them too.
+    `--model.FIELD` takes the fields of the named model's own Config, so `--help` shows them too. Which tasks and losses
+    there are is read from their tables now, after the user's own file has entered its own.
     """
     args, name = _take("--model.name", args)
     model = default.model if name in (None, default.model.name) else Model(name)
@@ -85,12 +90,12 @@ def parse_experiment(args: Sequence[str], *, prog: str, default: Experiment, opt
 
 
 def _plain(value: Any) -> Any:
-    """A mapping that a Config froze as a dict, which JSON knows."""
+    """Turn a mapping that a Config froze into a dict, which JSON knows."""
     return {name: _plain(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
 
 
 def _take(option: str, args: Sequence[str]) -> tuple[list[str], str | None]:
-    """`args` without `option` and its value, and that value."""
+    """Take `option` out of `args`: (the other arguments, its value or None)."""
     rest, value = [], None
     words = iter(args)
     for word in words:
@@ -109,10 +114,10 @@ def _model_config(card: "Card", fields: Mapping[str, Any]) -> Any:
     return override(card.config, fields, card.name)
 
 
-def override(instance: T, changes: Mapping[str, Any], where: str = "") -> T:
-    """`instance` (a dataclass) with fields replaced, nested dataclasses by nested mappings; lists become tuples.
+def override(instance: D, changes: Mapping[str, Any], where: str = "") -> D:
+    """Return `instance` (a dataclass) with fields replaced, nested dataclasses by nested mappings; lists become tuples.
 
-    What is a mapping itself is replaced whole: {"model": {"fields": {"depth": 2}}} leaves no other field of the model.
+    A field that is a mapping itself is replaced as a whole: {"model": {"fields": {"depth": 2}}} drops all other fields.
     Raises UserError for a name that is not a field, saying `where`, and for a value of another type.
     """
     hints = get_type_hints(type(instance), include_extras=True)
@@ -124,20 +129,31 @@ def override(instance: T, changes: Mapping[str, Any], where: str = "") -> T:
                 f"{where}: {unknown('field', name, names)}" if where else f"{unknown('field', name, names)}"
             )
         old, path = getattr(instance, name), f"{where}.{name}" if where else name
+        hint = declared(hints[name])
         if dataclasses.is_dataclass(old) and isinstance(value, Mapping):
-            new[name] = override(_of_kind(old, value, hints[name]), value, path)
-        elif _fits(value, hints[name]):
+            new[name] = override(_of_kind(old, value, hint), value, path)
+        elif _fits(value, hint):
             new[name] = tuple(value) if isinstance(value, list) else value
         else:
             raise UserError(f"{path} cannot be {value!r}")
     return dataclasses.replace(instance, **new)
 
 
-def _of_kind(old: Any, changes: Mapping[str, Any], hint: Any) -> Any:
-    """`old`, or where `changes` are those of another dataclass that the field may hold, a blank one of that."""
+def declared(hint: Any) -> Any:
+    """The type that a field's annotation stands for: where a table decides it, the type that the table gives now."""
     while get_origin(hint) is Annotated:
-        hint = get_args(hint)[0]
-    kinds = [type(old), *(kind for kind in get_args(hint) if dataclasses.is_dataclass(kind))]
+        hint, *extras = get_args(hint)
+        factories = [extra.constructor_factory for extra in extras if hasattr(extra, "constructor_factory")]
+        if factories:
+            hint = factories[0]()
+    return hint
+
+
+def _of_kind(old: Any, changes: Mapping[str, Any], hint: Any) -> Any:
+    """Return `old`, or a blank instance of the other dataclass that the field may hold and `changes` belong to."""
+    if isinstance(old, tuple(way.config for way in WAYS.values())) and "name" in changes:
+        WAYS.find(changes["name"])
+    kinds: list[type[Any]] = [type(old), *(kind for kind in get_args(hint) if dataclasses.is_dataclass(kind))]
     for kind in kinds:
         types = get_type_hints(kind, include_extras=True)
         if all(name in types for name in changes) and _fits(changes.get("name", ""), types.get("name", str)):

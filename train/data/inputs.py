@@ -1,4 +1,4 @@
-"""What a classifier is shown: images, augmented and normalized on the device, or sentences with their mask."""
+"""From a batch to the arguments of a model: images, augmented and normalized on the device, or sentences."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,11 +14,12 @@ Batch = dict[str, Array]
 
 
 class Inputs(NamedTuple):
-    """From a batch to the arguments of the model."""
+    """Three functions that make the arguments of a model."""
 
-    example: Callable[[], Batch]  # arguments for a batch of one, to initialize with
-    train: Callable[[Array, Batch, Array], tuple[Batch, Array]]  # key, batch, label probabilities -> the same, changed
-    evaluate: Callable[[Batch], Batch]
+    example: Callable[[], Batch]  # () -> arguments for a batch of one, which initialize the model
+    train: Callable[[Array, Batch, Array], tuple[Batch, Array]]
+    """(key, batch, label probabilities (B, C)) -> (arguments, label probabilities), both augmented."""
+    evaluate: Callable[[Batch], Batch]  # batch -> arguments
 
 
 def images(
@@ -27,8 +28,11 @@ def images(
     mean: np.ndarray | float = 0.0,
     std: np.ndarray | float = 1.0,
 ) -> Inputs:
-    """Batches {"x": (B, *shape) uint8, ...}. x is brought to 0..1, augmented in training (in evaluation only cropped,
-    where training crops), then normalized with `mean` and `std`, each () or (C,); a batch may bring its own."""
+    """Inputs for batches {"x": (B, *shape) uint8, ...}.
+
+    Pixels are scaled to 0..1 and augmented in training; evaluation only crops, where training crops. They are then
+    normalized with `mean` and `std`, each () or (C,), or with the batch's own "mean" and "std" where it has them.
+    """
     operations = parse(augmentations, shape)
     mean, std = (np.reshape(moment, (1, 1, 1, -1)).astype(np.float32) for moment in (mean, std))
 
@@ -51,23 +55,23 @@ def images(
 
 
 def sentences(length: int) -> Inputs:
-    """Batches {"tokens": (B, length) integer, padded with 0, ...}."""
+    """Inputs for batches {"tokens": (B, length) integer, padded with 0, ...}. Nothing is augmented."""
 
     def evaluate(batch: Batch) -> Batch:
         tokens = batch["tokens"].astype(jnp.int32)
         return {"tokens": tokens, "mask": tokens != 0}
 
     def train(key: Array, batch: Batch, labels: Array) -> tuple[Batch, Array]:
-        del key  # nothing is augmented
+        del key
         return evaluate(batch), labels
 
     return Inputs(lambda: evaluate({"tokens": jnp.ones((1, length), jnp.int32)}), train, evaluate)
 
 
 def views(inputs: Inputs, key: Array, batch: dict[str, Array]) -> dict[str, Array]:
-    """What the network is shown: {"x": (2B, H, W, C)}, the views of an image one after the other.
+    """Draw two views of each image: {"x": (2B, H, W, C)}, the two views of an image next to each other.
 
-    So the views of one image are on one device, wherever the batch is cut.
+    Both are then on one device, wherever the batch is cut.
     """
     unlabelled = jnp.zeros((len(batch["x"]), 1))
     pair = [inputs.train(key, batch, unlabelled)[0]["x"] for key in jax.random.split(key)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import filelock
 
+import train.tasks  # noqa: F401  fills the table of ways of learning, from which config.json takes its types
 from train.config import Data, Experiment, Model, override
 from train.loop.summary import Summary
 from zoo.errors import UserError

@@ -1,8 +1,11 @@
-"""Joins the parts of an Experiment: checks it, loads its data, builds model, optimizer and task."""
+"""Build a run from an Experiment: check it, load its data, build model, optimizer and task."""
+
+import dataclasses
 
 from tokenizers import Tokenizer
 
-from train.config import Data, Experiment, Text, World
+from train.config import Experiment, Text
+from train.config.ways import way_of
 from train.tasks.check import check
 from train.tasks.setup import Setup
 
@@ -10,33 +13,15 @@ __all__ = ["Setup", "assemble", "check"]
 
 
 def assemble(experiment: Experiment, tokenizer: Tokenizer | None = None) -> Setup:
-    """Check `experiment`, load its data, build its parts. Compiles nothing, allocates no parameters.
+    """Check `experiment`, load its data, build everything. Compiles nothing, allocates no parameters.
 
-    tokenizer: of a run on text that exists already; None trains one on the training split.
+    tokenizer: that of a run on text which exists already; None trains one on the training split.
     """
     check(experiment)
-    match experiment.data, experiment.task.name:  # imported here, as each needs libraries that the others do not
-        case Text(), _:
-            from train.tasks.text import setup
-
-            return setup.assemble(experiment, tokenizer)
-        case Data(), "classify" if experiment.folds:
-            from train.tasks.classify import folds
-
-            return folds.assemble(experiment)
-        case Data(), "classify":
-            from train.tasks.classify import images
-
-            return images.assemble(experiment)
-        case Data(), "contrast":
-            from train.tasks.contrast import setup
-
-            return setup.assemble(experiment)
-        case Data(), "adversarial":
-            from train.tasks.adversarial import setup
-
-            return setup.assemble(experiment)
-        case World(), _:
-            from train.tasks.q_learning import setup
-
-            return setup.assemble(experiment)
+    way, task, data = way_of(experiment.task), experiment.task, experiment.data
+    build = way.setup_for(data)
+    given = (experiment, task, data, tokenizer) if isinstance(data, Text) else (experiment, task, data)
+    setup: Setup = build(*given)
+    own_limit = getattr(data, "time_limit", None) is not None
+    bounds_on = None if own_limit else setup.dataset.name
+    return dataclasses.replace(setup, best=way.best, counts=way.counts, bounds_on=bounds_on)

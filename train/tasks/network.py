@@ -1,4 +1,4 @@
-"""One network that learns by descent: how every task but those of several networks calls it."""
+"""Network: one model with its optimizer, as every task with a single network uses it."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -29,32 +29,37 @@ class Network:
     precision: str = "float32"
 
     def init(self, key: Array, inputs: ModelInputs) -> State:
-        """A fresh State; `inputs` only give shapes."""
-        variables = dict(self.model.init(key, **inputs, train=False))
+        """Return a fresh State; `inputs` only give shapes."""
+        arguments: dict[str, Any] = dict(inputs)
+        variables = dict(self.model.init(key, **arguments, train=False))
         params = variables.pop("params")
         return State(jnp.zeros((), jnp.int32), {"net": params}, {"net": self.tx.init(params)}, {"net": variables})
 
     def descend(
         self, state: State, inputs: ModelInputs, key: Array, loss_fn: Callable[[Any], tuple[Array, Metrics]]
     ) -> tuple[State, Metrics]:
-        """One update; `loss_fn(output of the model in training) -> (loss, metrics)`. `key` is that of dropout."""
+        """Take one gradient step on `loss_fn(output of the model in training) -> (loss, metrics)`.
+
+        `key` is that of dropout.
+        """
         variables = state.vars["net"]
 
         def loss_of(params: Any) -> tuple[Array, tuple[Any, Metrics]]:
-            how = {"train": True, "rngs": {"dropout": key}, "mutable": list(variables)}
-            output, updated = self._apply(params, variables, inputs, **how)
+            output, updated = self._apply(
+                params, variables, inputs, train=True, rngs={"dropout": key}, mutable=list(variables)
+            )
             loss, metrics = loss_fn(output)
             return loss, (updated, metrics)
 
         return descend(state, "net", self.tx, loss_of)
 
     def evaluate(self, state: State, inputs: ModelInputs) -> Any:
-        """The output of the model out of training."""
+        """Return the output of the model in evaluation mode."""
         return self._apply(evaluation_params(state), state.vars["net"], inputs, train=False)
 
-    def _apply(self, params: Any, variables: Any, inputs: ModelInputs, **how: Any) -> Any:
+    def _apply(self, params: Any, variables: Any, inputs: ModelInputs, **mode: Any) -> Any:
         def cast(leaf: Array) -> Array:
             return leaf.astype(self.precision) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
         params, inputs = jax.tree.map(cast, (params, dict(inputs)))
-        return self.model.apply({"params": params, **variables}, **inputs, **how)
+        return self.model.apply({"params": params, **variables}, **inputs, **mode)

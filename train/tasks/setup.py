@@ -1,24 +1,27 @@
-"""Parts: what a run is made of, whatever its way of learning, and the checks that need no data."""
+"""Setup: everything that a run needs, whatever its way of learning, and what the functions that build one share."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import jax
+import optax
 from flax import linen as nn
 from jax.sharding import Mesh
 from tokenizers import Tokenizer
 
 import zoo
 from train.algorithms import optimizers
-from train.config import Experiment
+from train.config import Experiment, metrics
 from train.core import State, Task
 from train.data.feed import Feed
 from train.data.text import tokenizers
 from train.metrics.evaluation import Evaluator
 from zoo.errors import UserError
 from zoo.measure import count_flops
+
+Config = TypeVar("Config")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,47 +31,69 @@ class Setup:
     dataset: Any  # has a `name`
     model: nn.Module
     task: Task
-    build: Callable[[Experiment], Task]  # the task again, of an experiment that differs in numbers only
+    build: Callable[[Experiment], Task]  # the same task for an experiment that differs in numbers only
     abstract: State  # shapes and dtypes of the State
     params: int
-    flops: int  # one forward pass of one example at the size that training sees
-    feed: Callable[[Mesh | None, Any], Feed]  # (mesh, where reading goes on or None) -> batches for training
-    evaluator: Callable[[str, Mesh | None], Evaluator | None]  # "validation" or "test"; None where it is empty
-    best: str  # the metric of validation that says which checkpoint is the best; "-loss": the lower the better
-    counts: str = "examples"  # what the "count" of an evaluation counts
-    passes: float = 3  # forward passes that a step costs for each example of data.batch: backward takes about two more
-    longest_chunk: int | None = None  # steps in one program at most, where 200 would be over in no time
+    flops: int  # one forward pass of one example, at the size that training uses
+    feed: Callable[[Mesh | None, Any], Feed]  # (mesh, where reading resumes or None) -> training batches
+    evaluator: Callable[[str, Mesh | None], Evaluator | None]  # "validation" or "test"; None where the split is empty
+    best: str = (
+        ""  # the validation metric that chooses the best checkpoint; `assemble` takes it from the way of learning
+    )
+    counts: str = "examples"  # what the "count" of an evaluation counts; likewise
+    passes: float = 3  # cost of a step for each example of a batch, in forward passes: backward costs about two more
+    longest_chunk: int | None = None  # most steps in one program, where the usual 200 would be over in no time
     tokenizer: Tokenizer | None = None  # of text; kept in the run folder
-    watch: Callable[[State, Path, int], None] | None = None  # at each evaluation: draws into a folder, the step given
-    show: Callable[[State, Path], None] | None = None  # at the end: writes what the trained model makes into a folder
+    watch: Callable[[State, Path, int], None] | None = None  # after each evaluation: draws into a folder at that step
+    show: Callable[[State, Path], None] | None = None  # after the last step: writes samples of the model into a folder
     of_fold: Callable[[str, int], Evaluator] | None = None  # with folds: (split, fold) -> the evaluator of that fold
-    remarks: tuple[str, ...] = ()  # what the user should know before it begins
-    notes: Mapping[str, str] = dataclasses.field(default_factory=dict)  # how a metric was computed
+    remarks: tuple[str, ...] = ()  # printed before training begins
+    notes: Mapping[str, str] = dataclasses.field(default_factory=dict)  # metric -> how it was computed
+    bounds_on: str | None = None  # the data whose own bounds the metrics have; set by `assemble`
 
     @property
     def fingerprint(self) -> str | None:
-        """Of the tokenizer, so that a checkpoint is never read with another one."""
+        """The fingerprint of the tokenizer: a checkpoint is never read with another one."""
         return None if self.tokenizer is None else tokenizers.fingerprint(self.tokenizer)
 
     def measures(self, split: str, mesh: Mesh | None, folds: Sequence[int | None]) -> list[Evaluator] | None:
-        """The evaluator of each replica, by the folds that they hold out; None where the split is empty."""
+        """The evaluator of each replica, by the fold that it holds out; None where the split is empty."""
         if self.of_fold:
-            return [self.of_fold(split, fold) for fold in folds]
-        measure = self.evaluator(split, mesh)
-        return measure and [measure] * len(folds)
+            return [self.of_fold(split, fold) for fold in folds if fold is not None]
+        evaluator = self.evaluator(split, mesh)
+        return evaluator and [evaluator] * len(folds)
 
     def score(self, validation: Mapping[str, float]) -> float:
-        """Higher is better."""
-        return -validation[self.best[1:]] if self.best.startswith("-") else validation[self.best]
+        """How good a validation is: higher is better, whatever the direction of the metric."""
+        return metrics.score(self.best, validation[self.best])
 
 
-def sizes(task: Task, model: nn.Module, inputs: Mapping[str, Any]) -> tuple[State, int, int]:
-    """(abstract State, trained numbers, FLOPs of one forward pass of `inputs`); allocates nothing."""
+class Sizes(NamedTuple):
+    """What a network costs; `Setup` takes the three in this order."""
+
+    abstract: State
+    params: int
+    flops: int
+
+
+def sizes(task: Task, model: nn.Module, inputs: Mapping[str, Any]) -> Sizes:
+    """Measure a network without allocating anything: its abstract State, parameters, FLOPs of one pass of `inputs`."""
     abstract = jax.eval_shape(task.init, jax.random.key(0))
     variables = {"params": abstract.params["net"], **abstract.vars["net"]}
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), dict(inputs))
     flops = count_flops(lambda v, x: model.apply(v, **x, train=False), variables, shapes)
-    return abstract, sum(leaf.size for leaf in jax.tree.leaves(abstract.params)), flops
+    return Sizes(abstract, count_params(abstract), flops)
+
+
+def count_params(state: State) -> int:
+    """The number of parameters in a State, of all networks together."""
+    return sum(leaf.size for leaf in jax.tree.leaves(state.params))
+
+
+def narrow(task: Any, config: type[Config]) -> Config:
+    """`task` as an instance of `config`, which the caller knows it to be."""
+    assert isinstance(task, config), f"{task!r} is no {config.__name__}"
+    return task
 
 
 def require_able(model: str, able: Callable[[zoo.Card], bool], what: str) -> None:
@@ -78,8 +103,14 @@ def require_able(model: str, able: Callable[[zoo.Card], bool], what: str) -> Non
         raise UserError(f"{model} cannot {what}; models that can: {', '.join(others[:6])}")
 
 
+def require_batch(batch: int, examples: int, whose: str = "") -> None:
+    """Raise UserError for a batch that is larger than the training set."""
+    if batch > examples:
+        raise UserError(f"data.batch {batch} is larger than the {examples} training examples{whose}")
+
+
 def make_model(experiment: Experiment, **given: Any) -> nn.Module:
-    """The model with the fields that the data give it; UserError where the config says otherwise."""
+    """Build the model with the fields that the data determine; UserError where the config contradicts them."""
     fields = dict(experiment.model.fields)
     for name, value in given.items():
         if fields.setdefault(name, value) != value:
@@ -87,5 +118,6 @@ def make_model(experiment: Experiment, **given: Any) -> nn.Module:
     return zoo.create(experiment.model.name, **fields)
 
 
-def make_optimizer(experiment: Experiment) -> Any:
+def make_optimizer(experiment: Experiment) -> optax.GradientTransformation:
+    """Build the optimizer of a run with one network."""
     return optimizers.make_optimizer(experiment.optim, experiment.steps)

@@ -17,12 +17,12 @@ import train.loop.run
 from train.commands import fill, sample_text, text_inputs, translate
 from train.commands.text_inputs import Opened
 from train.config import Experiment, Language, Masked, Model, Text, Translate
+from train.config.ways import resolve, way_of
 from train.data.text import tokenizers
 from train.inference.decode import GREEDY, Decoder, Sampling
 from train.inference.text import around_masks, continue_rows
 from train.loop.checkpoints import Checkpoints
 from train.pictures import attention
-from train.tasks.text.setup import blueprint
 from zoo.errors import UserError
 
 
@@ -300,7 +300,7 @@ def runs(tmp_path_factory) -> dict[str, Path]:
     for name, (model, task, tokenizer) in kinds.items():
         experiment = Experiment(model, Text("text:gone.txt", batch=1, length=16), task=task)
         run = train.loop.run.create(name, experiment, folder, tokenizer)
-        _, learning, _ = blueprint(experiment, tokenizer, classes=0)
+        learning = resolve(way_of(task).blueprint)(experiment, tokenizer).task
         checkpoints = Checkpoints(run.checkpoints)
         checkpoints.save(jax.jit(learning.init)(jax.random.key(0)), 1, 0.0, tokenizer=tokenizers.fingerprint(tokenizer))
         checkpoints.close()

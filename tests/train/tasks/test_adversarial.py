@@ -37,7 +37,7 @@ def game(name: str, loss: str = "non_saturating", critic_steps: int = 1, ema: fl
     low, high = model.RANGE
     inputs = images(SHAPE, (), -low / (high - low), 1 / (high - low))
     gen, disc = (make_optimizer(Optim("adam", lr=0.01, b1=0.5, ema=average), 100) for average in (ema, 0.0))
-    return Game(model, gen, disc, inputs, loss, critic_steps, 10.0, "float32")
+    return Game(model, gen, disc, inputs, Adversarial(loss=loss, critic_steps=critic_steps), "float32")
 
 
 @functools.cache
@@ -57,7 +57,7 @@ def update_disc(made: Game) -> tuple[State, dict]:
 
 @functools.cache
 def update_gen(made: Game) -> tuple[State, dict]:
-    labels = made.told(batch_of())
+    labels = made.labels_of(batch_of())
     return jax.jit(lambda state: made.update_gen(state, labels, 8, KEY))(fresh(made))
 
 
@@ -183,7 +183,9 @@ def test_each_critic_step_sees_its_own_images() -> None:
             1
         ]
     )
-    watched = Game(made.model, made.gen_tx, made.disc_tx, spy, "wasserstein", 3, 10.0, "float32")
+    watched = Game(
+        made.model, made.gen_tx, made.disc_tx, spy, Adversarial(loss="wasserstein", critic_steps=3), "float32"
+    )
     batch = batch_of(12) | {"y": jnp.arange(12)}
     jax.block_until_ready(jax.jit(watched.step)(fresh(made), batch, KEY))
     jax.effects_barrier()
@@ -237,7 +239,7 @@ def test_the_average_of_the_generator_makes_the_images() -> None:
 
 def test_with_bfloat16_parameters_and_statistics_stay_float32() -> None:
     made = game("dcgan_28")
-    half = Game(made.model, made.gen_tx, made.disc_tx, made.inputs, made.loss, 1, 10.0, "bfloat16")
+    half = Game(made.model, made.gen_tx, made.disc_tx, made.inputs, made.config, "bfloat16")
     state, metrics = jax.eval_shape(half.step, fresh(made), batch_of(), KEY)
     assert jax.tree.map(lambda leaf: leaf.dtype, state) == jax.tree.map(lambda leaf: leaf.dtype, fresh(made))
     assert {value.dtype for value in metrics.values()} == {jnp.dtype("float32")}
@@ -268,7 +270,7 @@ def test_seeds_side_by_side_play_as_they_do_alone() -> None:
 
 def test_the_task_is_that_of_the_game() -> None:
     made = game("gan", "hinge")
-    task = adversarial(made.model, made.gen_tx, made.disc_tx, made.inputs, loss="hinge")
+    task = adversarial(made.model, made.gen_tx, made.disc_tx, made.inputs, Adversarial(loss="hinge"))
     _, metrics = jax.jit(task.step)(fresh(made), batch_of(), KEY)
     _, same = jax.jit(made.step)(fresh(made), batch_of(), KEY)
     assert_same(metrics, same)

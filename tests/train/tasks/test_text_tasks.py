@@ -8,18 +8,20 @@ import pytest
 from flax import linen as nn
 
 from train.algorithms import losses
+from train.config import Masked
 from train.core import run_chunk, run_evaluate
 from train.data.inputs import sentences
 from train.data.sources import Resident, Windows
 from train.metrics.evaluation import means
 from train.tasks.classify.task import classify
 from train.tasks.text.language import language
-from train.tasks.text.masked import Marks, foresee, hide, join, masked
+from train.tasks.text.masked import Marks, Shape, foresee, hide, join, masked
 from train.tasks.text.translate import translate
 
 KEY = jax.random.key(0)
 MARKS = Marks(cls=1, sep=2, mask=3)
 V = 12
+SHAPE = Shape(length=9, vocab=V, marks=MARKS)
 
 
 class Reader(nn.Module):
@@ -169,7 +171,7 @@ def test_of_the_hidden_tokens_80_percent_are_masked_10_replaced_10_left() -> Non
 def test_masked_modelling_learns_and_half_of_the_pairs_belong_together() -> None:
     a = jnp.tile(jnp.array([[4, 4, 4], [5, 5, 5], [6, 6, 6], [7, 7, 7]]), (16, 1))
     data = Resident({"a": a, "b": a + 4}, 32)
-    task = masked(Guesser(), optax.adam(1e-2), length=9, vocab=V, marks=MARKS)
+    task = masked(Guesser(), optax.adam(1e-2), SHAPE)
     state, metrics = run_chunk(task, jax.jit(task.init)(KEY), data, KEY, 400)
     assert float(metrics["next_sentence_loss"][0]) > 0.4
     assert float(metrics["masked_loss"][-50:].mean()) < 0.6 * float(metrics["masked_loss"][:5].mean())
@@ -182,7 +184,7 @@ def test_masked_modelling_learns_and_half_of_the_pairs_belong_together() -> None
 
 def test_without_next_sentence_the_halves_stay_together() -> None:
     a = jnp.array([[4, 5, 6], [7, 8, 9]])
-    task = masked(Guesser(), optax.sgd(0.1), length=9, vocab=V, marks=MARKS, next_sentence=False)
+    task = masked(Guesser(), optax.sgd(0.1), SHAPE, Masked(next_sentence=False))
     _, metrics = run_chunk(task, jax.jit(task.init)(KEY), Resident({"a": a, "b": a}, 2), KEY, 2)
     assert "next_sentence_loss" not in metrics
     np.testing.assert_allclose(metrics["loss"], metrics["masked_loss"])
@@ -195,7 +197,7 @@ def test_from_left_to_right_every_token_of_the_text_is_guessed_from_the_place_be
     np.testing.assert_array_equal(answers["token"] * answers["weight"], [[7, 8, 0, 5, 0, 0, 0]])
     a = jnp.array([[4, 5, 6], [7, 8, 9]])
     data = Resident({"a": a, "b": a}, 2)
-    task = masked(Reading(), optax.adam(1e-2), length=9, vocab=V, marks=MARKS, next_sentence=False, left_to_right=True)
+    task = masked(Reading(), optax.adam(1e-2), SHAPE, Masked(next_sentence=False, left_to_right=True))
     state, metrics = run_chunk(task, jax.jit(task.init)(KEY), data, KEY, 200)
     assert means(run_evaluate(task, state, data, data.sweep()))["count"] == 12  # nothing is hidden, all are guessed
     # Only the first token of either text does not follow from the one before it.

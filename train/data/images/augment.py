@@ -12,13 +12,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from train.config import AUGMENTATIONS
+from train.config.augmentations import OWN_AUGMENTATIONS, augmentation_names
+from train.config.ways import resolve
 from train.data.images import color
 from zoo.errors import UserError, unknown
 
 
 class Operation(NamedTuple):
-    """One augmentation by its name in AUGMENTATIONS. The strength is in pixels, an alpha or a share; 0 for flip."""
+    """One augmentation by its name. The strength is in pixels, an alpha or a share; flip has none, which is 0."""
 
     name: str
     strength: float
@@ -49,15 +50,18 @@ def parse(names: tuple[str, ...], image_shape: tuple[int, int, int] | None = Non
 
 
 def _parse_one(text: str, image_shape: tuple[int, int, int] | None) -> Operation:
-    name, _, strength = (text, "", "") if text in AUGMENTATIONS else text.rpartition("_")
-    if name not in AUGMENTATIONS:
-        raise unknown("data.augment", text, AUGMENTATIONS)
+    known = augmentation_names()
+    name, _, strength = (text, "", "") if text in known else text.rpartition("_")
+    if name not in known:
+        raise unknown("data.augment", text, known)
+    if name in OWN_AUGMENTATIONS and not strength:
+        return Operation(name, 1.0)
     if name == "flip":
         if strength:
             raise UserError(f"data.augment {text!r}: flip takes no strength, write 'flip'")
         return Operation(name, 0)
     number, kind = int, "a whole number of pixels above 0"
-    if name in (*MIXES, "color", *SHARES):
+    if name in (*MIXES, "color", *SHARES, *OWN_AUGMENTATIONS):
         number, kind = float, "an alpha above 0" if name in MIXES else "a strength above 0"
     if name in SHARES:
         kind = "a share above 0 and at most 1"
@@ -95,7 +99,8 @@ def for_evaluation(operations: Sequence[Operation], x: Array) -> Array:
 def augment(operations: tuple[Operation, ...], key: Array, x: Array, labels: Array) -> tuple[Array, Array]:
     """Apply the operations in order. The i-th one uses fold_in(key, i). Only crops change the shape of the images."""
     for position, (name, strength) in enumerate(operations):
-        x, labels = _FUNCTIONS[name](jax.random.fold_in(key, position), x, labels, strength)
+        function = resolve(OWN_AUGMENTATIONS[name]) if name in OWN_AUGMENTATIONS else _FUNCTIONS[name]
+        x, labels = function(jax.random.fold_in(key, position), x, labels, strength)
     return x, labels
 
 

@@ -6,13 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from train.config import Experiment, override
+import train.metrics  # noqa: F401  fills the table of metrics
+from train.config import Experiment, metrics, override
+from train.config.metrics import DIRECTIONS, EVERYTHING, SHARE, Bounds, Direction
 from train.loop.run import Run
 from zoo.errors import UserError, unknown
-
-Direction = Literal["higher", "lower"]
-UNITS = {"accuracy": "share", "exact_match": "share", "loss": "nats", "return": "", "bleu": "", "perplexity": ""}
-RISING = ("accuracy", "top5_accuracy", "exact_match", "return", "bleu", "chrf")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +21,7 @@ class Metric:
     unit: str = ""  # "share" is printed in percent
     better: Direction = "lower"
     of: Callable[[Run], Sequence[float | None]] | None = None  # a finished run -> one value per seed
+    measures: str = dataclasses.field(default="", compare=False)  # the metric in `train.metrics` whose bounds it has
 
 
 def metric(name: str) -> Metric:
@@ -33,10 +32,11 @@ def metric(name: str) -> Metric:
     "steps to reach train accuracy 0.75": the first step at which it is reached, at the resolution of a chunk or an
     evaluation. A run that never reaches it, or diverges, counts with its length, which can only shrink an effect.
     "mean validation return": the mean over all evaluations of the run, which also rewards fast learning.
-    Raises UserError for any other name.
+    Raises UserError for any other name, and for a metric that has no direction in `train.metrics`.
     """
     split, _, what = name.partition(" ")
-    if re.fullmatch(r"steps to reach (train|validation) \w+ -?[\d.]+", name):
+    if found := re.fullmatch(r"steps to reach (?:train|validation) (\w+) -?[\d.]+", name):
+        metrics.direction(found[1])
         return Metric(name, "steps", "lower")
     if found := re.fullmatch(r"mean validation (\w+)", name):
         return dataclasses.replace(metric(f"validation {found[1]}"), name=name)
@@ -45,7 +45,7 @@ def metric(name: str) -> Metric:
             f"{name!r} is not a metric of a claim: write it as 'test accuracy', 'train loss', 'validation loss' or "
             "'steps to reach train accuracy 0.75', or give a Metric with a function of the finished run"
         )
-    return Metric(name, UNITS.get(what, ""), "higher" if what in RISING else "lower")
+    return Metric(name, metrics.metric(what).unit, metrics.direction(what), measures=what)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,8 +195,8 @@ class Claim:
                     self._demand(name, "effect")
             if effect.against is None and effect.kind == "ratio":
                 raise UserError(f"the effect {effect.says!r} is a ratio, so it needs an arm in `against`")
-            if effect.expected not in ("higher", "lower"):
-                raise unknown("expected direction", effect.expected, ("higher", "lower"))
+            if effect.expected not in DIRECTIONS:
+                raise unknown("expected direction", effect.expected, DIRECTIONS)
         for arm in (*self.arms.values(), *self.full_arms.values()):
             self._check_arm(arm)
         for name in (*self.plot.arms, *(name for series in self.plot.at.values() for name in series)):
@@ -237,6 +237,15 @@ class Claim:
                 return own
         return self.measured.unit
 
+    def bounds(self, name: str) -> Bounds:
+        """The values that an arm can take: its interval ends there. A difference of shares can be negative."""
+        arm, measures = self.arms[name], self.measured.measures
+        if isinstance(arm, TrainedArm) and measures:
+            return bounds_in(arm.experiment, measures)
+        if isinstance(arm, Difference) or self.unit(name) != SHARE:
+            return EVERYTHING
+        return Bounds(0, 1)
+
     def at(self, *, full: bool = False, seeds: int | None = None) -> "Claim":
         """Return the claim at its `full` setting, or with another number of seeds."""
         claim = self
@@ -254,6 +263,12 @@ class Claim:
         arms = {name: _smoke(arm) for name, arm in self.arms.items()}
         starts = {name: override(experiment, experiment.smoke) for name, experiment in self.starts.items()}
         return dataclasses.replace(self, arms=arms, starts=starts, seeds=min(self.seeds, 2))
+
+
+def bounds_in(experiment: Experiment, name: str) -> Bounds:
+    """The values of a metric in runs of an experiment; an environment with another time limit has its own."""
+    own_limit = getattr(experiment.data, "time_limit", None) is not None
+    return metrics.bounds(name, None if own_limit else experiment.data.name)
 
 
 def _changed(arm: Arm, changes: Mapping[str, Any]) -> Arm:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from train.history.claims.claim import RISING, Metric
+from train.config import metrics
+from train.history.claims.claim import Metric
 from train.history.claims.verdict import Curve
 from train.loop.run import Run, read_metrics, read_summary
 from train.loop.summary import Summary
@@ -70,5 +71,5 @@ def _at_the_end(run: Run, what: str) -> Sequence[float]:
 
 def _steps_to_reach(run: Run, split: str, what: str, goal: str) -> Sequence[float]:
     line = curve(run, f"{split} {what}")
-    there = line.y >= float(goal) if what in RISING else line.y <= float(goal)
+    there = line.y >= float(goal) if metrics.direction(what) == "higher" else line.y <= float(goal)
     return np.where(there.any(1), line.x[there.argmax(1)], float(run.experiment.steps))

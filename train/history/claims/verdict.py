@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from train.history.claims.claim import Claim, DerivedArm, Effect, budget
+from train.config.metrics import EVERYTHING, Bounds
+from train.history.claims.claim import Claim, DerivedArm, Effect, TrainedArm, bounds_in, budget
 from train.metrics.statistics import difference_interval, mean_interval, student
 
 Verdict = Literal["holds", "does not hold", "undecided"]
@@ -130,7 +131,8 @@ def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **
             "metric": {"name": metric.name, "unit": metric.unit, "better": metric.better},
             "budget": budget(claim),
             "arms": [
-                _arm(arm_name, arm.says, arms[arm_name], claim.unit(arm_name)) for arm_name, arm in claim.arms.items()
+                _arm(arm_name, arm.says, arms[arm_name], claim.unit(arm_name), claim.bounds(arm_name))
+                for arm_name, arm in claim.arms.items()
             ],
             "effects": effects,
             "verdict": verdict,
@@ -141,11 +143,13 @@ def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **
     )
 
 
-def _arm(name: str, says: str, arm: Values, unit: str) -> dict[str, Any]:
+def _arm(name: str, says: str, arm: Values, unit: str, bounds: Bounds) -> dict[str, Any]:
     finite = list(arm.finite().values())
-    deviation, low, high = student(finite) if len(finite) > 1 else (None, None, None)
-    if low is not None and unit == "share" and min(finite) >= 0:
-        low, high = max(low, 0.0), min(high, 1.0)
+    deviation = low = high = None
+    if len(finite) > 1:
+        deviation, low, high = student(finite)
+        if bounds.contain(finite):
+            low, high = bounds.clip(low), bounds.clip(high)
     return {
         "name": name,
         "says": says,
@@ -163,27 +167,33 @@ def _arm(name: str, says: str, arm: Values, unit: str) -> dict[str, Any]:
 
 def _plot(claim: Claim, arms: Mapping[str, Values]) -> dict[str, Any]:
     plot, shown = claim.plot, claim.plot.arms or tuple(claim.arms)
-    metric = claim.measured
     match plot.kind:
         case "curve":
-            series = [_line(name, arms[name].curve, plot.log_y) for name in shown if arms[name].curve is not None]
+            curves = [(name, curve) for name in shown if (curve := arms[name].curve) is not None]
+            series = [_line(name, curve, plot.log_y, _bounds_of_curve(claim, name)) for name, curve in curves]
         case "points":
-            series = [_points(name, at, arms, metric.unit) for name, at in plot.at.items()]
+            series = [_points(name, at, arms, claim) for name, at in plot.at.items()]
         case _:
-            series = [_points(name, {name: i}, arms, claim.unit(name)) for i, name in enumerate(shown)]
-    y = plot.y or {"curve": plot.of}.get(plot.kind, metric.name)
+            series = [_points(name, {name: i}, arms, claim) for i, name in enumerate(shown)]
+    y = plot.y or {"curve": plot.of}.get(plot.kind, claim.measured.name)
     head = {"kind": plot.kind, "x": plot.x or {"curve": "step"}.get(plot.kind, ""), "y": y}
     return head | {"log_x": plot.log_x, "log_y": plot.log_y, "series": series}
 
 
-def _points(name: str, at: Mapping[str, float], arms: Mapping[str, Values], unit: str) -> dict[str, Any]:
-    cells = [_arm(arm, "", arms[arm], unit) for arm in at]
+def _bounds_of_curve(claim: Claim, name: str) -> Bounds:
+    """The values that the curve of an arm can take."""
+    arm = claim.arms[name]
+    return bounds_in(arm.experiment, claim.plot.of.split()[-1]) if isinstance(arm, TrainedArm) else EVERYTHING
+
+
+def _points(name: str, at: Mapping[str, float], arms: Mapping[str, Values], claim: Claim) -> dict[str, Any]:
+    cells = [_arm(arm, "", arms[arm], claim.unit(arm), claim.bounds(arm)) for arm in at]
     return {"arm": name, "x": list(at.values())} | {
         key: [cell[key] for cell in cells] for key in ("mean", "low", "high")
     }
 
 
-def _line(name: str, curve: Curve, log: bool) -> dict[str, Any]:
+def _line(name: str, curve: Curve, log: bool, bounds: Bounds) -> dict[str, Any]:
     """Return the mean over the seeds with its interval, at up to POINTS positions.
 
     For a logarithmic axis and positive values they are computed on the logarithms, so that the interval is positive.
@@ -196,6 +206,8 @@ def _line(name: str, curve: Curve, log: bool) -> dict[str, Any]:
     mean = [float(column.mean()) if len(column) else None for column in columns]
     figures = {"mean": mean, "low": [low for low, _ in spread], "high": [high for _, high in spread]}
     figures = {kind: [None if y is None else float(back(y)) for y in line] for kind, line in figures.items()}
+    if bounds.contain(curve.y[np.isfinite(curve.y)].tolist()):
+        figures = {kind: [None if y is None else bounds.clip(y) for y in line] for kind, line in figures.items()}
     return {"arm": name, "x": [float(curve.x[i]) for i in kept]} | figures
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from train.algorithms.cards import Algorithm
-from train.config import files
-from train.history.timeline.comparison import METRICS, Comparison
+from train.config import files, metrics, ways
+from train.history.timeline.comparison import Comparison
 from train.history.timeline.drawing import Drawing, shape
 from train.history.timeline.exhibits import Exhibit
 from train.history.timeline.findings import Finding
@@ -32,8 +32,8 @@ class FactGroup(NamedTuple):
 
 
 def metric_title(name: str) -> str:
-    """ "fake_accuracy" -> "Fake accuracy"; else as in the terminal's tables."""
-    title = format.title(name).replace("frechet", "Fréchet").replace("knn", "k-NN")
+    """ "fake_accuracy" -> "Fake accuracy": the title that the terminal prints, with a capital."""
+    title = format.title(name)
     return title[:1].upper() + title[1:]
 
 
@@ -77,20 +77,30 @@ def exhibit_facts(exhibit: Exhibit, t: Words) -> list[FactGroup]:
     for name, value in exhibit.test.items():
         said, spread = figure(name, value), exhibit.spread.get(name)
         if spread:
-            low, high, deviation = (figure(name, spread.get(key)) for key in ("low", "high", "deviation"))
+            low, high = (figure(name, end) for end in _interval(exhibit, name))
+            deviation = figure(name, spread.get("deviation"))
             over = t("over_seeds", n=exhibit.seeds, deviation=deviation)
             said = f"{said} ({over}; {t('interval', low=low, high=high)})"
         test.append(Fact(metric_title(name), said))
     later = []
     for name, found in exhibit.more.items():
         error = f" ± {plain(found['error'])}" if found.get("error") else ""
-        value = figure(name, found.get("value")) if name.endswith(format.SHARES) else plain(found.get("value"))
+        value = figure(name, found.get("value")) if format.is_share(name) else plain(found.get("value"))
         later.append(Fact(metric_title(name), f"{value}{error}"))
     return [
         FactGroup(t("test_result"), test),
         FactGroup(t("later_measured"), later),
         FactGroup(t("how"), _how(exhibit, t)),
     ]
+
+
+def _interval(exhibit: Exhibit, name: str) -> tuple[float | None, float | None]:
+    """Return the 95 % interval of a metric over the seeds, cut where the metric ends; (None, None) without one."""
+    spread, value = exhibit.spread[name], exhibit.test[name]
+    low, high = spread.get("low"), spread.get("high")
+    if low is None or high is None:
+        return None, None
+    return metrics.inside(name, (low, high), (value,), exhibit.dataset)
 
 
 def _how(exhibit: Exhibit, t: Words) -> list[Fact]:
@@ -113,7 +123,7 @@ def _how(exhibit: Exhibit, t: Words) -> list[Fact]:
 
 def curve_names(exhibit: Exhibit) -> list[str]:
     """Return the metrics of a run that have curves, the main metric of its task first."""
-    main = METRICS[exhibit.task].name if exhibit.task in METRICS else ""
+    main = ways.WAYS[exhibit.task].compared_by if exhibit.task in ways.WAYS else ""
     return sorted(exhibit.curves, key=lambda name: name != main)
 
 

@@ -2,30 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
+import train.tasks  # noqa: F401  fills the table of ways of learning
+from train.config import metrics, ways
+from train.config.metrics import Metric
 from train.history.timeline.exhibits import Exhibit
 from train.history.timeline.rows import wilson
 from zoo.cards import Card
-
-
-class Metric(NamedTuple):
-    """The figure by which runs of a task are compared. A share is between 0 and 1."""
-
-    name: str
-    better: str  # "higher" or "lower"
-    share: bool = False
-
-
-METRICS = {
-    "classify": Metric("accuracy", "higher", True),
-    "language": Metric("loss", "lower"),
-    "translate": Metric("bleu", "higher"),
-    "masked": Metric("loss", "lower"),
-    "contrast": Metric("knn_accuracy", "higher", True),
-    "adversarial": Metric("pixel_frechet", "lower"),
-    "q_learning": Metric("return", "higher"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +39,7 @@ class Comparison:
     def best(self) -> Entry | None:
         """The entry with the best value."""
         known = [entry for entry in self.entries if entry.value is not None]
-        sign = 1 if self.metric.better == "higher" else -1
-        return max(known, key=lambda entry: sign * entry.value, default=None)
+        return max(known, key=lambda entry: metrics.score(self.metric.name, entry.value), default=None)
 
     @property
     def reaching(self) -> list[Entry]:
@@ -73,19 +55,20 @@ def compare(exhibits: Sequence[Exhibit], cards: Mapping[str, Card], least: int =
     """Return a comparison for each task and data set with at least `least` runs, by task, then by number of runs."""
     groups: dict[tuple[str, str], list[Exhibit]] = {}
     for exhibit in exhibits:
-        if exhibit.task in METRICS:
+        if exhibit.task in ways.WAYS:
             groups.setdefault((exhibit.task, exhibit.dataset), []).append(exhibit)
     out = []
-    tasks = list(METRICS)
+    tasks = list(ways.WAYS)
     for (task, dataset), members in sorted(
         groups.items(), key=lambda group: (tasks.index(group[0][0]), -len(group[1]))
     ):
         if len(members) >= least:
-            out.append(Comparison(f"compare-{len(out)}", task, dataset, METRICS[task], _entries(members, cards)))
+            metric = metrics.metric(ways.WAYS[task].compared_by)
+            out.append(Comparison(f"compare-{len(out)}", task, dataset, metric, _entries(members, metric, cards)))
     return out
 
 
-def _entries(members: Sequence[Exhibit], cards: Mapping[str, Card]) -> tuple[Entry, ...]:
+def _entries(members: Sequence[Exhibit], metric: Metric, cards: Mapping[str, Card]) -> tuple[Entry, ...]:
     age = {name: index for index, name in enumerate(cards)}
     members = sorted(members, key=lambda e: (age.get(e.model, len(age)), e.name, e.seed or 0))
     models = [exhibit.model for exhibit in members]
@@ -98,7 +81,6 @@ def _entries(members: Sequence[Exhibit], cards: Mapping[str, Card]) -> tuple[Ent
         if paper not in papers:
             papers.append(paper)
         seen[paper] = seen.get(paper, -1) + 1
-        metric = METRICS[exhibit.task]
         value = exhibit.test.get(metric.name)
         value = None if value is not None and metric.share and not 0 <= value <= 1 else value
         low, high = _interval(exhibit, metric, value)
@@ -114,7 +96,7 @@ def _interval(exhibit: Exhibit, metric: Metric, value: float | None) -> tuple[fl
     if value is None:
         return None, None
     if "low" in spread and "high" in spread:
-        return spread["low"], spread["high"]
-    if metric.share and exhibit.count and exhibit.task == "classify":
+        return metrics.inside(metric.name, (spread["low"], spread["high"]), (value,), exhibit.dataset)
+    if ways.WAYS[exhibit.task].binomial and exhibit.count:
         return wilson(value, exhibit.count)
     return None, None

@@ -17,7 +17,7 @@ from train.history.timeline.comparison import Comparison, compare
 from train.history.timeline.exhibits import Exhibit, Picture
 from train.history.timeline.findings import Finding
 from train.history.timeline.rooms import Room, furnish, members, room_id
-from train.metrics.format import human
+from train.metrics.format import human, is_share
 from train.pictures import style
 from zoo.cards import Card
 from zoo.fields import ACTIVATIONS
@@ -134,17 +134,17 @@ def _data(
 
 def _curve(exhibit: Exhibit, name: str) -> dict[str, Any]:
     curve = exhibit.curves[name]
-    return {"title": cells.metric_title(name), "share": _is_share(name), **curve.__dict__}
-
-
-def _is_share(name: str) -> bool:
-    return name.endswith(("accuracy", "exact_match"))
+    return {"title": cells.metric_title(name), "share": is_share(name), **curve.__dict__}
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:
-    name = comparison.metric.name
-    metric = {"title": cells.metric_title(name), "share": _is_share(name), "better": comparison.metric.better}
-    return {"id": comparison.id, "metric": metric, "entries": [_entry(entry, name) for entry in comparison.entries]}
+    metric = comparison.metric
+    said = {"title": cells.metric_title(metric.name), "share": metric.share, "better": metric.better}
+    return {
+        "id": comparison.id,
+        "metric": said,
+        "entries": [_entry(entry, metric.name) for entry in comparison.entries],
+    }
 
 
 def _entry(entry: Any, metric: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from train.tasks.adversarial.task import adversarial
 from train.tasks.classify.task import classify
 from train.tasks.contrast.task import contrast
 from train.tasks.text.language import language
-from train.tasks.text.masked import Marks, masked
+from train.tasks.text.masked import Marks, Shape, masked
 from train.tasks.text.translate import translate
 from zoo.cards import Card
 from zoo.measure import count_flops
@@ -57,7 +57,7 @@ def training(card: Card, batch: int, length: int | None = None) -> tuple[Task, R
         examples = {"x": _uniform(0, 256, jnp.uint8, *shape), "y": _uniform(0, card.output[-1], jnp.int32)}
     elif hasattr(card.config, "head"):
         vocab = card.config.vocab
-        task = masked(card.make(head="pretrain"), tx, length=length, vocab=vocab, marks=MARKS)
+        task = masked(card.make(head="pretrain"), tx, Shape(length, vocab, MARKS))
         half = _uniform(4, vocab, jnp.int32, (length - 3) // 2)
         examples = {"a": half, "b": half}
     elif "source" in card.inputs:

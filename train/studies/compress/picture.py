@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from train.metrics.format import SHARES, human, title
+from train.metrics.format import human, is_share, title
 from train.pictures.style import GRID, INK, LIGHT, SOFT
 from train.studies.compress.curve import Network, Point
 
@@ -62,7 +62,7 @@ def _curve(axes: Any, points: Sequence[Point], chosen: Point, metric: str) -> No
             color=BRICK if point == chosen else BLUE,
             size=8.5,
         )
-    if metric.endswith(SHARES):
+    if is_share(metric):
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: human(int(count))))
     axes.set_xlim(left=0)

@@ -20,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 import train.loop.run
-from train.config import Experiment, override
+from train.config import Experiment, metrics, override
 from train.loop.run import Run
 from zoo.errors import UserError
 from zoo.files import write_atomically
@@ -44,7 +44,7 @@ class About:
 class Folder:
     """A search on disk.
 
-    trials: their total number. batch: how many train together. metric: their score ("-loss": lower is better).
+    trials: their total number. batch: how many train together. metric: what judges them.
     """
 
     def __init__(self, run: Run, about: About, trials: int, batch: int, metric: str) -> None:
@@ -56,7 +56,8 @@ class Folder:
         return self.run.experiment
 
     def write(self) -> None:
-        content = {**dataclasses.asdict(self.about), "trials": self.trials, "batch": self.batch, "metric": self.metric}
+        signed = "-" * (metrics.direction(self.metric) == "lower") + self.metric  # "-loss": lower is better
+        content = {**dataclasses.asdict(self.about), "trials": self.trials, "batch": self.batch, "metric": signed}
         write_atomically(self.path / ABOUT, json.dumps(content, indent=2) + "\n")
 
     def study(self, **options: Any) -> optuna.Study:
@@ -85,7 +86,8 @@ def load(path: Path) -> Folder:
     run = train.loop.run.load(path)
     try:
         content = json.loads((path / ABOUT).read_text(encoding="utf-8"))
-        trials, batch, metric = int(content.pop("trials")), int(content.pop("batch")), str(content.pop("metric"))
+        trials, batch = int(content.pop("trials")), int(content.pop("batch"))
+        metric = str(content.pop("metric")).removeprefix("-")
         return Folder(run, override(About(), content), trials, batch, metric)
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # UserError is a ValueError
         raise UserError(f"{path / ABOUT} cannot be read: {error}") from None

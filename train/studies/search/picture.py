@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from train.metrics.format import SHARES, title
+from train.metrics.format import is_share, title
 from train.pictures.style import GRID, INK, LIGHT, SOFT
 from train.studies.search.folder import Folder
 from train.studies.search.report import complete, importance, value_of
@@ -173,9 +173,9 @@ def _dress(axes: Any, metric: str) -> None:
     from matplotlib.ticker import FuncFormatter
 
     _frame(axes)
-    if metric.endswith(SHARES):
+    if is_share(metric):
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-    name = title(metric.removeprefix("-"))
+    name = title(metric)
     axes.set_title(f"{name[0].upper()}{name[1:]} on validation", loc="left", size=10, color=SOFT, pad=10)
 
 

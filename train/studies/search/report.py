@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich import box
 from rich.table import Table
 
-from train.config import files
+from train.config import files, metrics
 from train.core import machine
 from train.metrics.format import figure, title
 from train.studies.search.fields import changed
@@ -53,7 +53,7 @@ def command(folder: Folder, trial: FrozenTrial) -> str:
 
 def value_of(folder: Folder, score: float) -> float:
     """Return the metric of a score. A score is higher where it is better, so that of a loss is negative."""
-    return -score if folder.metric.startswith("-") else score
+    return metrics.score(folder.metric, score)  # its own inverse
 
 
 def summary(folder: Folder, study: optuna.Study) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def summary(folder: Folder, study: optuna.Study) -> dict[str, Any]:
     first = next((trial for trial in trials if trial.user_attrs.get("default")), None)
     return {
         "config": folder.about.config,
-        "metric": folder.metric.removeprefix("-"),
+        "metric": folder.metric,
         "space": list(folder.about.space),
         "trials": {
             "complete": len(best),
@@ -88,7 +88,7 @@ def table(folder: Folder, study: optuna.Study) -> Table:
     """Return a table of the best trials. Its caption counts the trials of each kind."""
     trials, best = study.get_trials(deepcopy=False), complete(study)
     fields = [space.name for space in read(folder.experiment, folder.about.space)]
-    named = folder.metric.removeprefix("-")
+    named = folder.metric
     seeds = folder.experiment.seeds
     caption = f"{_counted(trials)}; score on validation" + f", mean over {seeds} seeds" * (seeds > 1)
     shown = Table(title=str(folder.path), caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)

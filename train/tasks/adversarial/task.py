@@ -1,7 +1,8 @@
-"""Adversarial training: two networks against each other, the discriminator updated first, then the generator."""
+"""Adversarial training: a step updates the discriminator first, then the generator."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,22 +12,31 @@ from jax import Array
 
 from train.algorithms import losses
 from train.algorithms.averages import evaluation_params
+from train.config import Adversarial
 from train.core import Metrics, State, Task, descend
 from train.data.inputs import Batch, Inputs
 
-LOSSES = {  # (of the discriminator, from logits of real and made images; of the generator, from those of made ones)
-    "minimax": (losses.minimax_discriminator, losses.minimax_generator),
-    "non_saturating": (losses.minimax_discriminator, losses.non_saturating_generator),
-    "hinge": (losses.hinge_discriminator, losses.critic_generator),
-    "wasserstein": (losses.wasserstein_critic, losses.critic_generator),
+
+class Losses(NamedTuple):
+    """What the two networks minimize, example by example."""
+
+    disc: Callable[[Array, Array], Array]  # logits of real images, logits of generated images -> (B,)
+    gen: Callable[[Array], Array]  # logits of generated images -> (B,)
+
+
+LOSSES = {
+    "minimax": Losses(losses.minimax_discriminator, losses.minimax_generator),
+    "non_saturating": Losses(losses.minimax_discriminator, losses.non_saturating_generator),
+    "hinge": Losses(losses.hinge_discriminator, losses.critic_generator),
+    "wasserstein": Losses(losses.wasserstein_critic, losses.critic_generator),
 }
 NETWORKS = {"gen": "generator", "disc": "discriminator"}
-"""Their names in a State, and in the variables of the model."""
+"""The name of each network in a State, and its name in the variables of the model."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Player:
-    """One network of the pair in training, called `name` in a State; the other's variables are out of its reach.
+    """One network of the pair, called `name` in a State. It sees none of the other network's variables.
 
     With precision "bfloat16" parameters and images are cast for the forward and backward pass, as in `Network`.
     """
@@ -36,35 +46,34 @@ class Player:
     precision: str = "float32"
 
     def variables(self, params: Any, rest: Any) -> dict[str, Any]:
-        """As the model takes them, from a State's params[name] and vars[name]."""
-        return {c: {NETWORKS[self.name]: tree} for c, tree in {"params": params, **rest}.items()}
+        """Nest a State's params[name] and vars[name] as the model expects its variables."""
+        own = {"params": params, **rest}
+        return {collection: {NETWORKS[self.name]: tree} for collection, tree in own.items()}
 
     def train(self, params: Any, rest: Any, x: Array, labels: Array | None, key: Array) -> tuple[Array, Any]:
-        """(output, vars[name] with the statistics moved); `key` is that of dropout."""
-        output, moved = self._apply(params, rest, x, labels, train=True, rngs={"dropout": key}, mutable=list(rest))
-        return output, {collection: tree[NETWORKS[self.name]] for collection, tree in moved.items()}
+        """Return (output, vars[name] with updated batch statistics); `key` is that of dropout."""
+        output, updated = self._apply(params, rest, x, labels, train=True, rngs={"dropout": key}, mutable=list(rest))
+        return output, {collection: tree[NETWORKS[self.name]] for collection, tree in updated.items()}
 
     def evaluate(self, params: Any, rest: Any, x: Array, labels: Array | None) -> Array:
-        """The output out of training: statistics of the past instead of the batch's, no dropout."""
+        """Return the output in evaluation mode: running averages as batch statistics, no dropout."""
         return self._apply(params, rest, x, labels, train=False)
 
-    def _apply(self, params: Any, rest: Any, x: Array, labels: Array | None, **how: Any) -> Any:
+    def _apply(self, params: Any, rest: Any, x: Array, labels: Array | None, **mode: Any) -> Any:
         params, x = jax.tree.map(lambda leaf: leaf.astype(self.precision), (params, x))
         method = {"gen": "generate", "disc": "discriminate"}[self.name]
-        return self.model.apply(self.variables(params, rest), x, labels, method=method, **how)
+        return self.model.apply(self.variables(params, rest), x, labels, method=method, **mode)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Game:
-    """The pair in training. `adversarial` says what it is made of."""
+    """The pair in training. `adversarial` describes its fields and its step."""
 
     model: nn.Module
     gen_tx: optax.GradientTransformation
     disc_tx: optax.GradientTransformation
     inputs: Inputs
-    loss: str
-    critic_steps: int
-    penalty: float
+    config: Adversarial
     precision: str
 
     @property
@@ -75,95 +84,116 @@ class Game:
     def disc(self) -> Player:
         return Player(self.model, "disc", self.precision)
 
-    def told(self, batch: Batch) -> Array | None:
-        """The labels, where the networks are told them."""
+    @property
+    def losses(self) -> Losses:
+        return LOSSES[self.config.loss]
+
+    @property
+    def is_wasserstein(self) -> bool:
+        return self.config.loss == "wasserstein"
+
+    def labels_of(self, batch: Batch) -> Array | None:
+        """The labels, where the networks are conditioned on them."""
         return batch["y"] if self.model.cfg.classes else None
 
-    def judged(self, real: Array, fake: Array) -> Metrics:
-        """What the discriminator's answers (B,) to real and to made images come to, for each example."""
-        if self.loss == "wasserstein":  # its sign does not say real or made
+    def judge(self, real: Array, fake: Array) -> Metrics:
+        """Turn the discriminator's logits (B,) of real and of generated images into metrics of each example."""
+        if self.is_wasserstein:  # the sign of a critic's output does not say real or generated
             return {"distance": (real - fake).astype(jnp.float32)}
         return {"real_accuracy": real > 0, "fake_accuracy": fake < 0}
 
     def init(self, key: Array) -> State:
         prior_key, model_key = jax.random.split(key)
-        labels = self.told({"y": jnp.zeros((1,), jnp.int32)})
+        labels = self.labels_of({"y": jnp.zeros((1,), jnp.int32)})
         variables = dict(self.model.init(model_key, self.model.prior(prior_key, 1), labels, train=False))
         own = {
-            name: {collection: tree[there] for collection, tree in variables.items() if there in tree}
-            for name, there in NETWORKS.items()
+            name: {collection: tree[network] for collection, tree in variables.items() if network in tree}
+            for name, network in NETWORKS.items()
         }
         params = {name: collections.pop("params") for name, collections in own.items()}
         opt = {"gen": self.gen_tx.init(params["gen"]), "disc": self.disc_tx.init(params["disc"])}
-        apart = {"real": own["disc"], "fake": jax.tree.map(jnp.copy, own["disc"])}  # copied: the state is donated
-        return State(jnp.zeros((), jnp.int32), params, opt, {"gen": own["gen"], "disc": apart})
+        # The State is donated to the next step, so the two sets of averages must not share a buffer: copy one.
+        averages = {"real": own["disc"], "fake": jax.tree.map(jnp.copy, own["disc"])}
+        return State(jnp.zeros((), jnp.int32), params, opt, {"gen": own["gen"], "disc": averages})
 
     def update_disc(self, state: State, batch: Batch, key: Array) -> tuple[State, Metrics]:
-        """One update of the discriminator on as many made images as the batch has real ones."""
+        """Update the discriminator once, on as many generated images as the batch has real ones."""
         augment_key, prior_key, gen_key, real_key, fake_key, mix_key = jax.random.split(key, 6)
-        labels, count = self.told(batch), len(batch["y"])
-        shown, _ = self.inputs.train(augment_key, batch, jnp.zeros((count, 1)))
-        real, z = shown["x"], self.model.prior(prior_key, count)
+        labels, count = self.labels_of(batch), len(batch["y"])
+        augmented, _ = self.inputs.train(augment_key, batch, jnp.zeros((count, 1)))
+        real = augmented["x"]
+        z = self.model.prior(prior_key, count)
         fake, _ = self.gen.train(state.params["gen"], state.vars["gen"], z, labels, gen_key)
         fake = fake.astype(jnp.float32)
+        averages = state.vars["disc"]
+
+        def penalty_of(params: Any) -> Array:
+            share = jax.random.uniform(mix_key, (count, 1, 1, 1))
+            mixed = share * real + (1 - share) * fake
+
+            def critic(x: Array) -> Array:
+                return self.disc.train(params, averages["fake"], x, labels, real_key)[0]
+
+            return losses.gradient_penalty(critic, mixed).mean()
 
         def loss_of(params: Any) -> tuple[Array, tuple[Any, Metrics]]:
-            past, moved = state.vars["disc"], {}
-            real_logits, moved["real"] = self.disc.train(params, past["real"], real, labels, real_key)
-            fake_logits, moved["fake"] = self.disc.train(params, past["fake"], fake, labels, fake_key)
-            value = LOSSES[self.loss][0](real_logits, fake_logits).mean()
-            metrics = {name: each.mean() for name, each in self.judged(real_logits, fake_logits).items()}
-            if self.loss == "wasserstein":
-                share = jax.random.uniform(mix_key, (count, 1, 1, 1))
-                metrics["penalty"] = losses.gradient_penalty(
-                    lambda x: self.disc.train(params, past["fake"], x, labels, real_key)[0],
-                    share * real + (1 - share) * fake,
-                ).mean()
-                value += self.penalty * metrics["penalty"]
-            return value, (moved, metrics)
+            updated: dict[str, Any] = {}
+            real_logits, updated["real"] = self.disc.train(params, averages["real"], real, labels, real_key)
+            fake_logits, updated["fake"] = self.disc.train(params, averages["fake"], fake, labels, fake_key)
+            loss = self.losses.disc(real_logits, fake_logits).mean()
+            metrics = {name: each.mean() for name, each in self.judge(real_logits, fake_logits).items()}
+            if self.is_wasserstein:
+                metrics["penalty"] = penalty_of(params)
+                loss += self.config.penalty * metrics["penalty"]
+            return loss, (updated, metrics)
 
         state, metrics = descend(state, "disc", self.disc_tx, loss_of, gradient_norm=True)
-        return state, _owned("disc", metrics)
+        return state, _prefixed("disc", metrics)
 
     def update_gen(self, state: State, labels: Array | None, count: int, key: Array) -> tuple[State, Metrics]:
-        """One update of the generator on `count` images."""
+        """Update the generator once, on `count` images of its own."""
         prior_key, gen_key, disc_key = jax.random.split(key, 3)
         z = self.model.prior(prior_key, count)
 
         def loss_of(params: Any) -> tuple[Array, tuple[Any, Metrics]]:
-            fake, moved = self.gen.train(params, state.vars["gen"], z, labels, gen_key)
+            fake, updated = self.gen.train(params, state.vars["gen"], z, labels, gen_key)
             logits, _ = self.disc.train(state.params["disc"], state.vars["disc"]["fake"], fake, labels, disc_key)
-            return LOSSES[self.loss][1](logits).mean(), (moved, {})
+            return self.losses.gen(logits).mean(), (updated, {})
 
         state, metrics = descend(state, "gen", self.gen_tx, loss_of, gradient_norm=True)
-        return state, _owned("gen", metrics)
+        return state, _prefixed("gen", metrics)
 
     def step(self, state: State, batch: Batch, key: Array) -> tuple[State, Metrics]:
+        """Update the discriminator `critic_steps` times, each time on images of its own, then the generator once."""
+        updates = self.config.critic_steps
         disc_key, gen_key = jax.random.split(key)
-        batches, keys = _cut(batch, self.critic_steps), jax.random.split(disc_key, self.critic_steps)
-        if self.critic_steps == 1:  # without a loop of one turn, which would cost compilation
+        batches, keys = _cut(batch, updates), jax.random.split(disc_key, updates)
+        if updates == 1:  # a loop of one turn would cost compilation
             first = jax.tree.map(lambda leaf: leaf[0], batches)
             state, metrics = self.update_disc(state, first, keys[0])
         else:
             state, each = jax.lax.scan(lambda state, turn: self.update_disc(state, *turn), state, (batches, keys))
             metrics = jax.tree.map(jnp.mean, each)
         last = jax.tree.map(lambda leaf: leaf[-1], batches)
-        state, gen_metrics = self.update_gen(state, self.told(last), len(last["y"]), gen_key)
+        state, gen_metrics = self.update_gen(state, self.labels_of(last), len(last["y"]), gen_key)
         return state, metrics | gen_metrics
 
     def evaluate(self, state: State, batch: Batch) -> Metrics:
-        real, labels = self.inputs.evaluate(batch)["x"], self.told(batch)
-        # The same noise for the same images, so that a figure repeats; other noise for others.
+        """Sum losses and metrics over the examples under "mask", and count them."""
+        real, labels = self.inputs.evaluate(batch)["x"], self.labels_of(batch)
+        # The noise depends on the images alone: a figure repeats, and other images get other noise.
         key = jax.random.fold_in(jax.random.key(0), jnp.sum(batch["x"].astype(jnp.uint32)))
         z = self.model.prior(key, len(real))
         fake = self.gen.evaluate(evaluation_params(state, "gen"), state.vars["gen"], z, labels)
-        answers = [
-            self.disc.evaluate(state.params["disc"], state.vars["disc"][kind], x, labels)
-            for kind, x in (("real", real), ("fake", fake))
-        ]
-        disc_loss, gen_loss = LOSSES[self.loss]
-        values = {"disc_loss": disc_loss(*answers), "gen_loss": gen_loss(answers[1]), **self.judged(*answers)}
-        values["count"] = jnp.ones_like(batch["mask"])
+        params, averages = state.params["disc"], state.vars["disc"]
+        real_logits = self.disc.evaluate(params, averages["real"], real, labels)
+        fake_logits = self.disc.evaluate(params, averages["fake"], fake, labels)
+        values = {
+            "disc_loss": self.losses.disc(real_logits, fake_logits),
+            "gen_loss": self.losses.gen(fake_logits),
+            **self.judge(real_logits, fake_logits),
+            "count": jnp.ones_like(batch["mask"]),
+        }
         return {name: jnp.sum(value * batch["mask"]) for name, value in values.items()}
 
 
@@ -172,39 +202,44 @@ def adversarial(
     gen_tx: optax.GradientTransformation,
     disc_tx: optax.GradientTransformation,
     inputs: Inputs,
+    config: Adversarial | None = None,
     *,
-    loss: str = "non_saturating",
-    critic_steps: int = 1,
-    penalty: float = 10.0,
     precision: str = "float32",
 ) -> Task:
-    """A Task over {"x": images as `inputs` takes them, "y": int32}, (critic_steps · B, ...), "mask" when evaluating.
+    """Build the Task over {"x": images that `inputs` accepts, "y": int32}, and "mask" when evaluating.
 
-    model: a pair as `zoo.gan.GAN`; "y" matters only where its `classes` are above 0. `inputs` must bring pixels to
-    the model's RANGE. A step is Algorithm 1 of Goodfellow et al. 2014: `critic_steps` updates of the discriminator,
-    each on B real images and B made from fresh noise, then one of the generator on fresh noise again. loss
-    "wasserstein" adds `penalty` times the gradient penalty between real and made images.
+    A batch holds critic_steps * B images; "y" matters only where the model's `classes` are above 0.
+    model: a pair such as `zoo.gan.GAN`. `inputs` must bring pixels to the model's RANGE.
 
-    Batch statistics: the discriminator meets real and made images as two batches, each normalized by itself, as
-    DCGAN's authors show them. So it keeps averages for each kind, vars["disc"] = {"real", "fake"}: with averages of
-    both mixed it would tell nothing apart in evaluation. A network moves only its own averages and only in its own
-    update: the generator's stand still while the discriminator learns, and the other way round.
+    A step is Algorithm 1 of Goodfellow et al. 2014: `critic_steps` updates of the discriminator, each on B real images
+    and B images generated from fresh noise, then one update of the generator on fresh noise again. With the loss
+    "wasserstein" the discriminator's loss has `penalty` times the gradient penalty between the two kinds of images.
+
+    Batch statistics: the discriminator sees real and generated images as two batches, each normalized by itself, as
+    the authors of DCGAN do it. It therefore keeps averages of each kind, vars["disc"] = {"real", "fake"}; with averages
+    of both kinds mixed it could tell nothing apart in evaluation. Each network updates only its own averages, and only
+    in its own update.
     """
-    game = Game(model, gen_tx, disc_tx, inputs, loss, critic_steps, penalty, precision)
+    game = Game(model, gen_tx, disc_tx, inputs, config or Adversarial(), precision)
     return Task(game.init, game.step, game.evaluate)
 
 
-def _owned(name: str, metrics: Metrics) -> Metrics:
-    """Loss and gradient norm by the name of their network; float32 all of them."""
-    named = {f"{name}_{metric}" if metric in ("loss", "gradient_norm") else metric: v for metric, v in metrics.items()}
-    return {metric: value.astype(jnp.float32) for metric, value in named.items()}
+def _prefixed(network: str, metrics: Metrics) -> Metrics:
+    """Put the network's name before loss and gradient norm; cast every metric to float32."""
+
+    def name_of(metric: str) -> str:
+        return f"{network}_{metric}" if metric in ("loss", "gradient_norm") else metric
+
+    return {name_of(metric): value.astype(jnp.float32) for metric, value in metrics.items()}
 
 
 def _cut(batch: Batch, pieces: int) -> Batch:
-    """Leaves (pieces · B, ...) -> (pieces, B, ...); neighbours go to different pieces, so that a batch whose first
-    axis is cut across devices stays where it is."""
+    """Cut leaves (pieces * B, ...) into (pieces, B, ...).
 
-    def one(leaf: Array) -> Array:
+    Neighbours go to different pieces, so that a batch whose first axis is cut across devices stays where it is.
+    """
+
+    def cut(leaf: Array) -> Array:
         return jnp.moveaxis(leaf.reshape(-1, pieces, *leaf.shape[1:]), 1, 0)
 
-    return jax.tree.map(one, dict(batch))
+    return jax.tree.map(cut, dict(batch))

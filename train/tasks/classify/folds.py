@@ -1,4 +1,4 @@
-"""k-fold cross-validation of an image classifier: one set on the device, each replica drawing from its own fold."""
+"""Set up k-fold cross-validation of an image classifier: one set on the device, each replica with its own fold."""
 
 import dataclasses
 import functools
@@ -7,61 +7,62 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
-from train.config import Experiment
+from train.config import Classify, Data, Experiment
 from train.config.replicas import members
 from train.core import PerReplica, devices
 from train.data.feed import DeviceFeed, Feed, streams
-from train.data.images import folds
+from train.data.images.folds import Fold, cut
 from train.data.sources import Batch, Resident
 from train.data.split import Split, moments
 from train.metrics import evaluation
 from train.metrics.evaluation import BATCH, Evaluator
 from train.tasks.classify import images
-from train.tasks.setup import Setup
+from train.tasks.setup import Setup, require_batch
 from zoo.errors import UserError
 
 
-def assemble(experiment: Experiment) -> Setup:
-    """The parts of a run whose replicas each hold out one of `experiment.folds`; `data.validation` is not used.
+def assemble(experiment: Experiment, task: Classify, data: Data, count: int) -> Setup:
+    """Set up a run whose replicas each hold out one of `count` folds; the share `data.validation` is not used.
 
-    Each normalizes with mean and deviation of what it trains on, as a run of that fold alone does.
+    Each replica normalizes by the moments of its own training examples, as a run of that fold alone does.
     """
-    data = dataclasses.replace(experiment.data, validation=0.0)
-    parts = images.assemble(dataclasses.replace(experiment, data=data))
-    dataset = parts.dataset
-    if streams(dataset.train, data):
+    whole = dataclasses.replace(data, validation=0.0)
+    setup = images.assemble(dataclasses.replace(experiment, data=whole), task, whole)
+    dataset = setup.dataset
+    if streams(dataset.train, whole):
         raise UserError(f"folds need a set that fits on the device, and {data.name} is read while training")
-    found = folds.cut(dataset.train, experiment.folds, data.split_seed, dataset.name, dataset.class_names)
-    size = len(found[0].train)
-    if data.batch > size:
-        raise UserError(f"data.batch {data.batch} is larger than the {size} training examples of a fold")
-
-    def given(fold: folds.Fold) -> Batch:
-        own = Split(dataset.train.store, dataset.train.indices[fold.train])
-        mean, std = moments(own) if data.normalize else (np.zeros(1, np.float32), np.ones(1, np.float32))
-        return {"mean": mean, "std": std}
-
-    normal = [given(fold) for fold in found]
+    folds = cut(dataset.train, count, data.split_seed, dataset.name, dataset.class_names)
+    require_batch(data.batch, len(folds[0].train), " of a fold")
+    normalization = [_normalization(dataset.train, fold, data.normalize) for fold in folds]
 
     @functools.cache
-    def placed(name: str) -> Batch:
-        """Once, for all folds."""
-        return devices.place(getattr(dataset, name).arrays(), None)
+    def placed(split: str) -> Batch:
+        """The arrays of a split on the device, once for all folds."""
+        return devices.place(getattr(dataset, split).arrays(), None)
 
     def feed(mesh: Mesh | None, reader: Any) -> Feed:
-        del mesh, reader  # replicas have one device, and a set that lives there has no reader
-        team = [member.fold for member in members(experiment)]
+        del mesh, reader  # replicas share one device, and a set that lives there has no reader
+        held_out = [member.fold for member in members(experiment) if member.fold is not None]
         own = {
-            "rows": np.stack([found[fold].train for fold in team]).astype(np.int32),
-            "given": {name: np.stack([normal[fold][name] for fold in team]) for name in ("mean", "std")},
+            "rows": np.stack([folds[fold].train for fold in held_out]).astype(np.int32),
+            "given": {name: np.stack([normalization[fold][name] for fold in held_out]) for name in ("mean", "std")},
         }
         return DeviceFeed(PerReplica(Resident(placed("train"), data.batch), devices.place(own, None)))
 
     def of_fold(split: str, fold: int) -> Evaluator:
-        rows = found[fold].validation.astype(np.int32) if split == "validation" else None
-        size = len(dataset.test) if rows is None else len(rows)
-        name = "test" if rows is None else "train"
-        source = Resident(placed(name), min(BATCH, size), rows=rows, given=normal[fold])
-        return evaluation.resident(parts.task, devices.place(source, None))
+        if split == "validation":
+            rows = folds[fold].validation.astype(np.int32)
+            source = Resident(placed("train"), min(BATCH, len(rows)), rows=rows, given=normalization[fold])
+        else:
+            source = Resident(placed("test"), min(BATCH, len(dataset.test)), given=normalization[fold])
+        return evaluation.resident(setup.task, devices.place(source, None))
 
-    return dataclasses.replace(parts, feed=feed, of_fold=of_fold)
+    return dataclasses.replace(setup, feed=feed, of_fold=of_fold)
+
+
+def _normalization(train: Split, fold: Fold, normalize: bool) -> Batch:
+    """The mean and standard deviation of a fold's own training examples, float32 (C,); 0 and 1 without `normalize`."""
+    if not normalize:
+        return {"mean": np.zeros(1, np.float32), "std": np.ones(1, np.float32)}
+    mean, std = moments(Split(train.store, train.indices[fold.train]))
+    return {"mean": mean, "std": std}

@@ -1,52 +1,51 @@
-"""Image classifiers, and what every task on images shares."""
+"""Set up an image classifier."""
 
 import train.data
 import zoo
-from train.config import Experiment
+from train.config import Classify, Data, Experiment
 from train.core import Task
 from train.data.inputs import images
 from train.pictures.classifier import InsidePictures
 from train.tasks.classify.task import classify
 from train.tasks.images import evaluators, feeder
-from train.tasks.setup import Setup, make_model, make_optimizer, require_able, sizes
-from zoo.errors import UserError
+from train.tasks.setup import Setup, make_model, make_optimizer, narrow, require_able, require_batch, sizes
 
 
-def assemble(experiment: Experiment) -> Setup:
-    """The parts of a run on labelled images."""
+def assemble(experiment: Experiment, task: Classify, data: Data) -> Setup:
+    """Set up a run on labelled images."""
+    del task  # `build` reads the config of each replica
     require_able(experiment.model.name, _classifies, "classify images")
-    data = experiment.data
     dataset = train.data.load(data)
-    if data.batch > len(dataset.train):
-        raise UserError(f"data.batch {data.batch} is larger than the {len(dataset.train)} training examples")
+    require_batch(data.batch, len(dataset.train))
     model = make_model(experiment, classes=dataset.classes)
-    moments = (dataset.mean, dataset.std) if data.normalize else (0.0, 1.0)
-    inputs = images(dataset.shape, data.augment, *moments)
+    mean, std = (dataset.mean, dataset.std) if data.normalize else (0.0, 1.0)
+    inputs = images(dataset.shape, data.augment, mean, std)
 
-    def build(experiment: Experiment) -> Task:
+    def build(changed: Experiment) -> Task:
+        config = narrow(changed.task, Classify)
         return classify(
             model,
-            make_optimizer(experiment),
+            make_optimizer(changed),
             inputs,
             classes=dataset.classes,
-            loss=experiment.task.loss,
-            label_smoothing=experiment.task.label_smoothing,
-            precision=experiment.precision,
+            loss=config.loss,
+            label_smoothing=config.label_smoothing,
+            precision=changed.precision,
         )
 
-    task = build(experiment)
+    learning = build(experiment)
     return Setup(
         dataset,
         model,
-        task,
+        learning,
         build,
-        *sizes(task, model, inputs.example()),
-        feeder(experiment, dataset),
-        evaluators(experiment, dataset, task),
-        best="accuracy",
+        *sizes(learning, model, inputs.example()),
+        feed=feeder(experiment, dataset),
+        evaluator=evaluators(experiment, dataset, learning),
         show=InsidePictures(model, dataset.test, inputs).show,
     )
 
 
 def _classifies(card: zoo.Card) -> bool:
+    """Whether the model takes images and tells classes apart."""
     return "x" in card.inputs and hasattr(card.config, "classes")

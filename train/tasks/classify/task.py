@@ -1,4 +1,4 @@
-"""Classification: images or sentences and labels in, one descent a step on the mean loss over the batch."""
+"""Classification of images or sentences: one gradient step on the mean loss over each batch."""
 
 import jax
 import jax.numpy as jnp
@@ -7,12 +7,13 @@ from flax import linen as nn
 from jax import Array
 
 from train.algorithms import losses
+from train.config.losses import LOSSES
+from train.config.ways import resolve
 from train.core import Metrics, State, Task
 from train.data.inputs import Inputs
 from train.tasks.network import Network
 
-TOP5_CLASSES = 100  # with this many classes or more, accuracy among the five likeliest is reported as well
-LOSSES = {"cross_entropy": losses.cross_entropy, "mse": losses.mean_squared_error, "hinge": losses.hinge}
+TOP5_CLASSES = 100  # from this many classes on, top-5 accuracy is reported as well
 
 
 def classify(
@@ -25,40 +26,42 @@ def classify(
     label_smoothing: float = 0.0,
     precision: str = "float32",
 ) -> Task:
-    """A Task over the batches that `inputs` takes, with "y": (B,) int32, and "mask": (B,) when evaluating."""
+    """Build the Task over batches that `inputs` accepts, with "y": (B,) int32, and "mask": (B,) when evaluating."""
     net = Network(model, tx, precision)
-    per_example_loss = LOSSES[loss]
+    per_example_loss = resolve(LOSSES.find(loss))
 
     def init(key: Array) -> State:
         return net.init(key, inputs.example())
 
     def step(state: State, batch: dict[str, Array], key: Array) -> tuple[State, Metrics]:
         augment_key, dropout_key = jax.random.split(key)
-        shown, labels = inputs.train(augment_key, batch, losses.one_hot(batch["y"], classes, label_smoothing))
+        one_hot = losses.one_hot(batch["y"], classes, label_smoothing)
+        augmented, labels = inputs.train(augment_key, batch, one_hot)
 
         def loss_fn(logits: Array) -> tuple[Array, Metrics]:
             correct = logits.argmax(-1) == labels.argmax(-1)
             return per_example_loss(logits, labels).mean(), {"accuracy": correct.mean()}
 
-        return net.descend(state, shown, dropout_key, loss_fn)
+        return net.descend(state, augmented, dropout_key, loss_fn)
 
     def predict(state: State, batch: dict[str, Array]) -> Array:
         return net.evaluate(state, inputs.evaluate(batch))
 
     def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
         logits = predict(state, batch)
-        sums = {
+        values = {
             "loss": per_example_loss(logits, losses.one_hot(batch["y"], classes)),
             "accuracy": logits.argmax(-1) == batch["y"],
-            **({"top5_accuracy": _in_top(logits, batch["y"], 5)} if classes >= TOP5_CLASSES else {}),
-            "count": jnp.ones_like(batch["mask"]),
         }
-        return {name: jnp.sum(value * batch["mask"]) for name, value in sums.items()}
+        if classes >= TOP5_CLASSES:
+            values["top5_accuracy"] = _in_top(logits, batch["y"], 5)
+        values["count"] = jnp.ones_like(batch["mask"])
+        return {name: jnp.sum(value * batch["mask"]) for name, value in values.items()}
 
     return Task(init, step, evaluate, predict)
 
 
 def _in_top(logits: Array, labels: Array, k: int) -> Array:
-    """(B,) bool: whether fewer than k classes have a higher logit than the label's."""
-    own = jnp.take_along_axis(logits, labels[:, None], axis=-1)
-    return jnp.sum(logits > own, axis=-1) < k
+    """Whether fewer than k classes have a higher logit than the label: (B,) bool."""
+    label_logit = jnp.take_along_axis(logits, labels[:, None], axis=-1)
+    return jnp.sum(logits > label_logit, axis=-1) < k

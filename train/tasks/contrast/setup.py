@@ -1,5 +1,6 @@
-"""Contrastive learning on images: the task, and what its features are worth while it trains."""
+"""Set up contrastive learning on images: the task, and how good its features are while it trains."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,8 @@ from jax.sharding import Mesh
 
 import train.data
 import zoo
-from train.config import Data, Experiment
+from train.config import Contrast, Data, Experiment
 from train.core import State, Task
-from train.data.images.augment import MIXES, parse
 from train.data.inputs import images
 from train.data.split import Dataset, Split, cut
 from train.inference.features import Extractor, frozen
@@ -17,40 +17,34 @@ from train.metrics import nearest_neighbors
 from train.metrics.evaluation import Evaluator
 from train.tasks.contrast.task import contrast
 from train.tasks.images import evaluators, feeder
-from train.tasks.setup import Setup, make_model, make_optimizer, require_able, sizes
-from zoo.errors import UserError
+from train.tasks.setup import Setup, make_model, make_optimizer, narrow, require_able, require_batch, sizes
 
-BANK = 5_000  # training examples at most whose labels the nearest neighbours of validation and test vote with
-QUERIES = 5_000  # examples of validation or test at most whose neighbours are looked up
+BANK = 5_000  # labelled training examples at most that vote as nearest neighbours
+QUERIES = 5_000  # examples of validation or test at most that are classified by that vote
 
 
-def assemble(experiment: Experiment) -> Setup:
-    """The parts of a run on images without labels; those of some are used to judge the features."""
+def assemble(experiment: Experiment, task: Contrast, data: Data) -> Setup:
+    """Set up a run on images without labels; the labels of some images are used to judge the features."""
+    del task  # `build` reads the config of each replica
     require_able(experiment.model.name, _contrasts, "do the task 'contrast'")
-    data = experiment.data
-    _demand_views(data)
     dataset = train.data.load(data)
-    if data.batch > len(dataset.train):
-        raise UserError(f"data.batch {data.batch} is larger than the {len(dataset.train)} training examples")
-    moments = (dataset.mean, dataset.std) if data.normalize else (0.0, 1.0)
-    inputs = images(dataset.shape, data.augment, *moments)
+    require_batch(data.batch, len(dataset.train))
+    mean, std = (dataset.mean, dataset.std) if data.normalize else (0.0, 1.0)
+    inputs = images(dataset.shape, data.augment, mean, std)
     model = make_model(experiment)
 
-    def build(experiment: Experiment) -> Task:
-        return contrast(
-            model,
-            make_optimizer(experiment),
-            inputs,
-            temperature=experiment.task.temperature,
-            precision=experiment.precision,
-        )
+    def build(changed: Experiment) -> Task:
+        temperature = narrow(changed.task, Contrast).temperature
+        return contrast(model, make_optimizer(changed), inputs, temperature=temperature, precision=changed.precision)
 
-    task = build(experiment)
-    judged = evaluators(experiment, dataset, task, most=data.batch)  # as many others as in training
+    learning = build(experiment)
+    means_on = evaluators(experiment, dataset, learning, most=data.batch)  # as many negatives as in training
 
     def evaluator(name: str, mesh: Mesh | None) -> Evaluator | None:
-        measure = judged(name, mesh)
-        return measure and _with_neighbours(measure, Extractor(model, inputs, mesh), dataset, name)
+        measure = means_on(name, mesh)
+        if measure is None:
+            return None
+        return _with_neighbors(measure, _votes(Extractor(model, inputs, mesh), dataset, name))
 
     def watch(state: State, folder: Path, step: int) -> None:
         from train.pictures.views import write_views
@@ -68,12 +62,11 @@ def assemble(experiment: Experiment) -> Setup:
     return Setup(
         dataset,
         model,
-        task,
+        learning,
         build,
-        *sizes(task, model, inputs.example()),
-        feeder(experiment, dataset),
-        evaluator,
-        best="knn_accuracy",
+        *sizes(learning, model, inputs.example()),
+        feed=feeder(experiment, dataset),
+        evaluator=evaluator,
         watch=watch,
         show=show,
         notes={
@@ -84,43 +77,40 @@ def assemble(experiment: Experiment) -> Setup:
 
 
 def _contrasts(card: zoo.Card) -> bool:
+    """Whether the model is an encoder with a projection head."""
     return hasattr(card.config, "encoder")
 
 
-def _demand_views(data: Data) -> None:
-    """Raise UserError for augmentations that make no two views of an image."""
-    operations = parse(data.augment)
-    if not operations:
-        raise UserError("the task 'contrast' needs data.augment: without it the two views of an image are the same")
-    for operation in operations:
-        if operation.name in MIXES:
-            raise UserError(f"data.augment: {operation.name} mixes labels, and the task 'contrast' has none")
-    if data.batch < 2:
-        raise UserError(f"the task 'contrast' compares images: data.batch must be at least 2, not {data.batch}")
-    if data.labels != 1:
-        raise UserError(f"the task 'contrast' learns without labels: data.labels must be 1, not {data.labels}")
-
-
-def _with_neighbours(measure: Evaluator, extract: Extractor, dataset: Dataset, name: str) -> Evaluator:
-    """`measure` and the accuracy of nearest neighbours on some of the split called `name`."""
-    split = getattr(dataset, name)
+def _votes(extract: Extractor, dataset: Dataset, name: str) -> Callable[[State], float]:
+    """Return the function that measures the accuracy of nearest neighbors on some of the split called `name`."""
+    split: Split = getattr(dataset, name)
     bank, queries = _some(dataset.train, BANK), _some(split, QUERIES)
 
-    def evaluate(state: State) -> dict[str, float]:
+    def accuracy(state: State) -> float:
         variables = frozen(state)
-        known, asked = extract(variables, dataset.train, bank), extract(variables, split, queries)
-        labels, truth = dataset.train.batch(bank)["y"], split.batch(queries)["y"]
+        bank_features = extract(variables, dataset.train, bank)
+        query_features = extract(variables, split, queries)
+        bank_labels, query_labels = dataset.train.batch(bank)["y"], split.batch(queries)["y"]
+        return nearest_neighbors.accuracy(bank_features, bank_labels, query_features, query_labels, dataset.classes)
+
+    return accuracy
+
+
+def _with_neighbors(measure: Evaluator, accuracy: Callable[[State], float]) -> Evaluator:
+    """Add "knn_accuracy" to the means that `measure` returns."""
+
+    def evaluate(state: State) -> dict[str, float]:
+        knn_accuracy = accuracy(state)
         means = measure(state)
         count = means.pop("count")
-        score = nearest_neighbors.accuracy(known, labels, asked, truth, dataset.classes)
-        return means | {"knn_accuracy": score, "count": count}
+        return means | {"knn_accuracy": knn_accuracy, "count": count}
 
     return evaluate
 
 
 def _some(split: Split, most: int) -> np.ndarray:
-    """Positions of at most `most` examples of a split, always the same, each class in proportion."""
+    """Indices of at most `most` examples of a split, always the same, each class in proportion."""
     if len(split) <= most:
         return np.arange(len(split))
-    _, taken = cut(split.store, split.indices, most / len(split), seed=0)
-    return np.searchsorted(split.indices, taken)
+    _, chosen = cut(split.store, split.indices, most / len(split), seed=0)
+    return np.searchsorted(split.indices, chosen)

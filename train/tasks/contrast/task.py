@@ -1,4 +1,4 @@
-"""Contrastive learning (SimCLR): which two views are of one image? Images without labels, one descent on NT-Xent."""
+"""Contrastive learning (SimCLR): tell which two views are of one image, from images without labels."""
 
 import jax
 import jax.numpy as jnp
@@ -20,10 +20,10 @@ def contrast(
     temperature: float,
     precision: str = "float32",
 ) -> Task:
-    """A Task over the batches that `inputs` takes, with "mask": (B,) when evaluating; labels are not looked at.
+    """Build the Task over batches that `inputs` accepts, with "mask": (B,) when evaluating; labels are ignored.
 
-    The views of an image are two draws of the augmentations that `inputs` trains with. When evaluating, the draw
-    depends on the batch alone. Batch statistics are those of all 2B views together.
+    A step is one gradient step on NT-Xent. The two views of an image are two draws of the augmentations that `inputs`
+    trains with; when evaluating, the draw depends on the batch alone. Batch statistics are those of all 2B views.
     """
     net = Network(model, tx, precision)
 
@@ -31,6 +31,7 @@ def contrast(
         return net.init(key, inputs.example())
 
     def compare(projections: Array, mask: Array | None = None) -> tuple[Array, Array]:
+        """Return (loss, accuracy) of each image, (B,), from the projections of its two views."""
         pairs = projections.reshape(-1, 2, projections.shape[-1])
         return losses.nt_xent(pairs[:, 0], pairs[:, 1], temperature, mask)
 
@@ -46,7 +47,7 @@ def contrast(
     def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
         key = jax.random.fold_in(jax.random.key(0), batch["x"].sum(dtype=jnp.uint32))
         loss, accuracy = compare(net.evaluate(state, views(inputs, key, batch)), batch["mask"])
-        sums = {"loss": loss, "contrastive_accuracy": accuracy, "count": jnp.ones_like(loss)}
-        return {name: jnp.sum(value * batch["mask"]) for name, value in sums.items()}
+        values = {"loss": loss, "contrastive_accuracy": accuracy, "count": jnp.ones_like(loss)}
+        return {name: jnp.sum(value * batch["mask"]) for name, value in values.items()}
 
     return Task(init, step, evaluate)

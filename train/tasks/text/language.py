@@ -1,4 +1,4 @@
-"""Language modelling: each token from those before it."""
+"""Language modelling: predict each token from those before it."""
 
 import jax.numpy as jnp
 import optax
@@ -11,9 +11,9 @@ from train.tasks.network import Network
 
 
 def language(model: nn.Module, tx: optax.GradientTransformation, *, length: int, precision: str = "float32") -> Task:
-    """A Task over {"tokens": (B, length + 1) int32}, and "mask": (B, length) when evaluating.
+    """Build the Task over {"tokens": (B, length + 1) int32}, and "mask": (B, length) when evaluating.
 
-    Loss is the mean over tokens of -log p in nats; "count" counts tokens.
+    The loss is the mean over tokens of -log p in nats; "count" counts tokens.
     """
     net = Network(model, tx, precision)
 
@@ -21,19 +21,19 @@ def language(model: nn.Module, tx: optax.GradientTransformation, *, length: int,
         return net.init(key, {"tokens": jnp.zeros((1, length), jnp.int32)})
 
     def step(state: State, batch: dict[str, Array], key: Array) -> tuple[State, Metrics]:
-        before, following = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
+        inputs, targets = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
 
         def loss_fn(logits: Array) -> tuple[Array, Metrics]:
-            return losses.token_cross_entropy(logits, following).mean(), {}
+            return losses.token_cross_entropy(logits, targets).mean(), {}
 
-        return net.descend(state, {"tokens": before}, key, loss_fn)
+        return net.descend(state, {"tokens": inputs}, key, loss_fn)
 
     def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
-        before, following = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
-        logits = net.evaluate(state, {"tokens": before})
+        inputs, targets = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
+        logits = net.evaluate(state, {"tokens": inputs})
         sums = {
-            "loss": losses.token_cross_entropy(logits, following),
-            "accuracy": logits.argmax(-1) == following,
+            "loss": losses.token_cross_entropy(logits, targets),
+            "accuracy": logits.argmax(-1) == targets,
             "count": jnp.ones_like(batch["mask"]),
         }
         return {name: jnp.sum(value * batch["mask"]) for name, value in sums.items()}

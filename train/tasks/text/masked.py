@@ -1,8 +1,9 @@
-"""BERT's pre-training (Devlin et al. 2018, section 3.1): guess hidden tokens, tell whether two texts are one.
+"""BERT's pre-training (Devlin et al. 2018, section 3.1): guess hidden tokens, and whether two texts belong together.
 
-Or, for comparison, each token from those before it (Table 5, "LTR").
+Or, for comparison, predict each token from those before it (Table 5, "LTR").
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ from flax import linen as nn
 from jax import Array
 
 from train.algorithms import losses
+from train.config import Masked
 from train.core import Metrics, State, Task
 from train.tasks.network import Network
 
@@ -24,67 +26,99 @@ class Marks(NamedTuple):
     mask: int
 
 
-def masked(
-    model: nn.Module,
-    tx: optax.GradientTransformation,
-    *,
-    length: int,
-    vocab: int,
-    marks: Marks,
-    share: float = 0.15,
-    next_sentence: bool = True,
-    left_to_right: bool = False,
-    precision: str = "float32",
-) -> Task:
-    """A Task over {"a": (B, h), "b": (B, h)} integer, padded with 0, two texts that follow one another, and "mask":
-    (B,) when evaluating; 2 h + 3 <= length.
+class Shape(NamedTuple):
+    """The form of the passages that the network reads."""
 
-    The network sees [CLS] a [SEP] b [SEP]. In half of the examples b is another example's (`next_sentence`). What is
-    hidden is drawn anew each time an example is seen; when evaluating it depends on the batch alone. `left_to_right`:
-    nothing is hidden, every token of the text is guessed from those before it, which is all that a causal network sees.
-    """
-    net = Network(model, tx, precision)
-    guesses = length - 1 if left_to_right else max(1, round(share * (length - 3)))
+    length: int  # tokens of [CLS] a [SEP] b [SEP], padding included
+    vocab: int
+    marks: Marks
 
-    def init(key: Array) -> State:
-        one = jnp.ones((1, length), jnp.int32)
-        return net.init(key, {"tokens": one, "mask": one != 0, "segments": one, "positions": one[:, :guesses]})
 
-    def pose(key: Array, batch: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-        """What the network is shown, and the answers: "token" and "weight" (B, guesses), "follows" (B,)."""
+class Answers(NamedTuple):
+    """What the network has to say of a batch."""
+
+    token: Array  # (B, guesses): the right token at each position that is guessed
+    weight: Array  # (B, guesses): 1 where there is a guess, 0 where a row has fewer
+    follows: Array  # (B,): 1 where the second text follows the first
+
+
+@dataclasses.dataclass(frozen=True)
+class Poser:
+    """Turns pairs of texts into what the network reads and what it has to answer."""
+
+    shape: Shape
+    config: Masked
+
+    @property
+    def guesses(self) -> int:
+        """Positions that are guessed in each row."""
+        if self.config.left_to_right:
+            return self.shape.length - 1
+        return max(1, round(self.config.share * (self.shape.length - 3)))
+
+    def example(self) -> dict[str, Array]:
+        """Arguments of the model for a batch of one; they only give shapes."""
+        one = jnp.ones((1, self.shape.length), jnp.int32)
+        return {"tokens": one, "mask": one != 0, "segments": one, "positions": one[:, : self.guesses]}
+
+    def pose(self, key: Array, batch: dict[str, Array]) -> tuple[dict[str, Array], Answers]:
+        """Draw what is hidden in a batch: (arguments of the model, answers)."""
         coin_key, hide_key = jax.random.split(key)
         a, b = (batch[name].astype(jnp.int32) for name in ("a", "b"))
         follows = jnp.ones(len(a), jnp.int32)
-        if next_sentence:
+        if self.config.next_sentence:
             follows = jax.random.bernoulli(coin_key, 0.5, (len(a),)).astype(jnp.int32)
             b = jnp.where(follows[:, None], b, jnp.roll(b, 1, axis=0))
+        length, vocab, marks = self.shape
         tokens, segments = join(a, b, length, marks)
-        if left_to_right:
+        if self.config.left_to_right:
             positions, answers = foresee(tokens, marks)
         else:
-            tokens, positions, answers = hide(hide_key, tokens, guesses, share, vocab, marks)
-        shown = {"tokens": tokens, "mask": tokens != 0, "segments": segments, "positions": positions}
-        return shown, answers | {"follows": follows}
+            tokens, positions, answers = hide(hide_key, tokens, self.guesses, self.config.share, vocab, marks)
+        inputs = {"tokens": tokens, "mask": tokens != 0, "segments": segments, "positions": positions}
+        return inputs, Answers(answers["token"], answers["weight"], follows)
+
+
+def masked(
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    shape: Shape,
+    config: Masked | None = None,
+    *,
+    precision: str = "float32",
+) -> Task:
+    """Build the Task over {"a": (B, h), "b": (B, h)} integer, padded with 0: two texts that follow one another.
+
+    2 h + 3 <= length; "mask": (B,) when evaluating. The network reads [CLS] a [SEP] b [SEP]. With `next_sentence`, b
+    comes from another example in half of the rows. What is hidden is drawn again each time an example is seen; when
+    evaluating, the draw depends on the batch alone. With `left_to_right` nothing is hidden: every token of the text is
+    predicted from those before it, which is all that a causal network sees.
+    """
+    config = config or Masked()
+    net, poser = Network(model, tx, precision), Poser(shape, config)
+
+    def init(key: Array) -> State:
+        return net.init(key, poser.example())
 
     def step(state: State, batch: dict[str, Array], key: Array) -> tuple[State, Metrics]:
         pose_key, dropout_key = jax.random.split(key)
-        shown, answers = pose(pose_key, batch)
+        inputs, answers = poser.pose(pose_key, batch)
 
         def loss_fn(output: tuple[Array, Array]) -> tuple[Array, Metrics]:
-            tokens, pairs = judge(output, answers, next_sentence)
-            weight = answers["weight"]
+            tokens, pairs = judge(output, answers, config.next_sentence)
+            weight = answers.weight
             means = {name: jnp.sum(value * weight) / weight.sum() for name, value in tokens.items()}
             means |= {name: value.mean() for name, value in pairs.items()}
             loss = means.pop("loss")
             return loss + means.get("next_sentence_loss", 0.0), means | {"masked_loss": loss}
 
-        return net.descend(state, shown, dropout_key, loss_fn)
+        return net.descend(state, inputs, dropout_key, loss_fn)
 
     def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
         key = jax.random.fold_in(jax.random.key(0), batch["a"].astype(jnp.uint32).sum())
-        shown, answers = pose(key, batch)
-        tokens, pairs = judge(net.evaluate(state, shown), answers, next_sentence)
-        weight = answers["weight"] * batch["mask"][:, None]
+        inputs, answers = poser.pose(key, batch)
+        tokens, pairs = judge(net.evaluate(state, inputs), answers, config.next_sentence)
+        weight = answers.weight * batch["mask"][:, None]
         sums = {name: jnp.sum(value * weight) for name, value in tokens.items()} | {"count": weight.sum()}
         examples = batch["mask"].sum()
         return sums | {name: (jnp.sum(value * batch["mask"]), examples) for name, value in pairs.items()}
@@ -93,28 +127,31 @@ def masked(
 
 
 def judge(
-    output: tuple[Array, Array], answers: dict[str, Array], next_sentence: bool
+    output: tuple[Array, Array], answers: Answers, next_sentence: bool
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Values for each guess (B, guesses) and, where it was asked (`next_sentence`), for each example (B,)."""
-    guessed, related = output
+    """Return metrics of each guess (B, guesses) and, with `next_sentence`, metrics of each example (B,)."""
+    token_logits, pair_logits = output
     tokens = {
-        "loss": losses.token_cross_entropy(guessed, answers["token"]),
-        "accuracy": guessed.argmax(-1) == answers["token"],
+        "loss": losses.token_cross_entropy(token_logits, answers.token),
+        "accuracy": token_logits.argmax(-1) == answers.token,
     }
     if not next_sentence:
         return tokens, {}
     return tokens, {
-        "next_sentence_loss": losses.token_cross_entropy(related, answers["follows"]),
-        "next_sentence_accuracy": related.argmax(-1) == answers["follows"],
+        "next_sentence_loss": losses.token_cross_entropy(pair_logits, answers.follows),
+        "next_sentence_accuracy": pair_logits.argmax(-1) == answers.follows,
     }
 
 
 def join(a: Array, b: Array, length: int, marks: Marks) -> tuple[Array, Array]:
-    """[CLS] a [SEP] b [SEP]: a, b (B, h) padded with 0 -> tokens (B, length), and segments, which are 1 on b [SEP]."""
+    """Join a and b (B, h), padded with 0, to [CLS] a [SEP] b [SEP]: (tokens, segments), both (B, length).
+
+    Segments are 1 on b and the [SEP] after it.
+    """
     first, second = ((text != 0).sum(1, keepdims=True) for text in (a, b))
     place = jnp.broadcast_to(jnp.arange(length), (len(a), length))
 
-    def take(text: Array, start: Array) -> Array:
+    def take(text: Array, start: Array | int) -> Array:
         return jnp.take_along_axis(text, jnp.clip(place - start, 0, text.shape[1] - 1), axis=1)
 
     tokens = jnp.select(
@@ -132,7 +169,7 @@ def is_text(tokens: Array, marks: Marks) -> Array:
 
 
 def foresee(tokens: Array, marks: Marks) -> tuple[Array, dict[str, Array]]:
-    """Every token from the place before it: tokens (B, T) -> positions of the guesses (B, T - 1), and answers."""
+    """Pose every token (B, T) as a guess from the position before it: (positions (B, T - 1), answers)."""
     positions = jnp.broadcast_to(jnp.arange(tokens.shape[1] - 1), (len(tokens), tokens.shape[1] - 1))
     following = tokens[:, 1:]
     return positions, {"token": following, "weight": is_text(following, marks).astype(jnp.float32)}
@@ -141,10 +178,11 @@ def foresee(tokens: Array, marks: Marks) -> tuple[Array, dict[str, Array]]:
 def hide(
     key: Array, tokens: Array, guesses: int, share: float, vocab: int, marks: Marks
 ) -> tuple[Array, Array, dict[str, Array]]:
-    """Hides `share` of each row's text, `guesses` tokens at most and one at least.
+    """Hide `share` of each row's text, at most `guesses` tokens and at least one.
 
-    tokens (B, T) -> (what is shown (B, T), positions of the guesses (B, guesses), answers). Of the chosen tokens 80 %
-    become [MASK], 10 % any token, 10 % stay. answers: "token" (B, guesses), and "weight", 0 where a row has fewer.
+    tokens (B, T) -> (tokens with some hidden (B, T), positions of the guesses (B, guesses), answers). Of the chosen
+    tokens 80 % become [MASK], 10 % a random token, 10 % stay. The answers are "token" (B, guesses) and "weight"
+    (B, guesses), 0 where a row has fewer.
     """
     choose_key, kind_key, other_key = jax.random.split(key, 3)
     text = is_text(tokens, marks)

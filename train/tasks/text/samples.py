@@ -1,4 +1,4 @@
-"""What a trained model writes: translations and how good they are (BLEU, chrF), samples of a language model."""
+"""Text that a trained model writes: translations with their BLEU and chrF, samples of a language model."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,48 +9,51 @@ import sacrebleu
 from jax.sharding import Mesh
 
 from train.algorithms.averages import evaluation_params
-from train.config import Experiment
+from train.config import Experiment, Text, Translate
 from train.core import State
 from train.data.text import tokenizers
 from train.inference import text as write
 from train.inference.decode import Beam, Decoder, Sampling, SpecialTokens
 from train.metrics.evaluation import Evaluator
-from train.tasks.setup import Setup
+from train.tasks.setup import Setup, narrow
 from zoo.files import write_atomically
 
 SHOWN = 50  # translations in samples/
 SAMPLES, SAMPLE_TOKENS, PROMPT_TOKENS = 3, 200, 8
 
 
-def with_translations(parts: Setup, experiment: Experiment) -> Setup:
-    """`parts` whose test evaluation also translates: "bleu" and "chrf" (0 to 100), "exact_match" (0 to 1)."""
-    sources, references = parts.dataset.test.texts
+def with_translations(setup: Setup, config: Translate, length: int) -> Setup:
+    """Let the test evaluation also translate: "bleu", "chrf" and "exact_match" join its metrics.
+
+    length: tokens of a sentence at most.
+    """
+    sources, references = setup.dataset.test.texts
+    tokenizer = setup.dataset.tokenizer
     metrics = {"bleu": sacrebleu.BLEU(references=[references]), "chrf": sacrebleu.CHRF(references=[references])}
 
     def translated(state: State, sentences: Sequence[str]) -> list[str]:
-        bos, eos = tokenizers.require(parts.tokenizer, ("[BOS]", "[EOS]"), "translation")
-        length = experiment.data.length
-        texts = [tokenizers.encode(parts.tokenizer, sentence, strict=False) for sentence in sentences]
+        bos, eos = tokenizers.require(tokenizer, ("[BOS]", "[EOS]"), "translation")
+        texts = [tokenizers.encode(tokenizer, sentence, strict=False) for sentence in sentences]
         rows = write.translate_rows(
-            Decoder(parts.model, _variables(state)),
+            Decoder(setup.model, _variables(state)),
             [[*ids[: length - 1], eos] for ids in texts],
-            Beam(experiment.task.beams, length, experiment.task.length_penalty),
+            Beam(config.beams, length, config.length_penalty),
             SpecialTokens(bos, eos),
         )
-        return [tokenizers.decode(parts.tokenizer, row) for row in rows]
+        return [tokenizers.decode(tokenizer, row) for row in rows]
 
     def evaluator(split: str, mesh: Mesh | None) -> Evaluator | None:
-        measure = parts.evaluator(split, mesh)
-        if split != "test":
+        measure = setup.evaluator(split, mesh)
+        if split != "test" or measure is None:
             return measure
 
         def evaluate(state: State) -> dict[str, float]:
             means = measure(state)
             count = means.pop("count")
-            found = translated(state, sources)
+            translations = translated(state, sources)
             for name, metric in metrics.items():
-                means[name] = metric.corpus_score(found, None).score
-            means["exact_match"] = sum(map(str.__eq__, found, references)) / len(found)
+                means[name] = metric.corpus_score(translations, None).score
+            means["exact_match"] = sum(map(str.__eq__, translations, references)) / len(translations)
             return means | {"count": count}
 
         return evaluate
@@ -61,26 +64,27 @@ def with_translations(parts: Setup, experiment: Experiment) -> Setup:
         write_atomically(folder / "test.tsv", "".join("\t".join(row) + "\n" for row in rows), make_folder=True)
 
     notes = {name: str(metric.get_signature()) for name, metric in metrics.items()}
-    return dataclasses.replace(parts, evaluator=evaluator, show=show, notes=notes)
+    return dataclasses.replace(setup, evaluator=evaluator, show=show, notes=notes)
 
 
-def with_samples(parts: Setup, experiment: Experiment) -> Setup:
-    """`parts` that end with samples: the beginning of the test text, continued."""
+def with_samples(setup: Setup, experiment: Experiment) -> Setup:
+    """Let the run end with samples: the beginning of the test text, continued by the model."""
+    window = narrow(experiment.data, Text).length
 
     def show(state: State, folder: Path) -> None:
-        prompt = parts.dataset.test.arrays["tokens"][:PROMPT_TOKENS].tolist()
+        prompt = setup.dataset.test.arrays["tokens"][:PROMPT_TOKENS].tolist()
         rows = write.continue_rows(
-            Decoder(parts.model, _variables(state)),
+            Decoder(setup.model, _variables(state)),
             [prompt] * SAMPLES,
             length=SAMPLE_TOKENS,
             sampling=Sampling(temperature=0.8),
             seed=experiment.seed,
-            context=experiment.data.length if hasattr(parts.model.cfg, "context") else None,
+            context=window if hasattr(setup.model.cfg, "context") else None,
         )
-        texts = [tokenizers.decode(parts.tokenizer, row) for row in rows]
+        texts = [tokenizers.decode(setup.dataset.tokenizer, row) for row in rows]
         write_atomically(folder / "samples.txt", f"\n{'-' * 60}\n".join(texts) + "\n", make_folder=True)
 
-    return dataclasses.replace(parts, show=show)
+    return dataclasses.replace(setup, show=show)
 
 
 def _variables(state: State) -> dict[str, Any]:

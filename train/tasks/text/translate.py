@@ -1,4 +1,4 @@
-"""Translation: each token of the target from the source and the true target tokens before it (teacher forcing)."""
+"""Translation: predict each target token from the source and the true target tokens before it (teacher forcing)."""
 
 import jax.numpy as jnp
 import optax
@@ -17,39 +17,40 @@ def translate(
     label_smoothing: float = 0.0,
     precision: str = "float32",
 ) -> Task:
-    """A Task over {"source": (B, S), "target": (B, T + 1)} integer, padded with 0; "mask" (B,) when evaluating.
+    """Build the Task over {"source": (B, S), "target": (B, T + 1)} integer, padded with 0; "mask" (B,) when evaluating.
 
-    A target begins with [BOS] and ends with [EOS]. Loss is the mean over the batch's real target tokens of -log p in
-    nats, smoothed in training only (Szegedy et al. 2015, section 7); "count" counts tokens.
+    A target begins with [BOS] and ends with [EOS]. The loss is the mean of -log p, in nats, over the real target tokens
+    of a batch. It is smoothed in training only (Szegedy et al. 2015, section 7). "count" counts tokens.
     """
     net = Network(model, tx, precision)
 
-    def shown(batch: dict[str, Array]) -> tuple[dict[str, Array], Array, Array]:
+    def shift(batch: dict[str, Array]) -> tuple[dict[str, Array], Array, Array]:
+        """Shift the target by one: (arguments of the model, targets (B, T), 1 where a target is no padding (B, T))."""
         source, target = (batch[name].astype(jnp.int32) for name in ("source", "target"))
-        following = target[:, 1:]
+        targets = target[:, 1:]
         inputs = {"source": source, "source_mask": source != 0, "target": target[:, :-1]}
-        return inputs, following, (following != 0).astype(jnp.float32)
+        return inputs, targets, (targets != 0).astype(jnp.float32)
 
     def init(key: Array) -> State:
         one = jnp.ones((1, 2), jnp.int32)
         return net.init(key, {"source": one, "source_mask": one != 0, "target": one})
 
     def step(state: State, batch: dict[str, Array], key: Array) -> tuple[State, Metrics]:
-        inputs, following, real = shown(batch)
+        inputs, targets, real = shift(batch)
 
         def loss_fn(logits: Array) -> tuple[Array, Metrics]:
-            loss = losses.token_cross_entropy(logits, following, label_smoothing)
-            correct = logits.argmax(-1) == following
+            loss = losses.token_cross_entropy(logits, targets, label_smoothing)
+            correct = logits.argmax(-1) == targets
             return jnp.sum(loss * real) / real.sum(), {"accuracy": jnp.sum(correct * real) / real.sum()}
 
         return net.descend(state, inputs, key, loss_fn)
 
     def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
-        inputs, following, real = shown(batch)
+        inputs, targets, real = shift(batch)
         logits = net.evaluate(state, inputs)
         sums = {
-            "loss": losses.token_cross_entropy(logits, following),
-            "accuracy": logits.argmax(-1) == following,
+            "loss": losses.token_cross_entropy(logits, targets),
+            "accuracy": logits.argmax(-1) == targets,
             "count": jnp.ones_like(real),
         }
         return {name: jnp.sum(value * real * batch["mask"][:, None]) for name, value in sums.items()}

@@ -5,9 +5,11 @@ import pytest
 from cases import slow_except
 from PIL import Image
 
+import train.data.images
 import zoo
 from train.algorithms.optimizers import make_optimizer
 from train.config import AUGMENTATIONS, Optim
+from train.config.augmentations import OWN_AUGMENTATIONS
 from train.data.images.augment import augment, for_evaluation, output_shape, parse
 from train.data.inputs import images
 from train.tasks.classify.task import classify
@@ -227,3 +229,23 @@ def test_colours_of_an_image_that_has_none_are_one_line(name):
 
 def test_size_is_not_checked_before_the_image_is_known():
     assert parse(("cutout_10",)) == (("cutout", 10),)
+
+
+def test_an_own_augmentation_is_called_by_name_with_its_strength() -> None:
+    train.data.images.register_augmentation("dim", lambda key, x, labels, strength: (x * strength, labels))
+    try:
+        x, labels = jnp.ones((2, 4, 4, 1)), jnp.ones((2, 3))
+        assert parse(("dim_0.5", "dim")) == (("dim", 0.5), ("dim", 1.0))
+        dimmed, same = augment(parse(("dim_0.5", "dim")), jax.random.key(0), x, labels)
+        np.testing.assert_array_equal(dimmed, x / 2)
+        np.testing.assert_array_equal(same, labels)
+        with pytest.raises(UserError, match="dim needs a strength above 0"):
+            parse(("dim_no",))
+        with pytest.raises(UserError, match="the augmentation name 'dim' is taken"):
+            train.data.images.register_augmentation("dim", print)
+    finally:
+        OWN_AUGMENTATIONS.remove("dim")
+    with pytest.raises(UserError, match="the augmentation name 'flip' is taken"):
+        train.data.images.register_augmentation("flip", print)
+    with pytest.raises(UserError, match=r"unknown data\.augment 'dim'"):
+        parse(("dim",))

@@ -1,0 +1,41 @@
+"""Ranges of config fields, declared in their annotations: `steps: Annotated[int, COUNT] = 1_000`."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from zoo.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """The values that a field can take: "steps must {says}, not 0". None is always allowed where the type has it."""
+
+    says: str
+    holds: Callable[[Any], bool]
+
+
+COUNT = Range("be at least 1", lambda value: value >= 1)
+SHARE = Range("be at least 0 and below 1", lambda value: 0 <= value < 1)
+FRACTION = Range("be from 0 to 1", lambda value: 0 <= value <= 1)
+POSITIVE = Range("be a number above 0", lambda value: 0 < value < math.inf)
+NOT_NEGATIVE = Range("not be negative", lambda value: value >= 0)
+BELOW_2_32 = Range("be below 2^32", lambda value: value < 2**32)
+
+
+def check(config: Any, where: str = "") -> None:
+    """Raise UserError on the first field of `config` (a dataclass), or of a dataclass in it, outside of its range."""
+    for name, hint in get_type_hints(type(config), include_extras=True).items():
+        value, path = getattr(config, name), f"{where}{name}"
+        if dataclasses.is_dataclass(value):
+            check(value, f"{path}.")
+        for one in _ranges(hint):
+            if value is not None and not one.holds(value):
+                raise UserError(f"{path} must {one.says}, not {value}")
+
+
+def _ranges(hint: Any) -> Iterator[Range]:
+    """The ranges in the annotation of a field, in their order."""
+    if get_origin(hint) is Annotated:
+        yield from (extra for extra in get_args(hint)[1:] if isinstance(extra, Range))

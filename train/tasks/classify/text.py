@@ -1,0 +1,51 @@
+"""Set up a classifier of sentences."""
+
+from tokenizers import Tokenizer
+
+import train.data.text
+import zoo
+from train.config import Classify, Experiment, Text
+from train.core import Task
+from train.data.inputs import sentences
+from train.tasks.classify.task import classify
+from train.tasks.setup import Setup, make_optimizer, narrow, require_able, sizes
+from train.tasks.text import setup as text
+
+
+def assemble(experiment: Experiment, task: Classify, data: Text, tokenizer: Tokenizer | None) -> Setup:
+    """Set up a run on sentences with a class. tokenizer: None trains one on the training split."""
+    del task  # `build` reads the config of each replica
+    require_able(experiment.model.name, _classifies, "do the task 'classify' on text")
+    dataset = train.data.text.load(data, "labelled", tokenizer)
+    model = text.make_text_model(experiment, dataset.tokenizer, classes=dataset.classes, head="classify")
+    inputs = sentences(data.length)
+
+    def build(changed: Experiment) -> Task:
+        config = narrow(changed.task, Classify)
+        return classify(
+            model,
+            make_optimizer(changed),
+            inputs,
+            classes=dataset.classes,
+            loss=config.loss,
+            label_smoothing=config.label_smoothing,
+            precision=changed.precision,
+        )
+
+    learning = build(experiment)
+    return Setup(
+        dataset,
+        model,
+        learning,
+        build,
+        *sizes(learning, model, inputs.example()),
+        feed=text.feeder(data, dataset, text.batches),
+        evaluator=text.evaluators(data, dataset, learning, text.batches),
+        tokenizer=dataset.tokenizer,
+        remarks=text.remarks(data, dataset),
+    )
+
+
+def _classifies(card: zoo.Card) -> bool:
+    """Whether the model reads text and has heads to choose from."""
+    return hasattr(card.config, "head")

@@ -1,0 +1,37 @@
+"""Q-learning as a way of learning."""
+
+from train.config import Experiment, QLearning, World
+from train.config.ways import Way
+from zoo.errors import UserError
+
+
+def check(experiment: Experiment) -> None:
+    """Raise UserError for numbers that contradict each other, before any environment is made."""
+    task, data = experiment.task, experiment.data
+    assert isinstance(task, QLearning)
+    assert isinstance(data, World)
+    for field in ("train_every", "replay", "replay_start"):
+        value = getattr(task, field)
+        if value % data.environments:
+            side = f"{data.environments} environments side by side"
+            raise UserError(f"task.{field} must be a multiple of the {side}, not {value}")
+    if task.replay < data.batch:
+        raise UserError(f"task.replay {task.replay} is smaller than one batch: data.batch is {data.batch}")
+    if task.replay_start < data.batch:
+        raise UserError(f"task.replay_start must be at least one batch of {data.batch}, not {task.replay_start}")
+    if not all(0 <= epsilon <= 1 for epsilon in (*task.epsilon, task.eval_epsilon)):
+        raise UserError(
+            f"task.epsilon and task.eval_epsilon must be from 0 to 1, not {task.epsilon}, {task.eval_epsilon}"
+        )
+
+
+Q_LEARNING = Way(
+    name="q_learning",
+    config=QLearning,
+    setups={World: "train.tasks.q_learning.setup:assemble"},
+    metrics=("return", "length"),
+    best="return",
+    compared_by="return",
+    counts="episodes",
+    check=check,
+)
