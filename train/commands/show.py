@@ -71,7 +71,7 @@ def list_models_json(pattern: str = "*") -> str:
             "name": card.name,
             "family": card.family,
             "year": card.year,
-            "paper": {**dataclasses.asdict(card.paper), "url": card.paper.url},
+            "paper": {**dataclasses.asdict(card.paper), "url": card.paper.url} if card.paper else None,
             "idea": card.idea,
             "params": card.params,
             "flops": card.flops,
@@ -112,11 +112,10 @@ def show(name: str) -> Group:
 
 
 def _history(card: Card | Algorithm) -> list[RenderableType]:
-    return [
-        Text(f"{card.name}, {card.year}", style="bold"),
-        Text(f"{card.paper.authors}: {card.paper.title}. {card.paper.venue}. {card.paper.url}"),
-        Text(f"\n{card.idea}\n"),
-    ]
+    lines: list[RenderableType] = [Text(f"{card.name}, {card.year}", style="bold")]
+    if card.paper:
+        lines.append(Text(f"{card.paper.authors}: {card.paper.title}. {card.paper.venue}. {card.paper.url}"))
+    return [*lines, Text(f"\n{card.idea}\n" if card.idea else "")]
 
 
 def _lineage(card: Card) -> list[RenderableType]:
