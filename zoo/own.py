@@ -28,8 +28,7 @@ class OwnCard(Card):
     """The card of a registered module class. Its output shape and its counts are computed when they are first read."""
 
     def __init__(self, **facts: Any) -> None:
-        facts = {name: value for name, value in facts.items() if name not in COMPUTED}
-        super().__init__(**facts, **dict.fromkeys(COMPUTED, 0))
+        super().__init__(**(facts | dict.fromkeys(COMPUTED)))
         for name in COMPUTED:
             object.__delattr__(self, name)  # so that reading it calls __getattr__
 
@@ -42,7 +41,8 @@ class OwnCard(Card):
 
     def make(self, **changes: Any) -> nn.Module:
         config = self.changed(**changes)
-        return self.module(**{field.name: getattr(config, field.name) for field in dataclasses.fields(config)})
+        module: Any = self.module  # a class, which takes its fields
+        return module(**{field.name: getattr(config, field.name) for field in dataclasses.fields(config)})
 
 
 def _flops(card: Card) -> int:
