@@ -1,5 +1,6 @@
 """The catalogue of models and the functions that build them. `zoo` re-exports them."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,6 +77,8 @@ def register(
     if isinstance(model, Card):
         if module is not None:
             raise UserError(f"zoo.register takes a card, or a name and a class; {model.name!r} came with both")
+        if not isinstance(model.module, type) or not dataclasses.is_dataclass(model.config):
+            raise UserError(f"{model.name}: the module of a card is a class that takes `config`, a dataclass, as `cfg`")
         for parent in model.parents:
             cards.find(CARDS, parent)
         return CARDS.register(model.name, model)

@@ -28,7 +28,8 @@ class OwnCard(Card):
     """The card of a registered module class. Its output shape and its counts are computed when they are first read."""
 
     def __init__(self, **facts: Any) -> None:
-        super().__init__(**(facts | dict.fromkeys(COMPUTED)))
+        empty: dict[str, Any] = dict.fromkeys(COMPUTED)
+        super().__init__(**(facts | empty))
         for name in COMPUTED:
             object.__delattr__(self, name)  # so that reading it calls __getattr__
 

@@ -15,6 +15,7 @@ from rich.text import Text
 import zoo
 from train.algorithms.cards import ALGORITHMS, KINDS, Algorithm
 from train.commands.console import emit
+from train.commands.options import with_config
 from train.metrics.format import human
 from train.pictures.style import LEAN
 from zoo.errors import UserError, unknown
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from zoo.cards import Card, Paper
 
 
-USAGE = "usage: zoo show NAME, for example zoo show resnet50 or zoo show adam"
+USAGE = "usage: zoo show NAME [--config FILE], for example zoo show resnet50 or zoo show adam"
 
 
 def show_command(args: Sequence[str]) -> None:
@@ -31,6 +32,7 @@ def show_command(args: Sequence[str]) -> None:
     if list(args) in (["-h"], ["--help"]):
         print(USAGE)
         return
+    args = with_config(args)
     if len(args) != 1 or args[0].startswith("-"):
         raise UserError(USAGE)
     emit(show(args[0]))

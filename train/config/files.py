@@ -30,6 +30,15 @@ class ConfigFile:
     registers: tuple[str, ...] = ()  # what it brings, such as "model mine"; a run without any of it needs no file
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OwnParts:
+    """The option of every command that opens a run."""
+
+    config: Path | None = None
+    """Your config file that brings the run's own model, data or task, wherever it lies now. Without it the file that
+    the run names is loaded, if it is still what you ran yourself."""
+
+
 _loaded: dict[Path, tuple[ConfigFile, ModuleType]] = {}
 """The user's own files that were loaded in this process."""
 
@@ -41,10 +50,24 @@ def names() -> list[str]:
 def load(name: str) -> Experiment:
     """The CONFIG of the config called `name`, or of the Python file at that path (which is run)."""
     path = find_file("config", name, FOLDER, names())
-    config = getattr(run_file(path), "CONFIG", None)
+    return _config_of(run_file(path), path)
+
+
+def _config_of(module: ModuleType, path: Path) -> Experiment:
+    config = getattr(module, "CONFIG", None)
     if not isinstance(config, Experiment):
         raise UserError(f"{path}: defines no CONFIG = Experiment(...)")
     return config
+
+
+def loaded(name: str) -> Experiment:
+    """The CONFIG of a config of the project, or of a file as it was when it was loaded in this process."""
+    if name in names():
+        return load(name)
+    path = Path(os.path.abspath(name))
+    if path not in _loaded:
+        raise UserError(f"{path} is not loaded")
+    return _config_of(_loaded[path][1], path)
 
 
 def find_file(kind: str, name: str, folder: Path, known: list[str]) -> Path:

@@ -62,7 +62,7 @@ def parse_experiment(args: Sequence[str], *, prog: str, default: Experiment, opt
 
     `--model.FIELD` takes the fields of the named model's own Config, so `--help` shows them too.
     """
-    args, name = _take("--model.name", args)
+    args, name = take("--model.name", args)
     model = default.model if name in (None, default.model.name) else Model(name)
     card = zoo.card(model.name)
     config = _model_config(card, model.fields)
@@ -89,7 +89,7 @@ def _plain(value: Any) -> Any:
     return {name: _plain(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
 
 
-def _take(option: str, args: Sequence[str]) -> tuple[list[str], str | None]:
+def take(option: str, args: Sequence[str]) -> tuple[list[str], str | None]:
     """`args` without `option` and its value, and that value."""
     rest, value = [], None
     words = iter(args)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from train.config import AUGMENTATIONS
+from train.data import own
 from train.data.images import color
 from zoo.errors import UserError, unknown
 
@@ -49,9 +50,12 @@ def parse(names: tuple[str, ...], image_shape: tuple[int, int, int] | None = Non
 
 
 def _parse_one(text: str, image_shape: tuple[int, int, int] | None) -> Operation:
-    name, _, strength = (text, "", "") if text in AUGMENTATIONS else text.rpartition("_")
-    if name not in AUGMENTATIONS:
-        raise unknown("data.augment", text, AUGMENTATIONS)
+    known = (*AUGMENTATIONS, *own.AUGMENT)
+    name, _, strength = (text, "", "") if text in known else text.rpartition("_")
+    if name not in known:
+        raise unknown("data.augment", text, known)
+    if name in own.AUGMENT:
+        return Operation(name, _strength_of_own(text, strength))
     if name == "flip":
         if strength:
             raise UserError(f"data.augment {text!r}: flip takes no strength, write 'flip'")
@@ -77,6 +81,13 @@ def _parse_one(text: str, image_shape: tuple[int, int, int] | None) -> Operation
     return Operation(name, value)
 
 
+def _strength_of_own(text: str, strength: str) -> float:
+    try:
+        return float(strength or 0)
+    except ValueError:
+        raise UserError(f"data.augment {text!r}: what follows the last _ must be a number") from None
+
+
 def output_shape(operations: Sequence[Operation], image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """Return the shape (H, W, C) of the images after `augment` and `for_evaluation`. image_shape: before them."""
     for name, strength in operations:
@@ -95,7 +106,8 @@ def for_evaluation(operations: Sequence[Operation], x: Array) -> Array:
 def augment(operations: tuple[Operation, ...], key: Array, x: Array, labels: Array) -> tuple[Array, Array]:
     """Apply the operations in order. The i-th one uses fold_in(key, i). Only crops change the shape of the images."""
     for position, (name, strength) in enumerate(operations):
-        x, labels = _FUNCTIONS[name](jax.random.fold_in(key, position), x, labels, strength)
+        function = own.AUGMENT[name] if name in own.AUGMENT else _FUNCTIONS[name]
+        x, labels = function(jax.random.fold_in(key, position), x, labels, strength)
     return x, labels
 
 

@@ -17,6 +17,8 @@ def assemble(experiment: Experiment) -> Setup:
     require_able(experiment.model.name, _classifies, "classify images")
     data = experiment.data
     dataset = train.data.load(data)
+    if not dataset.classes:
+        raise UserError(f"{dataset.name} has no classes to tell apart: its y holds other numbers than labels 0, 1, …")
     if data.batch > len(dataset.train):
         raise UserError(f"data.batch {data.batch} is larger than the {len(dataset.train)} training examples")
     model = make_model(experiment, classes=dataset.classes)
