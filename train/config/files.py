@@ -126,7 +126,9 @@ def load_for(holder: Path, kept: ConfigFile | None, config: str | os.PathLike[st
         raise UserError(f"{needs}, which is gone: --config FILE names it where it lies now")
     own = source.read(path)
     if own.sha256 != kept.sha256:
-        raise UserError(f"{needs}, which has changed since: --config {path} loads it as it is now")
+        raise UserError(
+            f"{needs}, which has changed since, or a module beside it: --config {path} loads it as it is now"
+        )
     if not trust.is_trusted(path, own.sha256):
         raise UserError(f"{needs}, which you have not run yourself: read it, then --config {path} loads it")
     _run(own)

@@ -172,8 +172,8 @@ def run(source: Source, name: str) -> ModuleType:
     Modules of its folder that are there already, unchanged, are not run again. Raises UserError, one line with file,
     line number and error, for an exception in the user's code.
     """
-    folder, before = str(source.path.parent), set(sys.modules)
     _forget_others(source)
+    folder, before = str(source.path.parent), set(sys.modules)
     content = source.files[source.path]
     module = importlib.util.module_from_spec(_spec(name, source.path, content))
     finder = _Finder(source)

@@ -163,7 +163,7 @@ def moments(split: Split) -> tuple[np.ndarray, np.ndarray]:
         x *= x  # at most 255 squared, which fits in 16 bits
         second = second + x.sum(axis=0, dtype=np.uint64).sum(axis=(0, 1))
     count = len(split) * int(np.prod(split.store.shape[:2]))
-    mean = first / count / 255
+    mean = np.asarray(first / count / 255)
     return _of_channels(mean, np.maximum(second / count / 255**2 - mean**2, 0))
 
 
