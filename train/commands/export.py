@@ -86,9 +86,8 @@ def convert_command(args: Sequence[str]) -> None:
     demand_free(options.out)
     from train.commands.published import open_weights
 
-    write(
-        open_weights(options.source, options.model, options.source_layout, options.config), options.out, options.layout
-    )
+    loaded = open_weights(options.source, options.model, options.source_layout, options.config)
+    write(loaded, options.out, options.layout)
 
 
 def demand_free(out: Path) -> None:

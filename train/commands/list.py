@@ -10,7 +10,10 @@ from train.commands.console import console_for
 from train.commands.options import with_config
 from zoo.errors import UserError
 
-USAGE = "usage: zoo list [PATTERN] [--json] [--config FILE] | --optimizers | --losses | --activations"
+USAGE = (
+    "usage: zoo list [PATTERN] [--json] [--config FILE] | --optimizers | --losses | --activations, "
+    'such as zoo list "vit*"'
+)
 KINDS = (["--optimizers"], ["--losses"], ["--activations"])
 
 

@@ -122,9 +122,8 @@ def _roles(found: Found, data: Data) -> tuple[Split, Split, Split]:
     if "train" not in stores:
         raise UserError(f"{found.name} has no train split, only {', '.join(found.stores) or 'no examples at all'}")
     labelled = bool(found.class_names)
-    if (
-        labelled and "test" in stores and stores["test"].read(np.array([0]))[1][0] < 0
-    ):  # the labels are secret, as in ImageNet
+    # The labels of a test split may be secret, as in ImageNet.
+    if labelled and "test" in stores and stores["test"].read(np.array([0]))[1][0] < 0:
         del stores["test"]
     if "test" not in stores and "validation" in stores:
         stores["test"] = stores.pop("validation")
