@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         load_model,
         load_weights,
         param_count,
+        register,
         save_weights,
     )
 
@@ -35,6 +36,7 @@ __all__ = [
     "load_model",
     "load_weights",
     "param_count",
+    "register",
     "save_weights",
 ]
 

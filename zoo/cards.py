@@ -3,7 +3,7 @@
 import dataclasses
 import fnmatch
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from zoo.errors import UserError, unknown
+from zoo.registry import Registry
 
 Class = TypeVar("Class", bound=type)
 Inputs = dict[str, tuple[tuple[int, ...], Any]]  # argument -> (shape without batch, dtype)
@@ -39,7 +40,7 @@ def renamed(**new_names: str) -> Callable[[Class], Class]:
 @dataclasses.dataclass(frozen=True)
 class Paper:
     """Where a model was published. `id` is an arXiv id ("1512.03385"), a DOI ("10.1037/h0042519"), or a URL if the
-    publication has neither.
+    publication has neither. The Paper of an unpublished model has no id, and is false.
     """
 
     title: str
@@ -47,8 +48,13 @@ class Paper:
     venue: str
     id: str
 
+    def __bool__(self) -> bool:
+        return bool(self.id)
+
     @property
     def url(self) -> str:
+        if not self.id:
+            return ""
         if self.id.startswith("https://"):
             return self.id
         return f"https://doi.org/{self.id}" if self.id.startswith("10.") else f"https://arxiv.org/abs/{self.id}"
@@ -85,13 +91,17 @@ class Card:
 
     def make(self, **changes: Any) -> nn.Module:
         """Build the module, with fields of its Config changed. UserError suggests names for an unknown field."""
+        return self.module(self.changed(**changes))
+
+    def changed(self, **changes: Any) -> Any:
+        """Return the Config with fields changed. UserError suggests names for an unknown field."""
         fields = [f.name for f in dataclasses.fields(self.config)]
         for name in changes:
             if name not in fields:
                 raise UserError(f"{self.name}: {unknown('field', name, fields)}")
         # Values read from JSON are lists where the Config has tuples.
         changes = {name: tuple(v) if isinstance(v, list) else v for name, v in changes.items()}
-        return self.module(dataclasses.replace(self.config, **changes))
+        return dataclasses.replace(self.config, **changes)
 
     def shapes(self, batch: int = 2) -> tuple[Any, Any]:
         """Return (output, variables) as shapes and dtypes. Nothing is computed or allocated, so any size is fast."""
@@ -138,6 +148,13 @@ def check_parents(cards: Mapping[str, Card]) -> Mapping[str, Card]:
             if cards[parent].year > card.year or card.name in ancestors(cards, parent):
                 raise RuntimeError(f"{card.name}: parent {parent} is younger, or descends from {card.name}")
     return cards
+
+
+class Catalogue(Registry[Card]):
+    """Cards by name, oldest first; those that users register among them."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(super().__iter__(), key=lambda name: self[name].year))  # stable
 
 
 def ancestors(cards: Mapping[str, Card], name: str) -> set[str]:

@@ -1,5 +1,6 @@
 """The catalogue of models and the functions that build them. `zoo` re-exports them."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from zoo import (
     lstm,
     measure,
     mlp,
+    own,
     perceptron,
     resnet,
     seq2seq,
@@ -26,7 +28,8 @@ from zoo import (
     transformer,
     vit,
 )
-from zoo.cards import Card
+from zoo.cards import Card, Paper
+from zoo.errors import UserError
 
 MODULES = (
     perceptron,
@@ -46,8 +49,43 @@ MODULES = (
     vit,
     simclr,
 )
-CARDS: Mapping[str, Card] = cards.check_parents(cards.catalogue(MODULES))
-"""All registered models by name, oldest first."""
+CARDS = cards.Catalogue("model")
+"""Every registered model by name, oldest first."""
+for _card in cards.check_parents(cards.catalogue(MODULES)).values():
+    CARDS.register(_card.name, _card)
+
+
+def register(
+    model: Card | str,
+    module: type[nn.Module] | None = None,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    year: int | None = None,
+    paper: Paper | None = None,
+    idea: str | None = None,
+    **fields: Any,
+) -> Card:
+    """Add a model of your own to the catalogue, and return its card.
+
+    zoo.register(card)                                                 # a zoo.Card with its whole history
+    zoo.register("mine", Mine, inputs=zoo.cards.image(8, 8, 1))        # a Flax module class as it is
+
+    The fields of the class become fields of `zoo.create("mine", ...)` and options `--model.FIELD`; `fields` are
+    defaults for them, needed where the class has none. A classifier needs a field `classes`. Parameters and FLOPs are
+    counted when they are first read. Raises UserError, one line, for a name that is taken.
+    """
+    if isinstance(model, Card):
+        if module is not None:
+            raise UserError(f"zoo.register takes a card, or a name and a class; {model.name!r} came with both")
+        if not isinstance(model.module, type) or not dataclasses.is_dataclass(model.config):
+            raise UserError(f"{model.name}: the module of a card is a class that takes `config`, a dataclass, as `cfg`")
+        for parent in model.parents:
+            cards.find(CARDS, parent)
+        return CARDS.register(model.name, model)
+    if not isinstance(model, str) or module is None:
+        raise UserError(f"zoo.register takes a card, or a name and a Flax module class, not {model!r} alone")
+    card = own.card_of_class(model, module, inputs or {}, fields, year=year, paper=paper, idea=idea)
+    return CARDS.register(model, card)
 
 
 def create(name: str, **fields: Any) -> nn.Module:

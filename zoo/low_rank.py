@@ -95,7 +95,7 @@ def find_in(call: Callable[[], Any], *, windows: bool = False) -> Call:
     how: list[tuple[tuple, dict[str, Any]]] = []
 
     def note(next_call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
-        if not how:
+        if not how and context.method_name != "setup":
             how.append(jax.tree.map(_shape, (args, kwargs)))
         if _is_matrix(context.module, windows) and context.method_name == "__call__":
             layers[context.module.path] = None

@@ -9,8 +9,9 @@ Pure Python: importing this module imports neither JAX nor a model.
 
 import contextlib
 import contextvars
+import weakref
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from zoo.errors import UserError, unknown
 
@@ -29,6 +30,7 @@ class Registry(Mapping[str, T]):
         self.kind = kind
         self._entries: dict[str, T] = {}
         self._owners: dict[str, str | None] = {}
+        _registries.add(self)
 
     def register(self, name: str, entry: T, owner: str | None = None) -> T:
         """Add `entry` under `name` and return it.
@@ -66,6 +68,8 @@ class Registry(Mapping[str, T]):
         self.find(name)
         del self._entries[name], self._owners[name]
 
+    __hash__ = object.__hash__  # by identity, as each registry is one of its kind
+
     def __getitem__(self, name: str) -> T:
         return self._entries[name]
 
@@ -74,6 +78,14 @@ class Registry(Mapping[str, T]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+_registries: weakref.WeakSet["Registry[Any]"] = weakref.WeakSet()
+
+
+def registered_by(owner: str) -> list[str]:
+    """Return what `owner` registered, in all registries: ["data set bumps", "model mine"]."""
+    return sorted(f"{each.kind} {name}" for each in _registries for name in each if each.owner(name) == owner)
 
 
 @contextlib.contextmanager

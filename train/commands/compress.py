@@ -15,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 
 import train.loop.run
-from train.commands.options import named
+from train.commands.options import OwnParts, named
 from train.loop.run import Run
 from train.metrics.format import figure, human, title
 from zoo.errors import UserError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class CompressOptions:
+class CompressOptions(OwnParts):
     """Cut the kernels of dense layers and 1x1 convolutions to their largest singular values, wherever that makes the
     network smaller. Nothing is trained. Writes factors (safetensors), a table (JSON) and a picture (PNG).
     """
@@ -49,7 +49,7 @@ def compress_command(args: Sequence[str]) -> None:
     """`zoo compress RUN`."""
     path, options = named(args, "RUN", CompressOptions, "zoo compress")
     energy = _energy(options)
-    run = train.loop.run.load(path)
+    run = train.loop.run.load(path, options.config)
     train.loop.run.require_single(run)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out: {options.out} is no folder")

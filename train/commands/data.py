@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from train.commands.options import with_config
 from zoo.errors import UserError
 
 TO_BE_HAD = {
@@ -27,7 +28,7 @@ TO_BE_HAD = {
 """TFDS sets whose builders run without TensorFlow: content, train + test examples; bytes of the download."""
 
 
-USAGE = "usage: zoo data, or zoo data prepare NAME, for example zoo data prepare mnist"
+USAGE = "usage: zoo data [--config FILE], or zoo data prepare NAME, for example zoo data prepare mnist"
 
 
 def data_command(args: Sequence[str]) -> None:
@@ -35,6 +36,7 @@ def data_command(args: Sequence[str]) -> None:
     if list(args) in (["-h"], ["--help"]):
         print(USAGE)
         return
+    args = with_config(args)
     if not args:
         show(Console())
     elif args[0] == "prepare" and len(args) == 2 and not args[1].startswith("-"):
@@ -45,7 +47,7 @@ def data_command(args: Sequence[str]) -> None:
 
 def show(console: Console) -> None:
     """Prints what is there, what can be had and how. Reads descriptions only, no records, and imports no TFDS."""
-    from train.data import embedded
+    from train.data import embedded, own
     from train.data.text import python_docs
     from train.data.tfds import read as tfds_read
 
@@ -55,6 +57,8 @@ def show(console: Console) -> None:
         x, y = (whole := read()).x, whole.y
         content = f"{_size(x.shape[1:])}, {y.max() + 1} classes"
         here.add_row(name, embedded.VERSION, content, f"{len(x):,}, cut by the zoo", "embedded")
+    for name, registered in own.DATA.items():
+        here.add_row(name, own.VERSION, registered.kind, "", f"registered by {own.DATA.owner(name) or 'this process'}")
     for row in python_docs.described():
         here.add_row(*row, "embedded")
     prepared = tfds_read.prepared(root)
@@ -82,12 +86,12 @@ def prepare(name: str, data_dir: Path | None, console: Console) -> None:
     """Prepares a TFDS set and prints where it lies. Raises UserError with one line."""
     from train.data.tfds import prepare as tfds_prepare
 
-    own = name.partition(":")[0] in ("folder", "text", "tsv") or name.partition("/")[0] == "dates"
-    from train.data import embedded
+    local = name.partition(":")[0] in ("folder", "text", "tsv") or name.partition("/")[0] == "dates"
+    from train.data import embedded, own
     from train.data.text import python_docs
     from train.data.tfds import read as tfds_read
 
-    if own or name in embedded.EMBEDDED or name in python_docs.EMBEDDED:
+    if local or name in own.DATA or name in embedded.EMBEDDED or name in python_docs.EMBEDDED:
         raise UserError(f"{name} needs no preparation: train with --data.name {name}")
     folder = tfds_prepare.prepare(name, data_dir)
     _, examples, on_disk = _describe(folder)

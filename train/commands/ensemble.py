@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 import train.loop.run
+from train.commands.options import OwnParts
 from train.config.parse import parse
 from train.metrics.format import figure, title
 from zoo.errors import UserError
@@ -19,7 +20,7 @@ from zoo.files import write_atomically
 
 
 @dataclasses.dataclass(frozen=True)
-class EnsembleOptions:
+class EnsembleOptions(OwnParts):
     """Average the probabilities of trained classifiers; accuracy, loss and calibration of each and of the average."""
 
     runs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN RUN ...")]
@@ -39,7 +40,7 @@ def ensemble_command(args: Sequence[str]) -> None:
         raise UserError("zoo ensemble needs runs: zoo ensemble RUN RUN …, or one RUN of several replicas")
     if options.out and not options.out.parent.is_dir():
         raise UserError(f"no folder {options.out.parent} to write {options.out.name} into")
-    runs = [train.loop.run.load(path) for path in options.runs]
+    runs = [train.loop.run.load(path, options.config) for path in options.runs]
     from train.core import machine
     from train.studies import ensemble
 

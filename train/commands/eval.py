@@ -7,13 +7,13 @@ from typing import Literal
 from rich.console import Console
 
 import train.loop.run
-from train.commands.options import named
+from train.commands.options import OwnParts, named
 from train.commands.tables import comparison, each_fold
 from train.metrics.format import title
 
 
 @dataclasses.dataclass(frozen=True)
-class EvalOptions:
+class EvalOptions(OwnParts):
     """Measure a trained run on its validation and test splits."""
 
     checkpoint: Literal["last", "best"] = "last"
@@ -23,7 +23,7 @@ class EvalOptions:
 def eval_command(args: Sequence[str]) -> None:
     """`zoo eval RUN`."""
     path, options = named(args, "RUN", EvalOptions, "zoo eval")
-    run = train.loop.run.load(path)
+    run = train.loop.run.load(path, options.config)
     from train.core import devices, machine
     from train.loop.replicas import evaluate_replicas
     from train.loop.restore import restore_replicas

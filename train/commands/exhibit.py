@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 import train.loop.run
+from train.commands.options import OwnParts
 from train.config.parse import parse
 from train.history.claims import results
 from zoo.errors import UserError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class ExhibitOptions:
+class ExhibitOptions(OwnParts):
     """Keep what a finished run came to for the page of `zoo timeline`: figures, curves, pictures, texts; no weights."""
 
     into: Path = results.EXHIBITS
@@ -33,7 +34,7 @@ def exhibit_command(args: Sequence[str]) -> None:
             parse(ExhibitOptions, ["--help"], prog="zoo exhibit RUN")
         raise UserError("zoo exhibit needs a RUN first: zoo exhibit RUN [OPTIONS]")
     options = parse(ExhibitOptions, args[1:], prog="zoo exhibit RUN")
-    run = train.loop.run.load(args[0])
+    run = train.loop.run.load(args[0], options.config)
     from train.history.timeline import exhibits
 
     more = [_named(word) for word in options.picture]

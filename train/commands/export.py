@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 import zoo
+from train.commands.options import OwnParts
 from train.config.parse import parse
 from zoo.errors import UserError
 
@@ -23,7 +24,7 @@ OutPath = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportOptions:
+class ExportOptions(OwnParts):
     """Write a trained run, or published weights of a named model, for another library or as a program."""
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN|NAME")]
@@ -49,11 +50,11 @@ def export_command(args: Sequence[str]) -> None:
     from train.inference import stablehlo
 
     if options.weights is not None:
-        loaded = open_weights(options.weights, options.run, options.source_layout)
+        loaded = open_weights(options.weights, options.run, options.source_layout, options.config)
     elif options.run in zoo.CARDS and not Path(options.run).is_dir():
         raise UserError(f"{options.run} is a model without weights: add --weights, or give the folder of a run")
     else:
-        loaded = open_weights(options.run, None, options.source_layout)
+        loaded = open_weights(options.run, None, options.source_layout, options.config)
     if options.out.suffix == ".stablehlo":
         if options.length is not None and options.length < 1:
             raise UserError(f"--length must be at least 1, not {options.length}")
@@ -64,7 +65,7 @@ def export_command(args: Sequence[str]) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class ConvertOptions:
+class ConvertOptions(OwnParts):
     """Weights from one layout to another. What the arrays do not show is asked for in one line."""
 
     source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="IN")]
@@ -85,7 +86,8 @@ def convert_command(args: Sequence[str]) -> None:
     demand_free(options.out)
     from train.commands.published import open_weights
 
-    write(open_weights(options.source, options.model, options.source_layout), options.out, options.layout)
+    loaded = open_weights(options.source, options.model, options.source_layout, options.config)
+    write(loaded, options.out, options.layout)
 
 
 def demand_free(out: Path) -> None:

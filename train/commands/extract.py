@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 import train.loop.run
+from train.commands.options import OwnParts
 from train.config.parse import parse
 from train.config.replicas import Member, alone, members
 from train.loop.run import Run
@@ -17,7 +18,7 @@ from zoo.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class ExtractOptions:
+class ExtractOptions(OwnParts):
     """Take one replica out of a run of several: a new run folder, as if it had been trained alone."""
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
@@ -32,7 +33,7 @@ class ExtractOptions:
 def extract_command(args: Sequence[str]) -> None:
     """`zoo extract RUN NUMBER`."""
     options = parse(ExtractOptions, args, prog="zoo extract")
-    run = train.loop.run.load(options.run)
+    run = train.loop.run.load(options.run, options.config)
     there = members(run.experiment)
     if len(there) == 1:
         raise UserError(f"{run.path} holds one replica only: it is an ordinary run already")
@@ -62,7 +63,7 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
     parts, team, state = restore_replicas(run)
     member = team.members[number]
     experiment = alone(run.experiment, member)
-    new = train.loop.run.create(run.name, experiment, workdir, parts.tokenizer)
+    new = train.loop.run.create(run.name, experiment, workdir, parts.tokenizer, source=run.source)
     own = summary.replicas[number] if summary else None
     step = (own and own.stopped_at_step) or int(state.step.max())
     lines = [_of_one(line, number) for line in train.loop.run.read_metrics(run.path)]

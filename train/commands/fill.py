@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Sequence
 
 from train.commands import text_inputs
+from train.commands.options import OwnParts
 from train.commands.text_inputs import OneText, RunPath, encode_prompt, note, read_texts, require_at_least
 from train.config.parse import parse
 from zoo.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class FillOptions:
+class FillOptions(OwnParts):
     """Guess what stands at each [MASK] of a text."""
 
     run: RunPath
@@ -28,7 +29,7 @@ def fill_command(args: Sequence[str]) -> None:
     options = parse(FillOptions, args, prog="zoo fill")
     require_at_least(1, top=options.top)
     texts = [text for text in read_texts(options.text, options.file) if text.strip()]
-    opened = text_inputs.open_run(options.run, "masked")
+    opened = text_inputs.open_run(options.run, "masked", options.config)
     from train.data.text.tokenizers import require
     from train.inference import text as write
 

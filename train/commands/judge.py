@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 import train.loop.run
-from train.commands.options import named
+from train.commands.options import OwnParts, named
 from train.loop.run import Run
 from train.studies.judge import LEAST
 from zoo.errors import UserError
@@ -20,7 +20,7 @@ from zoo.files import write_atomically
 
 
 @dataclasses.dataclass(frozen=True)
-class JudgeOptions:
+class JudgeOptions(OwnParts):
     """Measure the images that a trained generator makes."""
 
     by: Literal["all", "parzen", "features"] = "all"
@@ -43,7 +43,7 @@ def judge_command(args: Sequence[str]) -> None:
         raise UserError(f"--samples must be at least {LEAST}, not {options.samples}")
     if not 0 <= options.seed < 2**32:
         raise UserError(f"--seed must be at least 0 and below 2^32, not {options.seed}")
-    run = train.loop.run.load(path)
+    run = train.loop.run.load(path, options.config)
     if (own := run.experiment.task.name) != "adversarial":
         raise UserError(f"{run.path} is of the task {own!r} and makes no images: zoo eval measures it")
     import flax
@@ -54,13 +54,15 @@ def judge_command(args: Sequence[str]) -> None:
     from train.studies.judge import classifier
     from train.studies.judge.judge import by_features, by_parzen, make_images
 
-    judge_run = classifier.find(options.classifier, run.experiment.data) if options.classifier else None
+    judge_run = classifier.find(options.classifier, run.experiment.data, options.config) if options.classifier else None
     machine.prepare_backend()
     console = Console()
     parts, state = restore(run, options.checkpoint)
     report = {"step": int(state.step), **dataclasses.asdict(options)}
     if options.by != "parzen":
-        judge_run = judge_run or classifier.train_or_find(run.experiment.data, run.path.parent.parent, console)
+        judge_run = judge_run or classifier.train_or_find(
+            run.experiment.data, run.path.parent.parent, console, run.source
+        )
     made, labels = make_images(parts, state, options.samples, options.seed)
     if options.by != "features":
         report["parzen"] = by_parzen(run, parts, made)

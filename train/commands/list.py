@@ -7,9 +7,13 @@ from rich.console import Console
 
 from train.commands.answers import kept
 from train.commands.console import console_for
+from train.commands.options import with_config
 from zoo.errors import UserError
 
-USAGE = 'usage: zoo list [PATTERN] [--json] | --optimizers | --losses | --activations, such as zoo list "vit*"'
+USAGE = (
+    "usage: zoo list [PATTERN] [--json] [--config FILE] | --optimizers | --losses | --activations, "
+    'such as zoo list "vit*"'
+)
 KINDS = (["--optimizers"], ["--losses"], ["--activations"])
 
 
@@ -18,12 +22,17 @@ def list_command(args: Sequence[str]) -> None:
     if list(args) in (["-h"], ["--help"]):
         print(USAGE)
         return
+    given = len(args)
+    args = with_config(args)
     options = [arg for arg in args if arg.startswith("-")]
     patterns = [arg for arg in args if not arg.startswith("-")]
     known = options in KINDS and not patterns
     if not known and (options not in ([], ["--json"]) or len(patterns) > 1):
         raise UserError(USAGE)
     console = console_for(sys.stdout)
+    if len(args) < given:  # the user's own file is read each time
+        sys.stdout.write(_answer(console, options, patterns))
+        return
     question = f"list {list(args)} {console.width} {console.color_system} {console.encoding}"
     sys.stdout.write(kept(question, lambda: _answer(console, options, patterns)))
 

@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 
-from train.config.parse import parse
+from train.config import files
+from train.config.files import OwnParts
+from train.config.parse import parse, take
 from zoo.errors import UserError
+
+__all__ = ["OwnParts", "named", "with_config"]
 
 
 def named(args: Sequence[str], what: str, options: type, prog: str) -> tuple[str, object]:
@@ -13,3 +17,12 @@ def named(args: Sequence[str], what: str, options: type, prog: str) -> tuple[str
             parse(options, ["--help"], prog=f"{prog} {what}")
         raise UserError(f"{prog} needs a {what} first: {prog} {what} [OPTIONS]")
     return args[0], parse(options, args[1:], prog=f"{prog} {what}")
+
+
+def with_config(args: Sequence[str]) -> Sequence[str]:
+    """Return `args` without `--config FILE`; the models and data that FILE registers are there from now on."""
+    if not any(arg.partition("=")[0] == "--config" for arg in args):
+        return args
+    rest, config = take("--config", args)
+    files.run_file(files.find_file("config", config or "", files.FOLDER, files.names()))
+    return rest

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 import train.loop.run
+from train.commands.options import OwnParts
 from train.config import World
 from train.config.parse import parse
 from zoo.errors import UserError
@@ -18,7 +19,7 @@ SHOWN = 30  # of more episodes than that only the summary is printed
 
 
 @dataclasses.dataclass(frozen=True)
-class PlayOptions:
+class PlayOptions(OwnParts):
     """Let a trained agent play; print what each episode returned and write the first as a film."""
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
@@ -44,7 +45,7 @@ def play_command(args: Sequence[str]) -> None:
         raise UserError(f"--epsilon must be from 0 to 1, not {options.epsilon}")
     if not 0 <= options.seed < 2**32:
         raise UserError(f"--seed must be from 0 to below 2^32, not {options.seed}")
-    run = train.loop.run.load(options.run)
+    run = train.loop.run.load(options.run, options.config)
     if not isinstance(run.experiment.data, World):
         task = run.experiment.task.name
         raise UserError(f"zoo play needs the run of an agent, and {run.path} is one of the task {task!r}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 import zoo
+from train.commands.options import OwnParts
 from train.config.parse import parse
 from zoo.errors import UserError
 
@@ -23,7 +24,7 @@ IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".p
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictOptions:
+class PredictOptions(OwnParts):
     """Classes of an image or a text, what stands at each [MASK], or the token that comes next."""
 
     what: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="IMAGE|TEXT")]
@@ -48,7 +49,7 @@ def predict_command(args: Sequence[str]) -> None:
     from train.core import machine
 
     machine.prepare_backend()
-    loaded = open_weights(options.weights, options.model, options.layout)
+    loaded = open_weights(options.weights, options.model, options.layout, options.config)
     takes_images = "x" in zoo.card(loaded.name).inputs
     if takes_images != (picture is not None):
         needs, given = ("an image file", "a text") if takes_images else ("a text", "an image")

@@ -21,7 +21,7 @@ def probe_command(args: Sequence[str]) -> None:
     from train.studies.probe import ProbeOptions, probe
 
     options = parse(ProbeOptions, args, prog="zoo probe")
-    run = train.loop.run.load(options.run)
+    run = train.loop.run.load(options.run, options.config)
     machine.prepare_backend()
     result = probe(run, options)
     file = run.path / f"probe_{options.features}_{options.labels:g}.json"

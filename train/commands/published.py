@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 import train.data
 import train.loop.run
 import zoo
-from train.config import Data, Experiment, Text
+from train.config import Data, Experiment, Text, files
 from train.data.images.augment import output_shape, parse
 from train.data.text import tokenizers
 from zoo.errors import UserError
@@ -20,8 +20,16 @@ from zoo.weights.preprocessing import Images
 from zoo.weights.preprocessing import Text as TextInputs
 
 
-def open_weights(source: str, model: str | None, layout: str) -> Loaded:
-    """The model of a source, found by its arrays where it is not named, with its weights."""
+def open_weights(source: str, model: str | None, layout: str, config: Path | None = None) -> Loaded:
+    """The model of a source, found by its arrays where it is not named, with its weights.
+
+    config: the user's own file that brings the model, in place of the one that a run names.
+    """
+    run = runs.find(Path(source)) if Path(source).is_dir() else None
+    if run is not None:
+        train.loop.run.load(run, config)
+    elif config is not None:
+        files.load_for(Path(source), None, config)
     name = model or identify(open_source(source))
     loaded = zoo.load_model(name, source, layout=layout)
     return with_inputs_of_run(loaded)
@@ -41,6 +49,8 @@ def image_inputs(loaded: Loaded, experiment: Experiment) -> Loaded:
     """What training did to an image. Padding, and a part of an image out of shape, have no such description: none."""
     data: Data = experiment.data
     dataset = train.data.load(data)
+    if len(dataset.shape) != 3:  # a registered set of other things than images
+        return dataclasses.replace(loaded, labels=dataset.class_names or None)
     height, width, channels = output_shape(parse(data.augment, dataset.shape), dataset.shape)
     cut = (height, width) != dataset.shape[:2]
     if data.image_size is not None and (data.fit == "pad" or (cut and data.fit == "resize")):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import train.loop.run
+from train.config.parse import take
 
 
 def sample_command(args: Sequence[str]) -> None:
@@ -24,4 +25,5 @@ def _task(args: Sequence[str]) -> str | None:
     folder = next((arg for arg in named if Path(arg).is_dir()), None)
     if folder is None and (not args or args[0] not in named):
         return None
-    return train.loop.run.load(folder or args[0]).experiment.task.name
+    _, config = take("--config", args)
+    return train.loop.run.load(folder or args[0], config and Path(config)).experiment.task.name

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Literal
 
 import train.loop.run
-from train.commands.options import named
+from train.commands.options import OwnParts, named
 from zoo.errors import UserError
 
 MOST = 10_000  # images in one picture
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageOptions:
+class ImageOptions(OwnParts):
     """Make images with a trained generator, as one PNG file."""
 
     n: int = 64
@@ -40,7 +40,7 @@ def sample_command(args: Sequence[str]) -> None:
             raise UserError(f"--{name} must be at least 1 and at most {most:,}, not {value}")
     if not 0 <= options.seed < 2**32:
         raise UserError(f"--seed must be at least 0 and below 2^32, not {options.seed}")
-    run = train.loop.run.load(path)
+    run = train.loop.run.load(path, options.config)
     out = options.out or _free(run.samples, f"sample_{options.n}_seed{options.seed}")
     if out.suffix.lower() != ".png":
         raise UserError(f"--out must end in .png, not {out.name!r}")

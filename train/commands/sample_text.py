@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Sequence
 
 from train.commands import text_inputs
+from train.commands.options import OwnParts
 from train.commands.text_inputs import RULE, Opened, RunPath, note, read_texts, require_at_least
 from train.config.parse import parse
 from zoo.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class SampleOptions:
+class SampleOptions(OwnParts):
     """Continue a text with a trained language model. Of a run that makes images: zoo sample RUN --help."""
 
     run: RunPath
@@ -46,7 +47,7 @@ def sample_command(args: Sequence[str]) -> None:
     settings = Sampling(options.temperature, options.top_k, options.top_p)
     texts = [""] if (options.prompt, options.file) == (None, None) else read_texts(options.prompt, options.file)
     texts = [text for text in texts if text] or [""]
-    opened = text_inputs.open_run(options.run, "language")
+    opened = text_inputs.open_run(options.run, "language", options.config)
     context = opened.length if hasattr(opened.model.cfg, "context") else None
     prompts = [_prompt(opened, text) for text in texts]
     if context and (most := max(map(len, prompts))) > context:

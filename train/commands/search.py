@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import train.loop.run
-from train.commands.options import named
+from train.commands.options import OwnParts, named
 from train.config import Experiment, files
 from train.config.parse import parse_experiment
 from train.loop.run import RUNS
@@ -54,7 +54,7 @@ class SearchOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class ResumeOptions:
+class ResumeOptions(OwnParts):
     """Go on with a search, or help with it from another process."""
 
     trials: int | None = None
@@ -115,7 +115,7 @@ def _resumed(args: Sequence[str]) -> Folder:
     from train.core import machine
     from train.studies.search import folder as folders
 
-    there = folders.load(Path(path))
+    there = folders.load(Path(path), options.config)
     there.trials = there.trials if options.trials is None else options.trials
     there.batch = there.batch if options.batch is None else options.batch
     about = there.about
@@ -137,8 +137,9 @@ def _opened(config: str, experiment: Experiment, about: About, options: SearchOp
     from train.studies.search.folder import Folder
     from train.studies.search.trainer import Trainer
 
+    source = files.source_of(config)
     if place is not None and (place / folders.ABOUT).is_file():
-        there = folders.load(place)
+        there = folders.load(place, source and Path(source.path))
         folders.require_same(there, experiment, about)
     else:
         if place is not None and place.exists() and (not place.is_dir() or any(place.iterdir())):
@@ -155,7 +156,7 @@ def _opened(config: str, experiment: Experiment, about: About, options: SearchOp
     parts = assemble_run(experiment)
     with contextlib.closing(Trainer(experiment, parts)) as trainer:  # says what cannot be before a folder is made
         trainer.require_trainable(options.batch)
-    run = train.loop.run.create(name, experiment, options.workdir / "search", parts.tokenizer, place)
+    run = train.loop.run.create(name, experiment, options.workdir / "search", parts.tokenizer, place, source)
     made = Folder(run, about, options.trials, options.batch, parts.best)
     made.write()
     return made

@@ -15,6 +15,7 @@ from rich.text import Text
 import zoo
 from train.algorithms.cards import ALGORITHMS, KINDS, Algorithm
 from train.commands.console import emit
+from train.commands.options import with_config
 from train.metrics.format import human
 from train.pictures.style import LEAN
 from zoo.errors import UserError, unknown
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from zoo.cards import Card, Paper
 
 
-USAGE = "usage: zoo show NAME, for example zoo show resnet50 or zoo show adam"
+USAGE = "usage: zoo show NAME [--config FILE], for example zoo show resnet50 or zoo show adam"
 
 
 def show_command(args: Sequence[str]) -> None:
@@ -31,6 +32,7 @@ def show_command(args: Sequence[str]) -> None:
     if list(args) in (["-h"], ["--help"]):
         print(USAGE)
         return
+    args = with_config(args)
     if len(args) != 1 or args[0].startswith("-"):
         raise UserError(USAGE)
     emit(show(args[0]))
@@ -71,7 +73,7 @@ def list_models_json(pattern: str = "*") -> str:
             "name": card.name,
             "family": card.family,
             "year": card.year,
-            "paper": {**dataclasses.asdict(card.paper), "url": card.paper.url},
+            "paper": {**dataclasses.asdict(card.paper), "url": card.paper.url} if card.paper else None,
             "idea": card.idea,
             "params": card.params,
             "flops": card.flops,
@@ -112,11 +114,10 @@ def show(name: str) -> Group:
 
 
 def _history(card: Card | Algorithm) -> list[RenderableType]:
-    return [
-        Text(f"{card.name}, {card.year}", style="bold"),
-        Text(f"{card.paper.authors}: {card.paper.title}. {card.paper.venue}. {card.paper.url}"),
-        Text(f"\n{card.idea}\n"),
-    ]
+    lines: list[RenderableType] = [Text(f"{card.name}, {card.year}", style="bold")]
+    if card.paper:
+        lines.append(Text(f"{card.paper.authors}: {card.paper.title}. {card.paper.venue}. {card.paper.url}"))
+    return [*lines, Text(f"\n{card.idea}\n" if card.idea else "")]
 
 
 def _lineage(card: Card) -> list[RenderableType]:

@@ -41,9 +41,9 @@ class Opened:
     length: int  # tokens of a window or sentence in training: positions beyond have learned nothing
 
 
-def open_run(path: str, task: str) -> Opened:
+def open_run(path: str, task: str, config: Path | None = None) -> Opened:
     """The last checkpoint of a run. UserError where the run is of another task, saying which command fits it."""
-    run = train.loop.run.load(path)
+    run = train.loop.run.load(path, config)
     if (own := run.experiment.task.name) != task:
         raise UserError(f"{run.path} is of the task {own!r}, not {task!r}: use {COMMAND_FOR.get(own, 'zoo eval')}")
     if getattr(run.experiment.task, "left_to_right", False):

@@ -1,5 +1,6 @@
 """`zoo timeline`: trains the line of image classifiers, runs the quickest claims, writes the page of all there is."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import tyro
 from rich.console import Console
 
 import train.loop.run
+from train.commands.options import OwnParts
 from train.config import files
 from train.config.parse import parse
 from train.history.claims import results
@@ -22,7 +24,7 @@ LINE = ("perceptron", "mlp", "lenet5", "alexnet", "resnet20", "vit")
 
 
 @dataclasses.dataclass(frozen=True)
-class TimelineOptions:
+class TimelineOptions(OwnParts):
     """Train the line of image classifiers on digits under one budget; write the page of all landmarks, and a picture.
 
     The page shows the newest finished run of each config in WORKDIR, and of the others what came with the project.
@@ -53,7 +55,7 @@ def timeline_command(args: Sequence[str]) -> None:
     from train.history.timeline.page import write_page
 
     seconds = parse_time(options.claims)
-    given = [train.loop.run.load(path).path for path in options.runs]
+    given = [train.loop.run.load(path, options.config).path for path in options.runs]
     shown = [exhibits.of_run(path) for path in given]
     console, folder = Console(), options.workdir / "timeline"
     if options.line:
@@ -124,6 +126,8 @@ def as_written(path: Path) -> bool:
     """Whether a run is of the config of its name, seeds aside; one of a config of one's own always is."""
     name = path.parent.name
     if name not in files.names():
+        with contextlib.suppress(UserError):  # the page then knows less of its model
+            train.loop.run.load(path)
         return True
     try:
         found = train.loop.run.load(path).experiment

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 import train.loop.run
-from train.commands.options import named
+from train.commands.options import OwnParts, named
 from train.commands.tables import comparison, each_fold
 from train.config import Experiment, files
 from train.config.parse import parse_experiment
@@ -51,6 +51,11 @@ class TrainOptions(Processes):
     """Run folders are made in here: WORKDIR/<config>/<time>."""
 
 
+@dataclasses.dataclass(frozen=True)
+class ResumeOptions(OwnParts, Processes):
+    """Go on with a run that stopped."""
+
+
 def train_command(args: Sequence[str]) -> None:
     """`zoo train CONFIG …` or `zoo train --resume RUN`."""
     if args and args[0] == "--resume":
@@ -64,28 +69,32 @@ def train_command(args: Sequence[str]) -> None:
     experiment, options = parse_experiment(
         args[1:], prog=f"zoo train {args[0]}", default=files.load(args[0]), options=TrainOptions
     )
-    return _begin(Path(args[0]).stem, experiment, options)
+    return _begin(args[0], experiment, options)
 
 
-def _begin(name: str, experiment: Experiment, options: TrainOptions) -> None:
-    """Train a new run of `experiment` in WORKDIR/name."""
+def _begin(config: str, experiment: Experiment, options: TrainOptions) -> None:
+    """Train a new run of `experiment`, which comes from `config`, in WORKDIR/<config>."""
     import jax
 
     from train.core import machine, processes
     from train.loop.restore import assemble_run
 
+    name, source = Path(config).stem, files.source_of(config)
     options.join()
     machine.prepare_backend()
     with processes.together():
         setup = assemble_run(experiment)
-        path = processes.agree(lambda: train.loop.run.create(name, experiment, options.workdir, setup.tokenizer).path)
-        _train(Run(path, experiment, writes=jax.process_index() == 0), setup)
+        path = processes.agree(
+            lambda: train.loop.run.create(name, experiment, options.workdir, setup.tokenizer, source=source).path
+        )
+        _train(Run(path, experiment, writes=jax.process_index() == 0, source=source), setup)
 
 
 def _resume(args: Sequence[str]) -> None:
-    """`zoo train --resume RUN`: the run keeps its config, so the only options are the processes that train it."""
-    path, options = named(args, "RUN", Processes, "zoo train --resume")
-    run = train.loop.run.load(path)
+    """`zoo train --resume RUN`: the run keeps its config, so the only options are the processes that train it, and
+    where the user's own config file lies."""
+    path, options = named(args, "RUN", ResumeOptions, "zoo train --resume")
+    run = train.loop.run.load(path, options.config)
     if train.loop.run.read_summary(run.path):
         raise UserError(f"{run.path} is finished: nothing to resume (zoo eval measures it)")
     import jax

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from train.commands import text_inputs
+from train.commands.options import OwnParts
 from train.commands.text_inputs import OneText, RunPath, encode_source, read_texts, require_at_least
 from train.config.parse import parse
 from zoo.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class TranslateOptions:
+class TranslateOptions(OwnParts):
     """Translate with a trained model: one line comes out for each that goes in."""
 
     run: RunPath
@@ -36,7 +37,7 @@ def translate_command(args: Sequence[str]) -> None:
     texts = read_texts(options.text, options.file)
     if options.picture and len(texts) != 1:
         raise UserError(f"--picture draws one sentence, not {len(texts)}")
-    opened = text_inputs.open_run(options.run, "translate")
+    opened = text_inputs.open_run(options.run, "translate", options.config)
     from train.data.text.tokenizers import decode, require
     from train.inference import text as write
     from train.inference.decode import Beam, Decoder, SpecialTokens

@@ -67,7 +67,7 @@ def parse_experiment(args: Sequence[str], *, prog: str, default: Experiment, opt
     `--model.FIELD` takes the fields of the named model's own Config, so `--help` shows them too. Which tasks and losses
     there are is read from their tables now, after the user's own file has entered its own.
     """
-    args, name = _take("--model.name", args)
+    args, name = take("--model.name", args)
     model = default.model if name in (None, default.model.name) else Model(name)
     card = zoo.card(model.name)
     config = _model_config(card, model.fields)
@@ -94,7 +94,7 @@ def _plain(value: Any) -> Any:
     return {name: _plain(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
 
 
-def _take(option: str, args: Sequence[str]) -> tuple[list[str], str | None]:
+def take(option: str, args: Sequence[str]) -> tuple[list[str], str | None]:
     """Take `option` out of `args`: (the other arguments, its value or None)."""
     rest, value = [], None
     words = iter(args)

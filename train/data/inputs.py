@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from train.data.images.augment import augment, for_evaluation, output_shape, parse
+from zoo.errors import UserError
 
 Batch = dict[str, Array]
 
@@ -28,30 +29,36 @@ def images(
     mean: np.ndarray | float = 0.0,
     std: np.ndarray | float = 1.0,
 ) -> Inputs:
-    """Inputs for batches {"x": (B, *shape) uint8, ...}.
+    """Inputs for batches {"x": (B, *shape), ...}.
 
-    Pixels are scaled to 0..1 and augmented in training; evaluation only crops, where training crops. They are then
+    x is uint8 images (B, H, W, C), or float32 of any shape (B, ..., C) from a registered set. Pixels are scaled to 0..1
+    and augmented in training; evaluation only crops, where training crops; float32 is taken unchanged. x is then
     normalized with `mean` and `std`, each () or (C,), or with the batch's own "mean" and "std" where it has them.
     """
+    if augmentations and len(shape) != 3:
+        raise UserError(f"data.augment is for images (H, W, C), not for examples of shape {shape}")
     operations = parse(augmentations, shape)
-    mean, std = (np.reshape(moment, (1, 1, 1, -1)).astype(np.float32) for moment in (mean, std))
+    channels = (1,) * len(shape) + (-1,)
+    mean, std = (np.reshape(moment, channels).astype(np.float32) for moment in (mean, std))
 
     def unit(x: Array) -> Array:
-        return x.astype(jnp.float32) / 255
+        return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
 
     def train(key: Array, batch: Batch, labels: Array) -> tuple[Batch, Array]:
         x, labels = augment(operations, key, unit(batch["x"]), labels)
         return normalized(x, batch), labels
 
     def evaluate(batch: Batch) -> Batch:
-        return normalized(unit(for_evaluation(operations, batch["x"])), batch)
+        x = for_evaluation(operations, batch["x"]) if operations else batch["x"]
+        return normalized(unit(x), batch)
 
     def normalized(x: Array, batch: Batch) -> Batch:
         if "mean" not in batch:
             return {"x": (x - mean) / std}
-        return {"x": (x - batch["mean"].reshape(1, 1, 1, -1)) / batch["std"].reshape(1, 1, 1, -1)}
+        return {"x": (x - batch["mean"].reshape(channels)) / batch["std"].reshape(channels)}
 
-    return Inputs(lambda: {"x": jnp.zeros((1, *output_shape(operations, shape)))}, train, evaluate)
+    example = output_shape(operations, shape) if operations else shape
+    return Inputs(lambda: {"x": jnp.zeros((1, *example))}, train, evaluate)
 
 
 def sentences(length: int) -> Inputs:

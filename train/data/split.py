@@ -31,7 +31,7 @@ class Store(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Arrays:
-    """A Store in memory: x uint8 (N, H, W, C), y int32 (N,)."""
+    """A Store in memory: x uint8 (N, H, W, C), y int32 (N,). A user's own may hold x float32 (N, ...), y float32."""
 
     x: np.ndarray
     y: np.ndarray
@@ -151,7 +151,11 @@ def moments(split: Split) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each channel, each float32 (C,), pixels scaled to 0..1.
 
     The sums are integers, so the order of the examples does not matter. A constant channel has deviation 1.
+    Float32 x (N, ..., C) of a registered data set are taken as they are, and summed in double precision.
     """
+    if isinstance(split.store, Arrays) and split.store.x.dtype != np.uint8:
+        x = split.arrays()["x"].reshape(-1, split.store.x.shape[-1]).astype(np.float64)
+        return _of_channels(x.mean(0), x.var(0))
     first = second = np.zeros(split.store.shape[-1], np.uint64)
     for start in range(0, len(split), BLOCK):
         x = split.batch(np.arange(start, min(start + BLOCK, len(split))))["x"].astype(np.uint16)
@@ -159,8 +163,11 @@ def moments(split: Split) -> tuple[np.ndarray, np.ndarray]:
         x *= x  # at most 255 squared, which fits in 16 bits
         second = second + x.sum(axis=0, dtype=np.uint64).sum(axis=(0, 1))
     count = len(split) * int(np.prod(split.store.shape[:2]))
-    mean = first / count / 255
-    variance = np.maximum(second / count / 255**2 - mean**2, 0)
+    mean = np.asarray(first / count / 255)
+    return _of_channels(mean, np.maximum(second / count / 255**2 - mean**2, 0))
+
+
+def _of_channels(mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), np.where(variance > 1e-12, np.sqrt(variance), 1).astype(np.float32)
 
 

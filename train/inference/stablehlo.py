@@ -8,6 +8,7 @@ import jax
 from jax import export
 
 import zoo
+from zoo.errors import UserError
 from zoo.files import write_atomically
 from zoo.weights import Loaded
 from zoo.weights.preprocessing import Images
@@ -27,7 +28,11 @@ def write(path: Path, loaded: Loaded, length: int | None) -> tuple[str, ...]:
     def evaluate(*values: Any) -> Any:
         return loaded.model.apply(loaded.variables, **dict(zip(arguments, values, strict=True)), train=False)
 
-    program = export.export(jax.jit(evaluate))(*arguments.values())
+    try:
+        program = export.export(jax.jit(evaluate))(*arguments.values())
+    except TypeError as error:  # of a model that a user brings, such as len(x) for x.shape[0]
+        said = str(error).splitlines()[0]
+        raise UserError(f"{loaded.name} cannot be called on a batch of any size, as StableHLO needs: {said}") from error
     write_atomically(path, bytes(program.serialize()))
     return tuple(f"{name} {spec.dtype}{list(spec.shape)}".replace("'", "") for name, spec in arguments.items())
 

@@ -67,9 +67,18 @@ def finished(folder: Path, experiment: Experiment) -> Run | None:
     versions = {"jax": jax.__version__, "flax": flax.__version__}
     for path in sorted((config.parent for config in folder.glob("*/config.json")), reverse=True):
         summary = train.loop.run.read_summary(path)
-        if summary and summary.versions == versions and train.loop.run.load(path).experiment == experiment:
-            return Run(path, experiment)
+        if summary and summary.versions == versions and (run := same(path, experiment)):
+            return run
     return None
+
+
+def same(path: Path, experiment: Experiment) -> Run | None:
+    """The run at `path` where it is of just this experiment; None for another, or one whose config file has changed."""
+    try:
+        run = train.loop.run.load(path)
+    except UserError:
+        return None
+    return run if run.experiment == experiment else None
 
 
 def starting_run(experiment: Experiment) -> Path | None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 import filelock
 
 import train.tasks  # noqa: F401  fills the table of ways of learning, from which config.json takes its types
-from train.config import Data, Experiment, Model, override
+from train.config import Data, Experiment, Model, files, override
+from train.config.files import ConfigFile
 from train.loop.summary import Summary
 from zoo.errors import UserError
 from zoo.files import write_atomically
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 TOKENIZER = "tokenizer.json"
+SOURCE = "config_file"  # key of config.json
 
 
 class Run:
@@ -31,9 +33,12 @@ class Run:
     writes: whether this process writes the folder; of several processes that train together only the first does.
     """
 
-    def __init__(self, path: Path, experiment: Experiment, *, writes: bool = True) -> None:
+    def __init__(
+        self, path: Path, experiment: Experiment, *, writes: bool = True, source: ConfigFile | None = None
+    ) -> None:
         self.path = path
         self.experiment = experiment
+        self.source = source  # the user's own config file that it was made with
         self.writes = writes
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
@@ -118,9 +123,20 @@ class _Log(NamedTuple):
 
 
 def create(
-    name: str, experiment: Experiment, workdir: Path = RUNS, tokenizer: Any = None, folder: Path | None = None
+    name: str,
+    experiment: Experiment,
+    workdir: Path = RUNS,
+    tokenizer: Any = None,
+    folder: Path | None = None,
+    source: ConfigFile | None = None,
 ) -> Run:
-    """Create the folder `workdir/name/<time>`, or `folder`, with config.json and, for text, tokenizer.json in it."""
+    """Create the folder `workdir/name/<time>`, or `folder`, with config.json and, for text, tokenizer.json in it.
+
+    source: the user's own config file that the experiment comes from (`files.source_of`), if it is one.
+    """
+    content = dataclasses.asdict(experiment)
+    if source is not None:
+        content[SOURCE] = dataclasses.asdict(source)
     time = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
     for attempt in range(1000):
         path = folder or workdir / name / (f"{time}_{attempt}" if attempt else time)
@@ -134,13 +150,19 @@ def create(
             raise UserError(f"cannot make {path}: {error.strerror}") from None
         if tokenizer is not None:
             write_atomically(path / TOKENIZER, tokenizer.to_str(pretty=True) + "\n")
-        write_atomically(path / "config.json", json.dumps(dataclasses.asdict(experiment), indent=2) + "\n")
-        return Run(path, experiment)
+        write_atomically(path / "config.json", json.dumps(content, indent=2) + "\n")
+        return Run(path, experiment, source=source)
     raise UserError(f"{workdir / name} already has 1000 runs of this second")
 
 
-def load(path: str | os.PathLike[str]) -> Run:
-    """Return the run in folder `path`; for the folder of a config, its newest run."""
+def load(path: str | os.PathLike[str], config: Path | None = None) -> Run:
+    """Return the run in folder `path`; for the folder of a config, its newest run.
+
+    config: the file that brings its own model, data or task, in place of the file that the run names. Without it, the
+        latter is loaded if the user has run just that content himself.
+
+    Raises UserError where the file is needed and cannot be loaded.
+    """
     folder = Path(path)
     if not folder.is_dir():
         raise UserError(f"no run folder at {folder}")
@@ -151,11 +173,16 @@ def load(path: str | os.PathLike[str]) -> Run:
         folder = runs[-1]
     try:
         fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        source = files.source_from_json(fields.pop(SOURCE, None))
+    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, TypeError, UserError) as error:
+        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from None
+    files.load_for(folder, source, config)
+    try:
         experiment = override(Experiment(Model(""), Data("")), fields)
         experiment = dataclasses.replace(experiment, model=_tuples(experiment.model))
-    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, UserError) as error:
+    except (AttributeError, UserError) as error:
         raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from None
-    return Run(folder, experiment)
+    return Run(folder, experiment, source=source)
 
 
 def require_single(run: Run) -> None:

@@ -35,10 +35,10 @@ class InsidePictures:
 
         With several processes nothing is written, since no single process has the whole model.
         """
-        if jax.process_count() > 1:
+        shape = self.inputs.example()["x"].shape[1:]
+        if jax.process_count() > 1 or len(shape) != 3:  # a registered set may hold other things than images
             return
         variables = {"params": evaluation_params(state), **state.vars["net"]}
-        shape = self.inputs.example()["x"].shape[1:]
         filters = first_filters(variables["params"], shape, getattr(self.model.cfg, "patch", None))
         if filters is not None:
             grids.write(grids.grid(shades(filters[:MOST]), min(ACROSS, len(filters))), folder / "filters.png")

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 import train.data
 import train.loop.run
 from train.config import Data
+from train.config.files import OwnParts
 from train.core import devices
 from train.data.inputs import Inputs, images
 from train.data.split import Dataset, Split
@@ -27,7 +28,7 @@ SPLITS = ("train", "validation", "test")
 
 
 @dataclasses.dataclass(frozen=True)
-class ProbeOptions:
+class ProbeOptions(OwnParts):
     """Evaluate the features of a frozen network with a linear classifier and with nearest neighbors. The regularization
     of the classifier is chosen on validation, and the test split is read once.
     """

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from train.config import Data
-from train.data import cache, decode, embedded
+from train.data import cache, decode, embedded, own
 from train.data.images import folder, folds
 from train.data.split import Arrays, Dataset, Split, Store, cut, moments, read_all
 from train.data.tfds import read
@@ -32,8 +32,9 @@ class Found:
 def load(data: Data) -> Dataset:
     """Load the data set of a config, with fixed train, validation and test splits.
 
-    name: `digits`, a TFDS name that is prepared in $TFDS_DATA_DIR (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or
-    `folder:PATH` (see `train.data.images.folder`). Images are brought to `data.image_size` by `data.fit`.
+    name: `digits`, one that was registered (`train.data.register`), a TFDS name that is prepared in $TFDS_DATA_DIR
+    (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or `folder:PATH` (see `train.data.images.folder`). Images are brought
+    to `data.image_size` by `data.fit`.
 
     Test split: the data set's `test` split if it has labels, else its `validation`, else 20 % of train (the same for
     every config). Validation split: the data set's own if it is not the test split; else the share `data.validation` of
@@ -73,8 +74,9 @@ def _one_fold(data: Data, number: int, count: int) -> Dataset:
 
 
 def names() -> list[str]:
-    """Return every name that can be loaded now: embedded data sets and those prepared in $TFDS_DATA_DIR."""
-    return [*embedded.EMBEDDED, *read.prepared(read.data_dir())]
+    """Return every name that can be loaded now: of data sets embedded, registered, and prepared in $TFDS_DATA_DIR."""
+    registered = [name for name in own.DATA if own.kind_of(name) == "images"]
+    return [*embedded.EMBEDDED, *registered, *read.prepared(read.data_dir())]
 
 
 def find(data: Data) -> Found:
@@ -82,6 +84,8 @@ def find(data: Data) -> Found:
     kind, _, path = data.name.partition(":")
     if kind == "folder":
         return Found(*folder.find(path, data.image_size, data.fit))
+    if (registered := own.kind_of(data.name)) is not None:
+        return _find_own(data, registered)
     if data.name in embedded.EMBEDDED:
         whole = embedded.EMBEDDED[data.name]()
         x = whole.x
@@ -95,12 +99,31 @@ def find(data: Data) -> Found:
     return Found(*read.find(data.name, data.image_size, data.fit))
 
 
+def _find_own(data: Data, kind: own.Kind) -> Found:
+    """A registered set of images, brought to `data.image_size`."""
+    if kind != "images":
+        raise UserError(f"{data.name} is registered as {kind}, not as images")
+    parts, names = own.images(data.name)
+    shape = parts["train"].shape
+    if data.image_size is not None:
+        if len(shape) != 3 or parts["train"].x.dtype != np.uint8:
+            raise UserError(f"data.image_size is for images (N, H, W, C) of bytes, and {data.name} holds others")
+        shape = (data.image_size, data.image_size, shape[2])
+        parts = {
+            split: Arrays(np.stack([decode.bring(image, shape, data.fit) for image in part.x]), part.y)
+            for split, part in parts.items()
+        }
+    return Found(data.name, own.VERSION, names, dict(parts))
+
+
 def _roles(found: Found, data: Data) -> tuple[Split, Split, Split]:
     """Return train, validation and test as described in `load`, in memory if all together are small enough."""
     stores = {name: store for name, store in found.stores.items() if name in ("train", "validation", "test")}
     if "train" not in stores:
         raise UserError(f"{found.name} has no train split, only {', '.join(found.stores) or 'no examples at all'}")
-    if "test" in stores and stores["test"].read(np.array([0]))[1][0] < 0:  # the labels are secret, as in ImageNet
+    labelled = bool(found.class_names)
+    # The labels of a test split may be secret, as in ImageNet.
+    if labelled and "test" in stores and stores["test"].read(np.array([0]))[1][0] < 0:
         del stores["test"]
     if "test" not in stores and "validation" in stores:
         stores["test"] = stores.pop("validation")
@@ -122,7 +145,7 @@ def _labelled(found: Found, train: Split, data: Data) -> Split:
         return train
     _, taken = cut(train.store, train.indices, data.labels, data.split_seed)
     kept = Split(train.store, taken)
-    if train.in_memory:
+    if train.in_memory and found.class_names:
         counts = np.bincount(train.store.y[taken], minlength=len(found.class_names))
         before = np.bincount(train.store.y[train.indices], minlength=len(found.class_names))
         lost = np.flatnonzero((counts == 0) & (before > 0))

@@ -8,7 +8,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from train.config import Text
-from train.data import cache
+from train.data import cache, own
 from train.data.split import Arrays, cut
 from train.data.text import dates, files, python_docs, tfds, tokenizers
 from train.data.text.dataset import DESCRIPTION, Corpus, Examples, Form, Part, TextDataset
@@ -101,7 +101,11 @@ def _check(data: Text, form: Form) -> None:
 def find(name: str, form: Form) -> Corpus:
     """Find a data set by its name and read its text in the given form."""
     kind, _, path = name.partition(":")
-    if kind == "text":
+    if (registered := own.kind_of(name)) is not None:
+        if registered != "text":
+            raise UserError(f"{name} is registered as {registered}, not as text")
+        corpus = own.text(name)
+    elif kind == "text":
         corpus = files.text(path)
     elif kind == "tsv":
         corpus = files.tsv(path, form)

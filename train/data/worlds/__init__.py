@@ -1,8 +1,9 @@
 """Environments by name, all with the interface of `Environment`."""
 
 from train.config import World
+from train.data import own
 from train.data.worlds import atari, classic, minatar
-from train.data.worlds.environment import Environment, Step
+from train.data.worlds.environment import Environment, Step, limited
 from zoo.errors import UserError, unknown
 
 __all__ = ["Environment", "Step", "make", "names"]
@@ -10,7 +11,8 @@ __all__ = ["Environment", "Step", "make", "names"]
 
 def names() -> list[str]:
     """Return the names of all environments but Atari's, whose list is in ale-py."""
-    return [*classic.CLASSIC, *minatar.GAMES]
+    registered = [name for name in own.DATA if own.kind_of(name) == "environment"]
+    return [*classic.CLASSIC, *minatar.GAMES, *registered]
 
 
 def make(world: World) -> Environment:
@@ -19,8 +21,20 @@ def make(world: World) -> Environment:
         return atari.make(world.name, world.time_limit, world.sticky)
     if world.name not in names():
         raise unknown("environment", world.name, names())
+    if world.name in own.DATA:
+        return _own(world)
     if world.name in minatar.GAMES:
         return minatar.make(world.name, world.time_limit, world.sticky)
     if world.sticky:
         raise UserError(f"data.sticky must be None or 0 in {world.name}, which has no sticky actions")
     return classic.make(world.name, world.time_limit)
+
+
+def _own(world: World) -> Environment:
+    if world.sticky:
+        raise UserError(
+            f"data.sticky must be None or 0 in {world.name}, whose functions say themselves what is repeated"
+        )
+    found = own.dynamics(world.name)
+    limit = world.time_limit or found.time_limit
+    return limited(world.name, found.reset, found.step, found.actions, limit, found.solved)

@@ -15,6 +15,7 @@ from rich.console import Console
 
 import train.loop.run
 from train.config import Experiment, sweep
+from train.config.files import ConfigFile
 from train.core import machine
 from train.core.signals import Stopped
 from train.history.claims import readings
@@ -31,7 +32,7 @@ from train.history.claims.claim import (
 )
 from train.history.claims.verdict import Curve, Values, result
 from train.loop.fit import fit
-from train.loop.restore import assemble_run, finished
+from train.loop.restore import assemble_run, finished, same
 from train.loop.run import Run, read_metrics, read_summary
 from train.tasks.check import check
 from zoo.files import write_atomically
@@ -44,10 +45,21 @@ class ClaimRun:
 
     Run folders are FOLDER/<arm>/<time>; the values of a FunctionArm are in FOLDER/<arm>/values.json.
     key: a hash that changes when the claim's functions may have changed.
+    source: the user's own claim file, which its runs name.
     """
 
-    def __init__(self, name: str, claim: Claim, folder: Path, console: Console, *, key: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        claim: Claim,
+        folder: Path,
+        console: Console,
+        *,
+        key: str = "",
+        source: ConfigFile | None = None,
+    ) -> None:
         self.name, self.claim, self.folder, self.console, self.key = name, claim, folder, console, key
+        self.source = source
         self.runs: dict[str, Run] = {}  # of the trained arms
         self.starts: dict[str, Run] = {}  # the runs that arms start from
         self.done: list[Run] = []  # all of these, and the tuning runs
@@ -145,7 +157,7 @@ class ClaimRun:
         setup = assemble_run(experiment, run and run.path)
         setup = dataclasses.replace(setup, watch=None, show=None)  # a claim needs no pictures
         resume = run is not None
-        run = run or train.loop.run.create(name, experiment, self.folder, setup.tokenizer)
+        run = run or train.loop.run.create(name, experiment, self.folder, setup.tokenizer, source=self.source)
         try:
             fit(run, setup, self.console, resume=resume)
         except Stopped as stop:
@@ -218,8 +230,8 @@ def tuning(experiment: Experiment, tune: Tune) -> Experiment:
 def _ended(folder: Path, experiment: Experiment, state: Callable[[Path], bool]) -> Run | None:
     """Return the newest unfinished run in `folder` of exactly this experiment for which `state` is true."""
     for path in sorted((config.parent for config in folder.glob("*/config.json")), reverse=True):
-        if read_summary(path) is None and state(path) and train.loop.run.load(path).experiment == experiment:
-            return Run(path, experiment)
+        if read_summary(path) is None and state(path) and (run := same(path, experiment)):
+            return run
     return None
 
 

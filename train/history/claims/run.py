@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from train.config import files as config_files
 from train.history.claims import files, picture, results, table
 from train.history.claims.claim_run import ClaimRun
 from zoo.errors import UserError
@@ -24,11 +25,12 @@ def run_claim(
     record: also write the result to results/claims.json. The folder is claim_folder(workdir, name, setting).
     """
     whole, key = files.load_claim(name)
+    source = config_files.source_of(name)
     claim = whole.at(full=full, seeds=seeds)
     setting = "full" if full else "small"
     name = Path(name).stem
     folder = claim_folder(workdir, name, setting)
-    claim_run = ClaimRun(name, claim, folder, console, key=f"{key} {setting}")
+    claim_run = ClaimRun(name, claim, folder, console, key=f"{key} {setting}", source=source)
     claim_run.check()
     found = claim_run.run(setting)
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from rich.console import Console
 import train.loop.run
 from train.algorithms.averages import evaluation_params
 from train.config import Classify, Data, Experiment, Model, Optim, files
+from train.config.files import ConfigFile
 from train.data.decode import bring
 from train.data.inputs import Inputs, images
 from train.loop.fit import fit
@@ -88,9 +89,9 @@ def experiment_for(data: Data) -> Experiment:
     return dataclasses.replace(experiment, data=same)
 
 
-def find(path: str, data: Data) -> Run:
+def find(path: str, data: Data, config: Path | None = None) -> Run:
     """Return the run at `path`. Raises UserError where it is unfinished or not a classifier of the same data set."""
-    run = train.loop.run.load(path)
+    run = train.loop.run.load(path, config)
     own = run.experiment
     if not isinstance(own.task, Classify) or not isinstance(own.data, Data):
         raise UserError(f"--classifier: {run.path} has the task {own.task.name!r}, so it is no classifier of images")
@@ -103,14 +104,17 @@ def find(path: str, data: Data) -> Run:
     return run
 
 
-def train_or_find(data: Data, workdir: Path, console: Console) -> Run:
-    """Return the finished run of `experiment_for(data)` in `workdir`; train it if there is none."""
+def train_or_find(data: Data, workdir: Path, console: Console, source: ConfigFile | None = None) -> Run:
+    """Return the finished run of `experiment_for(data)` in `workdir`; train it if there is none.
+
+    source: the user's own config file that may bring the data.
+    """
     experiment = experiment_for(data)
     name = f"{data.name.replace('/', '_').replace(':', '_')}_lenet5"
     run = finished(workdir / name, experiment)
     if run is None:
         setup = assemble_run(experiment)
-        run = train.loop.run.create(name, experiment, workdir)
+        run = train.loop.run.create(name, experiment, workdir, source=source)
         console.print(
             f"training the classifier for the metrics: {experiment.model.name} on {data.name}, "
             f"{experiment.steps:,} steps, in {run.path}",

@@ -7,6 +7,7 @@ that has died. Several processes can write to the folder, also from several mach
 import contextlib
 import dataclasses
 import json
+import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 import train.loop.run
-from train.config import Experiment, metrics, override
+from train.config import Experiment, files, metrics, override
+from train.config.files import ConfigFile
 from train.loop.run import Run
 from zoo.errors import UserError
 from zoo.files import write_atomically
@@ -47,9 +49,13 @@ class Folder:
     trials: their total number. batch: how many train together. metric: what judges them.
     """
 
-    def __init__(self, run: Run, about: About, trials: int, batch: int, metric: str) -> None:
+    def __init__(
+        self, run: Run, about: About, trials: int, batch: int, metric: str, config: Path | None = None
+    ) -> None:
+        """config: the config file that the user names, in place of the one that the search was begun with."""
         self.run, self.about, self.trials, self.batch, self.metric = run, about, trials, batch, metric
         self.path = run.path
+        self.config = str(config or (run.source.path if run.source else about.config))  # a name or a path
 
     @property
     def experiment(self) -> Experiment:
@@ -79,26 +85,35 @@ class Folder:
         return sum(map(counts, self.study().get_trials(deepcopy=False)))
 
 
-def load(path: Path) -> Folder:
-    """Load the search in a folder. Raises UserError where there is none."""
+def load(path: Path, config: Path | None = None) -> Folder:
+    """Load the search in a folder. Raises UserError where there is none, or its config file cannot be loaded.
+
+    config: as for `train.loop.run.load`.
+    """
     if not (path / ABOUT).is_file():
         raise UserError(f"no search folder at {path}: it has no {ABOUT}")
-    run = train.loop.run.load(path)
+    run = train.loop.run.load(path, config)
     try:
         content = json.loads((path / ABOUT).read_text(encoding="utf-8"))
         trials, batch = int(content.pop("trials")), int(content.pop("batch"))
         metric = str(content.pop("metric")).removeprefix("-")
-        return Folder(run, override(About(), content), trials, batch, metric)
+        there = Folder(run, override(About(), content), trials, batch, metric, config)
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # UserError is a ValueError
         raise UserError(f"{path / ABOUT} cannot be read: {error}") from None
+    if config is None and there.config not in files.names():  # its report names what differs from that file
+        kept = run.source or ConfigFile(os.path.abspath(there.config), "")
+        files.load_for(path, dataclasses.replace(kept, registers=kept.registers or ("the CONFIG",)))
+    return there
 
 
 def unfinished(folder: Path, experiment: Experiment, about: About, trials: int) -> Folder | None:
     """Return the newest identical search in `folder` that has fewer than `trials` trials."""
+    source = files.source_of(about.config)
     for found in sorted((about.parent for about in folder.glob(f"*/{ABOUT}")), reverse=True):
         with contextlib.suppress(UserError):  # an unreadable folder does not prevent a new search
-            there = load(found)
-            if there.experiment == experiment and there.about == about and there.ended() < trials:
+            there = load(found, None if source is None else Path(source.path))
+            same = there.experiment == experiment and there.about == about and _same_code(there.run.source, source)
+            if same and there.ended() < trials:
                 return there
     return None
 
@@ -112,6 +127,13 @@ def require_same(there: Folder, experiment: Experiment, about: About) -> None:
                 f"{there.path} is the search of another config: {name} is {theirs.get(name)} there, "
                 f"{ours.get(name)} here"
             )
+    if not _same_code(there.run.source, files.source_of(about.config)):
+        raise UserError(f"{there.path} is the search of {about.config} before it changed: choose another --folder")
+
+
+def _same_code(theirs: ConfigFile | None, ours: ConfigFile | None) -> bool:
+    """Whether what two config files bring (models, data, tasks) is the same; what they only set is compared apart."""
+    return theirs == ours or not ((theirs and theirs.registers) or (ours and ours.registers))
 
 
 def counts(trial: FrozenTrial) -> bool:

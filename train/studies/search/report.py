@@ -48,7 +48,7 @@ def command(folder: Folder, trial: FrozenTrial) -> str:
     """Return the `zoo train` command that trains a trial again."""
     setting = apply(folder.experiment, read(folder.experiment, folder.about.space), trial.params)
     config = folder.about.config
-    return shlex.join(["zoo", "train", config, *changed(files.load(config), setting)])
+    return shlex.join(["zoo", "train", config, *changed(files.loaded(folder.config), setting)])
 
 
 def value_of(folder: Folder, score: float) -> float:

@@ -9,6 +9,7 @@ from train.pictures.classifier import InsidePictures
 from train.tasks.classify.task import classify
 from train.tasks.images import evaluators, feeder
 from train.tasks.setup import Setup, make_model, make_optimizer, narrow, require_able, require_batch, sizes
+from zoo.errors import UserError
 
 
 def assemble(experiment: Experiment, task: Classify, data: Data) -> Setup:
@@ -16,6 +17,8 @@ def assemble(experiment: Experiment, task: Classify, data: Data) -> Setup:
     del task  # `build` reads the config of each replica
     require_able(experiment.model.name, _classifies, "classify images")
     dataset = train.data.load(data)
+    if not dataset.classes:
+        raise UserError(f"{dataset.name} has no classes to tell apart: its y holds other numbers than labels 0, 1, …")
     require_batch(data.batch, len(dataset.train))
     model = make_model(experiment, classes=dataset.classes)
     mean, std = (dataset.mean, dataset.std) if data.normalize else (0.0, 1.0)

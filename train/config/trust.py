@@ -1,0 +1,54 @@
+"""Which config files the user has run himself: their paths and hashes, in his own data folder.
+
+A run folder may come from elsewhere, and names the config file that it was made with. Such a file is loaded without
+being asked for only where its path and its present hash are in this list.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import filelock
+import platformdirs
+
+KEPT = 100  # hashes of one file
+
+
+def store() -> Path:
+    """The file that holds the list: {path: [hashes, the newest last]}."""
+    folder = os.environ.get("ZOO_DATA_DIR") or platformdirs.user_data_path("zoo")
+    return Path(folder) / "trusted.json"
+
+
+def is_trusted(path: Path, sha256: str) -> bool:
+    """Whether the user has run the file at `path` with just this content."""
+    return sha256 in _read(store()).get(str(path), [])
+
+
+def remember(path: Path, sha256: str) -> None:
+    """Put a file that the user runs on the list. Where nothing can be written, say so and go on."""
+    file = store()
+    if is_trusted(path, sha256):
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(file.with_suffix(".lock")):
+            held = _read(file)
+            held[str(path)] = [*held.get(str(path), []), sha256][-KEPT:]
+            part = file.with_suffix(".part")
+            part.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
+            os.replace(part, file)
+    except OSError as error:
+        note = f"cannot write in {file.parent}: {error.strerror}; later commands need --config {path}"
+        print(f"zoo: {note}", file=sys.stderr)
+
+
+def _read(file: Path) -> dict[str, list[str]]:
+    """The list; what is damaged in it counts as not there."""
+    try:
+        held = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    pairs = held.items() if isinstance(held, dict) else ()
+    return {path: hashes for path, hashes in pairs if isinstance(hashes, list)}
