@@ -184,7 +184,7 @@ def test_a_list_serves_as_a_tuple() -> None:
         ("resnet20", {"depths": ()}, "resnet: depths must be one number per stage, at least one, not ()"),
         ("resnet20", {"widths": (32, 16, 64)}, "resnet: widths must be rising for shortcut A, not (32, 16, 64)"),
         ("mlp", {"activation": "rleu"}, "mlp: unknown activation 'rleu': did you mean relu"),
-        ("plain20", {"drop_path": 0.5}, "resnet: drop_path must be 0 in a net without shortcuts, not 0.5"),
+        ("plain20", {"drop_path": 0.5}, "resnet: drop_path must be 0 in a network without shortcuts, not 0.5"),
         ("mlp", {"dropout": -0.1}, "mlp: dropout must be at least 0 and below 1, not -0.1"),
         ("mlp", {"dropout": 1.0}, "mlp: dropout must be at least 0 and below 1, not 1.0"),
         ("mlp", {"widths": (300, -1)}, "mlp: widths must be a tuple of positive integers, not (300, -1)"),
