@@ -170,8 +170,9 @@ class GPT(nn.Module):
 
     def embed(self, tokens: Array, position: Array | int) -> Array:
         """Add the embeddings of tokens (B, T) and of their positions, the first at `position` -> (B, T, D)."""
+        x = self.tokens(tokens)
         positions = position + jnp.arange(tokens.shape[1])[None]  # (1, T)
-        return self.tokens(tokens) + self.positions(positions)
+        return x + self.positions(positions)
 
     def logits(self, x: Array) -> Array:
         """Return the logits (B, T, V) of the last block's output x (B, T, D)."""

@@ -38,7 +38,7 @@ class Config:
     def __post_init__(self) -> None:
         check(self)
         if self.drop_path:  # a dropped block without a shortcut would output zeros
-            require(self.shortcut != "none", "resnet", "drop_path", "0 in a net without shortcuts", self.drop_path)
+            require(self.shortcut != "none", "resnet", "drop_path", "0 in a network without shortcuts", self.drop_path)
         stages = len(self.depths)
         require(stages > 0, "resnet", "depths", "one number per stage, at least one", self.depths)
         require(len(self.widths) == stages, "resnet", "widths", f"{stages} numbers, like depths", self.widths)

@@ -280,5 +280,5 @@ def _pooling(step: _Step) -> str | None:
     if step.name == "max" and len(step.reads) == 2 and rank == 4:
         return "max pooling"
     if step.name == "reduce_sum" and rank == 2 and len(step.reads[0].aval.shape) == 4:
-        return "mean over places"
+        return "global average pooling"
     return None

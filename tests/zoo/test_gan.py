@@ -30,12 +30,13 @@ each = pytest.mark.parametrize("name", SMALL)
 
 @functools.cache
 def made(name: str, classes: int = 0, **fields: Any) -> tuple[Any, dict, jax.Array, jax.Array | None]:
-    """A small pair, variables, four z, and their labels if the pair is told any."""
+    """A small pair, variables, four z, and their labels if the pair is conditional."""
     model = zoo.create(name, **{**SMALL[name], "classes": classes, **fields})
     z, labels = model.prior(jax.random.key(1), 4), LABELS if classes else None
     return model, jax.jit(lambda key: model.init(key, z, labels, train=False))(KEY), z, labels
 
 
+@functools.cache
 def apply(model: Any, method: str, *, train: bool = False) -> Any:
     """(variables, x, labels, key) -> output and changed statistics of one network."""
 
@@ -106,7 +107,7 @@ def test_every_parameter_gets_a_gradient(name: str, classes: int) -> None:
 def test_pixels_fill_the_range_and_no_more(name: str) -> None:
     model, variables, z, _ = made(name)
     loud = {**variables, "params": jax.tree.map(lambda p: 100 * p, variables["params"])}
-    images, _ = apply(model, "generate")(loud, z)
+    images, _ = apply(model, "generate")(part(loud, "generator"), z)
     low, high = model.RANGE
     assert low <= images.min() < low + 0.01
     assert high - 0.01 < images.max() <= high
@@ -115,11 +116,12 @@ def test_pixels_fill_the_range_and_no_more(name: str) -> None:
 @each
 def test_a_label_changes_what_both_networks_say(name: str) -> None:
     model, variables, z, _ = made(name, 3)
-    images = apply(model, "generate")(variables, z, LABELS)[0]
-    other = apply(model, "generate")(variables, z, LABELS.at[2].set(0))[0]
+    generator, discriminator = part(variables, "generator"), part(variables, "discriminator")
+    images = apply(model, "generate")(generator, z, LABELS)[0]
+    other = apply(model, "generate")(generator, z, LABELS.at[2].set(0))[0]
     changed = (images != other).any(axis=(1, 2, 3))
     np.testing.assert_array_equal(changed, [False, False, True, False])
-    logits, others = (apply(model, "discriminate")(variables, images, y)[0] for y in (LABELS, LABELS.at[2].set(0)))
+    logits, others = (apply(model, "discriminate")(discriminator, images, y)[0] for y in (LABELS, LABELS.at[2].set(0)))
     np.testing.assert_array_equal(logits != others, [False, False, True, False])
 
 

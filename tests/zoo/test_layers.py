@@ -1,6 +1,6 @@
 """Layers equal XLA's own, in value, gradient and every transformation; normalization equals the paper's formula."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,7 @@ def close(actual: object, desired: object, tolerance: float = 2e-5) -> None:
     jax.tree.map(partial(np.testing.assert_allclose, rtol=tolerance, atol=tolerance), actual, desired)
 
 
+@cache
 def build(case: tuple) -> tuple:
     """The layer, its variables and input, and XLA's convolution of the same."""
     batch, height, width, channels, features, kernel, stride, padding, groups = case

@@ -1,5 +1,6 @@
 """LSTM and GRU are their equations, whatever the mask and the direction."""
 
+import functools
 from typing import Any
 
 import jax
@@ -24,9 +25,14 @@ LAYERS = {
 each = pytest.mark.parametrize("name", LAYERS)
 
 
+@functools.cache
+def initial(name: str) -> dict:
+    return jax.jit(LAYERS[name].init)(KEY, X)
+
+
 def made(name: str) -> tuple[nn.Module, dict]:
-    """A layer and its variables, the bias made random where it starts at zero."""
-    variables = jax.jit(LAYERS[name].init)(KEY, X)
+    """A layer and its variables (dicts of its own), the bias made random where it starts at zero."""
+    variables = jax.tree.map(lambda array: array, initial(name))
     bias = variables["params"]["input"]["bias"]
     variables["params"]["input"]["bias"] = jax.random.normal(KEY, bias.shape)
     return LAYERS[name], variables

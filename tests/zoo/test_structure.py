@@ -24,8 +24,9 @@ def made(name: str, shape: tuple[int, ...], **fields: Any) -> tuple[Any, dict]:
     return model, jax.jit(lambda key: model.init(key, jnp.zeros((1, *shape)), train=False))(KEY)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def features(model: Any, variables: dict, x: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-    return jax.jit(lambda v, x: zoo.features(model, v, x))(variables, x)
+    return zoo.features(model, variables, x)
 
 
 def noise(*shape: int, seed: int = 1) -> jax.Array:

@@ -65,7 +65,7 @@ def test_what_lies_on_a_wire() -> None:
     assert lenet[0, 1] == ("tanh",)
     alexnet = {(w.start, w.end): w.says for w in wired("alexnet_cifar").wires}
     assert alexnet[0, 1] == ("max pooling", "ReLU")
-    assert [w.says for w in wired("resnet20").wires][-2] == ("mean over places",)
+    assert [w.says for w in wired("resnet20").wires][-2] == ("global average pooling",)
     assert [w.says for w in within(wired("vit_mini_patch8"), "block0/mlp").wires][1] == ("GELU",)
     assert [w.says for w in within(wired("gpt_char_mini"), "block0/mlp").wires][1] == ("GELU",)
 

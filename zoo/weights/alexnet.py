@@ -7,7 +7,7 @@ from zoo.weights.rules import CONV, Rule, flat_maps, linear
 
 
 def rules(config: OneTowerConfig) -> list[Rule]:
-    """features.0, 3, 6, 8, 10 and classifier.1, 4, 6; the input of classifier.1 is 256 maps of 6 x 6."""
+    """Return the rules: features.0, 3, 6, 8, 10 and classifier.1, 4, 6; classifier.1 reads 256 maps of 6 x 6."""
     found = []
     for i, place in enumerate((0, 3, 6, 8, 10), start=1):
         found += linear(f"params/conv{i}", f"features.{place}", CONV)

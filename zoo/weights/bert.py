@@ -22,7 +22,10 @@ TABLE = "embeddings.word_embeddings.weight"
 
 
 def rules(config: Config) -> list[Rule]:
-    """bert.embeddings, bert.encoder.layer.0, ..., and cls.* or classifier; only BertModel has no prefix "bert."."""
+    """Return the rules: bert.embeddings, bert.encoder.layer.0, ..., and cls.* or classifier.
+
+    Only BertModel has no prefix "bert.".
+    """
     lead = "" if config.head == "pooler" else "bert."
     predicts_masked = config.head in ("pretrain", "masked")
     embeddings = f"{lead}embeddings"

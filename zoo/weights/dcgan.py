@@ -8,7 +8,7 @@ from zoo.weights.rules import CONV, CONV_TRANSPOSE, Rule, Transform, batch_norm,
 
 
 def _from_vector(base: int) -> Transform:
-    """ConvTranspose2d (Z, C, base, base) of one pixel -> Dense (Z, base * base * C)."""
+    """Return the Transform of a ConvTranspose2d (Z, C, base, base) of one pixel -> Dense (Z, base * base * C)."""
     return Transform(
         lambda parts: parts[0].transpose(0, 2, 3, 1).reshape(parts[0].shape[0], -1),
         lambda ours: [ours.reshape(ours.shape[0], base, base, -1).transpose(0, 3, 1, 2)],
@@ -16,7 +16,7 @@ def _from_vector(base: int) -> Transform:
 
 
 def _to_logit(base: int) -> Transform:
-    """Conv2d (1, C, base, base) that leaves one pixel -> Dense (base * base * C, 1)."""
+    """Return the Transform of a Conv2d (1, C, base, base) that leaves one pixel -> Dense (base * base * C, 1)."""
     return Transform(
         lambda parts: parts[0].transpose(2, 3, 1, 0).reshape(-1, parts[0].shape[0]),
         lambda ours: [ours.reshape(base, base, -1, ours.shape[-1]).transpose(3, 2, 0, 1)],
@@ -24,7 +24,10 @@ def _to_logit(base: int) -> Transform:
 
 
 def rules(config: Config) -> list[Rule]:
-    """netG.main.0, 1, 3, 4, ...: convolution, norm, activation; netD.main.0, 2, 3, 5, ...: the first has no norm."""
+    """Return the rules: netG.main.0, 1, 3, 4, ... (convolution, norm, activation) and netD.main.0, 2, 3, 5, ...
+
+    The first convolution of netD has no norm.
+    """
     found = [rule("params/generator/project/kernel", "netG.main.0.weight", _from_vector(config.base))]
     stages = len(config.widths)
     for i in range(stages):

@@ -21,13 +21,16 @@ def _rules(config: Config, place: Callable[[str, int], str]) -> list[Rule]:
 
 
 def cleanrl_rules(config: Config) -> list[Rule]:
-    """network.0, 2, 4 are convolutions, network.7, 9 are linear; activations and the flattening have an index too."""
+    """Return the rules: network.0, 2, 4 are convolutions, network.7, 9 are linear.
+
+    The activations and the flattening between them have an index too.
+    """
     start = 2 * len(config.channels) + 1 if config.channels else 0
     return _rules(config, lambda kind, i: f"network.{2 * i if kind == 'conv' else start + 2 * i}")
 
 
 def baselines_rules(config: Config) -> list[Rule]:
-    """q_net.features_extractor.cnn.0, 2, 4, .linear.0 and q_net.q_net.0."""
+    """Return the rules: q_net.features_extractor.cnn.0, 2, 4, .linear.0 and q_net.q_net.0."""
 
     def place(kind: str, i: int) -> str:
         if kind == "conv":

@@ -11,7 +11,10 @@ from zoo.weights.rules import SAME, Rule, layer_norm, linear, rule
 
 
 def rules(config: Config) -> list[Rule]:
-    """transformer.wte, transformer.wpe (tokens_embed, positions_embed), transformer.h.0, ..., transformer.ln_f."""
+    """Return the rules: transformer.wte, transformer.wpe, transformer.h.0, ..., transformer.ln_f.
+
+    GPT-1 names the tables tokens_embed and positions_embed, and has no ln_f.
+    """
     first = config.norm == "post"
     tokens, positions = ("tokens_embed", "positions_embed") if first else ("wte", "wpe")
     found = [

@@ -29,7 +29,7 @@ LOG = logging.getLogger("zoo.weights")
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
-    """A model with its weights, and what came with them."""
+    """A model with its weights and their metadata."""
 
     model: Any  # an nn.Module with the field `cfg`
     variables: dict[str, Any]

@@ -19,7 +19,7 @@ BUFFERS = ("*.num_batches_tracked",)
 
 
 def torch_rules(config: Config, projection: str = "downsample", head: str = "fc") -> list[Rule]:
-    """conv1, bn1, layer1.0.conv1, layer1.0.bn1, ..., layer2.0.downsample.0, ..., fc."""
+    """Return the rules: conv1, bn1, layer1.0.conv1, layer1.0.bn1, ..., layer2.0.downsample.0, ..., fc."""
     rules = [*_conv("stem/conv", "conv1"), *batch_norm("stem/norm", "bn1")]
     for ours, stage, block, convolutions, projects in _blocks(config):
         theirs = f"layer{stage + 1}.{block}"
@@ -57,7 +57,7 @@ def cifar_rules(config: Config) -> list[Rule]:
 
 
 def hugging_face_rules(config: Config) -> list[Rule]:
-    """resnet.embedder.embedder.convolution, resnet.encoder.stages.0.layers.0.layer.0.convolution, ..., classifier.1."""
+    """Return the rules: resnet.embedder.embedder, resnet.encoder.stages.0.layers.0.layer.0, ..., classifier.1."""
     embedder = "resnet.embedder.embedder"
     rules = [*_conv("stem/conv", f"{embedder}.convolution"), *batch_norm("stem/norm", f"{embedder}.normalization")]
     for ours, stage, block, convolutions, projects in _blocks(config):
@@ -76,7 +76,7 @@ def _conv(ours: str, theirs: str) -> list[Rule]:
 
 
 def _blocks(config: Config) -> list[tuple[str, int, int, int, bool]]:
-    """(our path, stage, block, convolutions, whether its shortcut is projected) of every block."""
+    """Return (our path, stage, block, convolutions, whether the shortcut is projected) of every block."""
     found, before = [], config.widths[0]
     for stage, (depth, width) in enumerate(zip(config.depths, config.widths, strict=True)):
         after = 4 * width if config.bottleneck else width

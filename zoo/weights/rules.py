@@ -91,7 +91,7 @@ def reordered(axis: int, order: Sequence[int], then: Transform = SAME) -> Transf
 
 
 def patches(patch: int) -> Transform:
-    """A convolution (D, C, patch, patch) of stride `patch` -> Dense (patch * patch * C, D) of the pixels of a patch."""
+    """Return the Transform of a patch convolution (D, C, patch, patch) -> Dense (patch * patch * C, D)."""
     return Transform(
         lambda parts: parts[0].transpose(2, 3, 1, 0).reshape(-1, parts[0].shape[0]),
         lambda ours: [ours.reshape(patch, patch, -1, ours.shape[-1]).transpose(3, 2, 0, 1)],
@@ -99,8 +99,9 @@ def patches(patch: int) -> Transform:
 
 
 def flat_maps(channels: int) -> Transform:
-    """Linear (outputs, C * H * W) of a square map flattened channel by channel -> Dense (H * W * C, outputs) of one
-    flattened place by place.
+    """Return the Transform of a Linear (outputs, C * H * W) -> Dense (H * W * C, outputs) on a flattened square map.
+
+    PyTorch flattens the channels first, we flatten them last.
     """
 
     def read(parts: Arrays) -> np.ndarray:
@@ -117,7 +118,7 @@ def flat_maps(channels: int) -> Transform:
 
 
 def joined(part: Transform, number: int) -> Transform:
-    """`number` arrays of theirs, each through `part` -> one, side by side along the last axis."""
+    """Return a Transform that applies `part` to each of `number` arrays and concatenates them along the last axis."""
     return Transform(
         lambda parts: np.concatenate([part.read([one]) for one in parts], axis=-1),
         lambda ours: [part.write(one)[0] for one in np.split(ours, number, axis=-1)],
@@ -125,7 +126,7 @@ def joined(part: Transform, number: int) -> Transform:
 
 
 def flatten_last(*sizes: int) -> Transform:
-    """(..., *sizes) -> (..., product); -1 for one size that follows."""
+    """Return the Transform that flattens the last axes, (..., *sizes) -> (..., product); one size may be -1."""
     return Transform(
         lambda parts: parts[0].reshape(*parts[0].shape[: parts[0].ndim - len(sizes)], -1),
         lambda ours: [ours.reshape(*ours.shape[:-1], *sizes)],
@@ -133,26 +134,26 @@ def flatten_last(*sizes: int) -> Transform:
 
 
 def flatten_first(*sizes: int) -> Transform:
-    """(*sizes, N) -> (product, N); -1 for one size that follows."""
+    """Return the Transform that flattens the first axes, (*sizes, N) -> (product, N); one size may be -1."""
     return Transform(
         lambda parts: parts[0].reshape(-1, parts[0].shape[-1]), lambda ours: [ours.reshape(*sizes, ours.shape[-1])]
     )
 
 
 def linear(ours: str, theirs: str, transform: Transform = LINEAR, bias: bool = True) -> list[Rule]:
-    """Kernel, and bias, of a Dense (or of a convolution, by its transform)."""
+    """Return the rules for kernel and bias of a Dense, or of a convolution with its transform."""
     rules = [rule(f"{ours}/kernel", f"{theirs}.weight", transform)]
     return [*rules, rule(f"{ours}/bias", f"{theirs}.bias", SAME)] if bias else rules
 
 
 def layer_norm(ours: str, theirs: str, bias: bool = True) -> list[Rule]:
-    """Scale, and bias, of a LayerNorm."""
+    """Return the rules for scale and bias of a LayerNorm."""
     rules = [rule(f"{ours}/scale", f"{theirs}.weight", SAME)]
     return [*rules, rule(f"{ours}/bias", f"{theirs}.bias", SAME)] if bias else rules
 
 
 def batch_norm(ours: str, theirs: str, transform: Transform = SAME) -> list[Rule]:
-    """Scale, bias and statistics of a BatchNorm; `ours` without the collection."""
+    """Return the rules for scale, bias and statistics of a BatchNorm; `ours` has no collection in front."""
     return [
         rule(f"params/{ours}/scale", f"{theirs}.weight", transform),
         rule(f"params/{ours}/bias", f"{theirs}.bias", transform),

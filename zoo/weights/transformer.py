@@ -17,7 +17,7 @@ ACTIVATIONS = {"swish": "swish", "silu": "swish", "relu": "relu", "gelu": "gelu"
 
 
 def rules(config: Config) -> list[Rule]:
-    """model.shared, model.encoder.layers.0, ..., model.decoder.layers.0, ..., final_logits_bias."""
+    """Return the rules: model.shared, model.encoder.layers.0, ..., model.decoder.layers.0, ..., final_logits_bias."""
     copies = ["model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight"]
     found = [
         rule("params/tokens/embedding", "model.shared.weight", SAME, copies),

@@ -104,7 +104,7 @@ HUGGING_FACE_NAMES = {
 
 
 def google_rules(config: Config) -> list[Rule]:
-    """embedding, cls, Transformer/posembed_input, Transformer/encoderblock_0/MultiHeadDotProductAttention_1, ..."""
+    """Return the rules: embedding, cls, Transformer/posembed_input, Transformer/encoderblock_0, ..."""
     p, width, heads = config.patch, config.width, config.heads
     size = width // heads
     rules = [

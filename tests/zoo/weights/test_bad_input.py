@@ -158,7 +158,7 @@ def test_missing_unexpected_and_misshapen_arrays_are_named(file: Path) -> None:
 def test_weights_of_another_network(file: Path) -> None:
     message = refused(file, model="vit_mini_patch4")
     assert "not weights of ViT in a known layout (torchvision, timm, huggingface, google-vit, zoo)" in message
-    assert "look like those of ResNet (timm) or ResNet (torchvision)" in message
+    assert "look like ResNet (timm) or ResNet (torchvision)" in message
     assert "unknown layout of ResNet 'torchvison': did you mean torchvision" in refused(file, layout="torchvison")
     deeper = zoo.create("resnet18", **{**FIELDS, "depths": (2, 2)})
     assert "missing: layer1.1.conv1.weight, layer1.1.bn1.weight" in refused(file, model=deeper)
@@ -215,7 +215,7 @@ def test_tied_arrays_that_differ(tmp_path: Path) -> None:
     arrays = load_file(path)
     np.testing.assert_array_equal(arrays["lm_head.weight"], arrays["transformer.wte.weight"])
     save_file(arrays | {"lm_head.weight": arrays["lm_head.weight"] + 1}, path)
-    assert "lm_head.weight is not transformer.wte.weight, but this model has one array for both" in refused(
+    assert "lm_head.weight differs from transformer.wte.weight, but this model has one array for both" in refused(
         path, model=model
     )
 
@@ -233,7 +233,7 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(library, "snapshot_download", fail)
     message = refused("hf://owner/name@v1")
-    assert message.startswith("hf://owner/name@v1: the hub cannot be reached and the files are not in its cache")
+    assert message.startswith("hf://owner/name@v1: the hub cannot be reached and the files are not in the local cache")
     assert "Name or service not known" in message
 
 
