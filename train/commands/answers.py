@@ -4,10 +4,14 @@ An answer is kept together with the size and time of every Python file that it c
 changes, the answer is computed again.
 """
 
+import contextlib
 import hashlib
+import io
 import json
 import os
-from collections.abc import Callable, Iterable
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import platformdirs
@@ -43,3 +47,24 @@ def kept(question: str, answer: Callable[[], str], *, also: Iterable[Path] = ())
     except OSError:
         pass
     return text
+
+
+def print_help(command: str, args: Sequence[str], parse: Callable[[], object]) -> None:
+    """Print what `parse()` prints before it exits; for a config of the project it is kept.
+
+    args: those of the command, the config first.
+    """
+    if args[0] not in files.names():
+        parse()
+        return
+    terminal = sys.stdout.isatty()
+    question = f"{command} {list(args)} {shutil.get_terminal_size()} {terminal} {sys.stdout.encoding}"
+
+    def answer() -> str:
+        box = io.StringIO()
+        box.isatty = lambda: terminal  # so that the help is colored as it would be
+        with contextlib.redirect_stdout(box), contextlib.suppress(SystemExit):
+            parse()
+        return box.getvalue()
+
+    sys.stdout.write(kept(question, answer))

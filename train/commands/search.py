@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import train.loop.run
+from train.commands.answers import print_help
 from train.commands.options import OwnParts, named
 from train.config import Experiment, files
 from train.config.parse import parse_experiment
@@ -74,8 +76,11 @@ def search_command(args: Sequence[str]) -> None:
         return None
     if args[0].startswith("-"):
         raise UserError(f"the config comes first: zoo search CONFIG {' '.join(args)}")
-    prog = f"zoo search {args[0]}"
-    experiment, options = parse_experiment(args[1:], prog=prog, default=files.load(args[0]), options=SearchOptions)
+    prog, asked = f"zoo search {args[0]}", files.load(args[0])
+    read = partial(parse_experiment, args[1:], prog=prog, default=asked, options=SearchOptions)
+    if not {"-h", "--help"}.isdisjoint(args[1:]):
+        return print_help("search", args, read)
+    experiment, options = read()
     _check(experiment, options)
     from train.core import machine
     from train.studies.search.folder import About

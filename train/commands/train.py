@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 import train.loop.run
+from train.commands.answers import print_help
 from train.commands.options import OwnParts, named
 from train.commands.tables import comparison, each_fold
 from train.config import Experiment, files
@@ -66,9 +68,11 @@ def train_command(args: Sequence[str]) -> None:
         return None
     if args[0].startswith("-"):
         raise UserError(f"the config comes first: zoo train CONFIG {' '.join(args)}")
-    experiment, options = parse_experiment(
-        args[1:], prog=f"zoo train {args[0]}", default=files.load(args[0]), options=TrainOptions
-    )
+    prog, asked = f"zoo train {args[0]}", files.load(args[0])
+    read = partial(parse_experiment, args[1:], prog=prog, default=asked, options=TrainOptions)
+    if not {"-h", "--help"}.isdisjoint(args[1:]):
+        return print_help("train", args, read)
+    experiment, options = read()
     return _begin(args[0], experiment, options)
 
 

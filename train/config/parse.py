@@ -69,17 +69,18 @@ def parse_experiment(args: Sequence[str], *, prog: str, default: Experiment, opt
     """
     args, name = take("--model.name", args)
     model = default.model if name in (None, default.model.name) else Model(name)
+    shared = [
+        ("options", Annotated[options, tyro.conf.arg(name="")]),
+        ("experiment", Annotated[Experiment, tyro.conf.arg(name="")]),
+    ]
+    if name is None and not any(arg in ("-h", "--help") or arg.startswith("--model.") for arg in args):
+        schema = dataclasses.make_dataclass("Command", shared)  # without the model, which would import JAX
+        filled = parse(schema, args, prog=prog, default=schema(options(), default))
+        return filled.experiment, filled.options
     card = zoo.card(model.name)
     config = _model_config(card, model.fields)
-    schema = dataclasses.make_dataclass(
-        "Command",
-        [
-            ("options", Annotated[options, tyro.conf.arg(name="")]),
-            ("experiment", Annotated[Experiment, tyro.conf.arg(name="")]),
-            ("model", type(config)),
-        ],
-        namespace={"__doc__": f"Train {model.name} on {default.data.name}. Another model: --model.name NAME."},
-    )
+    about = {"__doc__": f"Train {model.name} on {default.data.name}. Another model: --model.name NAME."}
+    schema = dataclasses.make_dataclass("Command", [*shared, ("model", type(config))], namespace=about)
     filled = parse(schema, args, prog=prog, default=schema(options(), default, config))
     fields = {
         f.name: _plain(getattr(filled.model, f.name))

@@ -10,13 +10,17 @@ import pytest
 from train.commands import answers
 from train.core import startup
 
+KEPT = [["list"], ["train", "digits_mlp", "--help"], ["search", "digits_mlp", "--help"]]
+"""Answers that import every model the first time."""
 WITHOUT_JAX = [
     [],
-    ["list"],
+    *KEPT,
     ["configs"],
     ["data"],
     ["train", "--help"],
     ["train", "digits_mlx"],
+    ["train", "digits_mlp", "--optim.lr", "fast"],
+    ["train", "digits_mlp", "--optim.lrr", "3"],
     ["eval", "--help"],
     ["eval", "nowhere"],
     ["sample", "nowhere"],
@@ -35,8 +39,8 @@ def test_an_answer_that_needs_no_computation_imports_no_jax(words: list[str], tm
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     check = "import sys; from train import cli; cli.run(sys.argv[1:]); sys.exit('jax' in sys.modules)"
     command = [sys.executable, "-c", check, *words]
-    if words == ["list"]:
-        subprocess.run(command, capture_output=True)  # the first answer imports every model, and is kept
+    if words in KEPT:
+        subprocess.run(command, capture_output=True)
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
 
