@@ -68,7 +68,8 @@ class Registry(Mapping[str, T]):
         self.find(name)
         del self._entries[name], self._owners[name]
 
-    __hash__ = object.__hash__  # by identity, as each registry is one of its kind
+    def __hash__(self) -> int:
+        return id(self)  # each registry is the only one of its kind
 
     def __getitem__(self, name: str) -> T:
         return self._entries[name]

@@ -28,7 +28,7 @@ TO_BE_HAD = {
 """TFDS sets whose builders run without TensorFlow: content, train + test examples; bytes of the download."""
 
 
-USAGE = "usage: zoo data [--config FILE], or zoo data prepare NAME, for example zoo data prepare mnist"
+USAGE = "usage: zoo data, or zoo data prepare NAME, for example zoo data prepare mnist; or zoo data --config FILE"
 
 
 def data_command(args: Sequence[str]) -> None:

@@ -54,15 +54,22 @@ def predict_command(args: Sequence[str]) -> None:
     if takes_images != (picture is not None):
         needs, given = ("an image file", "a text") if takes_images else ("a text", "an image")
         raise UserError(f"{loaded.name} reads {needs}, not {given}")
-    answer = classify_image if takes_images else read_text
-    rows = answer(loaded, picture if takes_images else options.what, options.top)
+    if picture is not None:
+        outputs = image_outputs(loaded, picture)
+        if loaded.labels == () or len(outputs) == 1:  # numbers, not the logits of classes
+            for number, value in enumerate(outputs):
+                print(f"output {number}  {value:.4g}")
+            return
+        rows = _likeliest(outputs, options.top, _class_names(loaded))
+    else:
+        rows = read_text(loaded, options.what, options.top)
     width = max(len(name) for _, name in rows)
     for probability, name in rows:
         print(f"{name:<{width}}  {100 * probability:5.1f} %")
 
 
-def classify_image(loaded: Loaded, picture: Image.Image, top: int) -> list[tuple[float, str]]:
-    """(probability, class) of the likeliest classes."""
+def image_outputs(loaded: Loaded, picture: Image.Image) -> Any:
+    """Return the output of the model for one image: logits of classes, or other numbers."""
     import jax
 
     from zoo.weights.preprocessing import Images
@@ -70,8 +77,7 @@ def classify_image(loaded: Loaded, picture: Image.Image, top: int) -> list[tuple
     if not isinstance(loaded.preprocessing, Images):
         raise UserError(f"{loaded.source} does not say how images are prepared; export it from its run, or add that")
     x = loaded.preprocessing(picture)[None]
-    logits = jax.jit(lambda v, x: loaded.model.apply(v, x, train=False))(loaded.variables, x)
-    return _likeliest(logits[0], top, _class_names(loaded))
+    return jax.jit(lambda v, x: loaded.model.apply(v, x, train=False))(loaded.variables, x)[0]
 
 
 def read_text(loaded: Loaded, text: str, top: int) -> list[tuple[float, str]]:

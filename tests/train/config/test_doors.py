@@ -158,7 +158,7 @@ def test_config_json_names_the_file_and_a_run_loads_it_again(tmp_path: Path):
     kept = json.loads((run / "config.json").read_text())["config_file"]
     assert kept["path"] == str(path)
     assert kept["sha256"] == source.read(path).sha256
-    assert kept["registers"] == ["data set squares", "model mine"]
+    assert kept["registers"] == ["data set squares", "loss far", "model mine"]
     own_parts.forget()
     assert "mine" not in zoo.CARDS
     assert train.loop.run.load(run).experiment.model.name == "mine"
