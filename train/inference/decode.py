@@ -35,7 +35,7 @@ class Decoder:
 
     model: nn.Module = struct.field(pytree_node=False)
     variables: Variables
-    source: Mapping[str, Array] = struct.field(default_factory=dict)
+    source: Mapping[str, Any] = struct.field(default_factory=dict)
 
     def begin(self, batch: int, length: int) -> Any:
         """Return an empty cache for `batch` sequences of up to `length` tokens."""

@@ -274,6 +274,9 @@ def test_a_trial_given_up_or_diverged_changes_no_other() -> None:
     (alone,) = trainer.train([rates[1]], lambda *_: False, Watch())
     assert alone.step == kept.step == 12
     assert alone.validation == pytest.approx(kept.validation, rel=1e-3)
+    compiled = set(trainer.programs)
+    trainer.train([rates[0]], lambda *_: False, Watch())
+    assert set(trainer.programs) == compiled  # another setting compiles nothing
 
 
 def test_pruners_give_up_what_lies_below_the_median() -> None:

@@ -1,7 +1,7 @@
 """Train trials: settings of one Experiment as replicas of one program, scored on validation and never on test.
 
-A trial is trained by the functions that `zoo train` uses for its replicas. The numbers of a setting are arguments of
-the program, so all trials of a search share it.
+The loop's ChunkRunner trains them like the replicas of `zoo train`. The numbers of a setting are arguments of the
+program, so all trials of a search share it.
 """
 
 import dataclasses

@@ -82,9 +82,9 @@ def test_what_a_user_gets_wrong_is_named(root: Path) -> None:
     assert "there is no such folder" in refused(root / "nowhere")
     assert "contains no class folders" in refused(root)
     fill(root, classes=("cat",))
-    assert "has one class only, 'cat'" in refused(root)
+    assert "has only one class, 'cat'" in refused(root)
     (root / "dog").mkdir()
-    assert f"{root / 'dog'} holds no images" in refused(root)
+    assert f"{root / 'dog'} contains no images" in refused(root)
     fill(root)
     broken = root / "dog" / "03.png"
     broken.write_text("no image")
@@ -94,7 +94,7 @@ def test_what_a_user_gets_wrong_is_named(root: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:-40])
     assert refused(root).startswith(f"{broken} cannot be read as an image (")
     save(broken, 300, mode="I;16")
-    assert refused(root).startswith(f"{broken} has more than 8 bits a channel (I;16)")
+    assert refused(root).startswith(f"{broken} has more than 8 bits per channel (I;16)")
 
 
 def test_classes_that_training_does_not_know(root: Path) -> None:

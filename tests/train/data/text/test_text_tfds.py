@@ -263,7 +263,7 @@ def test_prepared_without_tensorflow(name: str, tmp_path: Path) -> None:
 
 def test_glue_and_wmt_are_known_without_h5py() -> None:
     program = (
-        "import sys; sys.modules['h5py'] = None; from train.data.tfds_read import registered; "
+        "import sys; sys.modules['h5py'] = None; from train.data.tfds.read import registered; "
         "print({'glue', 'wmt14_translate', 'mnist', 'lm1b'} <= set(registered()))"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "True"

@@ -63,8 +63,8 @@ def test_characters_by_frequency_in_the_order_of_code_points() -> None:
 @pytest.mark.parametrize("kind", tokenizers.KINDS)
 def test_the_same_text_gives_the_same_tokenizer_in_another_process(kind: str) -> None:
     program = (
-        "import json, sys; from train.data.text import tokenize; "
-        "print(tokenize.learn(sys.argv[1], json.loads(sys.argv[2]), 350, True).to_str())"
+        "import json, sys; from train.data.text import tokenizers; "
+        "print(tokenizers.learn(sys.argv[1], json.loads(sys.argv[2]), 350, True).to_str())"
     )
     command = [sys.executable, "-c", program, kind, json.dumps(TEXT)]
     assert subprocess.check_output(command, text=True).strip() == tokenizers.learn(kind, TEXT, 350, True).to_str()

@@ -47,5 +47,5 @@ def test_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
     for length in range(1, len(whole)):
         path.write_bytes(whole[:length])
         if length != 28:  # the end of the first record: a whole file of one
-            with pytest.raises(ValueError, match=r"past the end|checksum"):
+            with pytest.raises(ValueError, match=r"beyond the end|checksum"):
                 tfrecord.scan(path)

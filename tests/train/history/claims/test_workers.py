@@ -15,14 +15,14 @@ from train.history.claims.workers import side_by_side
 
 CONFIG = """import os, time
 from pathlib import Path
-from train import devices
-Path({file!r}).write_text(f"{{os.getpid()}} {{devices.core_numbers()}}")
+from train.core import machine
+Path({file!r}).write_text(f"{{os.getpid()}} {{machine.core_numbers()}}")
 while not Path({until!r}).exists():
     time.sleep(0.05)
 """
 LEADER = """import sys
 from train.core.signals import Stopped
-from train.side_by_side import side_by_side
+from train.history.claims.workers import side_by_side
 try:
     list(side_by_side([("slow", ["train", sys.argv[1]])], 1))
 except Stopped as stop:
