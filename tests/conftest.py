@@ -21,10 +21,9 @@ os.environ["XLA_FLAGS"] = " ".join((
     os.environ.get("XLA_FLAGS", ""),
 ))  # fmt: skip
 
-# Collecting garbage takes a fifth of the time in which the tests are collected, and 4 % after that, while nothing here
-# makes much of it: every 700th new object is too often.
-gc.set_threshold(50_000, 20, 20)
-
 import jax
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Collecting garbage takes a fifth of the time in which the tests are collected, and 4 % after that, while nothing here
+# makes much of it: every 700th new object is too often.
+gc.set_threshold(50_000, 20, 20)
