@@ -141,7 +141,7 @@ def train_slowly(workdir: str) -> None:
     fit(train.loop.run.create("killed", EXPERIMENT, Path(workdir)), assemble(EXPERIMENT), QUIET)
 
 
-def wait_for(found, process: subprocess.Popen, seconds: float = 60):
+def wait_for(found, process: subprocess.Popen, seconds: float = 240):
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
         if (result := found()) is not None:
