@@ -82,7 +82,7 @@ def test_what_a_user_gets_wrong_is_named(root: Path) -> None:
     assert "there is no such folder" in refused(root / "nowhere")
     assert "contains no class folders" in refused(root)
     fill(root, classes=("cat",))
-    assert "has one class only, 'cat'" in refused(root)
+    assert "has only one class, 'cat'" in refused(root)
     (root / "dog").mkdir()
     assert f"{root / 'dog'} holds no images" in refused(root)
     fill(root)
