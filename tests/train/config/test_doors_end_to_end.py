@@ -14,7 +14,7 @@ from train import cli
 from zoo import library
 from zoo.cards import Catalogue
 
-ENOUGH = 60  # seconds in which a run has a checkpoint, on a busy machine
+ENOUGH = 240  # seconds in which a run has a checkpoint, on a busy machine
 
 
 def kill_after_a_checkpoint(arguments: list[str], runs: Path) -> Path:
@@ -39,6 +39,7 @@ def few_cards() -> Catalogue:
     return few
 
 
+@pytest.mark.slow
 def test_own_parts_go_through_every_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
