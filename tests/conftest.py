@@ -1,5 +1,6 @@
 """Settings of every test: implicit rank promotion is an error, compiled programs are kept between runs."""
 
+import gc
 import os
 from importlib import metadata
 from pathlib import Path
@@ -23,3 +24,6 @@ os.environ["XLA_FLAGS"] = " ".join((
 import jax
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Collecting garbage takes a fifth of the time in which the tests are collected, and 4 % after that, while nothing here
+# makes much of it: every 700th new object is too often.
+gc.set_threshold(50_000, 20, 20)

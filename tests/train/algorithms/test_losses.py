@@ -5,9 +5,11 @@ import pytest
 from scipy import stats
 from scipy.special import log_softmax
 
-from train.algorithms.losses import cross_entropy, gaussian_nll, hinge, mean_squared_error, nt_xent, one_hot
+from train.algorithms import losses
+from train.algorithms.losses import cross_entropy, gaussian_nll, hinge, mean_squared_error, one_hot
 
 RNG = np.random.default_rng(0)
+nt_xent = jax.jit(losses.nt_xent)
 
 
 def test_one_hot_spreads_the_smoothed_share_over_all_classes():

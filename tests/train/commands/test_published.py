@@ -234,6 +234,7 @@ def test_images_without_a_preparation(
     assert "does not say how images are prepared" in refused(capsys, "predict", digit[0], "--weights", file)
 
 
+@pytest.mark.slow
 def test_fine_tuning_from_published_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Grey images and other classes: what depends on them begins anew, the rest comes along, a frozen part stays."""
     model = zoo.create("resnet20", classes=7, shortcut="B", depths=(1, 1), widths=(4, 8))

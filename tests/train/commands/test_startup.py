@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cases import slow_except
 
 from train.commands import answers
 from train.core import startup
@@ -34,7 +35,10 @@ WITHOUT_JAX = [
 ]
 
 
-@pytest.mark.parametrize("words", WITHOUT_JAX, ids=" ".join)
+QUICK = (["list"], ["train", "--help"], ["train", "digits_mlx"], ["eval", "nowhere"])
+
+
+@pytest.mark.parametrize("words", slow_except(QUICK, WITHOUT_JAX), ids=" ".join)
 def test_an_answer_that_needs_no_computation_imports_no_jax(words: list[str], tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     check = "import sys; from train import cli; cli.run(sys.argv[1:]); sys.exit('jax' in sys.modules)"

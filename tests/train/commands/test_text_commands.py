@@ -109,7 +109,7 @@ OPENED = {
 @pytest.fixture(autouse=True)
 def _no_runs(request, monkeypatch):
     if "runs" not in request.fixturenames:
-        monkeypatch.setattr(text_inputs, "open_run", lambda path, task: OPENED[task])
+        monkeypatch.setattr(text_inputs, "open_run", lambda path, task, config: OPENED[task])
 
 
 def printed(capsys, command, *args: str) -> str:
@@ -284,7 +284,7 @@ def test_a_prompt_of_words_that_word_pieces_lack_is_an_error(monkeypatch):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> dict[str, Path]:
-    """A run of each task with the checkpoint of its start, made without data."""
+    """A run of each task with a checkpoint of equal parameters, made without data or compilation."""
     folder = tmp_path_factory.mktemp("runs")
     words = tokenizers.learn("wordpiece", ["the cat sat on the mat"], 60)
     gpt = {"context": 16, "width": 16, "depth": 1, "heads": 2, "dropout": 0.0}
@@ -302,7 +302,9 @@ def runs(tmp_path_factory) -> dict[str, Path]:
         run = train.loop.run.create(name, experiment, folder, tokenizer)
         learning = resolve(way_of(task).blueprint)(experiment, tokenizer).task
         checkpoints = Checkpoints(run.checkpoints)
-        checkpoints.save(jax.jit(learning.init)(jax.random.key(0)), 1, 0.0, tokenizer=tokenizers.fingerprint(tokenizer))
+        shapes = jax.eval_shape(learning.init, jax.random.key(0))
+        state = jax.tree.map(lambda leaf: jnp.asarray(np.full(leaf.shape, 0.01, leaf.dtype)), shapes)
+        checkpoints.save(state, 1, 0.0, tokenizer=tokenizers.fingerprint(tokenizer))
         checkpoints.close()
         made[name] = run.path
     return made

@@ -35,7 +35,7 @@ EXPERIMENTS = {name: files.load(name) for name in NAMES}
 ONE_OF_EACH_TASK = (
     "cartpole_dqn",
     "cifar10_alexnet",
-    "mnist_dcgan",
+    "mnist_gan",
     "cifar10_simclr",
     "multi30k_seq2seq",
     "python_docs_lstm_char",

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import slow_except
 from flax import linen as nn
 
 from train.core import PerReplica, ReplicaTasks, State, Task, machine, run_replicas
@@ -58,21 +57,27 @@ def programs(monkeypatch) -> dict[int, int]:
     return found
 
 
-@pytest.mark.parametrize("how", slow_except(["map"], ["vmap", "map"]))
-def test_shares_are_what_one_program_is(how, programs, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("how", "alike"),
+    [
+        ("map", False),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("map", True), ("vmap", True), ("vmap", False))),
+    ],
+)
+def test_shares_are_what_one_program_is(how, alike, programs, monkeypatch) -> None:
+    """Where all replicas draw from all examples, and where each draws from its own and one is not active."""
     own = PerReplica(DATA, {"rows": jnp.stack([jax.random.permutation(key, 50)[:40] for key in KEYS])})
-    active = jnp.array([True, True, True, False, True])
+    data, active = (DATA, None) if alike else (own, jnp.array([True, True, True, False, True]))
     tasks = ReplicaTasks(build, how)
-    for data, chosen in ((DATA, None), (own, active)):
-        whole = run_replicas(tasks, RATES, start(), data, KEYS, 3, chosen)
-        monkeypatch.setattr(machine, "cores", lambda: 2)
-        advance = compile_replicas(tasks, RATES, start(), data, KEYS, 3, chosen)
-        parts = advance(RATES, start(), data, KEYS, chosen)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), whole, parts)
-        assert set(programs) == {2, 3}
-        programs.clear()
+    whole = run_replicas(tasks, RATES, start(), data, KEYS, 3, active)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    advance = compile_replicas(tasks, RATES, start(), data, KEYS, 3, active)
+    parts = advance(RATES, start(), data, KEYS, active)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), whole, parts)
+    assert set(programs) == {2, 3}
 
 
+@pytest.mark.slow
 def test_as_many_shares_as_cores_or_replicas_or_memory_allow(programs, monkeypatch) -> None:
     def compiled(cores: int, free: int = 1 << 30) -> dict[int, int]:
         monkeypatch.setattr(machine, "cores", lambda: cores)

@@ -12,6 +12,7 @@ from cases import slow_except
 from flax import linen as nn
 from jax import Array
 
+from train.inference import decode
 from train.inference.decode import (
     GREEDY,
     PAD,
@@ -22,13 +23,13 @@ from train.inference.decode import (
     SpecialTokens,
     beam_search,
     generate,
-    sample,
 )
 from zoo.errors import UserError
 
 BOS, STOP = 2, 3
 SPECIAL = SpecialTokens(BOS, STOP)
 KEY = jax.random.key(0)
+sample = jax.jit(decode.sample, static_argnums=2)
 
 
 class Table(nn.Module):

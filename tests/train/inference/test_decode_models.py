@@ -46,7 +46,6 @@ def _smallest_of_each_family() -> dict[str, nn.Module]:
 
 
 MODELS = _smallest_of_each_family()
-SLOW_BUT_GPT = pytest.mark.parametrize("family", slow_except(["gpt"], MODELS))
 
 
 @cache
@@ -69,7 +68,7 @@ def prepared(family: str) -> tuple[nn.Module, dict, dict[str, Array], Callable[[
     return model, variables, given, whole
 
 
-@SLOW_BUT_GPT
+@pytest.mark.parametrize("family", slow_except(["gpt"], MODELS))
 def test_greedy_with_cache_is_greedy_without(family):
     """Prompts of several lengths in one batch, token for token against the whole sequence anew for every token."""
     model, variables, given, whole = prepared(family)
@@ -83,7 +82,8 @@ def test_greedy_with_cache_is_greedy_without(family):
     assert len(np.unique(found)) > 1
 
 
-@SLOW_BUT_GPT
+@pytest.mark.slow
+@pytest.mark.parametrize("family", MODELS)
 def test_one_beam_is_greedy_and_several_score_what_they_say(family):
     model, variables, given, whole = prepared(family)
     prompt, ones = jnp.full((3, 1), BOS), jnp.ones(3, jnp.int32)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import slow_except
 from rich.console import Console
 
 import train.loop.fit
@@ -92,7 +93,7 @@ class _Interrupt:
         return signal.SIGTERM if self.looks_left < 0 else None
 
 
-@pytest.mark.parametrize("placement", ["device", "stream"])
+@pytest.mark.parametrize("placement", slow_except(["stream"], ["device", "stream"]))
 def test_an_interrupted_run_resumes_to_the_same_bits(placement: str, tmp_path, monkeypatch) -> None:
     experiment = EXPERIMENT.__class__(
         **{**vars(EXPERIMENT), "data": Data("digits", batch=32, placement=placement, workers=0), "steps": 40}
@@ -140,7 +141,7 @@ def train_slowly(workdir: str) -> None:
     fit(train.loop.run.create("killed", EXPERIMENT, Path(workdir)), assemble(EXPERIMENT), QUIET)
 
 
-def wait_for(found, process: subprocess.Popen, seconds: float = 60):
+def wait_for(found, process: subprocess.Popen, seconds: float = 240):
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
         if (result := found()) is not None:

@@ -92,6 +92,7 @@ def test_weight_decay_acts_in_its_own_replicas_only(together: Run) -> None:
     assert norms[5] > norms[7]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_of_replicas_resumes_to_the_same_bits(tmp_path, monkeypatch) -> None:
     experiment = dataclasses.replace(ALONE, seeds=2)
     whole, cut = trained(experiment, tmp_path), train.loop.run.create("cut", experiment, tmp_path)
@@ -187,6 +188,7 @@ def test_streamed_sets_have_one_order_and_so_no_replicas(tmp_path) -> None:
         trained(dataclasses.replace(ALONE, data=data, seeds=2), tmp_path)
 
 
+@pytest.mark.slow
 def test_no_decomposition_is_made_of_several_replicas_at_once_on_a_cpu() -> None:
     """Two batches of them wait for each other for ever on two cores (jaxlib 0.10): orthogonal kernels of a GRU."""
     gru = Experiment(

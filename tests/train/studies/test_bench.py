@@ -115,7 +115,7 @@ def test_decoding_of_the_default_models_leaves_out_the_others(monkeypatch: pytes
 @pytest.mark.usefixtures("kept_programs")
 def test_bad_input_of_decoding_is_one_line(args: list[str], line: str) -> None:
     with pytest.raises(UserError) as error:
-        bench.main(args)
+        bench.bench_command(args)
     assert str(error.value).startswith(line)
 
 
@@ -220,7 +220,7 @@ def test_peers_say_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("peak", "kept_programs")
 def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
-    bench.main(["perceptron", "--batch", "2", "--steps", "2", "--rounds", "1", "--json"])
+    bench.bench_command(["perceptron", "--batch", "2", "--steps", "2", "--rounds", "1", "--json"])
     printed = json.loads(capsys.readouterr().out)
     assert printed["jax"] == jax.__version__
     assert [row["name"] for row in printed["rows"]] == ["perceptron"]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from cases import slow_except
 from jax import Array
 
 import zoo
@@ -28,7 +29,7 @@ PAIRS = {
     "gan": {"shape": SHAPE, "latent": 6, "widths": (16,), "units": (12, 8), "pieces": 3},
     "dcgan_28": {"widths": (8, 4), "base": 2, "latent": 6},
 }
-each = pytest.mark.parametrize("name", PAIRS)
+each = pytest.mark.parametrize("name", slow_except(["gan"], PAIRS))
 
 
 @functools.cache
@@ -105,6 +106,7 @@ def test_a_step_is_the_discriminators_update_and_then_the_generators_on_it() -> 
     assert all(value.dtype == jnp.float32 for value in metrics.values())
 
 
+@pytest.mark.slow
 def test_statistics_of_the_discriminator_are_those_of_real_and_of_made_images_apart() -> None:
     made = game("dcgan_28")
     before, (after, _) = fresh(made), update_disc(made)
@@ -120,6 +122,7 @@ def test_statistics_of_the_discriminator_are_those_of_real_and_of_made_images_ap
     assert not np.allclose(*means, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_a_trained_discriminator_judges_in_evaluation_as_in_training() -> None:
     made = game("dcgan_28")
     step, state = jax.jit(made.step), fresh(made)
@@ -164,7 +167,10 @@ def test_the_penalty_is_taken_for_each_example() -> None:
     np.testing.assert_allclose(losses.gradient_penalty(lambda x: jnp.sum(x**2, axis=1) / 2, x), [0.0, 1.0], atol=1e-6)
 
 
-@pytest.mark.parametrize(("loss", "critic_steps"), [("minimax", 1), ("hinge", 1), ("wasserstein", 3)])
+@pytest.mark.parametrize(
+    ("loss", "critic_steps"),
+    [*(pytest.param(loss, 1, marks=pytest.mark.slow) for loss in ("minimax", "hinge")), ("wasserstein", 3)],
+)
 def test_every_loss_trains_and_a_critic_takes_its_steps(loss: str, critic_steps: int) -> None:
     made = game("gan", loss, critic_steps)
     state, metrics = jax.jit(made.step)(fresh(made), batch_of(8 * critic_steps), KEY)
@@ -256,6 +262,7 @@ def test_evaluation_is_masked_and_repeats() -> None:
     assert whole["fake_accuracy"] + whole["real_accuracy"] <= 16
 
 
+@pytest.mark.slow
 def test_seeds_side_by_side_play_as_they_do_alone() -> None:
     made = game("gan")
     task = Task(made.init, made.step, made.evaluate)

@@ -38,6 +38,7 @@ def waiting(folder: Path, name: str, until: str) -> tuple[Path, Path]:
     return config, file
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or machine.cores() < 2, reason="needs two cores to share out")
 def test_each_has_its_own_cores_and_the_next_begins_when_one_has_ended(tmp_path) -> None:
     asked = []
