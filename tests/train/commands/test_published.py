@@ -200,7 +200,7 @@ BAD_INPUT = [
     ("export {file} {file}", "is there already: choose another name, or remove it first"),
     ("export {file} out.npz --layout timm", "unknown layout of LeNet5 'timm': choose from pytorch, zoo"),
     ("export {file} out.npz --layout pytorch", ""),
-    ("export {file} out.pth", "weights are written to .safetensors, .npz, or to a folder"),
+    ("export {file} out.pth", "weights are written to .safetensors, .npz, or a folder"),
     ("export {file} out.stablehlo --length 0", "--length must be at least 1, not 0"),
     ("convert nowhere out.npz", "no file or folder at nowhere"),
     ("predict {file} --weights {file}", "is no image; a text is given as itself, not as a file"),

@@ -76,7 +76,7 @@ def test_show_tells_the_lineage(capsys: pytest.CaptureFixture[str]) -> None:
     emit(show("transformer_base"))
     out = capsys.readouterr().out
     assert "Took: attention of the decoder to the encoder (seq2seq_attention); residual connections (resnet50)." in out
-    assert "Passed on to: bert_tiny (the encoder); gpt1 (the decoder, alone); vit_mini_patch2" in out
+    assert "Passed on to: bert_tiny (the encoder); gpt1 (the decoder alone); vit_mini_patch2" in out
     assert "The paper counts 65,000,000, rounded." in out
     emit(show("perceptron"))
     assert "Took:" not in capsys.readouterr().out

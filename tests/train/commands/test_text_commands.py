@@ -339,5 +339,5 @@ def test_a_tokenizer_of_another_run_does_not_fit_the_checkpoint(runs, tmp_path):
     with pytest.raises(UserError, match=r"tokenizer.json is not the one that step \d+ was trained with"):
         sample_text.sample_command([str(other), "--prompt", "cat"])
     (other / "tokenizer.json").write_text("{}")
-    with pytest.raises(UserError, match="is no tokenizer"):
+    with pytest.raises(UserError, match="is not a tokenizer"):
         sample_text.sample_command([str(other), "--prompt", "cat"])
