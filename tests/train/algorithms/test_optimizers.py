@@ -155,12 +155,12 @@ def test_muon_leaves_what_is_no_kernel_to_adam_and_takes_a_convolution_as_one_ma
     np.testing.assert_allclose(ends[0], ends[1].reshape(12, 5), rtol=1e-5)
 
 
-RULES = get_args(get_type_hints(Optim)["name"])
+NAMES = get_args(get_type_hints(Optim)["name"])
 
 
 def test_every_rule_has_a_card_whose_constants_the_user_may_change():
-    assert [card.name for card in cards.OPTIMIZERS if card.name not in RULES] == []
-    for name in RULES:
+    assert [card.name for card in cards.OPTIMIZERS if card.name not in NAMES] == []
+    for name in NAMES:
         card = cards.ALGORITHMS[name]
         assert optimizers.constants(Optim(name)) == card.constants
         for constant in card.constants:
@@ -169,7 +169,7 @@ def test_every_rule_has_a_card_whose_constants_the_user_may_change():
             assert optimizers.constants(changed)[constant] == 0.5
 
 
-@pytest.mark.parametrize("name", slow_except(["adam"], RULES))
+@pytest.mark.parametrize("name", slow_except(["adam"], NAMES))
 def test_every_constant_of_a_rule_changes_its_steps(name):
     plain = Optim(name, lr=LR, weight_decay=0.1)
     before = last(train(plain, GRADS)[0])

@@ -150,7 +150,7 @@ def batch_of(experiment: Experiment, parts: Setup) -> dict[str, jax.ShapeDtypeSt
 @pytest.mark.parametrize("name", slow_except(ONE_OF_EACH_TASK, NAMES))
 def test_a_config_builds_and_its_step_keeps_the_shape_of_its_state(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train.data, "load", blank)
-    monkeypatch.setattr("train.data.text.catalog.load", blank_text)
+    monkeypatch.setattr("train.data.text.load", blank_text)
     experiment = files.load(name)
     if experiment.data.name.startswith("atari/"):
         pytest.importorskip("ale_py", reason="the extra `atari` is not installed")

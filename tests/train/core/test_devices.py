@@ -162,7 +162,7 @@ def test_nt_xent_has_the_others_of_all_devices() -> None:
     script = """
 import jax, numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from train import devices
+from train.core import devices
 from train.algorithms.losses import nt_xent
 
 first, second = jax.random.normal(jax.random.key(0), (2, 8, 4))
