@@ -21,6 +21,9 @@ os.environ["XLA_FLAGS"] = " ".join((
     os.environ.get("XLA_FLAGS", ""),
 ))  # fmt: skip
 
+# Programs that tests start import the tests' own modules too.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
+
 import jax
 
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -14,7 +14,7 @@ from jax import Array
 
 from train.algorithms import losses
 from train.config import Masked
-from train.core import Metrics, State, Task
+from train.core import Mean, Metrics, State, Task
 from train.tasks.network import Network
 
 
@@ -121,7 +121,7 @@ def masked(
         weight = answers.weight * batch["mask"][:, None]
         sums = {name: jnp.sum(value * weight) for name, value in tokens.items()} | {"count": weight.sum()}
         examples = batch["mask"].sum()
-        return sums | {name: (jnp.sum(value * batch["mask"]), examples) for name, value in pairs.items()}
+        return sums | {name: Mean(jnp.sum(value * batch["mask"]), examples) for name, value in pairs.items()}
 
     return Task(init, step, evaluate)
 

@@ -208,8 +208,8 @@ def test_command_gathers_what_is_there(
         seen.update(shown=[e.name for e in shown], claims={f.name: f.recorded for f in found}, **options)
         return folder / "index.html"
 
-    monkeypatch.setattr(timeline, "write_page", record)
-    monkeypatch.setattr(timeline.exhibits, "FOLDER", tmp_path / "kept")
+    monkeypatch.setattr("train.history.timeline.page.write_page", record)
+    monkeypatch.setattr(exhibits, "FOLDER", tmp_path / "kept")
     monkeypatch.setattr(timeline.results, "FILE", tmp_path / "claims.json")
     exhibits.write(exhibits.of_run(run_folder(tmp_path / "a", "mlp", 0.9, name="kept_one")), tmp_path / "kept")
     (tmp_path / "claims.json").write_text(json.dumps({"claims": [claim("depth", 2015), claim("width", 1989)]}))
@@ -226,7 +226,7 @@ def test_command_gathers_what_is_there(
 
 def test_the_quickest_claims_run_within_their_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = []
-    monkeypatch.setattr(timeline, "run_claim", lambda name, **options: ran.append(name))
+    monkeypatch.setattr("train.history.claims.run.run_claim", lambda name, **options: ran.append(name))
     monkeypatch.setattr(
         timeline.results, "read", lambda: {n: {"name": n, "seconds": s, "setting": "small"} for n, s in times}
     )

@@ -8,7 +8,7 @@ from rich.console import Console
 from runs_by_hand import CARDS, EVIL, OLD, line, run_folder
 
 from train.history.timeline import colors as colors_module
-from train.history.timeline import picture
+from train.history.timeline import page, picture
 from train.history.timeline.rows import gather, table, wilson
 from train.pictures import style
 from zoo.errors import UserError
@@ -72,7 +72,7 @@ def test_table_has_every_figure(tmp_path: Path) -> None:
     rows = gather([run_folder(tmp_path, "resnet20", 0.95), run_folder(tmp_path, EVIL, None)], CARDS)
     text = printed(table(rows))
     assert "digits: 600 steps, 38,400 examples" in text
-    assert "over 360 test images. One seed each" in text
+    assert "over 360 test images. Each run has one seed" in text
     (resnet,) = [words.split() for words in text.splitlines() if "resnet20" in words]
     assert resnet == ["2015", "resnet20", "61,706", "0.83", "M", "95.0", "%", "92.2", "to", "96.8", "12.3"]
     assert EVIL in text
@@ -107,7 +107,7 @@ def test_colors_can_be_read_as_text(colors: tuple[str, ...], back: str) -> None:
         red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    assert back in (Path(style.__file__).parent / "web" / "page.css").read_text()
+    assert back in (page.WEB / "page.css").read_text()
     for color in colors:
         low, high = sorted((luminance(color), luminance(back)))
         assert (high + 0.05) / (low + 0.05) >= 4.5, color  # WCAG 2.2, AA
