@@ -186,7 +186,9 @@ class All:
         if ended.code == 0:
             self.console.out(ended.out, end="", highlight=False)
             folder = claim_folder(self.options.workdir, ended.name, "full" if self.options.full else "small")
-            self.found.append(results.own(folder))
+            result = results.own(folder)
+            assert result is not None, f"{ended.name} ended well, and its result is written before"
+            self.found.append(result)
         elif ended.code == 2:
             self.left.append((ended.name, said))
         else:

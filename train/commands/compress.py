@@ -113,7 +113,10 @@ def _trace(console: Console, network: Network, hows: list[dict[str, Any]], valid
     )
     from train.studies.compress.curve import trace
 
-    points = trace(network, hows, validate, lambda: next(steps, None))
+    def advance() -> None:
+        next(steps, None)
+
+    points = trace(network, hows, validate, advance)
     list(steps)
     return points
 
@@ -121,6 +124,7 @@ def _trace(console: Console, network: Network, hows: list[dict[str, Any]], valid
 def _tested(parts: Setup, network: Network, chosen: Point) -> dict[str, dict[str, float]]:
     """{"full", "chosen"} -> means over the test split, touched here, once."""
     evaluate = parts.evaluator("test", None)
+    assert evaluate is not None, "every data set has a test split"
     cut = network.cut(**_how(chosen))
     from zoo import low_rank
 

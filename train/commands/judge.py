@@ -13,6 +13,7 @@ from rich.table import Table
 
 import train.loop.run
 from train.commands.options import OwnParts, named
+from train.config import Data
 from train.loop.run import Run
 from train.studies.judge import LEAST
 from zoo.errors import UserError
@@ -53,20 +54,24 @@ def judge_command(args: Sequence[str]) -> None:
     from train.loop.restore import restore
     from train.studies.judge import classifier
     from train.studies.judge.judge import by_features, by_parzen, make_images
+    from train.tasks.setup import narrow
 
-    judge_run = classifier.find(options.classifier, run.experiment.data, options.config) if options.classifier else None
+    judge_run = None
+    if options.classifier:
+        judge_run = classifier.find(options.classifier, narrow(run.experiment.data, Data), options.config)
     machine.prepare_backend()
     console = Console()
     parts, state = restore(run, options.checkpoint)
     report = {"step": int(state.step), **dataclasses.asdict(options)}
     if options.by != "parzen":
         judge_run = judge_run or classifier.train_or_find(
-            run.experiment.data, run.path.parent.parent, console, run.source
+            narrow(run.experiment.data, Data), run.path.parent.parent, console, run.source
         )
     made, labels = make_images(parts, state, options.samples, options.seed)
     if options.by != "features":
         report["parzen"] = by_parzen(run, parts, made)
     if options.by != "parzen":
+        assert judge_run is not None, "found or trained above"
         report["features"] = by_features(run, parts, made, labels, classifier.load(judge_run))
     report |= {"device": machine.describe(), "date": datetime.date.today().isoformat()}
     report["versions"] = {"jax": jax.__version__, "flax": flax.__version__}

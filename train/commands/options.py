@@ -1,6 +1,7 @@
 """The positional argument and the options of a command."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from train.config import files
 from train.config.files import OwnParts
@@ -9,8 +10,10 @@ from zoo.errors import UserError
 
 __all__ = ["OwnParts", "named", "with_config"]
 
+Options = TypeVar("Options")
 
-def named(args: Sequence[str], what: str, options: type, prog: str) -> tuple[str, object]:
+
+def named(args: Sequence[str], what: str, options: type[Options], prog: str) -> tuple[str, Options]:
     """The one positional argument and the options of a command."""
     if not args or args[0].startswith("-"):
         if args and args[0] in ("-h", "--help"):

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
 import tyro
 from rich.console import Console
@@ -65,7 +65,8 @@ def play_command(args: Sequence[str]) -> None:
     machine.prepare_backend()
     parts, state = restore(run, options.checkpoint)
     env, values, params = parts.dataset, q_values(parts.model, run.experiment.precision), evaluation_params(state, "q")
-    epsilon = run.experiment.task.eval_epsilon if options.epsilon is None else options.epsilon
+    task = cast(Any, run.experiment.task)  # QLearning, or the config of a user's own way with an agent
+    epsilon = task.eval_epsilon if options.epsilon is None else options.epsilon
     keys = play.keys("play", options.seed, options.episodes)
     returns, lengths = play.play(env, values, params, keys, epsilon)
     console = Console()

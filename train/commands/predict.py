@@ -85,7 +85,7 @@ def read_text(loaded: Loaded, text: str, top: int) -> list[tuple[float, str]]:
     if not text.strip():
         raise UserError("the text is empty")
     from train.commands.published import tokenizer_of
-    from train.data.text.tokenizers import encode, require, special
+    from train.data.text.tokenizers import encode, require
     from train.inference import text as write
 
     tokenizer = tokenizer_of(loaded)
@@ -110,8 +110,7 @@ def read_text(loaded: Loaded, text: str, top: int) -> list[tuple[float, str]]:
         raise UserError(f"{loaded.source} has no head to predict with: only the hidden states of BERT")
     if "tokens" not in zoo.card(loaded.name).inputs:
         raise UserError(f"{loaded.name} translates, which zoo translate does for runs of this project")
-    start = special(tokenizer, "[BOS]")
-    ids = ids[-getattr(loaded.model.cfg, "context", len(ids)) :] or [start]
+    ids = ids[-getattr(loaded.model.cfg, "context", len(ids)) :] or require(tokenizer, ["[BOS]"], "an empty text")
     return _likeliest(_apply(loaded, ids)[-1], top, lambda i: repr(tokenizer.decode([i])))
 
 

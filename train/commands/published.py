@@ -47,7 +47,9 @@ def with_inputs_of_run(loaded: Loaded) -> Loaded:
 
 def image_inputs(loaded: Loaded, experiment: Experiment) -> Loaded:
     """What training did to an image. Padding, and a part of an image out of shape, have no such description: none."""
-    data: Data = experiment.data
+    data = experiment.data
+    if not isinstance(data, Data):
+        raise UserError(f"{loaded.folder} is the run of an agent and describes no images: zoo play lets it act")
     dataset = train.data.load(data)
     if len(dataset.shape) != 3:  # a registered set of other things than images
         return dataclasses.replace(loaded, labels=dataset.class_names or None)

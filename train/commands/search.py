@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -124,9 +124,11 @@ def _resumed(args: Sequence[str]) -> Folder:
     there.trials = there.trials if options.trials is None else options.trials
     there.batch = there.batch if options.batch is None else options.batch
     about = there.about
+    # search.json holds the names as strings: those that the command line let pass when the search was begun.
+    sampler, pruner = cast(Sampler, about.sampler), cast(Pruner, about.pruner)
     _check(
         there.experiment,
-        SearchOptions(about.space, there.trials, there.batch, about.sampler, about.pruner, about.sampler_seed),
+        SearchOptions(about.space, there.trials, there.batch, sampler, pruner, about.sampler_seed),
     )
     if options.trials is not None:
         there.write()
@@ -221,5 +223,9 @@ class _Bar:
 
         done, best = sum(map(counts, study.get_trials(deepcopy=False))), report.complete(study)
         named = self.folder.metric
-        text = f"best {figure(named, report.value_of(self.folder, best[0].value))}" if best else ""
+        text = ""
+        if best:
+            score = best[0].value
+            assert score is not None, "a trial that is complete has a value"
+            text = f"best {figure(named, report.value_of(self.folder, score))}"
         self._progress.update(self._task, completed=done, best=text, now=now)

@@ -176,8 +176,9 @@ def _inputs(card: Card) -> str:
 
 
 def _output(card: Card) -> str:
-    several = any(isinstance(shape, tuple) for shape in card.output)
-    return " and ".join(map(_shape, card.output)) if several else _shape(card.output)
+    several = [shape for shape in card.output if isinstance(shape, tuple)]
+    one = tuple(size for size in card.output if not isinstance(size, tuple))
+    return " and ".join(map(_shape, several)) if several else _shape(one)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 import train.loop.run
+from train.config import Text
 from zoo.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,9 +58,11 @@ def open_run(path: str, task: str, config: Path | None = None) -> Opened:
     from train.data.text.tokenizers import fingerprint
     from train.loop.checkpoints import Checkpoints
     from train.loop.restore import saved_tokenizer
+    from train.tasks.setup import narrow
 
     machine.prepare_backend()
     tokenizer = saved_tokenizer(run.experiment, run.path)
+    assert tokenizer is not None, "read from the folder of the run, or there is an error"
     build = way_of(run.experiment.task).blueprint
     assert build is not None, "every task that a command opens has a blueprint"
     model, learning, _ = resolve(build)(run.experiment, tokenizer)
@@ -67,7 +70,7 @@ def open_run(path: str, task: str, config: Path | None = None) -> Opened:
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     state, _ = checkpoints.restore(abstract, tokenizer=fingerprint(tokenizer))
     variables = {"params": evaluation_params(state), **state.vars["net"]}
-    return Opened(model, variables, tokenizer, run.experiment.data.length)
+    return Opened(model, variables, tokenizer, narrow(run.experiment.data, Text).length)
 
 
 def read_texts(text: str | None, file: str | None) -> list[str]:
@@ -75,6 +78,7 @@ def read_texts(text: str | None, file: str | None) -> list[str]:
     if (text is None) == (file is None):
         raise UserError("give one text, or --file FILE for one a line (- reads standard input)")
     if file is None:
+        assert text is not None, "one of the two is given"
         name, raw = "the text", text.encode(errors="surrogateescape")  # the bytes that were typed
     else:
         name = "standard input" if file == "-" else file

@@ -154,7 +154,10 @@ def _of_kind(old: Any, changes: Mapping[str, Any], hint: Any) -> Any:
     """Return `old`, or a blank instance of the other dataclass that the field may hold and `changes` belong to."""
     if isinstance(old, tuple(way.config for way in WAYS.values())) and "name" in changes:
         WAYS.find(changes["name"])
-    kinds: list[type[Any]] = [type(old), *(kind for kind in get_args(hint) if dataclasses.is_dataclass(kind))]
+    kinds: list[type[Any]] = [
+        type(old),
+        *(kind for kind in get_args(hint) if isinstance(kind, type) and dataclasses.is_dataclass(kind)),
+    ]
     for kind in kinds:
         types = get_type_hints(kind, include_extras=True)
         if all(name in types for name in changes) and _fits(changes.get("name", ""), types.get("name", str)):

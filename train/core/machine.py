@@ -18,7 +18,8 @@ def prepare_backend() -> None:
     import platformdirs
 
     startup.ready()
-    if jax.config.jax_compilation_cache_dir is None:
+    # JAX enters its options at run time; no stub lists them.
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         jax.config.update("jax_compilation_cache_dir", str(platformdirs.user_cache_path("zoo") / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -24,7 +24,8 @@ def join_processes(coordinator: str, processes: int, process: int) -> None:
         raise UserError(f"--process must be 0 to {processes - 1} with --processes {processes}, not {process}")
     if not re.fullmatch(r".+:\d+", coordinator):
         raise UserError(f"--coordinator must be HOST:PORT, not {coordinator!r}")
-    if jax.config.jax_platforms in (None, "", "cpu"):
+    # JAX enters its options at run time; no stub lists them.
+    if jax.config.jax_platforms in (None, "", "cpu"):  # pyright: ignore[reportAttributeAccessIssue]
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
         jax.distributed.initialize(

@@ -155,7 +155,7 @@ def create(
     raise UserError(f"{workdir / name} already has 1000 runs of this second")
 
 
-def load(path: str | os.PathLike[str], config: Path | None = None) -> Run:
+def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = None) -> Run:
     """Return the run in folder `path`; for the folder of a config, its newest run.
 
     config: the file that brings its own model, data or task, in place of the file that the run names. Without it, the
