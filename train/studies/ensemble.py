@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
+from train.config import Classify
 from train.config.replicas import alone
 from train.core import State
 from train.data.sources import padded
@@ -61,7 +62,7 @@ def members(runs: Sequence[Run], checkpoint: Literal["last", "best"] = "last") -
 def demand_probabilities(run: Run) -> None:
     """Raise UserError unless the run trains a model whose outputs are class probabilities."""
     task = run.experiment.task
-    if task.name != "classify":
+    if not isinstance(task, Classify):
         raise UserError(
             f"{run.path} is not a classifier (its task is {task.name!r}): an ensemble averages class probabilities"
         )
@@ -109,7 +110,7 @@ def judge(found: Sequence[Member]) -> dict[str, dict[str, Any]]:
             continue
         if split == "validation" and not all(member.held_out for member in found):
             continue
-        labels, each = None, []
+        labels, each = np.zeros(0, int), []
         for member in found:
             log_p, labels = log_probabilities(member, split)
             if not np.isfinite(log_p).all():
@@ -130,6 +131,7 @@ def log_probabilities(member: Member, split: str) -> tuple[np.ndarray, np.ndarra
     """Return the log probabilities (N, classes) float64 of a member on a split, and the labels (N,)."""
     part = getattr(member.setup.dataset, split)
     size = min(BATCH, len(part))
+    assert member.setup.task.predict is not None, "a classifier predicts"
     predict = jax.jit(member.setup.task.predict)
     logits, labels = [], []
     for start in range(0, len(part), size):

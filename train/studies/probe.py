@@ -22,6 +22,7 @@ from train.loop.checkpoints import Checkpoints
 from train.loop.restore import assemble_run, restore_replicas
 from train.loop.run import Run
 from train.metrics import linear_probe, nearest_neighbors
+from train.tasks.setup import narrow
 from zoo.errors import UserError
 
 SPLITS = ("train", "validation", "test")
@@ -109,7 +110,7 @@ def _dataset(run: Run, labels: float) -> Dataset:
 
 def _network(run: Run, dataset: Dataset, options: ProbeOptions) -> tuple[dict[str, Any], Any, int]:
     """Return the variables, the extractor and the step of the checkpoint. Pixels have no variables and step 0."""
-    data = run.experiment.data
+    data = narrow(run.experiment.data, Data)
     if options.features == "pixels":
         inputs = _inputs(data, dataset)
 
@@ -134,7 +135,7 @@ def _network(run: Run, dataset: Dataset, options: ProbeOptions) -> tuple[dict[st
 def _extractor(run: Run, dataset: Dataset, model: nn.Module, mesh: Mesh | None) -> Extractor:
     if not hasattr(model, "represent"):
         raise UserError(f"{run.path}: {run.experiment.model.name} has no features before its head")
-    return Extractor(model, _inputs(run.experiment.data, dataset), mesh)
+    return Extractor(model, _inputs(narrow(run.experiment.data, Data), dataset), mesh)
 
 
 def _inputs(data: Data, dataset: Dataset) -> Inputs:

@@ -114,7 +114,9 @@ class ClaimRun:
             remarks.append("every seed diverged")
         else:
             values = readings.read(run, wanted)
-            gone = readings.diverged(read_summary(run.path))
+            summary = read_summary(run.path)
+            assert summary is not None, f"{run.path} is not finished"
+            gone = readings.diverged(summary)
             remarks += [f"seed {seeds[i]} diverged at step {step:,}" for i, step in gone.items()]
         line = None
         if trained and self.claim.plot.kind == "curve" and read_metrics(run.path):

@@ -22,8 +22,8 @@ def draw(claim: Mapping[str, Any]) -> Any:
     """Return a matplotlib Figure. Names are never parsed as mathematics."""
     from matplotlib.figure import Figure  # slow to import; no pyplot, so no global state
 
-    figure = Figure(figsize=(11, 6.2), dpi=150, facecolor="white", layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.18, h_pad=0.12)
+    figure = Figure(figsize=(11, 6.2), dpi=150, facecolor="white")
+    figure.set_layout_engine("constrained", w_pad=0.18, h_pad=0.12)
     axes, plot = figure.subplots(), claim["plot"]
     axes.grid(color=GRID, linewidth=0.8, axis="y" if plot["kind"] == "bars" else "both")
     axes.tick_params(which="both", colors=SOFT, length=0)

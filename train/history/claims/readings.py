@@ -1,6 +1,6 @@
 """Read a metric from the files of a finished run: one value per seed, or its curve."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from zoo.errors import UserError
 def read(run: Run, metric: Metric) -> list[float | None]:
     """Return the metric of each seed after the run's last step; None for a seed that diverged."""
     summary = read_summary(run.path)
+    assert summary is not None, f"{run.path} is not finished"
     gone = diverged(summary)
     if metric.of is not None:
         values = list(metric.of(run))
@@ -59,7 +60,7 @@ def _each(line: Mapping[str, Any], what: str) -> list[float]:
     return [np.nan if value is None else value for value in found]
 
 
-def _at_the_end(run: Run, what: str) -> Sequence[float]:
+def _at_the_end(run: Run, what: str) -> np.ndarray:
     """Return the mean over the steps since the last evaluation but one. Chunks are weighted by their steps."""
     line = curve(run, f"train {what}")
     every, last = run.experiment.eval_every_steps, run.experiment.steps
@@ -69,7 +70,7 @@ def _at_the_end(run: Run, what: str) -> Sequence[float]:
     return (line.y[:, inside] * steps).sum(1) / steps.sum()
 
 
-def _steps_to_reach(run: Run, split: str, what: str, goal: str) -> Sequence[float]:
+def _steps_to_reach(run: Run, split: str, what: str, goal: str) -> np.ndarray:
     line = curve(run, f"{split} {what}")
     there = line.y >= float(goal) if metrics.direction(what) == "higher" else line.y <= float(goal)
     return np.where(there.any(1), line.x[there.argmax(1)], float(run.experiment.steps))

@@ -45,7 +45,7 @@ def side_by_side(commands: Iterable[tuple[str, Sequence[str]]], jobs: int) -> It
     """
     commands, running = iter(commands), []
     every = machine.core_numbers()
-    free = [every[i::jobs] for i in range(jobs)]
+    free: list[Sequence[int]] = [every[i::jobs] for i in range(jobs)]
     with tempfile.TemporaryDirectory() as folder, Watch() as watch:
         try:
             while True:

@@ -110,7 +110,11 @@ def _how(exhibit: Exhibit, t: Words) -> list[Fact]:
     seconds, compiling = whole_seconds(exhibit.seconds), whole_seconds(exhibit.compile_seconds)
     took = t("took_time", seconds=seconds, compiling=compiling) if exhibit.compile_seconds else ""
     several = exhibit.seeds > 1 and exhibit.seed is not None
-    seeds = f"{exhibit.seed}–{exhibit.seed + exhibit.seeds - 1}" if several else str(exhibit.seed)
+    seeds = (
+        f"{exhibit.seed}–{exhibit.seed + exhibit.seeds - 1}"
+        if several and exhibit.seed is not None
+        else str(exhibit.seed)
+    )
     return [
         Fact(t("how_long"), (took or t("took_time_only", seconds=seconds)) if exhibit.seconds else ""),
         Fact(t("budget"), budget),
@@ -193,7 +197,8 @@ def comparison_note(comparison: Comparison, t: Words) -> str:
     if best is not None and best.low is not None:
         labels = ", ".join(entry.label for entry in comparison.reaching)
         notes.append(t("comparison_reach", labels=labels) if labels else t("comparison_no_reach"))
-    counts = sorted({e.exhibit.count for e in comparison.entries if e.low is not None and e.exhibit.seeds == 1})
+    of_one_seed = [e.exhibit for e in comparison.entries if e.low is not None and e.exhibit.seeds == 1]
+    counts = sorted({exhibit.count for exhibit in of_one_seed if exhibit.count is not None})
     if counts:
         notes.append(t("wilson_note", count=" / ".join(f"{count:,}" for count in counts)))
     elif all(entry.low is None for entry in comparison.entries):

@@ -38,17 +38,21 @@ class Comparison:
     @property
     def best(self) -> Entry | None:
         """The entry with the best value."""
-        known = [entry for entry in self.entries if entry.value is not None]
-        return max(known, key=lambda entry: metrics.score(self.metric.name, entry.value), default=None)
+        name = self.metric.name
+        known = [(metrics.score(name, entry.value), entry) for entry in self.entries if entry.value is not None]
+        best = max(known, key=lambda pair: pair[0], default=None)
+        return best[1] if best is not None else None
 
     @property
     def reaching(self) -> list[Entry]:
         """The entries whose intervals overlap that of the best."""
         best = self.best
-        if best is None or best.low is None:
+        if best is None or best.low is None or best.high is None:
             return []
-        others = [entry for entry in self.entries if entry is not best and entry.low is not None]
-        return [entry for entry in others if entry.high >= best.low and entry.low <= best.high]
+        low, high = best.low, best.high
+        others = [entry for entry in self.entries if entry is not best]
+        ends = [(e, e.low, e.high) for e in others if e.low is not None and e.high is not None]
+        return [entry for entry, its_low, its_high in ends if its_high >= low and its_low <= high]
 
 
 def compare(exhibits: Sequence[Exhibit], cards: Mapping[str, Card], least: int = 2) -> list[Comparison]:

@@ -108,8 +108,13 @@ def _fold(part: Part) -> list[_Group]:
     groups: list[_Group] = []
     for place, inner in enumerate(part.parts):
         last = groups[-1].parts[-1] if groups else None
-        alike = last is not None and inner.module != SUM and inner.parts and inner.kind == last.kind
-        if alike and (inner.output, inner.params) == (last.output, last.params) and _chained(part.wires, place):
+        alike = (
+            last is not None
+            and inner.module != SUM
+            and bool(inner.parts)
+            and (inner.kind, inner.output, inner.params) == (last.kind, last.output, last.params)
+        )
+        if alike and _chained(part.wires, place):
             groups[-1].parts.append(inner)
         else:
             groups.append(_Group([inner], place))

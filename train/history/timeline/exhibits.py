@@ -159,13 +159,24 @@ def write(exhibit: Exhibit, folder: Path) -> list[Path]:
 def read(file: Path) -> Exhibit:
     """Read an exhibit. Raises UserError for another file, and for a picture outside of its folder."""
     facts = read_json(file)
-    shared = ("name", "model", "task", "dataset", "recipe", "device", "date", "writing", "changes")
-    counts = ("params", "flops", "steps", "examples", "seed", "count")
     if not text(facts, "name") or not text(facts, "model"):
         raise UserError(f"{file}: not an exhibit: it names no run and model")
     return Exhibit(
-        **{key: text(facts, key) for key in shared},
-        **{key: whole(facts.get(key)) for key in counts},
+        name=text(facts, "name"),
+        model=text(facts, "model"),
+        task=text(facts, "task"),
+        dataset=text(facts, "dataset"),
+        recipe=text(facts, "recipe"),
+        device=text(facts, "device"),
+        date=text(facts, "date"),
+        writing=text(facts, "writing"),
+        changes=text(facts, "changes"),
+        params=whole(facts.get("params")),
+        flops=whole(facts.get("flops")),
+        steps=whole(facts.get("steps")),
+        examples=whole(facts.get("examples")),
+        seed=whole(facts.get("seed")),
+        count=whole(facts.get("count")),
         fields=dict(mapping(facts, "fields")),
         seeds=whole(facts.get("seeds")) or 1,
         test=_figures(mapping(facts, "test")),

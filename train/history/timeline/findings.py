@@ -9,7 +9,8 @@ from train.history.claims.results import effect_text
 from train.history.timeline.lenient_json import finite, mapping, number, read_json, sequence, text, whole
 from zoo.errors import UserError
 
-VERDICTS = ("holds", "does not hold", "undecided")
+Verdict = Literal["holds", "does not hold", "undecided"]
+VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "undecided")
 KINDS = ("curve", "bars", "points")
 
 
@@ -56,7 +57,7 @@ class Finding:
     budget: str
     arms: tuple[Arm, ...]
     effects: tuple[Effect, ...]
-    verdict: Literal["holds", "does not hold", "undecided"]
+    verdict: Verdict
     reason: str
     plot: Mapping[str, Any]
     seconds: float | None
@@ -96,12 +97,21 @@ def read(facts: Any, where: str) -> Finding:
     year = whole(facts.get("year"))
     if not text(facts, "name") or year is None:
         raise UserError(f"{where}: it has no name or no year")
-    if facts.get("verdict") not in VERDICTS:
-        raise UserError(f"{where}: its verdict is {facts.get('verdict')!r}, not one of {', '.join(VERDICTS)}")
+    verdict = facts.get("verdict")
+    if verdict not in VERDICTS:
+        raise UserError(f"{where}: its verdict is {verdict!r}, not one of {', '.join(VERDICTS)}")
     metric = mapping(facts, "metric")
-    shared = ("name", "paper", "link", "says", "setting", "budget", "verdict", "reason", "device", "date")
     return Finding(
-        **{key: text(facts, key) for key in shared},
+        name=text(facts, "name"),
+        paper=text(facts, "paper"),
+        link=text(facts, "link"),
+        says=text(facts, "says"),
+        setting=text(facts, "setting"),
+        budget=text(facts, "budget"),
+        reason=text(facts, "reason"),
+        device=text(facts, "device"),
+        date=text(facts, "date"),
+        verdict=verdict,
         year=year,
         models=tuple(map(str, sequence(facts, "models"))),
         algorithms=tuple(map(str, sequence(facts, "algorithms"))),
@@ -122,13 +132,19 @@ def _arm(facts: Mapping[str, Any]) -> Arm:
 
 
 def _effect(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> Effect:
-    words = [text(facts, key) for key in ("says", "arm", "against", "expected")]
     figures = {key: finite(facts.get(key)) for key in ("value", "low", "high")}
     if None in (figures["low"], figures["high"]):
         figures |= {"low": None, "high": None}
     unit = text(facts if "unit" in facts else metric, "unit")  # the effect of a derived arm can have its own unit
     measured = effect_text({"kind": text(facts, "kind"), **figures}, {"unit": unit})
-    return Effect(*words, measured, text(facts, "verdict"))
+    return Effect(
+        says=text(facts, "says"),
+        arm=text(facts, "arm"),
+        against=text(facts, "against"),
+        expected=text(facts, "expected"),
+        measured=measured,
+        verdict=text(facts, "verdict"),
+    )
 
 
 def _plot(facts: Mapping[str, Any], unit: str) -> dict[str, Any]:

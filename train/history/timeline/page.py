@@ -5,10 +5,11 @@ import datetime
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 import numpy as np
+from jax import Array
 from markupsafe import Markup
 
 import zoo
@@ -160,7 +161,7 @@ def _activations() -> dict[str, dict[str, list[float]]]:
     x = np.linspace(-4, 4, 161, dtype=np.float32)
     found = {}
     for name, function in ACTIVATIONS.items():
-        y = np.asarray(function(x), np.float64)
+        y = np.asarray(function(cast(Array, x)), np.float64)  # JAX's functions take NumPy's arrays too
         slope = np.gradient(y, x[1] - x[0])
         found[name] = {
             key: [round(float(v), 4) for v in values] for key, values in (("x", x), ("y", y), ("slope", slope))

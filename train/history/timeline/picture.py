@@ -31,8 +31,8 @@ def draw(rows: Sequence[Row]) -> Any:
     from matplotlib.figure import Figure  # slow to import; no pyplot, so no global state
     from matplotlib.ticker import FuncFormatter
 
-    figure = Figure(figsize=(13, 6.2), dpi=150, facecolor="white", layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.18, h_pad=0.14, wspace=0.03)
+    figure = Figure(figsize=(13, 6.2), dpi=150, facecolor="white")
+    figure.set_layout_engine("constrained", w_pad=0.18, h_pad=0.14, wspace=0.03)
     panels = figure.subplots(1, 2, sharey=True, width_ratios=(6, 5))
     known = [(row, style) for row, style in zip(rows, styles(rows), strict=True) if row.accuracy is not None]
     years = _side_by_side([row.year for row, _ in known])
@@ -118,6 +118,7 @@ def _place_label(label: Any, taken: Sequence[Any], frame: Any) -> Any:
             cost = 2 * covered + 100 * outside + 4 * reach
             if best is None or cost < best[0]:
                 best = cost, label.get_position(), label.get_ha(), box
+    assert best is not None, "no REACHES or no SIDES"
     _, position, side, box = best
     label.set_position(position)
     label.set_ha(side)

@@ -64,7 +64,12 @@ class Room:
     @property
     def name(self) -> str:
         """The name of the room's main card, algorithm or claim on the command line."""
-        return self.cards[0].name if self.cards else self.algorithm.name if self.algorithm else self.finding.name
+        if self.cards:
+            return self.cards[0].name
+        if self.algorithm:
+            return self.algorithm.name
+        assert self.finding is not None, f"{self} is empty"
+        return self.finding.name
 
     @property
     def shown(self) -> bool:

@@ -121,7 +121,7 @@ def table(rows: Sequence[Row]) -> Table:
         out.add_column(head, justify="right", no_wrap=True)
     best = max((row.accuracy for row in rows if row.accuracy is not None), default=None)
     for row in rows:
-        interval = "–" if row.low is None else f"{100 * row.low:.1f} to {100 * row.high:.1f}"
+        interval = "–" if row.low is None or row.high is None else f"{100 * row.low:.1f} to {100 * row.high:.1f}"
         cells = (row.year, row.label, human(row.params), human(row.flops), percent(row.accuracy), interval)
         style = "bold" if row.accuracy is not None and row.accuracy == best else ""
         out.add_row(*(_plain(cell) for cell in cells), seconds(row.seconds), style=style)
@@ -132,7 +132,7 @@ def budget(rows: Sequence[Row]) -> str:
     """Return the budget of the runs, such as "digits: 600 steps, 38,400 examples", with ranges where they differ."""
     parts = []
     for unit, values in (("steps", {r.steps for r in rows}), ("examples", {r.examples for r in rows})):
-        known = sorted(values - {None})
+        known = sorted(value for value in values if value is not None)
         if known:
             parts.append(f"{known[0]:,} {unit}" if len(known) == 1 else f"{known[0]:,} to {known[-1]:,} {unit}")
     return f"{', '.join(sorted({r.dataset for r in rows}))}: {', '.join(parts)}" if parts else ""

@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +52,7 @@ def decodes(card: Card) -> bool:
 
 @partial(jax.jit, static_argnames=("model", "batch", "length"))
 def generate_uncached(
-    model: nn.Module, variables: Variables, source: Mapping[str, Array], *, batch: int, length: int
+    model: nn.Module, variables: Variables, source: Mapping[str, Any], *, batch: int, length: int
 ) -> Array:
     """Return greedy tokens (batch, length) int32 after FIRST; each one processes the whole target again."""
     empty = model.apply(variables, batch, length, **source, method="begin")
@@ -68,6 +69,7 @@ def generate_uncached(
 def measure_decoding(card: Card, batch: int, length: int | None, rounds: int) -> DecodeRow:
     """Time the untrained model of a card that `decodes`. A first round compiles and is not counted."""
     model, length, key = card.make(), text_length(card, length), jax.random.key(0)
+    assert length is not None, f"{card.name} reads no text"
     tokens, source = jnp.ones((batch, length), jnp.int32), {}
     if "source" in card.inputs:
         source_vocab = getattr(card.config, "source_vocab", card.config.vocab)

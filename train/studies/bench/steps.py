@@ -155,7 +155,9 @@ def measure(
 
     bare = jax.jit(step, donate_argnums=0)
     examples = jax.jit(first_batch)(data)
-    programs: dict[str, Callable[[int], None]] = {"bare": _repeat(lambda state: bare(state, examples, key), init(key))}
+    programs: dict[str, Callable[[int], object]] = {
+        "bare": _repeat(lambda state: bare(state, examples, key), init(key))
+    }
     programs["bare"](1)  # compiles
     steps = steps or _fill(lambda: programs["bare"](1))
 
@@ -178,6 +180,7 @@ def measure(
 def _planned_bytes(program: Compiled) -> int:
     """Return the bytes of arguments, results and temporaries. A result in the place of an argument counts once."""
     plan = program.memory_analysis()
+    assert plan is not None, "XLA plans the memory of every program"
     return plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes + plan.temp_size_in_bytes
 
 
@@ -207,7 +210,7 @@ def _repeat(advance: Callable[[State], State], state: State) -> Callable[[int], 
     return run
 
 
-def _fill(step: Callable[[], None]) -> int:
+def _fill(step: Callable[[], object]) -> int:
     """Return how many steps fill a round: at least 2, because XLA compiles a loop of 1 to a single step."""
     start = time.perf_counter()
     done = 0
@@ -217,7 +220,7 @@ def _fill(step: Callable[[], None]) -> int:
     return max(2, 2 * done)
 
 
-def _interleave(programs: dict[str, Callable[[int], None]], steps: int, rounds: int) -> dict[str, list[float]]:
+def _interleave(programs: dict[str, Callable[[int], object]], steps: int, rounds: int) -> dict[str, list[float]]:
     """Return the milliseconds per step for each program and round. A first round warms up and is not counted."""
     times: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(rounds + 1):

@@ -68,6 +68,7 @@ def levels(network: Network, energy: float | None, rank: int | None) -> list[dic
     They are energies, or powers of two where a rank was chosen.
     """
     if rank is None:
+        assert energy is not None, "neither an energy nor a rank"
         return [{"energy": each} for each in sorted({*ENERGIES, energy})]
     most = max(len(spectrum.s) for spectrum in network.spectra.values())
     ranks = {2**k for k in range(most.bit_length()) if 2**k <= most}

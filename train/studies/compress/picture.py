@@ -17,8 +17,8 @@ def draw(name: str, network: Network, points: Sequence[Point], chosen: Point, me
     """Return a matplotlib Figure. points[0] is the full network."""
     from matplotlib.figure import Figure  # slow to import; no pyplot, so no global state
 
-    page = Figure(figsize=(12, 4.9), dpi=150, facecolor="white", layout="constrained")
-    page.get_layout_engine().set(w_pad=0.16, h_pad=0.12, wspace=0.04)
+    page = Figure(figsize=(12, 4.9), dpi=150, facecolor="white")
+    page.set_layout_engine("constrained", w_pad=0.16, h_pad=0.12, wspace=0.04)
     against_size, against_rank = page.subplots(1, 2)
     _curve(against_size, points, chosen, metric)
     _spectra(against_rank, network, chosen)

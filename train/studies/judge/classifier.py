@@ -3,7 +3,7 @@
 import dataclasses
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -20,6 +20,7 @@ from train.data.inputs import Inputs, images
 from train.loop.fit import fit
 from train.loop.restore import assemble_run, finished, restore
 from train.loop.run import Run
+from train.tasks.setup import narrow
 from zoo.errors import UserError
 
 BLOCK = 500  # images per call
@@ -48,7 +49,8 @@ class Classifier:
         features, labels = [], []
         for start in range(0, len(x), BLOCK):
             block = np.stack([bring(image, self.shape, self.fit) for image in x[start : start + BLOCK]])
-            block_features, logits = _forward(self.model, self.variables, self.inputs.evaluate({"x": block})["x"])
+            inputs = self.inputs.evaluate({"x": cast(Array, block)})  # they take NumPy's arrays too
+            block_features, logits = _forward(self.model, self.variables, inputs["x"])
             features.append(np.asarray(block_features))
             labels.append(np.asarray(logits).argmax(axis=-1))
         return np.concatenate(features), np.concatenate(labels)
@@ -66,7 +68,8 @@ def _forward(model: nn.Module, variables: dict[str, Any], x: Array) -> tuple[Arr
 
     with nn.intercept_methods(record):
         logits = model.apply(variables, x, train=False)
-    return head_inputs[0].reshape(len(x), -1), logits
+    # Without `mutable`, `apply` returns the output alone.
+    return head_inputs[0].reshape(len(x), -1), cast(Array, logits)
 
 
 def experiment_for(data: Data) -> Experiment:
@@ -128,12 +131,13 @@ def train_or_find(data: Data, workdir: Path, console: Console, source: ConfigFil
 def load(run: Run) -> Classifier:
     """Load the best checkpoint of a finished run."""
     setup, state = restore(run, "best")
-    dataset, data = setup.dataset, run.experiment.data
+    dataset, data, summary = setup.dataset, narrow(run.experiment.data, Data), train.loop.run.read_summary(run.path)
+    assert summary is not None, f"{run.path} is not finished"
     moments = (dataset.mean, dataset.std) if data.normalize else (0.0, 1.0)
     return Classifier(
         run.experiment.model.name,
         run.path,
-        train.loop.run.read_summary(run.path).test["accuracy"],
+        summary.test["accuracy"],
         dataset.classes,
         setup.model,
         {"params": evaluation_params(state), **state.vars["net"]},

@@ -1,9 +1,11 @@
 """Compute the metrics of images from a run's generator."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from jax import Array
 
+from train.config import Data
 from train.core import State
 from train.data.images.augment import for_evaluation
 from train.data.images.augment import parse as parse_augment
@@ -15,7 +17,7 @@ from train.metrics.frechet import fitted, frechet_distance
 from train.metrics.parzen import parzen
 from train.metrics.precision_recall import precision_recall
 from train.studies.judge.classifier import Classifier
-from train.tasks.setup import Setup
+from train.tasks.setup import Setup, narrow
 from zoo.errors import UserError
 
 
@@ -78,4 +80,6 @@ def by_features(
 
 def _real(run: Run, split: Split, count: int) -> np.ndarray:
     """Return `count` images of a split as the discriminator sees them, uint8, but without random augmentation."""
-    return for_evaluation(parse_augment(run.experiment.data.augment), some(split, count)["x"])
+    operations = parse_augment(narrow(run.experiment.data, Data).augment)
+    # It only cuts, so an array of NumPy stays one.
+    return cast(np.ndarray, for_evaluation(operations, cast(Array, some(split, count)["x"])))

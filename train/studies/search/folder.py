@@ -72,7 +72,9 @@ class Folder:
         journal = self.path / "journal.log"
         lock = _Lock(self.path / "journal.lock")
         _remove_torn_line(journal, lock)
-        storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+        # Optuna keeps the type of its locks private; ours has the two methods of that type.
+        backend = JournalFileBackend(str(journal), lock_obj=lock)  # pyright: ignore[reportArgumentType]
+        storage = JournalStorage(backend)
         try:
             return optuna.create_study(
                 storage=storage, study_name=STUDY, direction="maximize", load_if_exists=True, **options

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from train.metrics.format import is_share, title
 from train.pictures.style import GRID, INK, LIGHT, SOFT
 from train.studies.search.folder import Folder
-from train.studies.search.report import complete, importance, value_of
+from train.studies.search.report import complete, importance, score_of, value_of
 from train.studies.search.space import Space, read
 from zoo.files import atomic_file
 
@@ -44,19 +44,19 @@ def history(folder: Folder, study: optuna.Study) -> Any:
     early = [trial for trial in trials if trial.state == TrialState.PRUNED]
     best, steps = -math.inf, []
     for trial in done:
-        best = max(best, trial.value)
+        best = max(best, score_of(trial))
         steps.append((trial.number, value_of(folder, best)))
     if early:
         at = [(t.number, _score(folder, t)) for t in early]
         axes.plot(*zip(*at, strict=True), "x", color=SLATE, markersize=6, alpha=0.7, label="pruned")
     if done:
         axes.step(*zip(*steps, strict=True), where="post", color=BRICK, linewidth=1.6, label="best so far")
-        at = [(t.number, value_of(folder, t.value)) for t in done]
+        at = [(t.number, value_of(folder, score_of(t))) for t in done]
         axes.plot(*zip(*at, strict=True), "o", color=BLUE, markersize=6, label="complete")
     for trial in done:
         if trial.user_attrs.get("default"):
             axes.axhline(
-                value_of(folder, trial.value),
+                value_of(folder, score_of(trial)),
                 color=OCHRE,
                 linewidth=1.2,
                 linestyle="--",
@@ -115,7 +115,8 @@ def _slice(axes: Any, folder: Folder, space: Space, done: list[FrozenTrial], ear
     elif space.log:
         _decades(axes, space)
     _dress(axes, folder.metric)
-    best, scores = (_place(space, done[0]), value_of(folder, done[0].value)), [value_of(folder, t.value) for t in done]
+    scores = [value_of(folder, score_of(trial)) for trial in done]
+    best = (_place(space, done[0]), scores[0])
     early_scores = [_score(folder, trial) for trial in early]
     axes.plot([_place(space, t) for t in early], early_scores, "x", color=SLATE, markersize=5, alpha=0.6)
     axes.plot([_place(space, trial) for trial in done], scores, "o", color=BLUE, markersize=5.5, alpha=0.75)
@@ -145,7 +146,7 @@ def _decades(axes: Any, space: Space) -> None:
 def _score(folder: Folder, trial: FrozenTrial) -> float | None:
     """Return the metric of a complete trial, or the last one of a pruned trial if it is finite."""
     if trial.state == TrialState.COMPLETE:
-        return value_of(folder, trial.value)
+        return value_of(folder, score_of(trial))
     last = trial.intermediate_values.get(trial.last_step) if trial.last_step is not None else None
     return (
         value_of(folder, last)
@@ -157,8 +158,8 @@ def _score(folder: Folder, trial: FrozenTrial) -> float | None:
 def _page(width: float, height: float) -> Any:
     from matplotlib.figure import Figure  # slow to import; no pyplot, so no global state
 
-    page = Figure(figsize=(width, height), dpi=150, facecolor="white", layout="constrained")
-    page.get_layout_engine().set(w_pad=0.14, h_pad=0.12, wspace=0.04, hspace=0.06)
+    page = Figure(figsize=(width, height), dpi=150, facecolor="white")
+    page.set_layout_engine("constrained", w_pad=0.14, h_pad=0.12, wspace=0.04, hspace=0.06)
     return page
 
 

@@ -29,7 +29,13 @@ def complete(study: optuna.Study) -> list[FrozenTrial]:
     their validation loss.
     """
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return sorted(trials, key=lambda t: (-t.value, t.user_attrs["validation"].get("loss", 0.0), t.number))
+    return sorted(trials, key=lambda t: (-score_of(t), t.user_attrs["validation"].get("loss", 0.0), t.number))
+
+
+def score_of(trial: FrozenTrial) -> float:
+    """Return the score of a complete trial."""
+    assert trial.value is not None, f"trial {trial.number} is not complete"
+    return trial.value
 
 
 def importance(study: optuna.Study) -> dict[str, float]:
@@ -98,7 +104,7 @@ def table(folder: Folder, study: optuna.Study) -> Table:
     for trial in best[:SHOWN]:
         number = f"{trial.number}{' (config)' if trial.user_attrs.get('default') else ''}"
         shown.add_row(
-            number, figure(named, value_of(folder, trial.value)), *[_text(trial.params[name]) for name in fields]
+            number, figure(named, value_of(folder, score_of(trial))), *[_text(trial.params[name]) for name in fields]
         )
     return shown
 
@@ -121,7 +127,7 @@ def lines(folder: Folder, content: dict[str, Any]) -> list[str]:
 def _of(folder: Folder, trial: FrozenTrial) -> dict[str, Any]:
     return {
         "trial": trial.number,
-        "score": value_of(folder, trial.value),
+        "score": value_of(folder, score_of(trial)),
         "setting": dict(trial.params),
         "validation": trial.user_attrs.get("validation", {}),
     }

@@ -54,5 +54,6 @@ def distribution(space: Space) -> BaseDistribution:
     """Return the Optuna distribution of a space."""
     if space.kind == "choices":
         return CategoricalDistribution(space.choices)
-    kind = IntDistribution if space.kind == "int" else FloatDistribution
-    return kind(space.low, space.high, log=space.log)
+    if space.kind == "int":
+        return IntDistribution(int(space.low), int(space.high), log=space.log)
+    return FloatDistribution(space.low, space.high, log=space.log)

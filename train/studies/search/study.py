@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.trial import Trial, TrialState
@@ -10,6 +10,7 @@ from optuna.trial import Trial, TrialState
 from train.config import Experiment
 from train.core.signals import Stopped, Watch
 from train.loop.restore import assemble_run
+from train.studies.search import Pruner, Sampler
 from train.studies.search.folder import Folder, Worker, counts
 from train.studies.search.samplers import distribution, make_pruner, make_sampler
 from train.studies.search.space import Setting, apply, read
@@ -34,11 +35,12 @@ class Search:
 
         Raises Stopped after Ctrl-C or SIGTERM; running trials are then marked as failed and will be replaced.
         """
-        about = self.folder.about
+        about = self.folder.about  # its names come from options of `zoo search` that take no other ones
+        sampler, pruner = cast(Sampler, about.sampler), cast(Pruner, about.pruner)
         study = self.folder.study(
             # The seed differs between processes: with the same seed they would sample the same trials.
-            sampler=make_sampler(about.sampler, about.sampler_seed + len(self.folder.study().get_trials(False))),
-            pruner=make_pruner(about.pruner, self.folder.experiment),
+            sampler=make_sampler(sampler, about.sampler_seed + len(self.folder.study().get_trials(False))),
+            pruner=make_pruner(pruner, self.folder.experiment),
         )
         space = {each.name: distribution(each) for each in self.spaces}
         worker = Worker(self.folder, study, space, self._default())
