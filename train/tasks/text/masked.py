@@ -14,7 +14,7 @@ from jax import Array
 
 from train.algorithms import losses
 from train.config import Masked
-from train.core import Metrics, State, Task
+from train.core import Mean, Metrics, State, Task
 from train.tasks.network import Network
 
 
@@ -110,7 +110,8 @@ def masked(
             means = {name: jnp.sum(value * weight) / weight.sum() for name, value in tokens.items()}
             means |= {name: value.mean() for name, value in pairs.items()}
             loss = means.pop("loss")
-            return loss + means.get("next_sentence_loss", 0.0), means | {"masked_loss": loss}
+            metrics: Metrics = {**means, "masked_loss": loss}
+            return loss + means.get("next_sentence_loss", 0.0), metrics
 
         return net.descend(state, inputs, dropout_key, loss_fn)
 
@@ -121,7 +122,7 @@ def masked(
         weight = answers.weight * batch["mask"][:, None]
         sums = {name: jnp.sum(value * weight) for name, value in tokens.items()} | {"count": weight.sum()}
         examples = batch["mask"].sum()
-        return sums | {name: (jnp.sum(value * batch["mask"]), examples) for name, value in pairs.items()}
+        return sums | {name: Mean(jnp.sum(value * batch["mask"]), examples) for name, value in pairs.items()}
 
     return Task(init, step, evaluate)
 
