@@ -96,7 +96,9 @@ def draw_alignment(
     }
     if not panels:
         raise UserError(f"{type(model).__name__} has no attention to its source, so there is nothing to draw")
-    rows, columns = ([tokenizer.decode([i]) or tokenizer.id_to_token(i) for i in ids] for ids in (target[1:], source))
+    rows, columns = (
+        [tokenizer.decode([i]) or tokenizer.id_to_token(i) or "" for i in ids] for ids in (target[1:], source)
+    )
     return draw_attention(panels, rows, columns, tokenizer.decode(list(source)))
 
 
