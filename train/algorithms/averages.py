@@ -30,7 +30,7 @@ def _average_weights(decay: float) -> optax.GradientTransformation:
         # A copy, because the State is donated, and one buffer cannot be donated twice.
         return WeightAverage(jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, params))
 
-    def update(updates: Any, state: WeightAverage, params: Any = None) -> tuple[Any, WeightAverage]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, WeightAverage]:
         count = state.count + 1
         share = (1 - decay) / -jnp.expm1(count * math.log(decay))
         params = optax.apply_updates(params, updates)

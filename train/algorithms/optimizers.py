@@ -15,6 +15,8 @@ import numpy as np
 import optax
 import optax.contrib
 from jax import Array
+from jax.core import Tracer
+from jax.typing import ArrayLike
 
 from train.algorithms.averages import _average_weights
 from train.algorithms.cards import ALGORITHMS
@@ -141,14 +143,14 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
 
     schedule = make_schedule(optim, steps)
 
-    def rate(update: Array) -> Array:
+    def rate(update: ArrayLike) -> ArrayLike:
         return schedule(update * optim.accumulate)
 
     parts = []
     if optim.clip_norm is not None:
         parts.append(optax.clip_by_global_norm(optim.clip_norm))
     # In a sweep the value is traced, and may be above 0 in some replicas.
-    decays = isinstance(optim.weight_decay, jax.core.Tracer) or optim.weight_decay > 0
+    decays = isinstance(optim.weight_decay, Tracer) or optim.weight_decay > 0
     # Before the rule, which turns gradients into descent: decay that is added after it would make weights grow.
     if decays and optim.name not in DECOUPLED:
         parts.append(optax.add_decayed_weights(optim.weight_decay, mask=_kernels))
@@ -186,9 +188,16 @@ def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
         case "rmsprop":
             return optax.rmsprop(rate, own["decay"], own["eps"])
         case "rmsprop_graves":
-            return optax.rmsprop(rate, centered=True, eps_in_sqrt=optim.eps_in_root, **own)
+            return optax.rmsprop(
+                rate,
+                own["decay"],
+                own["eps"],
+                eps_in_sqrt=optim.eps_in_root,
+                centered=True,
+                momentum=own["momentum"],
+            )
         case "adam":
-            return optax.adam(rate, **own)
+            return optax.adam(rate, own["b1"], own["b2"], own["eps"])
         case "lars":  # weight decay was added to the gradient already, as in its paper
             return optax.lars(rate, trust_coefficient=own["trust"], trust_ratio_mask=_kernels, momentum=own["momentum"])
         case "muon":
@@ -217,7 +226,7 @@ def _own_rates(optim: Optim) -> optax.GradientTransformation:
                 raise UserError(f"optim: no parameter is called {pattern!r}; there are {', '.join(paths[:4])} …")
         return optax.EmptyState()
 
-    def update(updates: Any, state: optax.EmptyState, params: Any = None) -> tuple[Any, optax.EmptyState]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         del params
 
         def scale(path: Any, leaf: Array) -> Array:

@@ -26,7 +26,9 @@ def resize(x: np.ndarray, size: int) -> np.ndarray:
     """Resize uint8 (H, W, C) to (size, size, C) with Pillow's BILINEAR, which antialiases when it shrinks."""
     if x.shape[:2] == (size, size):
         return x
-    pixels = np.asarray(Image.fromarray(x.squeeze(2) if x.shape[2] == 1 else x).resize((size, size), Image.BILINEAR))
+    pixels = np.asarray(
+        Image.fromarray(x.squeeze(2) if x.shape[2] == 1 else x).resize((size, size), Image.Resampling.BILINEAR)
+    )
     return pixels.reshape(size, size, x.shape[2])
 
 

@@ -18,7 +18,10 @@ def digits() -> Arrays:
     Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998, test part.
     The file of `sklearn.datasets.load_digits` is read directly, because importing scikit-learn takes two seconds.
     """
-    package = Path(importlib.util.find_spec("sklearn").origin).parent
+    spec = importlib.util.find_spec("sklearn")
+    assert spec is not None  # it is a dependency
+    assert spec.origin is not None  # it is no namespace package
+    package = Path(spec.origin).parent
     table = np.loadtxt(package / "datasets" / "data" / "digits.csv.gz", delimiter=",", dtype=np.int32)
     x = np.round(table[:, :64] * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8, 1)
     return Arrays(x, table[:, 64])

@@ -35,8 +35,8 @@ class Feed(Protocol):
 class DeviceFeed:
     """A data set in device memory. The compiled chunk draws its batches, from the step number alone."""
 
-    state = None
-    most = None
+    state: Any = None
+    most: int | None = None
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -62,7 +62,7 @@ class StreamFeed:
         if state is not None:
             self._reader.set_state(state)
         self.state = state
-        self.most = max(1, int(READ_AHEAD_BYTES / (split.nbytes / len(split) * data.batch)))
+        self.most: int | None = max(1, int(READ_AHEAD_BYTES / (split.nbytes / len(split) * data.batch)))
         self._ahead: _Ahead | None = None
 
     def take(self, n: int) -> Stacked:

@@ -26,7 +26,8 @@ class Extractor:
         replicated = None if mesh is None else NamedSharding(mesh, PartitionSpec())
 
         def represent(variables: Mapping[str, Any], x: Any) -> Any:
-            return model.apply(variables, **inputs.evaluate({"x": x}), train=False, method="represent")
+            arguments: dict[str, Any] = dict(inputs.evaluate({"x": x}))
+            return model.apply(variables, **arguments, train=False, method="represent")
 
         self._represent = jax.jit(represent, out_shardings=replicated)
 

@@ -96,8 +96,10 @@ def draw_alignment(
     }
     if not panels:
         raise UserError(f"{type(model).__name__} has no attention to its source, so there is nothing to draw")
-    names = [[tokenizer.decode([i]) or tokenizer.id_to_token(i) for i in ids] for ids in (target[1:], source)]
-    return draw_attention(panels, *names, tokenizer.decode(list(source)))
+    rows, columns = (
+        [tokenizer.decode([i]) or tokenizer.id_to_token(i) or "" for i in ids] for ids in (target[1:], source)
+    )
+    return draw_attention(panels, rows, columns, tokenizer.decode(list(source)))
 
 
 def write_picture(figure: Any, path: Path) -> None:

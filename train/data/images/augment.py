@@ -6,16 +6,19 @@ same size. The operations on colors are in `train.data.images.color`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from train.config.augmentations import OWN_AUGMENTATIONS, augmentation_names
 from train.config.ways import resolve
 from train.data.images import color
 from zoo.errors import UserError, unknown
+
+Pixels = TypeVar("Pixels", Array, np.ndarray)
 
 
 class Operation(NamedTuple):
@@ -89,9 +92,9 @@ def output_shape(operations: Sequence[Operation], image_shape: tuple[int, int, i
     return image_shape
 
 
-def for_evaluation(operations: Sequence[Operation], x: Array) -> Array:
+def for_evaluation(operations: Sequence[Operation], x: Pixels) -> Pixels:
     """Return x (B, H, W, C) as evaluation uses it: a center crop if training crops, without any other operation."""
-    height, width, _ = output_shape(operations, x.shape[1:])
+    height, width, _ = output_shape(operations, (x.shape[1], x.shape[2], x.shape[3]))
     top, left = (x.shape[1] - height) // 2, (x.shape[2] - width) // 2
     return x[:, top : top + height, left : left + width]
 
@@ -214,7 +217,8 @@ def _cutmix(key: Array, x: Array, labels: Array, alpha: float) -> tuple[Array, A
     return jnp.where(pasted, _partner(x), x), own * labels + (1 - own) * _partner(labels)
 
 
-_FUNCTIONS: dict[str, Callable[[Array, Array, Array, float], tuple[Array, Array]]] = {
+# The last argument is the strength, which `parse` made an int for operations in pixels.
+_FUNCTIONS: dict[str, Callable[[Array, Array, Array, Any], tuple[Array, Array]]] = {
     "shift": _shift,
     "pad_crop": _shift,  # the same operation by its name in papers on CIFAR-10
     "crop": _crop,

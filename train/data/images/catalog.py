@@ -1,6 +1,7 @@
 """`load`: load an image data set by its name, with fixed train, validation and test splits."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class Found:
     name: str
     version: str
     class_names: tuple[str, ...]
-    stores: dict[str, Store]
+    stores: Mapping[str, Store]
 
 
 def load(data: Data) -> Dataset:
@@ -118,7 +119,9 @@ def _find_own(data: Data, kind: own.Kind) -> Found:
 
 def _roles(found: Found, data: Data) -> tuple[Split, Split, Split]:
     """Return train, validation and test as described in `load`, in memory if all together are small enough."""
-    stores = {name: store for name, store in found.stores.items() if name in ("train", "validation", "test")}
+    stores: dict[str, Store] = {
+        name: store for name, store in found.stores.items() if name in ("train", "validation", "test")
+    }
     if "train" not in stores:
         raise UserError(f"{found.name} has no train split, only {', '.join(found.stores) or 'no examples at all'}")
     labelled = bool(found.class_names)
@@ -136,7 +139,8 @@ def _roles(found: Found, data: Data) -> tuple[Split, Split, Split]:
     if data.validation == 0 or "validation" not in stores:
         stores["validation"] = stores["train"]
         every["train"], every["validation"] = cut(stores["train"], every["train"], data.validation, data.split_seed)
-    return tuple(Split(stores[name], every[name]) for name in ("train", "validation", "test"))
+    train, validation, test = (Split(stores[name], every[name]) for name in ("train", "validation", "test"))
+    return train, validation, test
 
 
 def _labelled(found: Found, train: Split, data: Data) -> Split:
@@ -145,7 +149,7 @@ def _labelled(found: Found, train: Split, data: Data) -> Split:
         return train
     _, taken = cut(train.store, train.indices, data.labels, data.split_seed)
     kept = Split(train.store, taken)
-    if train.in_memory and found.class_names:
+    if isinstance(train.store, Arrays) and found.class_names:
         counts = np.bincount(train.store.y[taken], minlength=len(found.class_names))
         before = np.bincount(train.store.y[train.indices], minlength=len(found.class_names))
         lost = np.flatnonzero((counts == 0) & (before > 0))

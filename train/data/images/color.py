@@ -7,6 +7,9 @@ reproductions, this differs from the listing in the paper:
 - The blur reflects the image at its edges, where the paper pads with black.
 """
 
+from collections.abc import Callable
+from typing import cast
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -65,19 +68,19 @@ def planes(x: Array) -> Planes:
 
 def brightness(x: Planes, factor: Array) -> Planes:
     """Multiply each pixel by factor (B, 1, 1)."""
-    return tuple(_clip(plane * factor) for plane in x)
+    return _each(x, lambda plane: plane * factor)
 
 
 def contrast(x: Planes, factor: Array) -> Planes:
     """Multiply the difference of each pixel from the mean luminance of its image by factor (B, 1, 1)."""
     mean = luminance(x).mean((1, 2), keepdims=True)
-    return tuple(_clip(mean + factor * (plane - mean)) for plane in x)
+    return _each(x, lambda plane: mean + factor * (plane - mean))
 
 
 def saturation(x: Planes, factor: Array) -> Planes:
     """Multiply the difference of each channel from the luminance of its pixel by factor (B, 1, 1)."""
     own = luminance(x)
-    return tuple(_clip(own + factor * (plane - own)) for plane in x)
+    return _each(x, lambda plane: own + factor * (plane - own))
 
 
 def hue(x: Planes, by: Array) -> Planes:
@@ -98,12 +101,18 @@ def hue(x: Planes, by: Array) -> Planes:
         angle -= 6 * jnp.floor(angle / 6)
         return value - chroma * jnp.clip(jnp.minimum(angle, 4 - angle), 0, 1)
 
-    return tuple(_clip(channel(start)) for start in (5, 3, 1))  # rounding can exceed [0, 1] slightly
+    return _clip(channel(5)), _clip(channel(3)), _clip(channel(1))  # rounding can exceed [0, 1] slightly
 
 
 def luminance(x: Planes) -> Array:
     """Return the luminance (B, H, W)."""
-    return sum(weight * plane for weight, plane in zip(LUMINANCE, x, strict=True))
+    total = sum(weight * plane for weight, plane in zip(LUMINANCE, x, strict=True))
+    return cast(Array, total)  # the sum of nothing would be 0, and there are three planes
+
+
+def _each(x: Planes, change: Callable[[Array], Array]) -> Planes:
+    red, green, blue = x
+    return _clip(change(red)), _clip(change(green)), _clip(change(blue))
 
 
 def _clip(plane: Array) -> Array:
@@ -121,4 +130,5 @@ def smooth(x: Array, sigma: Array, axis: int) -> Array:
     padded = jnp.pad(x, edges, mode="reflect")
     # A sum of a few shifted copies is faster than a convolution with a different kernel for each image.
     shifted = [jax.lax.slice_in_dim(padded, start, start + size, axis=axis) for start in range(2 * radius + 1)]
-    return sum((weight / total).astype(x.dtype) * copy for weight, copy in zip(weights, shifted, strict=True))
+    smoothed = sum((weight / total).astype(x.dtype) * copy for weight, copy in zip(weights, shifted, strict=True))
+    return cast(Array, smoothed)  # the sum of nothing would be 0, and there are at least three copies

@@ -119,7 +119,7 @@ def find(path: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ..
         if "train" not in parts:
             parts = {"train": _listing(root)}
         name, classes = f"folder:{root}", tuple(parts["train"])
-        if len(classes) < 2:
+        if len(classes) == 1:
             raise UserError(f"{name} has only one class, {classes[0]!r}: add a folder for each other class")
         for split, listing in parts.items():
             if strange := sorted(set(listing) - set(classes)):
@@ -132,5 +132,5 @@ def find(path: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ..
     for split, listing in parts.items():
         pairs = [(file, classes.index(label)) for label, files in listing.items() for file in files]
         labels = np.array([label for _, label in pairs], np.int32)
-        stores[split] = Files(tuple(file for file, _ in pairs), labels, shape, size and fit)
+        stores[split] = Files(tuple(file for file, _ in pairs), labels, shape, fit if size else None)
     return name, "", classes, stores

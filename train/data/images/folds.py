@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from train.data.split import Split
+from train.data.split import Arrays, Split
 from zoo.errors import UserError
 
 
@@ -24,7 +24,7 @@ def cut(split: Split, folds: int, seed: int, name: str, class_names: tuple[str, 
     """
     from sklearn.model_selection import StratifiedKFold  # takes two seconds to import
 
-    if not split.in_memory:
+    if not isinstance(split.store, Arrays):
         raise UserError(f"{name} is streamed from disk, so its labels are not known beforehand and it has no folds")
     labels = split.store.y[split.indices]
     counts = np.bincount(labels, minlength=len(class_names))

@@ -181,12 +181,13 @@ def _labelled(corpus: Corpus, train: Examples, data: Text) -> Examples:
     """Return the share `data.labels` of the training examples. UserError where a class would have no example left."""
     if data.labels == 1:
         return train
-    _, taken = cut(Arrays(train.labels, train.labels), np.arange(len(train)), data.labels, data.split_seed)
-    few = train[taken]
-    for label in sorted(set(train.labels.tolist()) - set(few.labels.tolist())):
+    labels = train.labels
+    assert labels is not None  # the form has them
+    _, taken = cut(Arrays(labels, labels), np.arange(len(train)), data.labels, data.split_seed)
+    for label in sorted(set(labels.tolist()) - set(labels[taken].tolist())):
         name = corpus.class_names[label]
         raise UserError(f"{corpus.name}: data.labels={data.labels} leaves no example of class {name!r}")
-    return few
+    return train[taken]
 
 
 def _learned(corpus: Corpus, splits: dict[str, Examples], data: Text, form: Form, several: bool) -> Tokenizer:

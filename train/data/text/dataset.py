@@ -34,9 +34,9 @@ class Examples:
         return len(self.texts)
 
     def __getitem__(self, indices: np.ndarray) -> "Examples":
-        seconds = None if self.seconds is None else [self.seconds[i] for i in indices]
+        seconds = None if self.seconds is None else [self.seconds[int(i)] for i in indices]
         labels = None if self.labels is None else self.labels[indices]
-        return Examples([self.texts[i] for i in indices], seconds, labels)
+        return Examples([self.texts[int(i)] for i in indices], seconds, labels)
 
     @property
     def every_text(self) -> list[str]:
@@ -49,6 +49,7 @@ class Examples:
 
     def swapped(self) -> "Examples":
         """Exchange source and target of translations."""
+        assert self.seconds is not None  # translations have both
         return Examples(self.seconds, self.texts)
 
     def documents(self) -> "Examples":

@@ -8,7 +8,7 @@ targets is left out. No-break spaces become spaces and direction marks are remov
 
 import datetime
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -70,7 +70,12 @@ def _lines(examples: Examples, most: int) -> Examples:
     ends = np.cumsum(counts)
     ends = ends[: np.searchsorted(ends, len(examples), "right")]  # pairs that do not fill the last line are left out
     spans = [slice(start, end) for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
-    return Examples(*([SEPARATOR.join(side[span]) for span in spans] for side in (examples.texts, examples.seconds)))
+
+    def joined(side: Sequence[str]) -> list[str]:
+        return [SEPARATOR.join(side[span]) for span in spans]
+
+    assert examples.seconds is not None  # they are pairs
+    return Examples(joined(examples.texts), joined(examples.seconds))
 
 
 @functools.lru_cache(maxsize=2)
@@ -101,7 +106,8 @@ def _formatted(language: str, other: str) -> Iterator[str]:
         yield format_date(day, "full" if weekdays else "long", locale=locale)
     for value in raw["time"].tolist():
         minutes, second = divmod(value % 86_400, 60)
-        yield format_time(datetime.time(*divmod(minutes, 60), second), "medium", locale=locale)
+        hour, minute = divmod(minutes, 60)
+        yield format_time(datetime.time(hour, minute, second), "medium", locale=locale)
     for value in raw["number"].tolist():
         yield format_decimal(_amount(value, 6), locale=locale)
     for value in raw["money"].tolist():

@@ -66,9 +66,10 @@ def pairs(examples: Examples, tokenizer: Tokenizer, length: int, several: bool) 
     A source ends with [EOS]. A target starts with [BOS] and ends with [EOS].
     """
     _, begin, end = require(tokenizer, ("[PAD]", "[BOS]", "[EOS]"), "pairs of sentences")
+    assert examples.seconds is not None  # the form has them
     sides = [encode_many(tokenizer, texts) for texts in (examples.texts, examples.seconds)]
     counts = [np.minimum(side.lengths, length - 1) for side in sides]
-    truncated = sum(side.lengths > length - 1 for side in sides) > 0
+    truncated = np.any([side.lengths > length - 1 for side in sides], axis=0)
     arrays = {}
     for name, side, count, head in zip(("source", "target"), sides, counts, ([], [begin]), strict=True):
         width = int(count.max(initial=0)) + len(head) + 1
@@ -95,6 +96,7 @@ def labelled(examples: Examples, tokenizer: Tokenizer, length: int, several: boo
         columns += [Segments.of(side, count), *tails]
     tokens = fill(length, len(examples), columns, sides[0].flat.dtype)
     too_long = sum(side.lengths for side in sides) > room
+    assert examples.labels is not None  # the form has them
     return Encoded({"tokens": tokens, "y": examples.labels.astype(np.int32)}, int(np.sum(too_long)))
 
 

@@ -176,11 +176,13 @@ def special(tokenizer: Tokenizer, name: str) -> int | None:
 
 def require(tokenizer: Tokenizer, names: Sequence[str], why: str) -> list[int]:
     """Return the ids of special tokens. Raises UserError where one is missing, or where the id of [PAD] is not 0."""
-    ids = [special(tokenizer, name) for name in names]
-    for name, i in zip(names, ids, strict=True):
+    ids: list[int] = []
+    for name in names:
+        i = special(tokenizer, name)
         if i is None or (name == "[PAD]" and i):
             lacks = "no" if i is None else f"id {i}, not 0, for"
             raise UserError(f"this tokenizer has {lacks} {name}, needed for {why}: choose another data.tokenizer")
+        ids.append(i)
     return ids
 
 

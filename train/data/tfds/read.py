@@ -64,7 +64,8 @@ def damaged(name: str, path: Path, reason: object) -> UserError:
 def array_record() -> Any:
     """Return the module that reads array_record files. UserError on Windows, for which the package has no build."""
     try:
-        from array_record.python import array_record_module
+        # A compiled module, which comes without stubs.
+        from array_record.python import array_record_module  # pyright: ignore[reportAttributeAccessIssue]
     except ModuleNotFoundError:
         raise UserError(
             "sets in array_record files need the package array_record, which is not installed and has no build for "
@@ -143,7 +144,8 @@ class Shards:
         path = self.paths[shard]
         try:
             payloads = _shard(self.format, path, self.lengths[shard], self._stamp(path)).read(positions)
-            return [decode(tf_example_pb2.Example.FromString(payload).features.feature) for payload in payloads]
+            example = tf_example_pb2.Example  # pyright: ignore[reportAttributeAccessIssue]  # protobuf makes it at run time
+            return [decode(example.FromString(payload).features.feature) for payload in payloads]
         except UserError:
             raise
         except PermissionError as error:
@@ -283,6 +285,7 @@ def find(name: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ..
         raise UserError(f"{name}: its images differ in size; give data.image_size (pixels), such as 224")
     shape = image.shape if size is None else (size, size, image.shape[-1])
     stores = {
-        split: Records(shards, image_key, label_key, shape, size and fit) for split, shards in found.splits.items()
+        split: Records(shards, image_key, label_key, shape, fit if size else None)
+        for split, shards in found.splits.items()
     }
     return name, found.version, classes, stores

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
@@ -64,7 +64,7 @@ def as_text(value: str | bytes | os.PathLike) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _open(path: str | os.PathLike, mode: str = "r") -> io.IOBase:
+def _open(path: str | os.PathLike, mode: str = "r") -> IO[Any]:
     return open(path, mode, encoding=None if "b" in mode else "utf-8")
 
 
@@ -121,7 +121,7 @@ def stand_in() -> Iterator[None]:
 
     if tfds.__version__ not in TESTED:
         raise NeedsTensorFlow(f"tensorflow-datasets {tfds.__version__} (without it only {', '.join(TESTED)})")
-    held = vars(lazy_imports_utils.tensorflow)  # a lazy module keeps the imported module in "_module"
+    held = lazy_imports_utils.tensorflow.__dict__  # a lazy module keeps the imported module in "_module"
     held["_module"] = TENSORFLOW
     try:
         yield

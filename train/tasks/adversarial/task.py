@@ -13,7 +13,7 @@ from jax import Array
 from train.algorithms import losses
 from train.algorithms.averages import evaluation_params
 from train.config import Adversarial
-from train.core import Metrics, State, Task, descend
+from train.core import Mean, Metrics, State, Task, descend
 from train.data.inputs import Batch, Inputs
 
 
@@ -96,7 +96,7 @@ class Game:
         """The labels, where the networks are conditioned on them."""
         return batch["y"] if self.model.cfg.classes else None
 
-    def judge(self, real: Array, fake: Array) -> Metrics:
+    def judge(self, real: Array, fake: Array) -> dict[str, Array]:
         """Turn the discriminator's logits (B,) of real and of generated images into metrics of each example."""
         if self.is_wasserstein:  # the sign of a critic's output does not say real or generated
             return {"distance": (real - fake).astype(jnp.float32)}
@@ -141,10 +141,10 @@ class Game:
             real_logits, updated["real"] = self.disc.train(params, averages["real"], real, labels, real_key)
             fake_logits, updated["fake"] = self.disc.train(params, averages["fake"], fake, labels, fake_key)
             loss = self.losses.disc(real_logits, fake_logits).mean()
-            metrics = {name: each.mean() for name, each in self.judge(real_logits, fake_logits).items()}
+            metrics: Metrics = {name: each.mean() for name, each in self.judge(real_logits, fake_logits).items()}
             if self.is_wasserstein:
-                metrics["penalty"] = penalty_of(params)
-                loss += self.config.penalty * metrics["penalty"]
+                metrics["penalty"] = penalty = penalty_of(params)
+                loss += self.config.penalty * penalty
             return loss, (updated, metrics)
 
         state, metrics = descend(state, "disc", self.disc_tx, loss_of, gradient_norm=True)
@@ -230,7 +230,11 @@ def _prefixed(network: str, metrics: Metrics) -> Metrics:
     def name_of(metric: str) -> str:
         return f"{network}_{metric}" if metric in ("loss", "gradient_norm") else metric
 
-    return {name_of(metric): value.astype(jnp.float32) for metric, value in metrics.items()}
+    prefixed: Metrics = {}
+    for metric, value in metrics.items():
+        assert not isinstance(value, Mean)  # the pair counts nothing in a step
+        prefixed[name_of(metric)] = value.astype(jnp.float32)
+    return prefixed
 
 
 def _cut(batch: Batch, pieces: int) -> Batch:

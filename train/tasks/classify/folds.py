@@ -2,14 +2,14 @@
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from jax.sharding import Mesh
 
 from train.config import Classify, Data, Experiment
 from train.config.replicas import members
-from train.core import PerReplica, devices
+from train.core import PerReplica, Source, devices
 from train.data.feed import DeviceFeed, Feed, streams
 from train.data.images.folds import Fold, cut
 from train.data.sources import Batch, Resident
@@ -47,20 +47,22 @@ def assemble(experiment: Experiment, task: Classify, data: Data, count: int) -> 
             "rows": np.stack([folds[fold].train for fold in held_out]).astype(np.int32),
             "given": {name: np.stack([normalization[fold][name] for fold in held_out]) for name in ("mean", "std")},
         }
-        return DeviceFeed(PerReplica(Resident(placed("train"), data.batch), devices.place(own, None)))
+        source = PerReplica(Resident(placed("train"), data.batch), devices.place(own, None))
+        return DeviceFeed(cast(Source, source))  # `train.core.replicate` makes the Source of each replica from it
 
     def of_fold(split: str, fold: int) -> Evaluator:
+        given = devices.place(normalization[fold], None)
         if split == "validation":
-            rows = folds[fold].validation.astype(np.int32)
-            source = Resident(placed("train"), min(BATCH, len(rows)), rows=rows, given=normalization[fold])
+            rows = devices.place(folds[fold].validation.astype(np.int32), None)
+            source = Resident(placed("train"), min(BATCH, len(rows)), rows=rows, given=given)
         else:
-            source = Resident(placed("test"), min(BATCH, len(dataset.test)), given=normalization[fold])
-        return evaluation.resident(setup.task, devices.place(source, None))
+            source = Resident(placed("test"), min(BATCH, len(dataset.test)), given=given)
+        return evaluation.resident(setup.task, source)
 
     return dataclasses.replace(setup, feed=feed, of_fold=of_fold)
 
 
-def _normalization(train: Split, fold: Fold, normalize: bool) -> Batch:
+def _normalization(train: Split, fold: Fold, normalize: bool) -> dict[str, np.ndarray]:
     """The mean and standard deviation of a fold's own training examples, float32 (C,); 0 and 1 without `normalize`."""
     if not normalize:
         return {"mean": np.zeros(1, np.float32), "std": np.ones(1, np.float32)}

@@ -110,7 +110,8 @@ def masked(
             means = {name: jnp.sum(value * weight) / weight.sum() for name, value in tokens.items()}
             means |= {name: value.mean() for name, value in pairs.items()}
             loss = means.pop("loss")
-            return loss + means.get("next_sentence_loss", 0.0), means | {"masked_loss": loss}
+            metrics: Metrics = {**means, "masked_loss": loss}
+            return loss + means.get("next_sentence_loss", 0.0), metrics
 
         return net.descend(state, inputs, dropout_key, loss_fn)
 
