@@ -57,7 +57,7 @@ def test_what_is_written_is_smaller_and_what_was_measured(run: Run, capsys, monk
     parts, state = restore(run)
     task_inputs = parts.dataset.test.arrays()
     x = (task_inputs["x"].astype(np.float32) / 255 - parts.dataset.mean) / parts.dataset.std
-    logits = low_rank.apply(model, variables, x, train=False)
+    logits = jax.jit(lambda variables, x: low_rank.apply(model, variables, x, train=False))(variables, x)
     assert float((logits.argmax(-1) == task_inputs["y"]).mean()) == pytest.approx(chosen["test"]["accuracy"], abs=1e-6)
     summary = train.loop.run.read_summary(run.path)
     for split in ("validation", "test"):  # the averaged weights, as everywhere
@@ -68,6 +68,7 @@ def test_what_is_written_is_smaller_and_what_was_measured(run: Run, capsys, monk
     assert float(state.step) == found["step"] == 60
 
 
+@pytest.mark.slow
 def test_ranks_in_place_of_an_energy(run: Run, capsys, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr("train.studies.compress.curve.ROUND_SECONDS", 0.0)
     assert cli.run(["compress", str(run.path), "--rank", "5", "--out", str(tmp_path / "new")]) == 0

@@ -97,6 +97,7 @@ def variables_of(run: Run) -> dict[str, Any]:
     return frozen(restore(run, "best")[1])
 
 
+@pytest.mark.slow
 def test_training_is_worth_more_than_the_start_and_few_labels_less(run: Run) -> None:
     figures = {
         name: probe.probe(run, probe.ProbeOptions(str(run.path), **options))

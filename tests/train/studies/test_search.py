@@ -182,6 +182,7 @@ def test_the_best_trial_is_what_its_command_gives_and_test_is_not_touched(tmp_pa
     assert len(trials) == 5
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_where_the_same_command_is_given_again(tmp_path, capsys) -> None:
     line = ["search", *LINE, "--workdir", str(tmp_path), "--pruner", "none", "--space", *RATES]
     assert cli.run([*line, "--trials", "1"]) == 0

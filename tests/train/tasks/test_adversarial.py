@@ -275,6 +275,7 @@ def test_seeds_side_by_side_play_as_they_do_alone() -> None:
         np.testing.assert_allclose(one[1], other, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_task_is_that_of_the_game() -> None:
     made = game("gan", "hinge")
     task = adversarial(made.model, made.gen_tx, made.disc_tx, made.inputs, Adversarial(loss="hinge"))
