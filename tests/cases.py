@@ -1,4 +1,6 @@
-"""Which cases of a test run in `make test`; `make test-all` runs them all."""
+"""Which cases of a test run in `make test`; `make test-all` runs them all.
+
+Only pytest finds this file. A test file that its own subprocess imports marks its slow cases with `pytest.param`."""
 
 from collections.abc import Collection, Iterable
 from typing import Any

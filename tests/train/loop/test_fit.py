@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import slow_except
 from rich.console import Console
 
 import train.loop.fit
@@ -93,7 +92,7 @@ class _Interrupt:
         return signal.SIGTERM if self.looks_left < 0 else None
 
 
-@pytest.mark.parametrize("placement", slow_except(["stream"], ["device", "stream"]))
+@pytest.mark.parametrize("placement", [pytest.param("device", marks=pytest.mark.slow), "stream"])
 def test_an_interrupted_run_resumes_to_the_same_bits(placement: str, tmp_path, monkeypatch) -> None:
     experiment = EXPERIMENT.__class__(
         **{**vars(EXPERIMENT), "data": Data("digits", batch=32, placement=placement, workers=0), "steps": 40}
