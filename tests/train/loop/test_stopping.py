@@ -76,6 +76,7 @@ def test_a_run_stops_where_validation_no_longer_rises_and_leaves_its_best_state(
     assert summary.validation["accuracy"] == max(line["accuracy"] for line in lines if line["step"] <= stop)
 
 
+@pytest.mark.slow
 def test_each_replica_stops_for_itself_as_it_does_alone(alone: Run, together: Run, tmp_path) -> None:
     replicas = train.loop.run.read_summary(together.path).replicas
     stops = [one.stopped_at_step for one in replicas]
@@ -136,6 +137,7 @@ def test_a_run_killed_after_its_last_checkpoint_still_has_its_summary(alone: Run
     }
 
 
+@pytest.mark.slow
 def test_a_replica_whose_loss_is_lost_leaves_the_state_before_that(tmp_path) -> None:
     experiment = dataclasses.replace(
         PATIENT, optim=Optim("sgd"), steps=20, patience=2, seeds=1, sweep=("optim.lr=0.1,1e30",)

@@ -40,7 +40,7 @@ def test_zero_is_grey_and_each_filter_fills_the_range() -> None:
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, object, object]:
     small = Model("vit_mini_patch2", {"width": 16, "depth": 2, "heads": 2})
     parts = assemble(Experiment(model=small, data=Data("digits", batch=8)))
-    state = parts.task.init(jax.random.key(0))
+    state = jax.jit(parts.task.init)(jax.random.key(0))
     folder = tmp_path_factory.mktemp("samples")
     parts.show(state, folder)
     return folder, parts, state

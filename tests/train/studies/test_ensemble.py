@@ -85,6 +85,7 @@ def test_figures_by_hand() -> None:
     assert found["calibration_error"] == pytest.approx(sum(gaps) / 4)
 
 
+@pytest.mark.slow
 def test_folds_are_judged_on_test_alone_each_as_it_normalizes(folded: Run, capsys) -> None:
     found = measured(folded, capsys=capsys)
     assert "validation" not in found

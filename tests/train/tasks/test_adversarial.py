@@ -181,6 +181,7 @@ def test_every_loss_trains_and_a_critic_takes_its_steps(loss: str, critic_steps:
     assert ("real_accuracy" in metrics) == (loss != "wasserstein")
 
 
+@pytest.mark.slow
 def test_each_critic_step_sees_its_own_images() -> None:
     made, seen = game("gan", "wasserstein", 3), []
     plain = made.inputs
@@ -230,6 +231,7 @@ def test_a_conditional_pair_is_told_labels() -> None:
     assert all(one[metric] != another[metric] for metric in ("disc_loss", "gen_loss"))
 
 
+@pytest.mark.slow
 def test_the_average_of_the_generator_makes_the_images() -> None:
     made = game("gan", ema=0.5)
     step = jax.jit(made.step)

@@ -180,6 +180,7 @@ def test_each_position_draws_its_own_randomness():
     assert np.any(moved != same_draw_twice)
 
 
+@pytest.mark.slow
 def test_vmap_over_keys_is_each_key_alone():
     keys = jax.random.split(KEY, 2)
     together = jax.jit(jax.vmap(lambda key: augment(parse(ALL, SHAPE), key, X, LABELS)))(keys)

@@ -159,6 +159,7 @@ def test_a_set_too_large_for_memory_is_read_when_asked_for(make: Callable, monke
     assert not rows(cut.train) & rows(cut.validation)
 
 
+@pytest.mark.slow
 def test_mnist(real_sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", str(real_sets))
     assert "mnist" in catalog.names()
