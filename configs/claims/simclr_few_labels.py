@@ -66,7 +66,7 @@ def accuracy(run: Run) -> Sequence[float]:
     if run.experiment.task.name == "contrast":
         return [result.test for result in linear_each(run, LABELS)]
     summary = read_summary(run.path)
-    return [member["test"]["accuracy"] for member in summary.get("replicas", [summary])]
+    return [replica.test["accuracy"] for replica in summary.replicas]
 
 
 CLAIM = Claim(
