@@ -203,7 +203,7 @@ def test_smoke_on_text_that_comes_with_python(name: str, tmp_path: Path) -> None
     experiment = smoke(name)
     parts = assemble(experiment)
     run = train.loop.run.create(name, experiment, tmp_path, parts.tokenizer)
-    assert math.isfinite(fit(run, parts, Console(quiet=True))["test"]["loss"])
+    assert math.isfinite(fit(run, parts, Console(quiet=True)).test["loss"])
 
 
 @pytest.mark.slow  # what a run of an agent writes is shown by tests/train/tasks/test_q_learning.py
