@@ -12,32 +12,32 @@ from zoo.errors import UserError, unknown
 USAGE = """\
 zoo: the executable history of deep learning
 
-  zoo list [PATTERN]        the models by year: paper, parameters, FLOPs, input
-  zoo list --optimizers     the update rules by year (also --losses, --activations)
-  zoo show NAME             one of these: its card, and of a model a table of its layers
-  zoo configs [PATTERN]     the runs that come with the project
-  zoo train CONFIG          train; CONFIG is one of those names or a Python file
-  zoo train --resume RUN    go on with a run that stopped
-  zoo eval RUN              measure a trained run on validation and test
+  zoo list [PATTERN]        list the models by year: paper, parameters, FLOPs, input
+  zoo list --optimizers     list the optimizers by year (also --losses, --activations)
+  zoo show NAME             show the card of a model or algorithm, and a model's layers
+  zoo configs [PATTERN]     list the configs that come with the project
+  zoo train CONFIG          train a config: one of those names, or a Python file
+  zoo train --resume RUN    resume a run that was stopped
+  zoo eval RUN              evaluate a run on validation and test
   zoo extract RUN NUMBER    take one replica out of a run of several (zoo train CONFIG --seeds 8)
   zoo ensemble RUN RUN ...  average the probabilities of classifiers, or of the replicas of one run
-  zoo search CONFIG         let the machine choose: zoo search digits_mlp --space optim.lr=log:1e-4..1e-1
-  zoo search --resume DIR   go on with a search, or share it from another process
-  zoo compress RUN          a trained network with fewer numbers: truncated SVD of its matrices, and what it costs
-  zoo probe RUN             what the features of a trained network are worth: linear classifier, nearest neighbours
-  zoo sample RUN            continue a text with a trained language model, or make images with a trained generator
+  zoo search CONFIG         search hyperparameters: zoo search digits_mlp --space optim.lr=log:1e-4..1e-1
+  zoo search --resume DIR   resume a search, or join it from another process
+  zoo compress RUN          compress a network by truncated SVD of its weights, and measure the cost
+  zoo probe RUN             judge the features of a network: linear classifier, nearest neighbors
+  zoo sample RUN            generate text with a language model, or images with a generator
   zoo translate RUN TEXT    translate with a trained encoder-decoder
-  zoo fill RUN TEXT         guess what stands at each [MASK] of a text
-  zoo judge RUN             measure the images that a trained generator makes
-  zoo play RUN              let a trained agent play; its returns and a film
-  zoo export RUN OUT        weights for another library, or the model as StableHLO
-  zoo convert IN OUT        published weights from one layout to another
-  zoo predict IMAGE|TEXT    what weights (--weights FILE) say of an image or a text
-  zoo claim NAME            run what a paper claims, with error bars and a verdict (zoo claim --list, --all)
-  zoo timeline [RUN ...]    train the line of image classifiers on digits and write the page of all landmarks
-  zoo exhibit RUN           keep what a run came to for that page: figures, curves, pictures, texts
-  zoo bench [MODEL ...]     milliseconds a step, compile time, memory; --decode: tokens a second
-  zoo data                  which data sets are there and how to get others
+  zoo fill RUN TEXT         predict the token at each [MASK] of a text
+  zoo judge RUN             evaluate the images of a generator
+  zoo play RUN              let an agent play: its returns and a film
+  zoo export RUN OUT        export the weights for another library, or the model as StableHLO
+  zoo convert IN OUT        convert published weights from one layout to another
+  zoo predict IMAGE|TEXT    predict with weights (--weights FILE)
+  zoo claim NAME            test a paper's claim: error bars and a verdict (zoo claim --list, --all)
+  zoo timeline [RUN ...]    train the line of image classifiers on digits, and write the page of all landmarks
+  zoo exhibit RUN           save a run's results for that page: figures, curves, pictures, texts
+  zoo bench [MODEL ...]     measure milliseconds a step, compile time, memory; --decode: tokens a second
+  zoo data                  list the data sets that are here, and how to get others
   zoo data prepare NAME     download and prepare a TFDS set, without TensorFlow where possible
 
 `zoo COMMAND --help` shows every option. Bad input is one line and exit code 2."""

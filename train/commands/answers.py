@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +16,8 @@ from pathlib import Path
 import platformdirs
 
 from train.config import files
+from zoo.errors import UserError
+from zoo.files import write_atomically
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -39,13 +40,8 @@ def kept(question: str, answer: Callable[[], str], *, also: Iterable[Path] = ())
     except (OSError, ValueError, KeyError, TypeError):
         pass
     text = answer()
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps({"stamp": stamp, "answer": text}), encoding="utf-8")
-        os.replace(part, file)
-    except OSError:
-        pass
+    with contextlib.suppress(UserError):
+        write_atomically(file, json.dumps({"stamp": stamp, "answer": text}), make_folder=True)
     return text
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 import filelock
 import platformdirs
 
+from zoo.errors import UserError
+from zoo.files import write_atomically
+
 KEPT = 100  # hashes of one file
 
 
@@ -36,11 +39,10 @@ def remember(path: Path, sha256: str) -> None:
         with filelock.FileLock(file.with_suffix(".lock")):
             held = _read(file)
             held[str(path)] = [*held.get(str(path), []), sha256][-KEPT:]
-            part = file.with_suffix(".part")
-            part.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
-            os.replace(part, file)
-    except OSError as error:
-        note = f"cannot write in {file.parent}: {error.strerror}; later commands need --config {path}"
+            write_atomically(file, json.dumps(held, indent=1) + "\n")
+    except (OSError, UserError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        note = f"cannot write in {file.parent}: {reason}; later commands need --config {path}"
         print(f"zoo: {note}", file=sys.stderr)
 
 

@@ -3,12 +3,11 @@
 import train.data
 import zoo
 from train.config import Classify, Data, Experiment
-from train.core import Task
 from train.data.inputs import images
 from train.pictures.classifier import InsidePictures
-from train.tasks.classify.task import classify
+from train.tasks.classify.build import builder
 from train.tasks.images import evaluators, feeder
-from train.tasks.setup import Setup, make_model, make_optimizer, narrow, require_able, require_batch, sizes
+from train.tasks.setup import Setup, make_model, require_able, require_batch, sizes
 from zoo.errors import UserError
 
 
@@ -23,19 +22,7 @@ def assemble(experiment: Experiment, task: Classify, data: Data) -> Setup:
     model = make_model(experiment, classes=dataset.classes)
     mean, std = (dataset.mean, dataset.std) if data.normalize else (0.0, 1.0)
     inputs = images(dataset.shape, data.augment, mean, std)
-
-    def build(changed: Experiment) -> Task:
-        config = narrow(changed.task, Classify)
-        return classify(
-            model,
-            make_optimizer(changed),
-            inputs,
-            classes=dataset.classes,
-            loss=config.loss,
-            label_smoothing=config.label_smoothing,
-            precision=changed.precision,
-        )
-
+    build = builder(model, inputs, dataset.classes)
     learning = build(experiment)
     return Setup(
         dataset,

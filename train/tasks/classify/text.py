@@ -5,10 +5,9 @@ from tokenizers import Tokenizer
 import train.data.text
 import zoo
 from train.config import Classify, Experiment, Text
-from train.core import Task
 from train.data.inputs import sentences
-from train.tasks.classify.task import classify
-from train.tasks.setup import Setup, make_optimizer, narrow, require_able, sizes
+from train.tasks.classify.build import builder
+from train.tasks.setup import Setup, require_able, sizes
 from train.tasks.text import setup as text
 
 
@@ -19,19 +18,7 @@ def assemble(experiment: Experiment, task: Classify, data: Text, tokenizer: Toke
     dataset = train.data.text.load(data, "labelled", tokenizer)
     model = text.make_text_model(experiment, dataset.tokenizer, classes=dataset.classes, head="classify")
     inputs = sentences(data.length)
-
-    def build(changed: Experiment) -> Task:
-        config = narrow(changed.task, Classify)
-        return classify(
-            model,
-            make_optimizer(changed),
-            inputs,
-            classes=dataset.classes,
-            loss=config.loss,
-            label_smoothing=config.label_smoothing,
-            precision=changed.precision,
-        )
-
+    build = builder(model, inputs, dataset.classes)
     learning = build(experiment)
     return Setup(
         dataset,

@@ -1,0 +1,29 @@
+"""Build the Task of a classifier, whatever it classifies."""
+
+from collections.abc import Callable
+
+from flax import linen as nn
+
+from train.config import Classify, Experiment
+from train.core import Task
+from train.data.inputs import Inputs
+from train.tasks.classify.task import classify
+from train.tasks.setup import make_optimizer, narrow
+
+
+def builder(model: nn.Module, inputs: Inputs, classes: int) -> Callable[[Experiment], Task]:
+    """Return `Setup.build`: the Task of an experiment that differs from the run's own in numbers only."""
+
+    def build(experiment: Experiment) -> Task:
+        config = narrow(experiment.task, Classify)
+        return classify(
+            model,
+            make_optimizer(experiment),
+            inputs,
+            classes=classes,
+            loss=config.loss,
+            label_smoothing=config.label_smoothing,
+            precision=experiment.precision,
+        )
+
+    return build
