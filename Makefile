@@ -28,8 +28,9 @@ test: $(BIN)/.dev
 test-all: test test-rest
 
 # What `make test` leaves out. The markers are explained in pyproject.toml.
+REST := slow or browser
 test-rest: $(BIN)/.dev
-	$(PYTEST) -m 'slow or browser'
+	$(PYTEST) -m '$(REST)'
 
 test-peers: $(BIN)/.peers
 	$(PYTEST) -m '' tests/peers

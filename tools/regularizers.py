@@ -133,8 +133,8 @@ def table(options: Options) -> None:
 
 
 def _row(arm: str, run: Run) -> str:
-    parts, team, state = restore_replicas(run)
-    on_train = [parts.evaluator("train", None)(one)["accuracy"] for one in team.each(state)]
+    setup, replicas, state = restore_replicas(run)
+    on_train = [setup.evaluator("train", None)(one)["accuracy"] for one in replicas.each(state)]
     summary = train.loop.run.read_summary(run.path)
     on_test, losses = ([replica.test[name] for replica in summary.replicas] for name in ("accuracy", "loss"))
     gaps = [a - b for a, b in zip(on_train, on_test, strict=True)]
@@ -151,7 +151,7 @@ def _row(arm: str, run: Run) -> str:
 def _ensemble_row(run: Run) -> str:
     members = ensemble.members([run])
     found = ensemble.judge(members)["test"]["ensemble"]
-    labels = members[0].parts.dataset.train.arrays()["y"]
+    labels = members[0].setup.dataset.train.arrays()["y"]
     on_train = ensemble.average([ensemble.log_probabilities(member, "train")[0] for member in members])
     accuracy = float((on_train.argmax(-1) == labels).mean())
     cells = [f"{100 * value:.2f} %" for value in (found["accuracy"], accuracy, accuracy - found["accuracy"])]
@@ -164,7 +164,7 @@ def _percent(values: list[float]) -> str:
 
 def _spread(values: list[float]) -> float:
     found = summary_module.spread([{"value": value} for value in values])
-    return found["value"]["deviation"] if found else float("nan")
+    return found["value"].deviation if found else float("nan")
 
 
 if __name__ == "__main__":

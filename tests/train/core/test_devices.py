@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,10 @@ def losses(folder: Path) -> np.ndarray:
 
 
 # On fewer cores than devices two collectives of XLA:CPU can wait for one another until it aborts after 40 s, now and
-# then and whatever the program; a test that may fail without a fault does not belong in the everyday suite.
-on_eight = pytest.mark.slow
+# then and whatever the program; a test that may fail without a fault does not belong in the everyday suite, nor in CI.
+def on_eight(test: Callable) -> Callable:
+    """Mark a test on eight devices."""
+    return pytest.mark.processor(pytest.mark.slow(test))
 
 
 @pytest.fixture(scope="module")

@@ -379,6 +379,7 @@ def test_an_agent_cannot_learn_from_images() -> None:
         check.check(images)
 
 
+@pytest.mark.processor  # eight of ten seeds solve it, and which do is a matter of rounding
 @pytest.mark.slow
 def test_cartpole_is_solved() -> None:
     experiment = files.load("cartpole_dqn")
