@@ -18,8 +18,8 @@ from zoo.errors import UserError
 from zoo.layers import Dense
 
 XAVIER = nn.initializers.xavier_uniform()
-# `qkv` and `kv` hold several D x D matrices side by side. Xavier would count all their columns as fan-out; fan-in alone
-# gives each of the matrices the range that Xavier gives a D x D matrix.
+# `qkv` and `kv` hold several D x D matrices side by side. Each should start in the range that Xavier gives a D x D
+# matrix: 6 / (D + D) = 3 / D. Xavier would count all columns as fan-out; fan-in alone gives 3 / D.
 FUSED_XAVIER = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
 
 
@@ -40,7 +40,7 @@ def attention(q: Array, k: Array, v: Array, *, mask: Array | None = None, causal
 
 def attention_weights(q: Array, k: Array, *, mask: Array | None = None, causal: bool = False) -> Array:
     """Return the weights that `attention` gives to the values, (B, heads, T, S) float32; each row sums to 1."""
-    scores = jnp.einsum("bqhd,bkhd->bhqk", q, k, preferred_element_type=jnp.float32) / np.sqrt(q.shape[-1])
+    scores = jnp.einsum("bthd,bshd->bhts", q, k, preferred_element_type=jnp.float32) / np.sqrt(q.shape[-1])
     lowest = jnp.finfo(scores.dtype).min
     if mask is not None:
         scores = jnp.where(mask, scores, lowest)
@@ -52,7 +52,7 @@ def attention_weights(q: Array, k: Array, *, mask: Array | None = None, causal: 
 
 
 def split_heads(x: Array, parts: int, heads: int) -> tuple[Array, ...]:
-    """Split x (B, T, parts * D) into `parts` arrays (B, T, heads, D / heads), for example q, k and v."""
+    """Reshape x (B, T, parts * D) into `parts` arrays (B, T, heads, D / heads), for example q, k and v."""
     batch, length, features = x.shape
     x = x.reshape(batch, length, parts, heads, features // (parts * heads))
     return tuple(x[:, :, i] for i in range(parts))
@@ -68,19 +68,20 @@ def attend(
     causal: bool = False,
     dropout: float = 0.0,
 ) -> Array:
-    """Apply attention and concatenate the heads -> (B, T, D), on behalf of `module`.
+    """Apply attention and concatenate the heads -> (B, T, D).
 
-    If "intermediates" is mutable, `module` sows the weights (B, heads, T, S) as `weights`. `dropout` drops weights and
-    takes its key from the module's rng "dropout".
+    `module` lends two things: its rng "dropout" for the weights to drop, and its collection "intermediates", into which
+    the weights (B, heads, T, S) go as `weights` if the caller of the model asked for that collection. Weights that are
+    recorded are computed in another way, so the output may differ in its last bits.
     """
-    records = module.is_mutable_collection("intermediates")
-    if dropout > 0 or records:
+    weights_wanted = module.is_mutable_collection("intermediates")
+    if dropout > 0 or weights_wanted:
         weights = attention_weights(q, k, mask=mask, causal=causal)
         module.sow("intermediates", "weights", weights)
         if dropout > 0:
             kept = jax.random.bernoulli(module.make_rng("dropout"), 1 - dropout, weights.shape)
             weights = jnp.where(kept, weights / (1 - dropout), 0)
-        y = jnp.einsum("bhqk,bkhd->bqhd", weights.astype(v.dtype), v)
+        y = jnp.einsum("bhts,bshd->bthd", weights.astype(v.dtype), v)
     else:  # nobody needs the weights, so JAX's fused attention may avoid storing them
         y = attention(q, k, v, mask=mask, causal=causal)
     batch, queries, heads, head_width = y.shape

@@ -18,7 +18,8 @@ from zoo.errors import UserError
 from zoo.fields import GELU, Gelu, check, require
 from zoo.layers import Dense, TiedHead
 
-INIT = nn.initializers.normal(0.02)  # from OpenAI's code, like the epsilon of LayerNorm
+# From OpenAI's code, like the epsilon of LayerNorm. For the positions GPT-2's code has 0.01; nanoGPT has 0.02 as here.
+INIT = nn.initializers.normal(0.02)
 
 
 class Cache(NamedTuple):
@@ -77,8 +78,8 @@ class Block(nn.Module):
         cfg = self.cfg
         out_init = INIT
         if cfg.norm == "pre":
-            # Section 2.3 of the 2019 paper: 2 * depth sublayers add to the residual, so the last layer of each starts
-            # smaller by the square root of their number, and the sum keeps its variance.
+            # 2 * depth sublayers add to the residual. Dividing the initial weights of each one's last layer by the
+            # root of that number keeps the variance of the sum (section 2.3 of the 2019 paper).
             out_init = nn.initializers.normal(0.02 / (2 * cfg.depth) ** 0.5)
         self.attention = SelfAttention(
             cfg.width, cfg.heads, causal=True, bias=cfg.bias, dropout=cfg.dropout, in_init=INIT, out_init=out_init
@@ -143,7 +144,7 @@ class GPT(nn.Module):
         self.blocks = [block(cfg, name=f"block{i}") for i in range(cfg.depth)]
         if cfg.norm == "pre":  # the residual after the last block has not been normalized yet
             self.norm = layer_norm(cfg)
-        self.head = TiedHead()
+        self.head = TiedHead()  # multiplies by the transposed token embedding; it has no parameters
 
     def __call__(self, tokens: Array, *, train: bool) -> Array:
         self.check_length(tokens.shape[1])
@@ -208,7 +209,9 @@ def _gpt2(name: str, *, width: int, depth: int, heads: int, params: int, flops: 
 
 def _nanogpt(name: str, config: Config, *, params: int, flops: int) -> Card:
     """Return the card of one of A. Karpathy's nanoGPT presets for the 65 characters of Tiny Shakespeare."""
-    differences = "Not in the paper: nanoGPT's size for characters, without biases (nanoGPT itself has the exact GELU)."
+    differences = (
+        "Not in the paper: nanoGPT's size for characters, without biases. GELU is OpenAI's; nanoGPT's is exact."
+    )
     return _card(name, config, params=params, flops=flops, differences=differences)
 
 

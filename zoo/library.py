@@ -75,8 +75,8 @@ def register(
     counted when they are first read. Raises UserError, one line, for a name that is taken.
     """
     if isinstance(model, Card):
-        if module is not None:
-            raise UserError(f"zoo.register takes a card, or a name and a class; {model.name!r} came with both")
+        if module is not None or inputs or year or paper or idea or fields:
+            raise UserError(f"zoo.register takes a card alone, or a name, a class and more; {model.name!r} came with both")
         if not isinstance(model.module, type) or not dataclasses.is_dataclass(model.config):
             raise UserError(f"{model.name}: the module of a card is a class that takes `config`, a dataclass, as `cfg`")
         for parent in model.parents:

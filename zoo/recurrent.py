@@ -53,12 +53,12 @@ def over_time(
     def swap_batch_and_time(tree: Any) -> Any:
         return jax.tree.map(lambda a: a.swapaxes(0, 1), tree)
 
-    def masked_step(state: Any, step_input: tuple[Any, Array | None]) -> tuple[Any, Any]:
-        inputs, real = step_input
-        new_state, output = step(state, inputs)
-        if real is not None:
-            new_state = jax.tree.map(lambda new, old: jnp.where(real[:, None], new, old), new_state, state)
-            output = jax.tree.map(lambda y: jnp.where(real[:, None], y, 0), output)
+    def masked_step(state: Any, input_and_mask: tuple[Any, Array | None]) -> tuple[Any, Any]:
+        step_input, is_real = input_and_mask  # is_real: (B,) bool, None without a mask
+        new_state, output = step(state, step_input)
+        if is_real is not None:
+            new_state = jax.tree.map(lambda new, old: jnp.where(is_real[:, None], new, old), new_state, state)
+            output = jax.tree.map(lambda y: jnp.where(is_real[:, None], y, 0), output)
         return new_state, output
 
     state, outputs = lax.scan(masked_step, state, swap_batch_and_time((inputs, mask)), reverse=reverse)
@@ -79,9 +79,10 @@ def lstm_step(kernel: Array, state: LSTMState, gates: Array) -> tuple[LSTMState,
 @jax.checkpoint  # recomputing the gates in the backward pass is cheaper than storing and loading them
 def lstm_cell(c: Array, gates: Array) -> LSTMState:
     """Return the new (c, h) from the old c (B, units) and the gates (B, 4 * units) before their activation."""
-    i, f, o = jnp.split(nn.sigmoid(gates[:, : 3 * c.shape[1]]), 3, axis=1)
-    c = f * c + i * nn.tanh(gates[:, 3 * c.shape[1] :])
-    return c, o * nn.tanh(c)
+    i, f, o, candidate = jnp.split(gates, 4, axis=1)
+    c = nn.sigmoid(f) * c + nn.sigmoid(i) * nn.tanh(candidate)
+    h = nn.sigmoid(o) * nn.tanh(c)
+    return c, h
 
 
 def gru_step(kernels: tuple[Array, Array], h: Array, gates: Array) -> tuple[Array, Array]:
@@ -89,18 +90,21 @@ def gru_step(kernels: tuple[Array, Array], h: Array, gates: Array) -> tuple[Arra
 
     `gates` (B, 3 * units) is the contribution of the input: reset, update, candidate. `kernels` are (units, 2 * units)
     for reset and update, and (units, units) for the candidate, which is multiplied by reset * h, as in the paper.
+    The update gate z is the share of the candidate (Bahdanau et al. 2014, arXiv:1409.0473, appendix A.1.1); Cho et al.
+    and most libraries call 1 - z the update gate.
     """
-    cut = 2 * h.shape[1]
-    r, z = jnp.split(nn.sigmoid(gates[:, :cut] + h @ kernels[0]), 2, axis=1)
-    candidate = nn.tanh(gates[:, cut:] + (r * h) @ kernels[1])
+    r_and_z, candidate = jnp.split(gates, [2 * h.shape[1]], axis=1)
+    r, z = jnp.split(nn.sigmoid(r_and_z + h @ kernels[0]), 2, axis=1)
+    candidate = nn.tanh(candidate + (r * h) @ kernels[1])
     h = (1 - z) * h + z * candidate
     return h, h
 
 
-def gru_step_after(kernel: Array, bias: Array, h: Array, gates: Array) -> tuple[Array, Array]:
-    """Advance a GRU as cuDNN, PyTorch and Keras do: the reset gate acts after the multiplication by the kernel.
+def gru_step_reset_after(kernel: Array, bias: Array, h: Array, gates: Array) -> tuple[Array, Array]:
+    """Advance a GRU whose reset gate acts after the multiplication by the kernel, as in cuDNN, PyTorch and Keras.
 
-    kernel (units, 3 * units) and bias (3 * units,) belong to the hidden state; `gates` is as for `gru_step`.
+    kernel (units, 3 * units) and bias (3 * units,) belong to the hidden state; `gates` and the meaning of the update
+    gate are as in `gru_step`, so weights of these libraries need the opposite sign there (see zoo.weights.recurrent).
     """
     units = h.shape[1]
     recurrent = h @ kernel + bias[None]
@@ -151,7 +155,7 @@ class GRU(nn.Module):
         kernel = self.param("recurrent", orthogonal, (self.units, 3 * self.units)).astype(gates.dtype)
         if self.reset_after:
             bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (3 * self.units,)).astype(gates.dtype)
-            step = partial(gru_step_after, kernel, bias)
+            step = partial(gru_step_reset_after, kernel, bias)
         else:
             reset_and_update, candidate = jnp.split(kernel, [2 * self.units], axis=1)
             step = partial(gru_step, (reset_and_update, candidate))

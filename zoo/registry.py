@@ -68,8 +68,9 @@ class Registry(Mapping[str, T]):
         self.find(name)
         del self._entries[name], self._owners[name]
 
-    def __hash__(self) -> int:
-        return id(self)  # each registry is the only one of its kind
+    # A registry equals only itself, so that it can be in a set.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __getitem__(self, name: str) -> T:
         return self._entries[name]

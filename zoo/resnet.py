@@ -15,7 +15,7 @@ from zoo import layers
 from zoo.cards import Card, Paper, image
 from zoo.fields import check, require, require_images
 
-# Variance 2 / fan-out: the backward case of the paper's reference [13].
+# Variance 2 / fan-out keeps the variance of gradients through layers of ReLU (He et al., arXiv:1502.01852, eq. 14).
 HE = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
@@ -37,6 +37,10 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.zero_init_last_scale:  # without a shortcut every block would output zeros, and never learn
+            require(
+                self.shortcut != "none", "resnet", "zero_init_last_scale", "False in a network without shortcuts", True
+            )
         if self.drop_path:  # a dropped block without a shortcut would output zeros
             require(self.shortcut != "none", "resnet", "drop_path", "0 in a network without shortcuts", self.drop_path)
         stages = len(self.depths)
@@ -67,17 +71,19 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
         width, stride = self.width, self.stride
+        # (features, kernel, stride) of each convolution
         if self.cfg.bottleneck:
             first, second = (1, stride) if self.cfg.stride_in_3x3 else (stride, 1)
-            plan = [(width, 1, first), (width, 3, second), (4 * width, 1, 1)]
+            convolutions = [(width, 1, first), (width, 3, second), (4 * width, 1, 1)]
         else:
-            plan = [(width, 3, stride), (width, 3, 1)]  # (features, kernel, stride)
+            convolutions = [(width, 3, stride), (width, 3, 1)]
         y = x
-        for i, (features, kernel, s) in enumerate(plan, start=1):
-            last = i == len(plan)
-            y = layers.Conv(features, kernel, s, kernel // 2, bias=False, kernel_init=HE, name=f"conv{i}")(y)
-            y = batch_norm(f"norm{i}", train, zero=last and self.cfg.zero_init_last_scale)(y)
-            y = y if last else nn.relu(y)
+        for i, (features, kernel, step) in enumerate(convolutions, start=1):
+            is_last = i == len(convolutions)
+            y = layers.Conv(features, kernel, step, kernel // 2, bias=False, kernel_init=HE, name=f"conv{i}")(y)
+            y = batch_norm(f"norm{i}", train, zero=is_last and self.cfg.zero_init_last_scale)(y)
+            if not is_last:
+                y = nn.relu(y)
         if self.cfg.shortcut == "none":
             return nn.relu(y)
         if self.drop_path:
@@ -128,11 +134,12 @@ class ResNet(nn.Module):
         """Return the features (B, D) before the head: the mean over all positions of the last feature map."""
         require_images(x, "resnet")
         x = Stem(self.cfg, name="stem")(x, train=train)
+        number = 0  # of blocks so far
         for i, (depth, width) in enumerate(zip(self.cfg.depths, self.cfg.widths, strict=True)):
             for j in range(depth):
                 stride = 2 if i > 0 and j == 0 else 1
-                number = sum(self.cfg.depths[:i]) + j + 1  # 1 for the first block; linear decay, Huang et al. eq. 4
-                rate = self.cfg.drop_path * number / sum(self.cfg.depths)
+                number += 1
+                rate = self.cfg.drop_path * number / sum(self.cfg.depths)  # linear decay, Huang et al. eq. 4
                 x = Block(self.cfg, width, stride, rate, name=f"s{i}b{j}")(x, train=train)
         return x.mean((1, 2))
 
@@ -145,13 +152,13 @@ PAPER = Paper(
 )
 RESIDUAL = "A block adds its output to its input, so that a deeper network can always do at least as well."
 PLAIN = "The control: stacked 3x3 convolutions without shortcuts, which get worse with depth."
-PROJECTS = 'Option B shortcuts (Table 3), as in common use; the paper\'s Table 2 has option A (shortcut="A").'
+OPTION_B = 'Option B shortcuts (Table 3), as in common use; the paper\'s Table 2 has option A (shortcut="A").'
 
 
 def imagenet(name: str, depths: tuple[int, ...], *, params: int, flops: int, **fields: Any) -> Card:
     """Return the card of a network in Table 1, for 224 x 224 and 1000 classes."""
     config = Config(depths, **fields)
-    differences = "" if config.bottleneck or config.shortcut == "none" else PROJECTS
+    differences = "" if config.bottleneck or config.shortcut == "none" else OPTION_B
     return _card(name, config, size=224, params=params, flops=flops, differences=differences)
 
 

@@ -16,7 +16,7 @@ from jax import Array
 from zoo.cards import Card, Paper, text_pair
 from zoo.fields import check
 from zoo.layers import Dense
-from zoo.recurrent import GRU, gru_step, gru_step_after, orthogonal, over_time
+from zoo.recurrent import GRU, gru_step, gru_step_reset_after, orthogonal, over_time
 
 Cache = dict[str, Array]  # state s (B, width), annotations h (B, S, 2 * width), keys U_a h (B, S, align), mask (B, S)
 NORMAL = nn.initializers.normal(0.01)  # appendix B.1, for all other kernels
@@ -77,7 +77,7 @@ class Decoder(nn.Module):
         recurrent = self.param("recurrent", orthogonal, (width, 3 * width)).astype(gates.dtype)
         if cfg.reset_after:
             bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (3 * width,)).astype(gates.dtype)
-            advance = partial(gru_step_after, recurrent, bias)
+            advance = partial(gru_step_reset_after, recurrent, bias)
         else:
             reset_and_update, candidate = jnp.split(recurrent, [2 * width], axis=1)
             advance = partial(gru_step, (reset_and_update, candidate))

@@ -71,7 +71,7 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """What encoder and decoder blocks share: self-attention, an MLP, and a residual connection around each sublayer."""
+    """What encoder and decoder blocks share: self-attention, a feed-forward network, and a residual around each."""
 
     cfg: Config
     causal: ClassVar[bool] = False
@@ -84,11 +84,11 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(epsilon=cfg.norm_epsilon)
         self.mlp_norm = nn.LayerNorm(epsilon=cfg.norm_epsilon)
 
-    def pre_norm(self, x: Array, norm: nn.LayerNorm) -> Array:
+    def sublayer_input(self, x: Array, norm: nn.LayerNorm) -> Array:
         """Return the input of a sublayer: x, normalized first if the config's norm is "pre"."""
         return norm(x) if self.cfg.norm == "pre" else x
 
-    def add_and_norm(self, x: Array, y: Array, norm: nn.LayerNorm, *, train: bool) -> Array:
+    def add_to_residual(self, x: Array, y: Array, norm: nn.LayerNorm, *, train: bool) -> Array:
         """Add the output y of a sublayer to the residual x; normalize the sum if the config's norm is "post"."""
         x = x + self.dropout(y, deterministic=not train)
         return norm(x) if self.cfg.norm == "post" else x
@@ -98,10 +98,10 @@ class EncoderBlock(Block):
     """x (B, S, D) -> (B, S, D); every token attends to all real tokens."""
 
     def __call__(self, x: Array, *, mask: Array, train: bool) -> Array:
-        y = self.attention(self.pre_norm(x, self.attention_norm), mask=mask, train=train)
-        x = self.add_and_norm(x, y, self.attention_norm, train=train)
-        y = self.mlp(self.pre_norm(x, self.mlp_norm))
-        return self.add_and_norm(x, y, self.mlp_norm, train=train)
+        y = self.attention(self.sublayer_input(x, self.attention_norm), mask=mask, train=train)
+        x = self.add_to_residual(x, y, self.attention_norm, train=train)
+        y = self.mlp(self.sublayer_input(x, self.mlp_norm))
+        return self.add_to_residual(x, y, self.mlp_norm, train=train)
 
 
 class DecoderBlock(Block):
@@ -115,17 +115,17 @@ class DecoderBlock(Block):
         self.cross_norm = nn.LayerNorm(epsilon=self.cfg.norm_epsilon)
 
     def __call__(self, x: Array, memory: Array, *, mask: Array, train: bool) -> Array:
-        y = self.attention(self.pre_norm(x, self.attention_norm), train=train)
+        y = self.attention(self.sublayer_input(x, self.attention_norm), train=train)
         source = self.cross.keys_values(memory)
         return self.after_self_attention(x, y, source, mask=mask, train=train)
 
     def after_self_attention(self, x: Array, y: Array, source: KeysValues, *, mask: Array, train: bool) -> Array:
-        """Add the output y of self-attention to the residual x, then apply cross-attention and the MLP."""
-        x = self.add_and_norm(x, y, self.attention_norm, train=train)
-        y = self.cross(self.pre_norm(x, self.cross_norm), source, mask=mask, train=train)
-        x = self.add_and_norm(x, y, self.cross_norm, train=train)
-        y = self.mlp(self.pre_norm(x, self.mlp_norm))
-        return self.add_and_norm(x, y, self.mlp_norm, train=train)
+        """Add the output y of self-attention to the residual x, then apply the other two sublayers."""
+        x = self.add_to_residual(x, y, self.attention_norm, train=train)
+        y = self.cross(self.sublayer_input(x, self.cross_norm), source, mask=mask, train=train)
+        x = self.add_to_residual(x, y, self.cross_norm, train=train)
+        y = self.mlp(self.sublayer_input(x, self.mlp_norm))
+        return self.add_to_residual(x, y, self.mlp_norm, train=train)
 
     def begin(self, memory: Array, length: int) -> BlockCache:
         """Return the cache before the first target token: the source's keys and values, and room for `length` more."""
@@ -134,7 +134,7 @@ class DecoderBlock(Block):
 
     def decode(self, x: Array, cache: BlockCache, position: Array, *, mask: Array) -> tuple[Array, BlockCache]:
         """Run n new tokens x (B, n, D), the first at index `position`; return their outputs and the cache with them."""
-        y, target = self.attention.decode(self.pre_norm(x, self.attention_norm), cache.target, position)
+        y, target = self.attention.decode(self.sublayer_input(x, self.attention_norm), cache.target, position)
         x = self.after_self_attention(x, y, cache.source, mask=mask, train=False)
         return x, BlockCache(target=target, source=cache.source)
 

@@ -28,7 +28,11 @@ ZEROS = nn.initializers.zeros_init()
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The architecture. `dropout` applies to embeddings and in each block, `drop_path` to whole sublayers."""
+    """The architecture.
+
+    `dropout` applies to the embeddings, to the hidden units of each MLP and to the output of each sublayer, not to the
+    attention weights. `drop_path` skips whole sublayers.
+    """
 
     patch: int  # pixels on a side
     width: int
@@ -105,7 +109,7 @@ class ViT(nn.Module):
     def represent(self, x: Array, *, train: bool) -> Array:
         """Return the features (B, D) before the head: those of the class token, or the mean over patches."""
         cfg = self.cfg
-        x = self.embed(x)  # (B, T, D)
+        x = self.embed_patches(x)  # (B, T, D)
         x = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")(x)
         for i in range(cfg.depth):
             rate = cfg.drop_path * i / max(cfg.depth - 1, 1)
@@ -113,16 +117,18 @@ class ViT(nn.Module):
         x = nn.LayerNorm(epsilon=cfg.norm_epsilon, name="norm")(x)
         return x[:, 0] if cfg.pool == "token" else x.mean(1)
 
-    def embed(self, x: Array) -> Array:
+    def embed_patches(self, x: Array) -> Array:
         """Equation 1: project the patches of x (B, H, W, C), prepend the class token, add positions -> (B, T, D)."""
         require_images(x, "vit")
         patch, width = self.cfg.patch, self.cfg.width
         b, h, w, c = x.shape
         if h % patch or w % patch:
             raise UserError(f"vit: patch {patch} does not divide {h}x{w} pixels; use multiples of {patch}")
-        grid = (h // patch, w // patch)
-        x = x.reshape(b, grid[0], patch, grid[1], patch, c).swapaxes(2, 3)
-        x = layers.Dense(width, name="embed")(x.reshape(b, grid[0] * grid[1], patch * patch * c))  # (B, N, D)
+        rows, columns = grid = (h // patch, w // patch)  # N = rows * columns
+        x = x.reshape(b, rows, patch, columns, patch, c)
+        x = x.swapaxes(2, 3)  # (B, rows, columns, patch, patch, C)
+        x = x.reshape(b, rows * columns, patch * patch * c)  # one row of pixels for each patch
+        x = layers.Dense(width, name="embed")(x)  # (B, N, D)
         if self.cfg.positions == "sine":
             x = x + sine_positions(grid, width).astype(x.dtype)
         if self.cfg.pool == "token":
@@ -134,7 +140,7 @@ class ViT(nn.Module):
 
     def position_table(self, tokens: int) -> Array:
         """Return the learned positions (1, T, D); `init` fixes T by the size of its input."""
-        if self.has_variable("params", "positions"):
+        if self.has_variable("params", "positions"):  # a clearer error than Flax's, for images of another size
             table: Any = self.get_variable("params", "positions")
             if table.shape[1] != tokens:
                 raise UserError(
@@ -146,11 +152,12 @@ class ViT(nn.Module):
 def sine_positions(grid: tuple[int, int], width: int) -> Array:
     """Return (1, rows * columns, width) float32: sines and cosines of column and row at width / 4 frequencies.
 
-    The frequencies fall from 1 to 1e-4.
+    The frequencies fall from 1 to 1e-4. grid: (rows, columns).
     """
-    row, column = np.mgrid[: grid[0], : grid[1]].reshape(2, -1, 1)
+    row, column = np.mgrid[: grid[0], : grid[1]].reshape(2, -1, 1)  # each (rows * columns, 1)
     frequency = 1e-4 ** (np.arange(width // 4) / max(width // 4 - 1, 1))
-    waves = [f(p * frequency) for p in (column, row) for f in (np.sin, np.cos)]
+    x, y = column * frequency, row * frequency  # each (rows * columns, width / 4)
+    waves = [np.sin(x), np.cos(x), np.sin(y), np.cos(y)]
     return jnp.asarray(np.concatenate(waves, axis=1)[None], jnp.float32)
 
 

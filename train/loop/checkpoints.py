@@ -49,11 +49,13 @@ class Checkpoints:
         def score(metrics: Mapping[str, float]) -> float:
             return metrics["score"]
 
-        # A checkpoint without a score is the remains of one that was being removed when the process was killed.
+        # Keep the last checkpoint and the one with the highest score; Orbax removes all others. A checkpoint without a
+        # score is the remains of one that was being removed when the process was killed.
+        last = policies.LatestN(1)
         best = policies.BestN(get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(1), best]),
-            best_fn=score,  # without it the scores are not written, and a resumed run removes nothing
+            preservation_policy=policies.AnyPreservationPolicy([last, best]),
+            best_fn=score,  # Orbax writes scores only if it has this too, and a resumed run needs the written ones
             read_only=read_only,
             create=not read_only,
         )
@@ -222,6 +224,7 @@ def checksum(state: State) -> Array:
     def add(total: Array, leaf: Array) -> Array:
         word = jnp.dtype(f"uint{8 * leaf.dtype.itemsize}")
         bits = leaf if leaf.dtype == bool else jax.lax.bitcast_convert_type(leaf, word)
+        # index: the position of each element in the flattened array.
         index, stride = jnp.zeros(leaf.shape, jnp.uint32), 1
         for axis in reversed(range(leaf.ndim)):
             index += stride * jax.lax.broadcasted_iota(jnp.uint32, leaf.shape, axis)

@@ -45,11 +45,11 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
         finished = step == schedule.steps or early_stopping.over
         while not finished:
             stop = schedule.next_stop(step)
-            chunk = session.chunks.advance(state, step, stop, early_stopping.active)
-            state, step = chunk.state, stop
-            if session.chunks.all_diverged:
+            result = session.chunk_runner.advance(state, step, stop, early_stopping.active)
+            state, step = result.state, stop
+            if session.chunk_runner.all_diverged:
                 raise Stopped(session.divergence_message(), 1)
-            session.reporter.report(step, "train", chunk.means, chunk.steps_per_second)
+            session.reporter.report(step, "train", result.means, result.steps_per_second)
 
             is_evaluation = schedule.is_evaluation(step)
             if is_evaluation and session.validate:
@@ -62,9 +62,10 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
                 session.reporter.print_evaluation(step)
                 session.draw_progress(state, step)
 
-            signal = processes.largest(session.signals.received or 0)  # whichever process received it, all stop
+            # All processes stop if any of them received a signal. The exit code is 128 + signal, as in a shell.
+            signal = processes.largest(session.signals.received or 0)
             if is_evaluation or signal:
-                session.save(state, step, session.score(step, validation, chunk.means))
+                session.save(state, step, session.score(step, validation, result.means))
             if signal and not finished:
                 checkpoints.wait()
                 raise Stopped(f"stopped at step {step}; resume it with: zoo train --resume {run.path}", 128 + signal)
@@ -93,7 +94,7 @@ class Session:
     early_stopping: EarlyStopping
     feed: Feed
     schedule: Schedule
-    chunks: ChunkRunner
+    chunk_runner: ChunkRunner
     reporter: Reporter
     validate: Callable[[State], list[Results]] | None  # None where nothing is held out
 
@@ -107,12 +108,13 @@ class Session:
     def score(self, step: int, validation: list[Results], means: list[Results]) -> float:
         """Return the score of a checkpoint, over all replicas: higher is better.
 
-        Without a validation split it is the loss of the last chunk. Without a loss (networks that play against each
-        other have none that says how good they are) the latest checkpoint is the best.
+        Without a validation split it is minus the loss of the last chunk. Without a loss (networks that play against
+        each other have none that says how good they are) it is the step, so the latest checkpoint is the best.
         """
         if validation:
             return self.setup.score(mean(validation))
-        return -mean(means).get("loss", -step)
+        loss = mean(means).get("loss")
+        return step if loss is None else -loss
 
     def save(self, state: State, step: int, score: float) -> None:
         """Write a checkpoint from which the run resumes to the same bits."""
@@ -140,13 +142,13 @@ class Session:
         self.checkpoints.wait()
         steps = self.checkpoints.steps()
         kept = f"the checkpoint of step {steps[-1]} in {self.run.path} is kept" if steps else "nothing was saved yet"
-        step = max(self.chunks.diverged.values())
+        step = max(self.chunk_runner.diverged.values())
         return f"the loss is not finite at step {step}; {kept}; a smaller optim.lr or optim.clip_norm may help"
 
     def summarize(self, step: int, validation: list[Results], test: list[Results]) -> Summary:
         """Return the summary of the run, which ended at `step`."""
         experiment, setup = self.run.experiment, self.setup
-        stops, diverged = self.early_stopping.stops(), self.chunks.diverged
+        stops, diverged = self.early_stopping.stops(), self.chunk_runner.diverged
         replicas = replica_results(self.replicas.members, validation, test, diverged, stops)
         settings = setting_results(replicas, setup.score)
         best = next(setting for setting in settings if setting.best)
@@ -166,7 +168,7 @@ class Session:
             replicas=replicas,
             notes=dict(setup.notes),
             seconds=round(self.reporter.seconds, 2),
-            compile_seconds=round(self.chunks.compile_seconds, 2),
+            compile_seconds=round(self.chunk_runner.compile_seconds, 2),
             device=machine.describe(),
             date=datetime.date.today().isoformat(),
             versions={"jax": jax.__version__, "flax": flax.__version__},
@@ -188,7 +190,7 @@ def _open(
     replicas = make_replica_set(experiment, setup.task, setup.build)
     several = len(replicas.members) > 1
     if several and mesh:
-        raise UserError(f"replicas (seeds, sweep, folds) train on one device, and here are {mesh.size}")
+        raise UserError(f"replicas (seeds, sweep, folds) train on one device, but there are {mesh.size}")
     early_stopping = EarlyStopping(experiment.patience, replicas, setup.score)
 
     abstract = jax.eval_shape(replicas.init, replicas.key)
@@ -198,7 +200,7 @@ def _open(
     else:
         start = initialize(experiment, replicas, mesh)
     if resume:
-        began -= run.rewind(start.step)
+        began -= run.rewind(start.step)  # the clock goes on from the seconds of the run so far
     if start.remark:
         console.print(f"{run.name}: {start.remark}", soft_wrap=True, highlight=False)
 
@@ -210,9 +212,18 @@ def _open(
         raise UserError(NO_VALIDATION)
     schedule = make_schedule(experiment, setup, len(replicas.members), feed.most)
     sharding = devices.state_sharding(abstract, mesh, experiment.shard)
-    chunks = ChunkRunner(replicas, feed, schedule, sharding)
-    reporter = stack.enter_context(Reporter(run, console, start.step, began, lines=lines))
     session = Session(
-        run, setup, mesh, replicas, checkpoints, signals, early_stopping, feed, schedule, chunks, reporter, validate
+        run=run,
+        setup=setup,
+        mesh=mesh,
+        replicas=replicas,
+        checkpoints=checkpoints,
+        signals=signals,
+        early_stopping=early_stopping,
+        feed=feed,
+        schedule=schedule,
+        chunk_runner=ChunkRunner(replicas, feed, schedule, sharding),
+        reporter=stack.enter_context(Reporter(run, console, start.step, began, lines=lines)),
+        validate=validate,
     )
     return session, start.state, start.step

@@ -47,7 +47,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name of the config that the run is of."""
+        """The name of the run's config."""
         return self.path.parent.name
 
     def __enter__(self) -> "Run":

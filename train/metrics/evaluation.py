@@ -1,10 +1,15 @@
 """Evaluation: the mean of each metric over a split.
 
 A split is evaluated in batches of one size, so its last batch is padded. Each batch has a mask that is 1 for an example
-and 0 for padding; `task.evaluate` multiplies every metric by the mask and returns sums. Here the sums of all batches
-are added, and divided once at the end, so the way a split is cut into batches does not change the result.
+and 0 for padding; `task.evaluate` multiplies every metric by the mask and returns sums. A classifier returns
+
+    {"loss": sum(loss * mask), "accuracy": sum((logits.argmax(-1) == labels) * mask), "count": sum(mask)}
+
+Here the sums of all batches are added, and divided once at the end, so the way a split is cut into batches does not
+change the result.
 """
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,19 +27,19 @@ Evaluator = Callable[[State], dict[str, float]]
 """Takes a State, returns the mean of each metric over a split by name, and "count", the number of examples."""
 
 
-def batch_size(examples: int, mesh: Mesh | None, most: int = BATCH) -> int:
-    """Return how many examples to evaluate at once: at most `most`, rounded up to a multiple of the devices."""
-    batch = min(most, examples)
-    return batch if mesh is None else -(-batch // mesh.size) * mesh.size
+def batch_size(examples: int, mesh: Mesh | None, limit: int = BATCH) -> int:
+    """Return how many examples to evaluate at once: at most `limit`, rounded up to a multiple of the devices."""
+    batch = min(limit, examples)
+    return batch if mesh is None else math.ceil(batch / mesh.size) * mesh.size
 
 
 def resident(task: Task, source: Resident | Windows) -> Evaluator:
     """Return an Evaluator for a split in device memory."""
 
     def evaluate(state: State) -> dict[str, float]:
-        plan = source.sweep()  # every example once; it has the mask, or what the mask is made from
-        sums = devices.settle(run_evaluate(task, state, source, plan))
-        return means(sums)
+        plan = source.sweep()  # batches that hold every example once, with their masks
+        sums = run_evaluate(task, state, source, plan)  # of all batches, in one compiled program
+        return means(devices.settle(sums))
 
     return evaluate
 
@@ -64,7 +69,8 @@ def means(sums: Metrics) -> dict[str, float]:
     result: dict[str, float] = {}
     for name, value in sums.items():
         if isinstance(value, Mean):
-            result[name] = float(value.total) / float(value.count)
+            count = float(value.count)
+            result[name] = float(value.total) / count if count else math.nan  # nothing was counted
         elif name != "count":
             result[name] = float(value) / float(examples)
     return result | {"count": int(examples)}

@@ -225,6 +225,19 @@ def test_transitions_are_sampled_in_proportion_to_their_priorities() -> None:
     assert float(state.priorities[8]) == pytest.approx(2, rel=1e-3)  # the largest priority so far, 4 ** 0.5
 
 
+@pytest.mark.parametrize("capacity, added", [(64, 5), (100_000, 100_000), (11, 11)])
+def test_the_largest_random_number_still_samples_a_slot_that_was_written(capacity: int, added: int) -> None:
+    # In float32 (31 + 0.99999994) / 32 is 1.0, which lies behind the last priority.
+    memory = ReplayMemory(capacity, priority_exponent=1.0)
+    state = memory.init(numbered(0, 1))
+    state = dataclasses.replace(
+        state, num_added=jnp.int32(added), priorities=jnp.where(jnp.arange(capacity) < added, 1.0, 0.0)
+    )
+    _, indices, importance_weights = memory.sample(state, jnp.full(32, 0xFFFFFFFF, jnp.uint32))
+    assert int(indices.max()) < added
+    assert np.isfinite(importance_weights).all()
+
+
 def test_nbytes_is_the_size_of_the_arrays() -> None:
     for exponent in (0.0, 0.6):
         made = assemble(override(EXPERIMENT, {"task": {"priority": exponent}}))

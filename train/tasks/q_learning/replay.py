@@ -18,12 +18,13 @@ from train.data.worlds.vector import Transitions, transition_shapes
 PRIORITY_EPSILON = 1e-6  # keeps a transition with TD error 0 from never being sampled again
 
 
+# The second name of each field is its name in checkpoints, which older versions wrote.
 @stored_as(transitions="stored", num_added="written", max_priority="largest")
 class ReplayState:
     """The arrays of a replay memory. Transition number i is in slot i % capacity."""
 
     transitions: Transitions  # leaves (capacity, ...)
-    num_added: Array  # () int32: transitions added so far; a full memory counts modulo its capacity, see `add`
+    num_added: Array  # () int32: transitions added so far; from `capacity` to below 2 * capacity once full, see `add`
     priorities: Array | None  # (capacity,) float32, 0 in an empty slot; None if sampling is uniform
     max_priority: Array | None  # () float32: the largest priority so far; None if sampling is uniform
 
@@ -84,7 +85,7 @@ class ReplayMemory:
         if state.priorities is None or state.max_priority is None:
             return dataclasses.replace(state, transitions=stored, num_added=num_added)
         # A new transition gets the largest priority so far, so that it is soon sampled (algorithm 1, line 6).
-        new_priorities = jnp.full(num_new, 1.0) * state.max_priority
+        new_priorities = jnp.full(num_new, state.max_priority)
         priorities = write(state.priorities, new_priorities)
         return dataclasses.replace(state, transitions=stored, num_added=num_added, priorities=priorities)
 
@@ -143,6 +144,7 @@ def sample_by_priority(priorities: Array, size: Array, noise: Array, beta: Array
     """
     batch_size = len(noise)
     quantiles = (jnp.arange(batch_size) + uniform_float(noise)) / batch_size
+    quantiles = jnp.minimum(quantiles, 1 - 2.0**-24)  # the sum may round up to 1, which lies behind the last slot
     indices, probabilities = _slots_at(priorities, quantiles)
     weights = (size * probabilities) ** -beta
     return PrioritySample(indices, weights / weights.max())
@@ -157,15 +159,18 @@ def _slots_at(priorities: Array, quantiles: Array) -> tuple[Array, Array]:
     capacity = len(priorities)
     width = math.isqrt(capacity - 1) + 1
     blocks = jnp.pad(priorities, (0, width * width - capacity)).reshape(width, width)
-    block_ends = jnp.cumsum(blocks.sum(1))
-    # Level 1: the block in which the running sum reaches the target.
+    block_sums = blocks.sum(1)
+    block_ends = jnp.cumsum(block_sums)
+    # Level 1: the block in which the running sum reaches the target. Rounding may carry the target to the end of the
+    # sum, so stop at the last block that has a priority.
     targets = quantiles * block_ends[-1]
-    block = jnp.minimum(jnp.searchsorted(block_ends, targets, side="right"), width - 1)
+    last_block = jnp.where(block_sums > 0, jnp.arange(width), 0).max()
+    block = jnp.minimum(jnp.searchsorted(block_ends, targets, side="right"), last_block)
     # Level 2: the slot within that block.
     remainder = targets - jnp.where(block > 0, block_ends[block - 1], 0)
     running_sums = jnp.cumsum(blocks[block], axis=1)  # (B, width)
     offset = (running_sums <= remainder[:, None]).sum(1)
-    # Rounding may carry the target past the last slot of the block that has a priority.
+    # The same within the block: stop at its last slot that has a priority.
     last_offset = jnp.where(blocks[block] > 0, jnp.arange(width)[None], 0).max(1)
     indices = block * width + jnp.minimum(offset, last_offset)
     return indices, priorities[indices] / block_ends[-1]

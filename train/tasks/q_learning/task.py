@@ -32,6 +32,7 @@ from train.tasks.q_learning.replay import ReplayMemory, ReplayState
 LOSSES = {"huber": losses.huber, "squared": losses.squared}
 
 
+# The second name of each field is its name in checkpoints, which older versions wrote.
 @stored_as(target_params="target", env_state="living")
 class Agent:
     """State.aux: what an agent has beside the online network, whose parameters are State.params["q"]."""
@@ -48,12 +49,12 @@ class Noise(NamedTuple):
     sample: Array  # (B,) uint32: which transitions are sampled
 
 
-class Acted(NamedTuple):
-    """What acting between two updates changes, and what it returns."""
+class ActResult(NamedTuple):
+    """The environments and the memory after acting, and the returns of the episodes that ended meanwhile."""
 
     env_state: VectorState
     replay_state: ReplayState
-    returns: Mean  # of the episodes that ended
+    returns: Mean
 
 
 def q_learning(
@@ -110,17 +111,18 @@ class DQN:
         params = self.model.init(network_key, network_input(env_state.observations), train=False)["params"]
         replay_state = self.replay.init(vector.transition_shapes(self.env.observation, self.num_envs))
 
-        def random_step(carry: Any, number: Array) -> Any:
+        def random_step(carry: Any, fill_index: Array) -> Any:
             env_state, replay_state = carry
-            bits = jax.random.bits(jax.random.fold_in(fill_key, number), (self.num_envs, FILL_WORDS), jnp.uint32)
+            bits = jax.random.bits(jax.random.fold_in(fill_key, fill_index), (self.num_envs, FILL_WORDS), jnp.uint32)
             noise = fill_noise(bits)
             actions = uniform_int(noise.action, self.env.actions)
             env_state, transitions, _ = self.vector_env.step(env_state, actions, noise.env)
             return (env_state, self.replay.add(replay_state, transitions)), None
 
-        numbers = jnp.arange(self.config.replay_start // self.num_envs)
-        (env_state, replay_state), _ = jax.lax.scan(random_step, (env_state, replay_state), numbers)
-        # The target network needs arrays of its own: the State is donated, and a buffer cannot be donated twice.
+        fill_indices = jnp.arange(self.config.replay_start // self.num_envs)
+        (env_state, replay_state), _ = jax.lax.scan(random_step, (env_state, replay_state), fill_indices)
+        # The target network needs arrays of its own: each step reuses the memory of the old State (it is donated), and
+        # no array may be donated twice.
         target_params = jax.tree.map(jnp.copy, params)
         return State(
             step=jnp.zeros((), jnp.int32),
@@ -131,7 +133,10 @@ class DQN:
         )
 
     def step(self, state: State, no_batch: None, key: Array) -> tuple[State, Metrics]:
-        """Take `train_every` environment steps, then do one update (2015, algorithm 1)."""
+        """Take `train_every` environment steps, then do one update (2015, algorithm 1).
+
+        no_batch: None, in the place where other Tasks get a batch; the agent makes its own data.
+        """
         del no_batch
         online_params = state.params["q"]
         noise = self.draw_noise(key)
@@ -181,7 +186,7 @@ class DQN:
         return {"return": returns.sum(), "length": lengths.sum(), "count": jnp.float32(len(keys))}
 
     def draw_noise(self, key: Array) -> Noise:
-        """Draw all random bits of a step at once. See `train.data.worlds.noise` for the reason."""
+        """Draw all random bits of a step at once: one draw is much faster than one for each of its small uses."""
         steps_per_update = self.config.train_every // self.num_envs
         num_step_bits = steps_per_update * self.num_envs * STEP_WORDS
         bits = jax.random.bits(key, (self.batch_size + num_step_bits,), jnp.uint32)
@@ -197,7 +202,7 @@ class DQN:
         online_params, target_params = state.params["q"], state.aux.target_params
         return jax.tree.map(lambda online, target: jnp.where(is_due, online, target), online_params, target_params)
 
-    def act_and_store(self, state: State, noise: StepNoise) -> Acted:
+    def act_and_store(self, state: State, noise: StepNoise) -> ActResult:
         """Step the environments epsilon-greedily, with unchanged parameters, and store the transitions.
 
         noise: leaves (steps_per_update, num_envs, ...).
@@ -207,8 +212,8 @@ class DQN:
 
         def one_step(carry: Any, inputs: tuple[Array, StepNoise]) -> tuple[Any, Mean]:
             env_state, replay_state = carry
-            number, noise_now = inputs
-            epsilon = epsilon_at(self.config, steps_before + number * self.num_envs)
+            step_index, noise_now = inputs
+            epsilon = epsilon_at(self.config, steps_before + step_index * self.num_envs)
             q = self.q_values(params, env_state.observations)
             actions = epsilon_greedy(q, noise_now, epsilon)
             env_state, transitions, ends = self.vector_env.step(env_state, actions, noise_now.env)
@@ -217,14 +222,14 @@ class DQN:
             return (env_state, replay_state), returns
 
         carry = (state.aux.env_state, state.aux.replay)
-        steps_per_update = len(noise.explore)
+        steps_per_update = self.config.train_every // self.num_envs
         if steps_per_update == 1:  # a scan of one step would only cost time
             first_noise = jax.tree.map(lambda leaf: leaf[0], noise)
             (env_state, replay_state), returns = one_step(carry, (jnp.int32(0), first_noise))
-            return Acted(env_state, replay_state, returns)
+            return ActResult(env_state, replay_state, returns)
         inputs = (jnp.arange(steps_per_update), noise)
         (env_state, replay_state), returns = jax.lax.scan(one_step, carry, inputs)
-        return Acted(env_state, replay_state, Mean(returns.total.sum(), returns.count.sum()))
+        return ActResult(env_state, replay_state, Mean(returns.total.sum(), returns.count.sum()))
 
 
 def epsilon_at(config: QLearning, num_steps: Array) -> Array:
