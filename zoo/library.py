@@ -76,7 +76,7 @@ def register(
     """
     if isinstance(model, Card):
         if module is not None or inputs or year or paper or idea or fields:
-            raise UserError(f"zoo.register takes a card alone, or a name, a class and more; {model.name!r} came with both")
+            raise UserError(f"zoo.register takes a card alone, or a name and a class; {model.name!r} came with more")
         if not isinstance(model.module, type) or not dataclasses.is_dataclass(model.config):
             raise UserError(f"{model.name}: the module of a card is a class that takes `config`, a dataclass, as `cfg`")
         for parent in model.parents:

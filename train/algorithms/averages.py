@@ -1,6 +1,7 @@
-"""Exponential moving average of the parameters."""
+"""Exponential moving averages of a network's parameters and of its other variables, such as batch statistics."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -17,27 +18,45 @@ class WeightAverage(NamedTuple):
 
     count: Array  # updates so far, () int32  # pyright: ignore[reportIncompatibleMethodOverride]
     params: Any  # the average, shaped like the parameters
+    variables: Any = ()  # the average of the network's other variables; () where it has none, and in older runs
 
 
-def _average_weights(decay: float) -> optax.GradientTransformation:
-    """Return a transformation that keeps a debiased average of the parameters, and leaves the updates unchanged.
+def _average_weights(decay: float) -> optax.GradientTransformationExtraArgs:
+    """Return a transformation that keeps debiased averages, and leaves the updates unchanged.
 
-    average_t = Σ_i decay^(t-i) · params_i / Σ_i decay^(t-i), i = 1…t. It is debiased as in Kingma and Ba 2014
-    (section 3), so that the random initial parameters do not dominate it in a short run.
+    average_t = Σ_i decay^(t-i) · value_i / Σ_i decay^(t-i), i = 1…t. It is debiased as in Kingma and Ba 2014
+    (section 3), so that the random initial parameters do not dominate it in a short run. The variables are averaged
+    with the same weights: batch statistics of the last step do not fit parameters of the last thousand.
     """
 
     def init(params: Any) -> WeightAverage:
         # A copy, because the State is donated, and one buffer cannot be donated twice.
         return WeightAverage(jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, WeightAverage]:
+    def update(
+        updates: Any, state: Any, params: Any = None, *, variables: Any = (), **extra: Any
+    ) -> tuple[Any, WeightAverage]:
+        del extra
         count = state.count + 1
         share = (1 - decay) / -jnp.expm1(count * math.log(decay))
-        params = optax.apply_updates(params, updates)
-        average = jax.tree.map(lambda old, new: old + (share * (new - old)).astype(old.dtype), state.params, params)
-        return updates, WeightAverage(count, average)
 
-    return optax.GradientTransformation(init, update)
+        def follow(old: Array, new: Array) -> Array:
+            if not jnp.issubdtype(old.dtype, jnp.floating):
+                return new  # a counter has no average
+            return old + (share * (new - old)).astype(old.dtype)
+
+        new_params = jax.tree.map(follow, state.params, optax.apply_updates(params, updates))
+        # The average of an older run has no variables, and keeps none when the run is resumed.
+        new_variables = jax.tree.map(follow, state.variables, variables) if state.variables else state.variables
+        return updates, WeightAverage(count, new_params, new_variables)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def init_optimizer(tx: optax.GradientTransformation, params: Any, variables: Any) -> Any:
+    """Return the initial state of `tx` for a network with these parameters and other variables."""
+    copies = jax.tree.map(jnp.copy, dict(variables))
+    return _map_averages(lambda average: average._replace(variables=copies or ()), tx.init(params))
 
 
 def ema_params(opt_state: Any) -> Any | None:
@@ -45,10 +64,46 @@ def ema_params(opt_state: Any) -> Any | None:
 
     Before the first update they are the initial parameters.
     """
-    nodes = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, WeightAverage))
-    return next((node.params for node in nodes if isinstance(node, WeightAverage)), None)
+    average = _find_average(opt_state)
+    return None if average is None else average.params
+
+
+def evaluation_variables(state: State, name: str = "net") -> dict[str, Any]:
+    """Return the variables to evaluate network `name` with: {"params": …, "batch_stats": …}.
+
+    They are averages if the optimizer keeps them. Parameters and batch statistics must belong together, so they are
+    those of the last step in a run that kept an average of its parameters alone (see `has_unfit_average`).
+    """
+    average = _find_average(state.opt[name])
+    if average is None or has_unfit_average(state, name):
+        return {"params": state.params[name], **state.vars[name]}
+    return {"params": average.params, **(average.variables or {})}
 
 
 def evaluation_params(state: State, name: str = "net") -> Any:
-    """Return the parameters to evaluate network `name` with: their average, if the optimizer keeps one."""
-    return ema_params(state.opt[name]) or state.params[name]
+    """Return the parameters among `evaluation_variables`."""
+    return evaluation_variables(state, name)["params"]
+
+
+def has_unfit_average(state: State, name: str = "net") -> bool:
+    """Whether only the parameters of `name` were averaged, though it has other variables, as in older runs."""
+    average = _find_average(state.opt[name])
+    return average is not None and bool(state.vars[name]) and not average.variables
+
+
+def without_variables(state: State) -> State:
+    """Return `state`, or its shapes, as older versions saved it: with averages of the parameters alone."""
+    return state.replace(opt=_map_averages(lambda average: average._replace(variables=()), state.opt))
+
+
+def _find_average(opt_state: Any) -> WeightAverage | None:
+    nodes = jax.tree.leaves(opt_state, is_leaf=_is_average)
+    return next((node for node in nodes if _is_average(node)), None)
+
+
+def _map_averages(change: Callable[[WeightAverage], WeightAverage], opt_state: Any) -> Any:
+    return jax.tree.map(lambda node: change(node) if _is_average(node) else node, opt_state, is_leaf=_is_average)
+
+
+def _is_average(node: Any) -> bool:
+    return isinstance(node, WeightAverage)

@@ -163,7 +163,8 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
         parts.append(_average_weights(optim.ema))
     transformation = optax.chain(*parts)
     if optim.accumulate > 1:
-        return optax.MultiSteps(transformation, optim.accumulate).gradient_transformation()
+        several: Any = optax.MultiSteps(transformation, optim.accumulate)
+        return optax.GradientTransformationExtraArgs(several.init, several.update)
     return transformation
 
 

@@ -156,7 +156,7 @@ def _write(
     except OSError as error:
         raise UserError(f"cannot make {folder}: {error.strerror}") from None
     factors, table, image = (folder / f"{target.name}.{kind}" for kind in ("safetensors", "json", "png"))
-    variables = {"params": network.cut(**_how(chosen)).params, **network.state.vars["net"]}
+    variables = {"params": network.cut(**_how(chosen)).params, **network.statistics}
     from train.core import machine
     from train.studies.compress import picture
     from train.studies.compress.curve import BATCH, busy

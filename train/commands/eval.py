@@ -19,12 +19,16 @@ class EvalOptions(OwnParts):
     checkpoint: Literal["last", "best"] = "last"
     """`last`: the end of the run; `best`: the highest validation accuracy."""
 
+    remeasure: bool = False
+    """Measure the statistics of batch normalization anew, on one pass over the training set, before evaluating."""
+
 
 def eval_command(args: Sequence[str]) -> None:
     """`zoo eval RUN`."""
     path, options = named(args, "RUN", EvalOptions, "zoo eval")
     run = train.loop.run.load(path, options.config)
     from train.core import devices, machine
+    from train.loop.remeasure import remeasure
     from train.loop.replicas import evaluate_replicas
     from train.loop.restore import restore_replicas
     from train.loop.summary import Results, replica_results, setting_results
@@ -32,13 +36,16 @@ def eval_command(args: Sequence[str]) -> None:
     machine.prepare_backend()
     parts, replicas, state = restore_replicas(run, options.checkpoint)
     mesh = devices.make_mesh(run.experiment.data.batch)
+    heading = f"{run.path}, step {int(state.step.max()):,}"
+    if options.remeasure:
+        state = remeasure(parts, replicas, state, run.experiment.data.batch, mesh)
+        heading += ", batch statistics measured anew"
     results: dict[str, list[Results]] = {"validation": [], "test": []}
     for split in results:
         if evaluate := evaluate_replicas(replicas, parts, split, mesh):
             results[split] = evaluate(state)
     found = replica_results(replicas.members, results["validation"], results["test"], diverged={}, stops=[])
     settings = setting_results(found, parts.score)
-    heading = f"{run.path}, step {int(state.step.max()):,}"
     Console().print(comparison(settings, parts.counts, heading=heading, data=parts.bounds_on))
     if run.experiment.folds:
         Console().print(each_fold(found))

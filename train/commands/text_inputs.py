@@ -52,7 +52,7 @@ def open_run(path: str, task: str, config: Path | None = None) -> Opened:
     train.loop.run.require_single(run)
     import jax
 
-    from train.algorithms.averages import evaluation_params
+    from train.algorithms.averages import evaluation_variables
     from train.config.ways import resolve, way_of
     from train.core import devices, machine
     from train.data.text.tokenizers import fingerprint
@@ -69,7 +69,7 @@ def open_run(path: str, task: str, config: Path | None = None) -> Opened:
     abstract = devices.placed(jax.eval_shape(learning.init, jax.random.key(0)), None, "data")
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     state, _ = checkpoints.restore(abstract, tokenizer=fingerprint(tokenizer))
-    variables = {"params": evaluation_params(state), **state.vars["net"]}
+    variables = evaluation_variables(state)
     return Opened(model, variables, tokenizer, narrow(run.experiment.data, Text).length)
 
 

@@ -185,7 +185,8 @@ class Optim:
     accumulate: int = 1
     """Average the gradients of this many steps for one update. The schedule then counts updates."""
     ema: float = 0.0
-    """Decay of an exponential moving average of the weights, which is then evaluated in their place. 0: no average."""
+    """Decay of an exponential moving average of the weights and batch statistics, which is then evaluated in their
+    place. 0: no average."""
     freeze: tuple[str, ...] = ()
     """Freeze the parameters whose path matches one of these shell patterns, such as `embed*` or `block[0-3]/*`."""
     rates: tuple[str, ...] = ()

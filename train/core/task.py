@@ -84,7 +84,9 @@ def descend(
     gradient_norm: also return "gradient_norm", the global norm before any clipping.
     """
     (loss, (variables, metrics)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params[name])
-    updates, opt = tx.update(grads, state.opt[name], state.params[name])
+    # Only an average of the weights takes the variables: it averages them as well.
+    tx = optax.with_extra_args_support(tx)
+    updates, opt = tx.update(grads, state.opt[name], state.params[name], variables=variables)
     params = optax.apply_updates(state.params[name], updates)
     new = state.replace(
         params=state.params | {name: params},

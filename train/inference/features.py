@@ -9,7 +9,7 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from train.algorithms.averages import evaluation_params
+from train.algorithms.averages import evaluation_variables
 from train.core import State, devices
 from train.data.inputs import Inputs
 from train.data.sources import padded
@@ -45,8 +45,8 @@ class Extractor:
 
 
 def frozen(state: State) -> dict[str, Any]:
-    """Return the variables of the network in `state`. Its parameters are averaged if the optimizer keeps an average."""
-    return {"params": evaluation_params(state), **state.vars["net"]}
+    """Return the variables of the network in `state`. They are averages if the optimizer keeps them."""
+    return evaluation_variables(state)
 
 
 def fingerprint(variables: Mapping[str, Any]) -> str:

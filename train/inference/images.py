@@ -9,7 +9,7 @@ import numpy as np
 from flax import linen as nn
 from jax import Array
 
-from train.algorithms.averages import evaluation_params
+from train.algorithms.averages import evaluation_variables
 from train.core import State
 
 BLOCK = 100  # images per call; a smaller last block is filled up, so that one program is compiled
@@ -23,8 +23,9 @@ class Generator(NamedTuple):
 
 
 def variables(state: State) -> Generator:
-    """Return the generator's parameters and batch statistics. The parameters are averaged if the optimizer does so."""
-    return Generator(evaluation_params(state, "gen"), state.vars["gen"])
+    """Return the generator's parameters and batch statistics: their averages, if the optimizer keeps them."""
+    own = evaluation_variables(state, "gen")
+    return Generator(own.pop("params"), own)
 
 
 def latents(model: nn.Module, seed: int, count: int) -> Array:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from jax import Array
 
+from train.algorithms.averages import without_variables
 from train.core import State
 from train.loop.stopping import Record
 from zoo.errors import UserError
@@ -116,7 +117,7 @@ class Checkpoints:
                 raise UserError(
                     f"{self.folder.parent}: tokenizer.json is not the one that step {step} was trained with"
                 )
-            self._require_same_arrays(abstract, step)
+            abstract = self._as_saved(abstract, step, "state")
             args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
             state = self._manager.restore(step, args=args)["state"]
             if int(checksum(state)) != extra.checksum:
@@ -129,6 +130,7 @@ class Checkpoints:
         if extra.checksum_kept is None:
             return None
         with self._reading(step):
+            abstract = self._as_saved(abstract, step, "kept")
             args = ocp.args.Composite(kept=ocp.args.StandardRestore(abstract))
             kept = self._manager.restore(step, args=args)["kept"]
             if int(checksum(kept)) != extra.checksum_kept:
@@ -175,12 +177,22 @@ class Checkpoints:
             content = self._manager.restore(step, args=ocp.args.Composite(extra=ocp.args.JsonRestore()))["extra"]
             return Extra(**{name: value for name, value in content.items() if name in Extra._fields})
 
-    def _require_same_arrays(self, abstract: State, step: int) -> None:
-        """Raise UserError where the saved arrays do not have the names and shapes of `abstract`."""
-        saved = _shapes(self._manager.item_metadata(step).state)
-        expected = _shapes(abstract)
+    def _as_saved(self, abstract: State, step: int, item: Literal["state", "kept"]) -> State:
+        """Return `abstract` as this checkpoint has it; raise UserError where names or shapes of arrays differ.
+
+        Older versions averaged the parameters alone, so their checkpoints have no averages of other variables.
+        """
+        saved = _shapes(self._manager.item_metadata(step)[item])
         if not saved:
             raise ValueError("its list of arrays is missing")
+        expected, older = _shapes(abstract), without_variables(abstract)
+        if saved != expected and saved == _shapes(older):
+            print(
+                f"{self.folder.parent} is judged by the weights of its last step: an older version trained it, which "
+                "kept no averaged batch statistics beside the averaged weights",
+                file=sys.stderr,
+            )
+            return older
         for name in sorted(saved.keys() | expected.keys()):
             if saved.get(name) != expected.get(name):
                 there, here = saved.get(name, "not there"), expected.get(name, "not there")
@@ -188,6 +200,7 @@ class Checkpoints:
                     f"checkpoint {self.folder / str(step)} is of another model or config: "
                     f"{name} is {there} in the checkpoint, {here} in the config"
                 )
+        return abstract
 
     @contextlib.contextmanager
     def _reading(self, step: int) -> Iterator[None]:

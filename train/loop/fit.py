@@ -211,7 +211,7 @@ def _open(
     if experiment.patience and not validate:
         raise UserError(NO_VALIDATION)
     schedule = make_schedule(experiment, setup, len(replicas.members), feed.most)
-    sharding = devices.state_sharding(abstract, mesh, experiment.shard)
+    sharding = devices.state_sharding(start.state, mesh, experiment.shard)
     session = Session(
         run=run,
         setup=setup,

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from train.algorithms.averages import evaluation_params
+from train.algorithms.averages import evaluation_variables
 from train.core import State
 from train.data.inputs import Inputs
 from train.data.split import Split, some
@@ -38,7 +38,7 @@ class InsidePictures:
         shape = self.inputs.example()["x"].shape[1:]
         if jax.process_count() > 1 or len(shape) != 3:  # a registered set may hold other things than images
             return
-        variables = {"params": evaluation_params(state), **state.vars["net"]}
+        variables = evaluation_variables(state)
         filters = first_filters(variables["params"], shape, getattr(self.model.cfg, "patch", None))
         if filters is not None:
             grids.write(grids.grid(shades(filters[:MOST]), min(ACROSS, len(filters))), folder / "filters.png")

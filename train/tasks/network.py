@@ -10,7 +10,7 @@ import optax
 from flax import linen as nn
 from jax import Array
 
-from train.algorithms.averages import evaluation_params
+from train.algorithms.averages import evaluation_variables, init_optimizer
 from train.core import Metrics, State, descend
 
 ModelInputs = Mapping[str, Array]  # the arguments of the model, by name
@@ -33,7 +33,8 @@ class Network:
         arguments: dict[str, Any] = dict(inputs)
         variables = dict(self.model.init(key, **arguments, train=False))
         params = variables.pop("params")
-        return State(jnp.zeros((), jnp.int32), {"net": params}, {"net": self.tx.init(params)}, {"net": variables})
+        opt = init_optimizer(self.tx, params, variables)
+        return State(jnp.zeros((), jnp.int32), {"net": params}, {"net": opt}, {"net": variables})
 
     def descend(
         self, state: State, inputs: ModelInputs, key: Array, loss_fn: Callable[[Any], tuple[Array, Metrics]]
@@ -55,7 +56,8 @@ class Network:
 
     def evaluate(self, state: State, inputs: ModelInputs) -> Any:
         """Return the output of the model in evaluation mode."""
-        return self._apply(evaluation_params(state), state.vars["net"], inputs, train=False)
+        variables = evaluation_variables(state)
+        return self._apply(variables.pop("params"), variables, inputs, train=False)
 
     def _apply(self, params: Any, variables: Any, inputs: ModelInputs, **mode: Any) -> Any:
         def cast(leaf: Array) -> Array:

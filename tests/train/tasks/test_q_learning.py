@@ -225,7 +225,7 @@ def test_transitions_are_sampled_in_proportion_to_their_priorities() -> None:
     assert float(state.priorities[8]) == pytest.approx(2, rel=1e-3)  # the largest priority so far, 4 ** 0.5
 
 
-@pytest.mark.parametrize("capacity, added", [(64, 5), (100_000, 100_000), (11, 11)])
+@pytest.mark.parametrize(("capacity", "added"), [(64, 5), (100_000, 100_000), (11, 11)])
 def test_the_largest_random_number_still_samples_a_slot_that_was_written(capacity: int, added: int) -> None:
     # In float32 (31 + 0.99999994) / 32 is 1.0, which lies behind the last priority.
     memory = ReplayMemory(capacity, priority_exponent=1.0)

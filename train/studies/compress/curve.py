@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from train.algorithms.averages import evaluation_params
+from train.algorithms.averages import evaluation_variables
 from train.core import State, machine
 from train.metrics.evaluation import Evaluator
 from zoo import low_rank
@@ -51,7 +51,12 @@ class Network:
 
     @property
     def params(self) -> Any:
-        return evaluation_params(self.state)
+        return evaluation_variables(self.state)["params"]
+
+    @property
+    def statistics(self) -> Any:
+        """The other variables that belong to `params`, such as batch statistics."""
+        return {name: tree for name, tree in evaluation_variables(self.state).items() if name != "params"}
 
     def cut(self, **how: Any) -> Truncated:
         """Truncate the network by `energy=` or `rank=`; see `zoo.low_rank.truncate`."""
@@ -59,7 +64,7 @@ class Network:
 
     def with_params(self, params: Any) -> State:
         """Return a State for the evaluation of `params`."""
-        return State(self.state.step, {"net": jax.tree.map(jnp.asarray, params)}, {"net": ()}, self.state.vars)
+        return State(self.state.step, {"net": jax.tree.map(jnp.asarray, params)}, {"net": ()}, {"net": self.statistics})
 
 
 def levels(network: Network, energy: float | None, rank: int | None) -> list[dict[str, Any]]:
@@ -84,7 +89,7 @@ def trace(
         cut = network.cut(**level) if level else Truncated(network.params, {})
         with low_rank.run_factors():
             validation = validate(network.with_params(cut.params))
-        variables = {"params": cut.params, **network.state.vars["net"]}
+        variables = {"params": cut.params, **network.statistics}
         count = sum(leaf.size for leaf in jax.tree.leaves(cut.params))
         points.append(
             Point(level.get("energy"), level.get("rank"), cut.ranks, count, _flops(network, variables), validation)

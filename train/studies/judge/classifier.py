@@ -12,7 +12,7 @@ from jax import Array
 from rich.console import Console
 
 import train.loop.run
-from train.algorithms.averages import evaluation_params
+from train.algorithms.averages import evaluation_variables
 from train.config import Classify, Data, Experiment, Model, Optim, files
 from train.config.files import ConfigFile
 from train.data.decode import bring
@@ -140,7 +140,7 @@ def load(run: Run) -> Classifier:
         summary.test["accuracy"],
         dataset.classes,
         setup.model,
-        {"params": evaluation_params(state), **state.vars["net"]},
+        evaluation_variables(state),
         images(dataset.shape, data.augment, *moments),
         dataset.shape,
         data.fit,

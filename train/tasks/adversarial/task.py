@@ -11,7 +11,7 @@ from flax import linen as nn
 from jax import Array
 
 from train.algorithms import losses
-from train.algorithms.averages import evaluation_params
+from train.algorithms.averages import evaluation_variables, init_optimizer
 from train.config import Adversarial
 from train.core import Mean, Metrics, State, Task, descend
 from train.data.inputs import Batch, Inputs
@@ -111,7 +111,10 @@ class Game:
             for name, network in NETWORKS.items()
         }
         params = {name: collections.pop("params") for name, collections in own.items()}
-        opt = {"gen": self.gen_tx.init(params["gen"]), "disc": self.disc_tx.init(params["disc"])}
+        opt = {
+            "gen": init_optimizer(self.gen_tx, params["gen"], own["gen"]),
+            "disc": self.disc_tx.init(params["disc"]),  # its weights are never averaged
+        }
         # The State is donated to the next step, so the two sets of averages must not share a buffer: copy one.
         averages = {"real": own["disc"], "fake": jax.tree.map(jnp.copy, own["disc"])}
         return State(jnp.zeros((), jnp.int32), params, opt, {"gen": own["gen"], "disc": averages})
@@ -184,7 +187,8 @@ class Game:
         # The noise depends on the images alone: a figure repeats, and other images get other noise.
         key = jax.random.fold_in(jax.random.key(0), jnp.sum(batch["x"].astype(jnp.uint32)))
         z = self.model.prior(key, len(real))
-        fake = self.gen.evaluate(evaluation_params(state, "gen"), state.vars["gen"], z, labels)
+        generator = evaluation_variables(state, "gen")
+        fake = self.gen.evaluate(generator.pop("params"), generator, z, labels)
         params, averages = state.params["disc"], state.vars["disc"]
         real_logits = self.disc.evaluate(params, averages["real"], real, labels)
         fake_logits = self.disc.evaluate(params, averages["fake"], fake, labels)

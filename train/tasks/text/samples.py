@@ -8,7 +8,7 @@ from typing import Any
 import sacrebleu
 from jax.sharding import Mesh
 
-from train.algorithms.averages import evaluation_params
+from train.algorithms.averages import evaluation_variables
 from train.config import Experiment, Text, Translate
 from train.core import State
 from train.data.text import tokenizers
@@ -88,4 +88,4 @@ def with_samples(setup: Setup, experiment: Experiment) -> Setup:
 
 
 def _variables(state: State) -> dict[str, Any]:
-    return {"params": evaluation_params(state), **state.vars["net"]}
+    return evaluation_variables(state)
