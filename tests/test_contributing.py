@@ -78,6 +78,7 @@ def follow(section: str, tree: Path) -> dict[str, str]:
         path = tree / step.path
         if step.kind == "Write":
             assert not path.exists(), f"{step.path} exists already: choose another example"
+            path.parent.mkdir(exist_ok=True)
             path.write_text(step.text, encoding="utf-8")
         elif step.kind == "Change":
             path.write_text(changed(path.read_text(encoding="utf-8"), step.text), encoding="utf-8")
@@ -120,6 +121,18 @@ def test_a_model_is_added_as_the_page_says(copy: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_task_is_added_as_the_page_says(copy: Path) -> None:
+    trained, measured, tested = follow("Add a task", copy).values()
+    assert re.search(r"test accuracy \d\d\.\d+ %.*after 200 steps", trained.replace("\n", " "))
+    assert "accuracy" in measured
+    assert re.search(r"\d+ passed", tested)
+    summary = json.loads(next(copy.glob("runs/digits_rotation/*/summary.json")).read_text(encoding="utf-8"))
+    assert (summary["task"], summary["test"]["count"]) == ("rotation", 359)
+    assert summary["test"]["accuracy"] > 0.8
+    formatted("Add a task", copy)
+
+
+@pytest.mark.slow
 def test_a_data_set_is_added_as_the_page_says(copy: Path) -> None:
     listed, trained = follow("Add a data set", copy).values()
     assert "bars" in listed
@@ -145,7 +158,7 @@ def test_every_file_that_the_page_names_is_there() -> None:
     page = PAGE.read_text(encoding="utf-8")
     new = {
         step.path
-        for part in ("Add a model", "Add a data set", "Add a claim")
+        for part in ("Add a model", "Add a task", "Add a data set", "Add a claim")
         for step in steps(part)
         if step.kind == "Write"
     }
