@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from zoo.weights import Loaded
 
-IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
-
 
 @dataclasses.dataclass(frozen=True)
 class PredictOptions(OwnParts):
@@ -44,7 +42,7 @@ def predict_command(args: Sequence[str]) -> None:
     options = parse(PredictOptions, args, prog="zoo predict")
     if options.top < 1:
         raise UserError(f"--top must be at least 1, not {options.top}")
-    picture = _picture(options.what)
+    picture = read_picture(options.what)
     from train.commands.published import open_weights
     from train.core import machine
 
@@ -147,7 +145,7 @@ def _class_names(loaded: Loaded) -> Callable[[int], str]:
     return lambda i: labels[i] if i < len(labels) else f"class {i}"
 
 
-def _picture(what: str) -> Image.Image | None:
+def read_picture(what: str) -> Image.Image | None:
     """The image in a file of that name; None for a text."""
     path = Path(what).expanduser()
     try:
@@ -155,15 +153,18 @@ def _picture(what: str) -> Image.Image | None:
     except OSError:  # a text too long for a name
         return None
     if not there:
-        if path.suffix.lower() in IMAGES and " " not in what:
+        from train.data import decode
+
+        if path.suffix.lower() in decode.ENDINGS and " " not in what:
             raise UserError(f"no image at {what}")
         return None
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB") if image.mode == "P" else image.copy()
-    except UnidentifiedImageError:
-        raise UserError(f"{what} is no image; a text is given as itself, not as a file") from None
-    except OSError as error:
-        raise UserError(f"cannot read the image {what}: {error}") from None
+    from train.data import decode
+
+    with decode.reading(path):
+        try:
+            image = decode.open_image(path)
+        except UnidentifiedImageError:
+            raise UserError(f"{what} is no image; a text is given as itself, not as a file") from None
+    return image.convert("RGB") if image.mode == "P" else image

@@ -1,25 +1,96 @@
-"""Decode image files to uint8 arrays of one shape, with Pillow."""
+"""Decode image files to uint8 arrays of one shape, with Pillow: one set of rules for training and for `zoo predict`.
 
+An image is turned as its EXIF orientation says, so that it is seen as every viewer shows it. Of more than 8 bits per
+channel the upper 8 are kept. Of an animation the first picture counts. Transparency is dropped.
+"""
+
+import contextlib
 import io
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from zoo.errors import UserError
 
+VERSION = 2
+"""The version of these rules. Caches of decoded images carry it."""
+ENDINGS = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".avif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga", ".qoi"),
+)
+"""The endings, in lower case, of files that are taken for images."""
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Number of channels -> Pillow's mode."""
+GRAY = ("1", "L", "LA")
+"""Pillow's modes without color, besides those of 16 bits, which begin with I."""
+SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations in which width and height change places."""
+
+
+class Header(NamedTuple):
+    """What is known of an image before its pixels are read."""
+
+    height: int
+    width: int
+    has_color: bool
+
+
+@contextlib.contextmanager
+def reading(name: os.PathLike[str] | str) -> Iterator[None]:
+    """Turn whatever goes wrong while an image is read into one UserError that begins with its name."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # for a damaged file Pillow and its plugins can raise anything
+        reason = " ".join(str(error).replace(str(name), "").split())[:120]
+        raise UserError(f"{name} cannot be read as an image ({reason}): repair or remove it") from error
+
+
+def header(path: os.PathLike[str]) -> Header:
+    """Return the header of an image file, with height and width as it is shown."""
+    with Image.open(path) as image:
+        _require_integers(image)
+        # Not `image.getexif`: in a PNG file it reads all pixels, to find what may stand behind them.
+        orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+        height, width = (image.width, image.height) if orientation in SIDEWAYS else (image.height, image.width)
+        return Header(height, width, not (image.mode in GRAY or image.mode.startswith("I")))
+
+
+def open_image(source: Any) -> Image.Image:
+    """Return the image in a file, a path or a binary stream, upright and of 8 bits per channel.
+
+    Raises whatever Pillow does where it cannot be read; see `reading`.
+    """
+    with Image.open(source) as image:
+        _require_integers(image)
+        upright = ImageOps.exif_transpose(image)  # a copy
+    return Image.fromarray(_upper_bits(np.asarray(upright))) if upright.mode.startswith("I") else upright
 
 
 def decode(encoded: bytes, channels: int) -> np.ndarray:
     """Decode the content of an image file (PNG, JPEG…) to uint8 (H, W, channels), converted from or to gray if needed.
 
-    Raises OSError, ValueError or SyntaxError where Pillow cannot read it.
+    Raises whatever Pillow does where it cannot be read; see `reading`.
     """
-    with Image.open(io.BytesIO(encoded)) as image:
-        mode = MODES[channels]
-        pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+    image, mode = open_image(io.BytesIO(encoded)), MODES[channels]
+    pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _require_integers(image: Image.Image) -> None:
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers; convert it to 8 bits per channel")
+
+
+def _upper_bits(pixels: np.ndarray) -> np.ndarray:
+    """Return the upper 8 bits of 16-bit gray values; ValueError for values beyond 16 bits."""
+    if pixels.min() < 0 or pixels.max() > 0xFFFF:
+        raise ValueError("it has more than 16 bits per channel; convert it to 8")
+    return (pixels >> 8).astype(np.uint8)
 
 
 def resize(x: np.ndarray, size: int) -> np.ndarray:

@@ -141,6 +141,7 @@ class Dataset:
     test: Split
     mean: np.ndarray
     std: np.ndarray
+    remarks: tuple[str, ...] = ()  # what the user should know of how it was read
 
     @property
     def classes(self) -> int:

@@ -24,4 +24,5 @@ def assemble(experiment: Experiment, tokenizer: Tokenizer | None = None) -> Setu
     setup: Setup = build(*given)
     own_limit = getattr(data, "time_limit", None) is not None
     bounds_on = None if own_limit else setup.dataset.name
-    return dataclasses.replace(setup, best=way.best, counts=way.counts, bounds_on=bounds_on)
+    remarks = (*getattr(setup.dataset, "remarks", ()), *setup.remarks)
+    return dataclasses.replace(setup, best=way.best, counts=way.counts, bounds_on=bounds_on, remarks=remarks)

@@ -44,6 +44,16 @@ def to_input(
             arrays[path] = resample_positions(variables, (old, old), grid)["params"]["positions"]
 
 
+def channels_of(arrays: Mapping[str, jax.Array], module: Any, layout: Layout, rules: Sequence[Rule]) -> int | None:
+    """Return the number of channels of the images that these arrays read; None where the layout does not say."""
+    if layout.first is None:
+        return None
+    kernel = arrays[_path(layout.first, rules, "channels", module)]
+    if kernel.ndim == 2:  # (patch * patch * C, F)
+        return kernel.shape[0] // module.cfg.patch**2
+    return kernel.shape[2]
+
+
 def with_channels(kernel: jax.Array, channels: int, patch: int | None = None) -> jax.Array:
     """Adapt a first kernel (kh, kw, C, F), or (patch * patch * C, F), to images with another number of channels.
 

@@ -104,7 +104,7 @@ def _load(
         fitted.card.name,
         layout.name,
         opened.name,
-        _preprocessing(fitted, opened, size),
+        _for_channels(_preprocessing(fitted, opened, size), adapt.channels_of(arrays, fitted.module, layout, rules)),
         None if new_head else _labels(opened, fitted.kept),
         fitted.passed_over,
         opened.folder,
@@ -177,6 +177,13 @@ def _preprocessing(fitted: Fitted, opened: Opened, size: int | tuple[int, int] |
     if size is not None and isinstance(usual, preprocessing.Images):
         usual = adapt.at_size(usual, size)
     return usual
+
+
+def _for_channels(usual: Preprocessing | None, channels: int | None) -> Preprocessing | None:
+    """Return the preprocessing of images with as many channels as the first kernel of the weights."""
+    if channels is None or not isinstance(usual, preprocessing.Images):
+        return usual
+    return usual.with_channels(channels)
 
 
 def _labels(opened: Opened, kept: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -29,6 +29,8 @@ class Images:
         """Convert a Pillow image to (H, W, C) float32: grey if `mean` has one channel, otherwise RGB."""
         from PIL import Image
 
+        if len(self.mean) not in (1, 3):
+            raise UserError(f"these weights read images of {len(self.mean)} channels, and an image file has 1 or 3")
         image = image.convert("L" if len(self.mean) == 1 else "RGB")
         resampling = getattr(Image.Resampling, self.interpolation.upper())
         height, width = self.size
@@ -43,6 +45,13 @@ class Images:
         pixels = np.asarray(image, np.float32).reshape(height, width, -1) / 255
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
         return (pixels - mean[None, None]) / std[None, None]
+
+    def with_channels(self, channels: int) -> "Images":
+        """Return the same for images of another number of channels, each with the mean of the means and deviations."""
+        if channels == len(self.mean):
+            return self
+        mean, std = sum(self.mean) / len(self.mean), sum(self.std) / len(self.std)
+        return dataclasses.replace(self, mean=(mean,) * channels, std=(std,) * channels)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,8 @@ import train.loop.run
 import zoo
 from train import cli
 from train.algorithms.averages import evaluation_params
+from train.commands import predict
+from train.data import decode
 from train.loop.restore import restore
 from zoo.weights import layouts
 from zoo.weights.fit import expected_shapes, inputs_for
@@ -232,6 +234,21 @@ def test_images_without_a_preparation(
     model = zoo.create("lenet5")
     file = zoo.save_weights(tmp_path / "w.safetensors", model, drawn(model))
     assert "does not say how images are prepared" in refused(capsys, "predict", digit[0], "--weights", file)
+
+
+def test_a_file_is_prepared_for_prediction_as_it_is_for_training(tmp_path: Path) -> None:
+    """One picture stored in three ways: upright, turned with its EXIF orientation, and in 16 bits."""
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 6), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "upright.png")
+    Image.fromarray(np.rot90(pixels)).save(tmp_path / "turned.png", exif=exif)
+    Image.fromarray(pixels.astype(np.uint16) * 256 + 7).save(tmp_path / "deep.png")
+    for path in tmp_path.iterdir():
+        found = predict.read_picture(str(path))
+        assert found is not None
+        np.testing.assert_array_equal(np.asarray(found), pixels)
+        np.testing.assert_array_equal(decode.decode(path.read_bytes(), 1)[..., 0], pixels)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from PIL import Image
 from tiny import network
 
 import zoo
@@ -117,3 +118,22 @@ def test_frozen_parts_by_pattern(resnet: tuple[Path, dict]) -> None:
     assert moved == jax.tree.map(lambda frozen: not frozen, still)
     with pytest.raises(zoo.UserError, match="no array matches 'stm/"):
         select(params, "stm/*")
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_images_are_prepared_with_as_many_channels_as_the_weights_read(
+    channels: int, resnet: tuple[Path, dict], tmp_path: Path
+) -> None:
+    path, _ = resnet
+    wide = zoo.load_model("resnet18", path, depths=(1, 2), widths=(4, 8), channels=channels)
+    file = zoo.save_weights(tmp_path / "other.safetensors", wide.model, wide.variables, layout="torchvision")
+    loaded = zoo.load_model("resnet18", file, depths=(1, 2), widths=(4, 8))
+    assert len(loaded.preprocessing.mean) == len(loaded.preprocessing.std) == channels
+    picture = Image.new("RGB", (300, 280), (90, 90, 90))
+    if channels == 4:
+        with pytest.raises(zoo.UserError, match="4 channels"):
+            loaded.preprocessing(picture)
+    else:
+        x = loaded.preprocessing(picture)
+        assert x.shape == (224, 224, 1)
+        np.testing.assert_allclose(x, (90 / 255 - 0.449) / 0.226, rtol=1e-3)

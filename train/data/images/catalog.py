@@ -28,6 +28,7 @@ class Found:
     version: str
     class_names: tuple[str, ...]
     stores: Mapping[str, Store]
+    remarks: tuple[str, ...] = ()  # what the user should know of how it was read
 
 
 def load(data: Data) -> Dataset:
@@ -63,7 +64,9 @@ def load(data: Data) -> Dataset:
     mean, std = _statistics(found, train, data)
     train = _labelled(found, train, data)
     shape = train.store.shape
-    return Dataset(found.name, found.version, shape, found.class_names, train, validation, test, mean, std)
+    return Dataset(
+        found.name, found.version, shape, found.class_names, train, validation, test, mean, std, found.remarks
+    )
 
 
 def _one_fold(data: Data, number: int, count: int) -> Dataset:

@@ -2,23 +2,33 @@
 
 The layout is PATH/train/CLASS/*.png with PATH/test/CLASS/* (and PATH/validation, /val or /valid), or only PATH/CLASS/*,
 from which `load` takes the test split. The classes are numbered in the order of their sorted names. Images are gray if
-all files are gray, else RGB without transparency.
+all files are gray, else RGB without transparency. Folders inside a class belong to it, linked ones too; hidden files
+and folders (their names begin with a dot) do not.
 """
 
+import collections
 import dataclasses
+import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from train.data import cache, decode
 from zoo.errors import UserError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
 """Folder name -> split."""
-GREY = ("1", "L", "LA")
-"""Pillow's modes without color."""
+
+
+class FoundFolder(NamedTuple):
+    """What is known of a folder before any image is decoded."""
+
+    name: str
+    version: str
+    class_names: tuple[str, ...]
+    stores: "dict[str, Files]"
+    remarks: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,24 +44,19 @@ class Files:
         return len(self.paths)
 
     def fingerprint(self) -> list:
-        return [*_fingerprint(self.paths), self.labels.tolist(), self.shape, self.fit]
+        return [decode.VERSION, *_fingerprint(self.paths), self.labels.tolist(), self.shape, self.fit]
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x = np.empty((len(indices), *self.shape), np.uint8)
         for row, index in enumerate(indices):
             path = self.paths[index]
-            try:
-                x[row] = decode.bring(decode.decode(path.read_bytes(), self.shape[2]), self.shape, self.fit)
-            except UserError as error:
-                raise UserError(f"{path}: {error}") from None
-            except (OSError, ValueError, SyntaxError) as error:
-                raise _unreadable(path, error) from error
+            with decode.reading(path):
+                pixels = decode.decode(path.read_bytes(), self.shape[2])
+                try:
+                    x[row] = decode.bring(pixels, self.shape, self.fit)
+                except UserError as error:
+                    raise UserError(f"{path}: {error}") from None
         return x, self.labels[indices]
-
-
-def _unreadable(path: Path, error: Exception) -> UserError:
-    reason = " ".join(str(error).replace(str(path), "").split())[:120]
-    return UserError(f"{path} cannot be read as an image ({reason}): repair or remove it")
 
 
 def _fingerprint(paths: tuple[Path, ...]) -> list:
@@ -62,17 +67,41 @@ def _folders(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _listing(path: Path) -> dict[str, list[Path]]:
-    """Return class name -> its sorted image files."""
+def _files(folder: Path) -> list[Path]:
+    """Return all files below `folder`, sorted, through linked folders too, without hidden files and folders."""
+    found, seen = [], set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
+def _listing(path: Path, left_out: collections.Counter[str]) -> dict[str, list[Path]]:
+    """Return class name -> its sorted image files. left_out: counts the other files, by their endings."""
     found = {}
     for folder in _folders(path):
-        files = (file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS and not file.name.startswith("."))
-        found[folder.name] = sorted(files)
+        files = _files(folder)
+        found[folder.name] = [file for file in files if file.suffix.lower() in decode.ENDINGS]
+        left_out.update(file.suffix.lower() for file in files if file.suffix.lower() not in decode.ENDINGS)
         if not found[folder.name]:
-            raise UserError(f"{folder} contains no images ({', '.join(ENDINGS)}): fill or remove it")
+            raise UserError(f"{folder} contains no images ({', '.join(decode.ENDINGS)}): fill or remove it")
     if not found:
         raise UserError(f"{path} contains no class folders: expected {path}/CLASS/*.png")
     return found
+
+
+def _remarks(left_out: collections.Counter[str]) -> tuple[str, ...]:
+    """Say which files were left out."""
+    if not left_out:
+        return ()
+    commonest = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))[:5]
+    kinds = ", ".join(f"{count} {ending or 'without an ending'}" for ending, count in commonest)
+    return (f"{left_out.total()} files in the class folders have no ending of an image and are left out ({kinds})",)
 
 
 def _headers(paths: tuple[Path, ...]) -> cache.Arrays:
@@ -82,20 +111,14 @@ def _headers(paths: tuple[Path, ...]) -> cache.Arrays:
     """
     rows = []
     for path in paths:
-        try:
-            with Image.open(path) as image:
-                rows.append((image.height, image.width, image.mode not in GREY))
-                mode = image.mode
-        except (OSError, ValueError, SyntaxError) as error:
-            raise _unreadable(path, error) from error
-        if mode[0] in "IF":
-            raise UserError(f"{path} has more than 8 bits per channel ({mode}): convert it")
+        with decode.reading(path):
+            rows.append(decode.header(path))
     return {"rows": np.array(rows, np.int32)}
 
 
 def _shape(name: str, paths: tuple[Path, ...], size: int | None) -> tuple[int, int, int]:
     """Return the shape that all images have or will be brought to."""
-    rows = cache.cached(f"{name}-headers", _fingerprint(paths), lambda: _headers(paths))["rows"]
+    rows = cache.cached(f"{name}-headers", [decode.VERSION, *_fingerprint(paths)], lambda: _headers(paths))["rows"]
     channels = 3 if rows[:, 2].any() else 1
     if size is not None:
         return size, size, channels
@@ -109,15 +132,17 @@ def _shape(name: str, paths: tuple[Path, ...], size: int | None) -> tuple[int, i
     return int(rows[0, 0]), int(rows[0, 1]), channels
 
 
-def find(path: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ...], dict[str, Files]]:
-    """Return the name, the version (empty), the class names and the splits of a folder. Only headers are read."""
+def find(path: str, size: int | None, fit: str) -> FoundFolder:
+    """Find the splits of a folder. Only headers of images are read."""
     root = Path(path).expanduser()
     if not path or not root.is_dir():
         raise UserError(f"folder:{path}: there is no such folder; expected PATH/CLASS/*.png or PATH/train/CLASS/*.png")
+    left_out: collections.Counter[str] = collections.Counter()
     try:
-        parts = {SPLITS[folder.name]: _listing(folder) for folder in _folders(root) if folder.name in SPLITS}
+        parts = {SPLITS[folder.name]: _listing(folder, left_out) for folder in _folders(root) if folder.name in SPLITS}
         if "train" not in parts:
-            parts = {"train": _listing(root)}
+            left_out.clear()
+            parts = {"train": _listing(root, left_out)}
         name, classes = f"folder:{root}", tuple(parts["train"])
         if len(classes) == 1:
             raise UserError(f"{name} has only one class, {classes[0]!r}: add a folder for each other class")
@@ -133,4 +158,4 @@ def find(path: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ..
         pairs = [(file, classes.index(label)) for label, files in listing.items() for file in files]
         labels = np.array([label for _, label in pairs], np.int32)
         stores[split] = Files(tuple(file for file, _ in pairs), labels, shape, fit if size else None)
-    return name, "", classes, stores
+    return FoundFolder(name, "", classes, stores, _remarks(left_out))

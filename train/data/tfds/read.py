@@ -138,7 +138,6 @@ class Shards:
 
         Raises UserError that names the file if it is damaged or its content does not match the description.
         """
-        from google.protobuf.message import DecodeError
         from tensorflow_datasets.proto import tf_example_pb2
 
         path = self.paths[shard]
@@ -150,7 +149,7 @@ class Shards:
             raise
         except PermissionError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
-        except (OSError, ValueError, RuntimeError, IndexError, SyntaxError, DecodeError) as error:
+        except Exception as error:  # protobuf and Pillow can raise anything for damaged content
             raise damaged(self.name, path, error) from error
 
 
@@ -168,7 +167,7 @@ class Records:
         return len(self.shards)
 
     def fingerprint(self) -> list:
-        return [self.shards.stamps(), self.image_key, self.label_key, self.shape, self.fit]
+        return [images.VERSION, self.shards.stamps(), self.image_key, self.label_key, self.shape, self.fit]
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, y = np.empty((len(indices), *self.shape), np.uint8), np.empty(len(indices), np.int32)

@@ -63,9 +63,13 @@ def test_grey_and_colour_become_colour_and_sizes_are_brought_together(root: Path
     save(root / "cat" / "colour.jpg", 5)
     save(root / "dog" / "large.png", 5, size=(9, 9), mode="RGBA")
     (root / "dog" / "notes.txt").write_text("no image, no error")
+    (root / "dog" / "README").write_text("no image, no error")
     says = refused(root)
     assert says.endswith("images differ in size (00.png has 5x6, large.png 9x9): give data.image_size")
-    assert load(Data(f"folder:{root}", image_size=9, fit="pad")).shape == (9, 9, 3)
+    data = load(Data(f"folder:{root}", image_size=9, fit="pad"))
+    assert data.shape == (9, 9, 3)
+    left_out = "2 files in the class folders have no ending of an image and are left out (1 without an ending, 1 .txt)"
+    assert data.remarks == (left_out,)
     assert "large.png: an image of 9x9 does not fit into data.image_size=8" in refused(root, image_size=8, fit="pad")
 
 
@@ -93,11 +97,59 @@ def test_what_a_user_gets_wrong_is_named(root: Path) -> None:
     Image.fromarray(noise).save(broken)
     broken.write_bytes(broken.read_bytes()[:-40])
     assert refused(root).startswith(f"{broken} cannot be read as an image (")
-    save(broken, 300, mode="I;16")
-    assert refused(root).startswith(f"{broken} has more than 8 bits per channel (I;16)")
+    Image.new("F", (6, 5)).save(broken.with_suffix(".tiff"))
+    assert f"{broken.with_suffix('.tiff')} cannot be read as an image (its pixels are floating-point" in refused(root)
 
 
 def test_classes_that_training_does_not_know(root: Path) -> None:
     fill(root / "train")
     fill(root / "test", classes=("cat", "mouse"))
     assert "test has the class 'mouse', and train does not" in refused(root)
+
+
+def arrow(height: int = 5, width: int = 8) -> np.ndarray:
+    """An RGB image (H, W, 3) that is another one however it is turned."""
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_image_is_turned_as_it_is_shown(root: Path, orientation: int) -> None:
+    upright = Image.fromarray(arrow())
+    back = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # orientation -> the Transpose that stores the image so
+    stored = upright if orientation == 1 else upright.transpose(Image.Transpose(back[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    fill(root, count=2, size=(8, 5))
+    stored.save(root / "cat" / "99.png", exif=exif)
+    data = load(Data(f"folder:{root}", validation=0))
+    assert data.shape == (5, 8, 3)  # the size, too, is that of the image as it is shown
+    every = np.concatenate([data.train.arrays()["x"], data.test.arrays()["x"]])
+    assert (every == arrow()[None]).all(axis=(1, 2, 3)).any()
+
+
+def test_gray_of_16_bits_keeps_its_upper_8(root: Path) -> None:
+    fill(root, mode="L")
+    values = np.arange(30, dtype=np.uint16).reshape(5, 6) * 2048
+    Image.fromarray(values).save(root / "cat" / "99.png")
+    data = load(Data(f"folder:{root}", validation=0))
+    every = np.concatenate([data.train.arrays()["x"], data.test.arrays()["x"]])[..., 0]
+    assert (every == (values // 256).astype(np.uint8)[None]).all(axis=(1, 2)).any()
+
+
+def test_linked_folders_belong_to_the_class_and_hidden_ones_do_not(root: Path, tmp_path: Path) -> None:
+    fill(root, count=4)
+    save(tmp_path / "elsewhere" / "more.jfif", 9)
+    save(root / "cat" / ".ipynb_checkpoints" / "00-checkpoint.png", 9)
+    (root / "cat" / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (root / "cat" / "up").symlink_to(root / "cat", target_is_directory=True)
+    data = load(Data(f"folder:{root}", validation=0))
+    assert len(data.train) + len(data.test) == 9
+
+
+def test_an_image_of_too_many_pixels_is_one_line_that_names_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(root)
+    save(root / "cat" / "large.png", 1, size=(64, 64))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    message = refused(root, image_size=8)
+    assert f"{root}/cat/large.png cannot be read as an image" in message
+    assert "decompression bomb" in message
