@@ -5,6 +5,8 @@ import os
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 # Before jax is imported, and in the environment, so that programs which tests start share the cache.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -30,3 +32,17 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # Collecting garbage takes a fifth of the time in which the tests are collected, and 4 % after that, while nothing here
 # makes much of it: every 700th new object is too often.
 gc.set_threshold(50_000, 20, 20)
+
+FOLDER = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses tests by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that tests/slow.txt names as slow."""
+    lines = (FOLDER / "slow.txt").read_text(encoding="utf-8").splitlines()
+    slow = tuple(line for line in lines if line and not line.startswith("#"))
+    for item in items:
+        if item.path.is_relative_to(FOLDER):
+            _, _, name = item.nodeid.partition("::")
+            if f"{item.path.relative_to(FOLDER).as_posix()}::{name}".startswith(slow):
+                item.add_marker(pytest.mark.slow)

@@ -13,10 +13,10 @@ import zoo
 from zoo.cards import image, text, text_pair
 
 NARROW = {"depths": (1, 1), "widths": (8, 16), "classes": 5}
-VIT = {"width": 16, "depth": 2, "heads": 2, "classes": 5}
+VIT = {"width": 16, "depth": 1, "heads": 2, "classes": 5}
 AGENT = {"hidden": (8,), "actions": 5}
 PROJECT = {"widths": (12, 5)}
-WORDS = {"vocab": 5, "width": 16, "depth": 2, "heads": 2}
+WORDS = {"vocab": 5, "width": 16, "depth": 1, "heads": 2}
 PAIR = {"source_vocab": 6, "vocab": 5, "embed": 8}
 SMALL = {  # id: name, fields, inputs as in a card. Every output ends in five classes or tokens.
     "perceptron": ("perceptron", {"classes": 5}, image(8, 8, 1)),
@@ -31,7 +31,7 @@ SMALL = {  # id: name, fields, inputs as in a card. Every output ends in five cl
     "resnet_cifar": ("resnet20", NARROW, image(8, 8, 1)),
     "resnet_drop_path": ("resnet20", {**NARROW, "drop_path": 0.5}, image(8, 8, 1)),
     "plain": ("plain20", NARROW, image(8, 8, 1)),
-    "vit": ("vit_mini_patch4", {**VIT, "dropout": 0.1, "drop_path": 0.2}, image(8, 12, 3)),
+    "vit": ("vit_mini_patch4", {**VIT, "depth": 2, "dropout": 0.1, "drop_path": 0.2}, image(8, 12, 3)),
     "vit_mean_sine": ("vit_mini_patch2", {**VIT, "pool": "mean", "positions": "sine"}, image(8, 8, 1)),
     "dqn": ("dqn_2013", {**AGENT, "channels": (4, 6), "kernels": (3, 2), "strides": (2, 1)}, image(8, 8, 2)),
     "dqn_dueling": ("dqn_mlp", {**AGENT, "dueling": True}, {"x": ((6,), jnp.float32)}),
