@@ -1,0 +1,118 @@
+"""Every field of every way of learning is given bad values, made from the schema: one line, or a program that fits.
+
+Nothing is listed by hand: a field that is new is tried as soon as it is in the schema.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import jax
+import pytest
+
+import train.loop.fit
+from train import cli
+from train.config import files, override
+from train.core import devices
+from train.loop.replicas import make_replica_set
+from train.studies.search.fields import Field, fields_of, words
+
+CONFIGS = {
+    "digits_mlp": "",  # with all fields; the others with those that digits_mlp does not have
+    "digits_vit": "model.",
+    "digits_resnet20": "model.",
+    "digits_simclr": "",
+    "digits_gan": "",
+    "digits_dcgan_conditional": "model.",
+    "cartpole_dqn": "",
+    "python_docs_gpt_char_mini": "",
+    "python_docs_bert_tiny": "",
+    "dates_transformer": "",
+    "dates_seq2seq_attention": "model.",
+}
+LEFT_ALONE = ("init_from", "data.name", "data.tokenizer", "model.name")  # names of things outside of the schema
+
+
+class Fits(Exception):
+    """The run could begin: its step can be traced."""
+
+
+def trace(run: Any, setup: Any, *_: Any, **__: Any) -> None:
+    """Trace a step and an evaluation in place of training."""
+    replicas = make_replica_set(run.experiment, setup.task, setup.build)
+    abstract = jax.eval_shape(replicas.init, replicas.key)
+    source = setup.feed(devices.make_mesh(run.experiment.data.batch), None).take(1)
+    jax.eval_shape(lambda state, key: replicas_step(replicas, state, source, key), abstract, replicas.key)
+    setup.measures("validation", None, [member.fold for member in replicas.members])
+    raise Fits
+
+
+def replicas_step(replicas: Any, state: Any, source: Any, key: Any) -> Any:
+    if hasattr(replicas, "task"):
+        return train.core.chunk(replicas.task, state, source, key, 1)
+    return train.core.chunks.replicate(replicas.tasks, replicas.settings, state, source, key, 1)
+
+
+def bad_values(field: Field) -> Iterator[Any]:
+    """Yield values of the right type that are at the edge of what makes sense, or beyond it."""
+    kinds = get_args(field.hint) if get_origin(field.hint) in (Union, UnionType) else (field.hint,)
+    for kind in kinds:
+        if kind is int:
+            yield from (-1, 0, 7)
+        elif kind is float:
+            yield from (-1.0, 0.0, 1.0, 1e30, math.nan, math.inf)
+        elif kind is str or get_origin(kind) is Literal:
+            yield "nosuch"
+        elif get_origin(kind) is tuple:
+            inside = get_args(kind)
+            for first, second in ((-1, -1), (0, 0), (7, 3)):
+                if inside[0] in (int, float):
+                    yield (inside[0](first),) if inside[-1] is ... else tuple(inside[0](n) for n in (first, second))
+            if inside[0] is str:
+                yield ("nosuch",)
+
+
+def commands(config: str, prefix: str) -> Iterator[list[str]]:
+    """Yield the command of each bad value."""
+    experiment = files.load(config)
+    small = fields_of(override(experiment, experiment.smoke))
+    smoke = [
+        word
+        for name, field in small.items()
+        if fields_of(experiment)[name] != field
+        for word in words(field, field.value)
+    ]
+    known = fields_of(files.load("digits_mlp")) if config != "digits_mlp" else {}
+    for name, field in small.items():
+        if name.startswith(prefix) and name not in LEFT_ALONE and (name not in known or name.startswith("model.")):
+            for value in bad_values(field):
+                yield ["train", config, *smoke, *words(field, value)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_bad_value_is_one_line_or_fits(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train.loop.fit, "fit", trace)
+    wrong, count = [], 0
+    for command in commands(config, CONFIGS[config]):
+        count += 1
+        try:
+            code = cli.run(command)
+        except Fits:
+            capsys.readouterr()
+            continue
+        except Exception as error:
+            wrong.append(f"{type(error).__name__}: {error}"[:200] + f" <- zoo {' '.join(command)}")
+            capsys.readouterr()
+            continue
+        said = capsys.readouterr().err
+        if code != 2 or not re.fullmatch(r"zoo: [^\n]+\n", said):
+            wrong.append(f"exit code {code}, {said!r} <- zoo {' '.join(command)}")
+    assert count >= 10
+    assert not wrong, "\n".join([f"{len(wrong)} of {count}:", *wrong])
