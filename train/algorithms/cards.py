@@ -78,9 +78,11 @@ OPTIMIZERS = (
         Paper("Adaptive subgradient methods for online learning and stochastic optimization",
               "J. Duchi, E. Hazan, Y. Singer", "JMLR 12", "https://jmlr.org/papers/v12/duchi11a.html"),
         "Each parameter has a rate of its own, smaller the larger its gradients have been: rare features learn fast.",
-        "s ← s + g², s = 0.1 at first\nθ ← θ - η g / √(s + ε)",
-        "Their constant δ beside the root is here ε within it and the first s, as in TensorFlow.",
+        "s ← s + g², s = 0 at first\nθ ← θ - η g / √(s + ε)",
+        "Their constant δ beside the root is here ε within it. Optax and TensorFlow start s at 0.1, with which the rule "
+        "is nearly plain SGD while gradients are small: optim.accumulator.",
         eps=1e-7,
+        accumulator=0.0,
     ),
     _rule(
         "rmsprop",

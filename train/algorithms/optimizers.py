@@ -30,7 +30,7 @@ DECOUPLED = ("adamw", "lamb", "lion", "muon")
 _WHOLE = (int,)
 _REAL = (int, float)
 
-CONSTANTS = ("momentum", "b1", "b2", "decay", "eps", "trust")
+CONSTANTS = ("momentum", "b1", "b2", "decay", "eps", "accumulator", "trust")
 """Fields of `Optim` that only some rules have; the card of a rule says which."""
 
 # field -> types, test, the words for what is allowed
@@ -42,6 +42,7 @@ _NUMBERS = {
     "b2": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
     "decay": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
     "eps": (_REAL, lambda v: 0 < v < math.inf, "a number above 0"),
+    "accumulator": (_REAL, lambda v: 0 <= v < math.inf, "a number from 0 up"),
     "weight_decay": (_REAL, lambda v: 0 <= v < math.inf, "a number from 0 up"),
     "warmup_steps": (_WHOLE, lambda v: v >= 0, "a whole number from 0 up"),
     "decay_factor": (_REAL, lambda v: 0 < v < 1, "between 0 and 1"),
@@ -183,7 +184,7 @@ def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
         case "momentum" | "nesterov":
             return optax.sgd(rate, own["momentum"], nesterov=optim.name == "nesterov")
         case "adagrad":
-            return optax.adagrad(rate, eps=own["eps"])
+            return optax.adagrad(rate, own["accumulator"], own["eps"])
         case "adadelta":
             return optax.adadelta(rate, own["decay"], own["eps"])
         case "rmsprop":

@@ -163,6 +163,8 @@ class Optim:
     """rmsprop, rmsprop_graves, adadelta: decay of the averages of the gradient and of its square."""
     eps: float | None = None
     """adagrad, rmsprop, rmsprop_graves, adadelta, adam, adamw, lamb: keeps the denominator from zero."""
+    accumulator: float | None = None
+    """adagrad: the sum of squared gradients before the first step."""
     eps_in_root: bool = True
     """rmsprop_graves: add `eps` under the root, as Graves and DQN do, or outside of it, as PyTorch does."""
     trust: float | None = None

@@ -69,7 +69,7 @@ def nesterov(g, s, t):
 
 
 def adagrad(g, s, t):
-    s["v"] = s.get("v", 0.1) + g**2
+    s["v"] = s.get("v", 0) + g**2
     return g / np.sqrt(s["v"] + 1e-7)
 
 
@@ -176,6 +176,25 @@ def test_every_constant_of_a_rule_changes_its_steps(name):
     for constant in cards.ALGORITHMS[name].constants:
         after = last(train(replace(plain, **{constant: 0.5}), GRADS)[0])
         assert not np.allclose(before["dense"]["kernel"], after["dense"]["kernel"], rtol=1e-6), constant
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-2])
+def test_the_first_step_of_adagrad_has_the_size_of_the_rate_whatever_the_size_of_the_gradient(scale):
+    """Duchi et al. 2011: the divisor of the first step is the gradient itself (up to eps). Optax's own start is 0.1."""
+    grads = [jax.tree.map(lambda g: scale * np.sign(g) * np.maximum(np.abs(g), 0.1), GRADS[0])]
+    expected = jax.tree.map(lambda p, g: p - LR * np.sign(g), PARAMS, grads[0])
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=0.06 * LR),
+        last(train(Optim("adagrad", lr=LR), grads)[0]),
+        expected,
+    )
+    slow = last(train(Optim("adagrad", lr=LR, accumulator=0.1), grads)[0])["position"] - PARAMS["position"]
+    g = grads[0]["position"]
+    np.testing.assert_allclose(slow, -LR * g / np.sqrt(0.1 + g**2 + 1e-7), rtol=1e-4)
+
+
+def test_adagrad_stays_where_the_gradient_is_zero():
+    jax.tree.map(np.testing.assert_array_equal, last(train(Optim("adagrad", lr=LR), [ZEROS])[0]), PARAMS)
 
 
 def test_lars_is_its_formula():
@@ -322,6 +341,8 @@ def test_schedule_of_one_step_is_finite(schedule):
         ({"trust": 0.1}, "optim.trust means nothing to the rule 'adam'; its constants: b1, b2, eps"),
         ({"name": "sgd", "eps": 0.1}, "optim.eps means nothing to the rule 'sgd', which has no constants"),
         ({"b2": 1}, "optim.b2 must be from 0 to below 1, not 1"),
+        ({"accumulator": 0.1}, "optim.accumulator means nothing to the rule 'adam'; its constants: b1, b2, eps"),
+        ({"name": "adagrad", "accumulator": -0.1}, "optim.accumulator must be a number from 0 up, not -0.1"),
         ({"weight_decay": -1e-4}, "optim.weight_decay must be a number from 0 up, not -0.0001"),
         ({"warmup_steps": -1}, "optim.warmup_steps must be a whole number from 0 up, not -1"),
         ({"warmup_steps": 100}, "optim.warmup_steps must be below the 100 steps of the run, not 100"),
