@@ -20,6 +20,7 @@ from jax.typing import ArrayLike
 
 from train.algorithms.averages import _average_weights
 from train.algorithms.cards import ALGORITHMS
+from train.algorithms.parameters import hidden_matrices, matrices, path_of
 from train.config import Optim
 from zoo.errors import UserError, unknown
 
@@ -137,9 +138,11 @@ def _inverse_sqrt(lr: float, width: int) -> optax.Schedule:
 def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
     """Return the whole update: clip, L2 decay, rule with schedule, parameter average; with accumulation around it.
 
-    Weight decay acts only on leaves named `kernel`: not on biases, on the scales and shifts of normalization layers, on
-    position tables or class tokens. Call `validate` first; values are not checked here. Every leaf of the state is an
-    array, so the state can be donated, scanned over and saved.
+    Weight decay acts on all matrices, embeddings and position tables among them: not on biases, on the scales and
+    shifts of normalization layers, or on class tokens (see `parameters.is_matrix`).
+
+    Call `validate` first; values are not checked here. Every leaf of the state is an array, so the state can be
+    donated, scanned over and saved.
     """
 
     schedule = make_schedule(optim, steps)
@@ -154,9 +157,9 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
     decays = isinstance(optim.weight_decay, Tracer) or optim.weight_decay > 0
     # Before the rule, which turns gradients into descent: decay that is added after it would make weights grow.
     if decays and optim.name not in DECOUPLED:
-        parts.append(optax.add_decayed_weights(optim.weight_decay, mask=_kernels))
+        parts.append(optax.add_decayed_weights(optim.weight_decay, mask=matrices))
     else:  # the same empty state, so that replicas with and without decay have States of one structure
-        parts.append(optax.masked(optax.identity(), _kernels))
+        parts.append(optax.masked(optax.identity(), matrices))
     parts.append(_rule(optim, rate))
     if optim.rates or optim.freeze:
         parts.append(_own_rates(optim))
@@ -177,7 +180,7 @@ def constants(optim: Optim) -> dict[str, float]:
 
 def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
     own = constants(optim)
-    decay = {"weight_decay": optim.weight_decay, "mask": _kernels}
+    decay = {"weight_decay": optim.weight_decay, "mask": matrices}
     match optim.name:
         case "sgd":
             return optax.sgd(rate)
@@ -201,14 +204,13 @@ def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
         case "adam":
             return optax.adam(rate, own["b1"], own["b2"], own["eps"])
         case "lars":  # weight decay was added to the gradient already, as in its paper
-            return optax.lars(rate, trust_coefficient=own["trust"], trust_ratio_mask=_kernels, momentum=own["momentum"])
+            return optax.lars(rate, trust_coefficient=own["trust"], trust_ratio_mask=matrices, momentum=own["momentum"])
         case "muon":
-            return optax.contrib.muon(
-                rate,
-                beta=own["momentum"],
-                weight_decay=optim.weight_decay,
-                muon_weight_dimension_numbers=_as_matrices,
-            )
+            # Optax would decay whatever its AdamW takes, biases too. So both rules come first, with a rate of 1 that
+            # only turns their step around, then the decay of all matrices, then the rate.
+            step = optax.contrib.muon(1.0, beta=own["momentum"], muon_weight_dimension_numbers=_as_matrices)
+            decay = optax.add_decayed_weights(-optim.weight_decay, matrices)
+            return optax.chain(step, decay, optax.scale_by_schedule(rate))
         case _:
             return {"adamw": optax.adamw, "lamb": optax.lamb, "lion": optax.lion}[optim.name](rate, **own, **decay)
 
@@ -222,7 +224,7 @@ def _own_rates(optim: Optim) -> optax.GradientTransformation:
     factors = [(pattern, 0.0) for pattern in optim.freeze] + [_factor(rate) for rate in optim.rates]
 
     def init(params: Any) -> optax.EmptyState:
-        paths = [_path(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+        paths = [path_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
         for pattern, _ in factors:
             if not any(fnmatchcase(path, pattern) for path in paths):
                 raise UserError(f"optim: no parameter is called {pattern!r}; there are {', '.join(paths[:4])} …")
@@ -233,15 +235,11 @@ def _own_rates(optim: Optim) -> optax.GradientTransformation:
 
         def scale(path: Any, leaf: Array) -> Array:
             # The first pattern that matches counts.
-            return leaf * next((factor for pattern, factor in factors if fnmatchcase(_path(path), pattern)), 1.0)
+            return leaf * next((factor for pattern, factor in factors if fnmatchcase(path_of(path), pattern)), 1.0)
 
         return jax.tree_util.tree_map_with_path(scale, updates), state
 
     return optax.GradientTransformation(init, update)
-
-
-def _path(path: Any) -> str:
-    return "/".join(str(getattr(key, "key", key)) for key in path)
 
 
 def _factor(rate: str) -> tuple[str, float]:
@@ -256,21 +254,14 @@ def _factor(rate: str) -> tuple[str, float]:
     return pattern, number
 
 
-def _kernels(params: Any) -> Any:
-    """Mark the leaves that decay: Flax names the weight of a dense or convolutional layer `kernel`."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: bool(path) and getattr(path[-1], "key", None) == "kernel", params
-    )
-
-
 def _as_matrices(params: Any) -> Any:
-    """Say how Muon reads each kernel as a matrix (inputs, outputs); None for leaves that are no matrix.
+    """Say how Muon reads each hidden matrix (inputs, outputs); None for what it leaves to AdamW.
 
     The window of a convolution counts as inputs.
     """
 
-    def axes_of(decays: bool, leaf: Array) -> optax.contrib.MuonDimensionNumbers | None:
+    def axes_of(hidden: bool, leaf: Array) -> optax.contrib.MuonDimensionNumbers | None:
         axes = tuple(range(leaf.ndim))
-        return optax.contrib.MuonDimensionNumbers(axes[:-1], axes[-1:]) if decays and leaf.ndim > 1 else None
+        return optax.contrib.MuonDimensionNumbers(axes[:-1], axes[-1:]) if hidden else None
 
-    return jax.tree.map(axes_of, _kernels(params), params)
+    return jax.tree.map(axes_of, hidden_matrices(params), params)

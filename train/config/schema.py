@@ -168,10 +168,11 @@ class Optim:
     eps_in_root: bool = True
     """rmsprop_graves: add `eps` under the root, as Graves and DQN do, or outside of it, as PyTorch does."""
     trust: float | None = None
-    """lars: trust coefficient. A kernel's rate is multiplied by this and by its norm over its gradient's norm."""
+    """lars: trust coefficient. A matrix's rate is multiplied by this and by its norm over its gradient's norm."""
     weight_decay: float = 0.0
     """adamw, lamb, lion, muon: decoupled, multiplied by the learning rate; all others: added to the gradient (L2).
-    Biases and the scales and shifts of normalizations are not decayed."""
+    All matrices decay, embeddings and tables of positions too; biases, class tokens and the scales and shifts of
+    normalizations do not."""
     schedule: Literal["constant", "steps", "cosine", "one_cycle", "inverse_sqrt"] = "constant"
     """Schedule of the learning rate after the warm-up."""
     warmup_steps: int = 0

@@ -20,6 +20,7 @@ PARAMS = {
     "dense": {"kernel": RNG.normal(size=(3, 2)), "bias": RNG.normal(size=2)},
     "norm": {"scale": RNG.normal(size=2)},
     "position": RNG.normal(size=(1, 4, 2)),
+    "token": RNG.normal(size=(1, 1, 2)),
 }
 PARAMS = jax.tree.map(lambda a: a.astype(np.float32), PARAMS)
 GRADS = [jax.tree.map(lambda a: RNG.normal(size=a.shape).astype(np.float32), PARAMS) for _ in range(6)]
@@ -139,7 +140,7 @@ def test_rule_is_its_formula(name, decay):
     np.testing.assert_allclose(path["dense"]["kernel"], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_muon_leaves_what_is_no_kernel_to_adam_and_takes_a_convolution_as_one_matrix():
+def test_muon_leaves_what_is_no_hidden_matrix_to_adam_and_takes_a_convolution_as_one_matrix():
     adam, params = optax.adam(LR, nesterov=True), PARAMS
     state = adam.init(params)
     for grads in GRADS:
@@ -235,10 +236,12 @@ def test_lamb_is_its_formula():
 
 
 @pytest.mark.parametrize("name", [*RULES, "lars", "lamb"])
-def test_decay_shrinks_kernels_and_nothing_else(name):
+def test_decay_shrinks_matrices_and_nothing_else(name):
     end = last(train(Optim(name, lr=1e-3, weight_decay=0.1), [ZEROS])[0])
-    assert np.all(np.abs(end["dense"]["kernel"]) < np.abs(PARAMS["dense"]["kernel"]))
-    end["dense"]["kernel"] = PARAMS["dense"]["kernel"]
+    for after, before in ((end["dense"], PARAMS["dense"]), (end, PARAMS)):
+        matrix = "kernel" if "kernel" in before else "position"
+        assert np.all(np.abs(after[matrix]) < np.abs(before[matrix]))
+        after[matrix] = before[matrix]
     jax.tree.map(np.testing.assert_array_equal, end, PARAMS)
 
 
