@@ -18,6 +18,7 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from train.algorithms.accumulate import MultiSteps
 from train.algorithms.averages import _average_weights
 from train.algorithms.cards import ALGORITHMS
 from train.algorithms.parameters import hidden_matrices, matrices, path_of
@@ -91,6 +92,15 @@ def validate(optim: Optim, steps: int) -> None:
     if any(a >= b for a, b in itertools.pairwise(bounds)):
         between = f"between the {optim.warmup_steps} steps of warm-up and the {steps} of the run"
         raise UserError(f"optim.decay_at must rise and lie {between}, not {optim.decay_at}")
+
+
+def remarks(optim: Optim, steps: int) -> tuple[str, ...]:
+    """What the user should know of an optimizer that `validate` accepts."""
+    left = steps % optim.accumulate
+    if not left:
+        return ()
+    last = "step makes" if left == 1 else f"{left} steps make"
+    return (f"the last {last} no update: optim.accumulate={optim.accumulate} does not divide the {steps:,} steps",)
 
 
 def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
@@ -167,8 +177,7 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
         parts.append(_average_weights(optim.ema))
     transformation = optax.chain(*parts)
     if optim.accumulate > 1:
-        several: Any = optax.MultiSteps(transformation, optim.accumulate)
-        return optax.GradientTransformationExtraArgs(several.init, several.update)
+        return MultiSteps(transformation, optim.accumulate)
     return transformation
 
 

@@ -186,7 +186,8 @@ class Optim:
     clip_norm: float | None = None
     """Rescale gradients whose global norm exceeds this; None never does."""
     accumulate: int = 1
-    """Average the gradients of this many steps for one update. The schedule then counts updates."""
+    """Make one update of this many steps, with the gradient of the mean loss over all their batches, as if those were
+    one. The schedule then counts updates. Batch statistics, and the negatives of SimCLR, stay those of each step."""
     ema: float = 0.0
     """Decay of an exponential moving average of the weights and batch statistics, which is then evaluated in their
     place. 0: no average."""
