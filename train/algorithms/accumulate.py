@@ -5,6 +5,7 @@ of them, and optax's MultiSteps takes it. Where counts differ (a batch of short 
 there the gradients of sums are added, and divided once by what they count together.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -22,7 +23,7 @@ class MultiSteps(optax.GradientTransformationExtraArgs):
     every: int
 
     def __new__(cls, inner: optax.GradientTransformation, every: int) -> "MultiSteps":
-        steps = optax.MultiSteps(inner, every)
+        steps: Any = optax.MultiSteps(inner, every)
         self = super().__new__(cls, steps.init, steps.update)
         self.inner, self.every = optax.with_extra_args_support(inner), every
         return self
@@ -50,16 +51,16 @@ def by_sums(tx: optax.GradientTransformation, totals: int) -> optax.GradientTran
         zeros = tuple(jax.tree.map(lambda p: jnp.zeros(p.shape, jnp.float32), params) for _ in range(totals))
         return SumsState(jnp.zeros((), jnp.int32), zeros, jnp.zeros(totals, jnp.float32), inner.init(params))
 
-    def update(
-        updates: Any, state: Any, params: Any = None, *, counts: tuple[Array, ...], **extra: Any
-    ) -> tuple[Any, SumsState]:
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, SumsState]:
+        counts = extra.pop("counts")
         gradients = jax.tree.map(jnp.add, state.gradients, updates)
         seen = state.counts + jnp.stack([jnp.float32(count) for count in counts])
         # Of what was never counted the gradient is zero.
         divisors = jnp.where(seen > 0, seen, 1.0)
 
         def mean(leaf: Array, *parts: Array) -> Array:
-            return sum(part / divisor for part, divisor in zip(parts, divisors, strict=True)).astype(leaf.dtype)
+            shares = [part / divisor for part, divisor in zip(parts, divisors, strict=True)]
+            return functools.reduce(jnp.add, shares).astype(leaf.dtype)
 
         whole = jax.tree.map(mean, updates[0], *gradients)
         last = state.mini_step == every - 1
