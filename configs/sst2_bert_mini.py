@@ -6,7 +6,7 @@ Fine-tuned: --init-from RUN, the folder of a run of sst2_bert_mini_pretraining.
 Run:     zoo train sst2_bert_mini
 Expect:  test accuracy 78.91 % ± 0.71 from nothing, 77.43 % ± 0.29 after that pre-training, which does not help
          here (3 seeds at once, 8 minutes of two x86-64 cores each way; jax 0.10.2,
-         2026-11-24)
+         2026-11-24, before the embeddings decayed)
 """
 
 from train.config import Classify, Experiment, Model, Optim, Text

@@ -10,7 +10,7 @@ Here:    which of the ten longest topics of Python's language reference is a par
          the better of two learning rates of fine-tuning by its validation loss after 100 steps with seed 0.
 Departs: a thousandth of the paper's net and of its text; one pre-training seed each, so that the interval is of
          fine-tuning alone. From left to right the last token stands for the text (the paper does not say which).
-Measured: see results/claims.json
+Measured: see results/claims.json, from before the embeddings decayed
 """
 
 from train.config import Classify, Experiment, Masked, Model, Optim, Text, override

@@ -13,7 +13,7 @@ Here:    five GPTs of four blocks, 8 to 96 wide (3,144 to 443,232 parameters wit
 Departs: a thousandth of the paper's sizes, and of one shape family (width only); no size is trained until it is done
          (the paper's law is for that), so the exponent is of the loss after equal tokens; natural text is replaced by
          documentation and byte pairs by characters, so that the two exponents are not of the same loss.
-Measured: see results/claims.json
+Measured: see results/claims.json, from before the embeddings decayed
 """
 
 import itertools

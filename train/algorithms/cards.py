@@ -78,9 +78,11 @@ OPTIMIZERS = (
         Paper("Adaptive subgradient methods for online learning and stochastic optimization",
               "J. Duchi, E. Hazan, Y. Singer", "JMLR 12", "https://jmlr.org/papers/v12/duchi11a.html"),
         "Each parameter has a rate of its own, smaller the larger its gradients have been: rare features learn fast.",
-        "s ← s + g², s = 0.1 at first\nθ ← θ - η g / √(s + ε)",
-        "Their constant δ beside the root is here ε within it and the first s, as in TensorFlow.",
+        "s ← s + g², s = 0 at first\nθ ← θ - η g / √(s + ε)",
+        "Their constant δ beside the root is here ε within it. Optax and TensorFlow start s at 0.1 "
+        "(optim.accumulator), with which the rule is nearly plain SGD while gradients are small.",
         eps=1e-7,
+        accumulator=0.0,
     ),
     _rule(
         "rmsprop",
@@ -131,7 +133,7 @@ OPTIMIZERS = (
         Paper("Decoupled weight decay regularization", "I. Loshchilov, F. Hutter", "ICLR 2019", "1711.05101"),
         "Weights decay by themselves, not through a gradient that Adam would rescale.",
         "m, v as adam's\nθ ← θ - η ((m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε) + λ θ)",
-        "λ is multiplied by the learning rate, and acts on kernels only.",
+        "λ is multiplied by the learning rate, and acts on matrices only.",
         b1=0.9,
         b2=0.999,
         eps=1e-8,
@@ -142,7 +144,7 @@ OPTIMIZERS = (
         Paper("Large batch training of convolutional networks", "Y. You, I. Gitman, B. Ginsburg", "arXiv preprint",
               "1708.03888"),
         "Each layer's step is scaled to the size of its weights, so that batches of thousands can take large steps.",
-        "g ← g + λ θ\nv ← μ v + η · trust · |θ| / |g| · g, of each kernel; the others without the quotient\nθ ← θ - v",
+        "g ← g + λ θ\nv ← μ v + η · trust · |θ| / |g| · g, of each matrix; the others without the quotient\nθ ← θ - v",
         "Weight decay is in the norm below as part of the gradient, not beside it.",
         momentum=0.9,
         trust=1e-3,
@@ -167,7 +169,7 @@ OPTIMIZERS = (
               "Q. V. Le", "NeurIPS 2023", "2302.06675"),
         "Found by a search over programs: only the sign of the momentum counts.",
         "c = β₁ m + (1 - β₁) g\nθ ← θ - η (sign(c) + λ θ)\nm ← β₂ m + (1 - β₂) g",
-        "λ acts on kernels only.",
+        "λ acts on matrices only.",
         b1=0.9,
         b2=0.99,
     ),
@@ -180,9 +182,11 @@ OPTIMIZERS = (
         "The momentum of a matrix is made orthogonal, so that rare directions move as far as common ones.",
         "v ← μ v + (1 - μ) g\nX₀ = M / |M|, M = μ v / (1 - μᵗ⁺¹) + (1 - μ) g / (1 - μᵗ)\n"
         "Xᵢ₊₁ = a Xᵢ + (b XᵢXᵢᵀ + c (XᵢXᵢᵀ)²) Xᵢ, five times\nθ ← θ - η √max(1, outputs / inputs) X₅",
-        "The authors' momentum is a sum, without the corrections for bias. What is no kernel learns by Adam, with "
-        "Nesterov's momentum, at the same rate; the authors leave the last layer to it too. With optim.weight_decay λ "
-        "the step has η λ θ in it as well.",
+        "The authors' momentum is a sum, without the corrections for bias. As theirs, it takes hidden matrices only: "
+        "embeddings, position tables, output layers (called head) and vectors learn by AdamW, here with Nesterov's "
+        "momentum, at the same rate. The first convolution of an image net is a hidden matrix here. Matrices side by "
+        "side in one (queries, keys and values; the gates of an LSTM) are made orthogonal as one. optim.weight_decay λ "
+        "adds η λ θ to the step of every matrix.",
         momentum=0.95,
     ),
 )  # fmt: skip

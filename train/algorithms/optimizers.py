@@ -18,8 +18,10 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from train.algorithms.accumulate import MultiSteps
 from train.algorithms.averages import _average_weights
 from train.algorithms.cards import ALGORITHMS
+from train.algorithms.parameters import hidden_matrices, matrices, path_of
 from train.config import Optim
 from zoo.errors import UserError, unknown
 
@@ -30,7 +32,7 @@ DECOUPLED = ("adamw", "lamb", "lion", "muon")
 _WHOLE = (int,)
 _REAL = (int, float)
 
-CONSTANTS = ("momentum", "b1", "b2", "decay", "eps", "trust")
+CONSTANTS = ("momentum", "b1", "b2", "decay", "eps", "accumulator", "trust")
 """Fields of `Optim` that only some rules have; the card of a rule says which."""
 
 # field -> types, test, the words for what is allowed
@@ -42,6 +44,7 @@ _NUMBERS = {
     "b2": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
     "decay": (_REAL, lambda v: 0 <= v < 1, "from 0 to below 1"),
     "eps": (_REAL, lambda v: 0 < v < math.inf, "a number above 0"),
+    "accumulator": (_REAL, lambda v: 0 <= v < math.inf, "a number from 0 up"),
     "weight_decay": (_REAL, lambda v: 0 <= v < math.inf, "a number from 0 up"),
     "warmup_steps": (_WHOLE, lambda v: v >= 0, "a whole number from 0 up"),
     "decay_factor": (_REAL, lambda v: 0 < v < 1, "between 0 and 1"),
@@ -91,6 +94,15 @@ def validate(optim: Optim, steps: int) -> None:
         raise UserError(f"optim.decay_at must rise and lie {between}, not {optim.decay_at}")
 
 
+def remarks(optim: Optim, steps: int) -> tuple[str, ...]:
+    """What the user should know of an optimizer that `validate` accepts."""
+    left = steps % optim.accumulate
+    if not left:
+        return ()
+    last = "step makes" if left == 1 else f"{left} steps make"
+    return (f"the last {last} no update: optim.accumulate={optim.accumulate} does not divide the {steps:,} steps",)
+
+
 def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
     """Return the schedule of the learning rate: step of the loop, 0 to `steps`, -> rate.
 
@@ -136,9 +148,11 @@ def _inverse_sqrt(lr: float, width: int) -> optax.Schedule:
 def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
     """Return the whole update: clip, L2 decay, rule with schedule, parameter average; with accumulation around it.
 
-    Weight decay acts only on leaves named `kernel`: not on biases, on the scales and shifts of normalization layers, on
-    position tables or class tokens. Call `validate` first; values are not checked here. Every leaf of the state is an
-    array, so the state can be donated, scanned over and saved.
+    Weight decay acts on all matrices, embeddings and position tables among them: not on biases, on the scales and
+    shifts of normalization layers, or on class tokens (see `parameters.is_matrix`).
+
+    Call `validate` first; values are not checked here. Every leaf of the state is an array, so the state can be
+    donated, scanned over and saved.
     """
 
     schedule = make_schedule(optim, steps)
@@ -153,9 +167,9 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
     decays = isinstance(optim.weight_decay, Tracer) or optim.weight_decay > 0
     # Before the rule, which turns gradients into descent: decay that is added after it would make weights grow.
     if decays and optim.name not in DECOUPLED:
-        parts.append(optax.add_decayed_weights(optim.weight_decay, mask=_kernels))
+        parts.append(optax.add_decayed_weights(optim.weight_decay, mask=matrices))
     else:  # the same empty state, so that replicas with and without decay have States of one structure
-        parts.append(optax.masked(optax.identity(), _kernels))
+        parts.append(optax.masked(optax.identity(), matrices))
     parts.append(_rule(optim, rate))
     if optim.rates or optim.freeze:
         parts.append(_own_rates(optim))
@@ -163,8 +177,7 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
         parts.append(_average_weights(optim.ema))
     transformation = optax.chain(*parts)
     if optim.accumulate > 1:
-        several: Any = optax.MultiSteps(transformation, optim.accumulate)
-        return optax.GradientTransformationExtraArgs(several.init, several.update)
+        return MultiSteps(transformation, optim.accumulate)
     return transformation
 
 
@@ -176,14 +189,14 @@ def constants(optim: Optim) -> dict[str, float]:
 
 def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
     own = constants(optim)
-    decay = {"weight_decay": optim.weight_decay, "mask": _kernels}
+    decay = {"weight_decay": optim.weight_decay, "mask": matrices}
     match optim.name:
         case "sgd":
             return optax.sgd(rate)
         case "momentum" | "nesterov":
             return optax.sgd(rate, own["momentum"], nesterov=optim.name == "nesterov")
         case "adagrad":
-            return optax.adagrad(rate, eps=own["eps"])
+            return optax.adagrad(rate, own["accumulator"], own["eps"])
         case "adadelta":
             return optax.adadelta(rate, own["decay"], own["eps"])
         case "rmsprop":
@@ -200,14 +213,13 @@ def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
         case "adam":
             return optax.adam(rate, own["b1"], own["b2"], own["eps"])
         case "lars":  # weight decay was added to the gradient already, as in its paper
-            return optax.lars(rate, trust_coefficient=own["trust"], trust_ratio_mask=_kernels, momentum=own["momentum"])
+            return optax.lars(rate, trust_coefficient=own["trust"], trust_ratio_mask=matrices, momentum=own["momentum"])
         case "muon":
-            return optax.contrib.muon(
-                rate,
-                beta=own["momentum"],
-                weight_decay=optim.weight_decay,
-                muon_weight_dimension_numbers=_as_matrices,
-            )
+            # Optax would decay whatever its AdamW takes, biases too. So both rules come first, with a rate of 1 that
+            # only turns their step around, then the decay of all matrices, then the rate.
+            step = optax.contrib.muon(1.0, beta=own["momentum"], muon_weight_dimension_numbers=_as_matrices)
+            decay = optax.add_decayed_weights(-optim.weight_decay, matrices)
+            return optax.chain(step, decay, optax.scale_by_schedule(rate))
         case _:
             return {"adamw": optax.adamw, "lamb": optax.lamb, "lion": optax.lion}[optim.name](rate, **own, **decay)
 
@@ -221,7 +233,7 @@ def _own_rates(optim: Optim) -> optax.GradientTransformation:
     factors = [(pattern, 0.0) for pattern in optim.freeze] + [_factor(rate) for rate in optim.rates]
 
     def init(params: Any) -> optax.EmptyState:
-        paths = [_path(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+        paths = [path_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
         for pattern, _ in factors:
             if not any(fnmatchcase(path, pattern) for path in paths):
                 raise UserError(f"optim: no parameter is called {pattern!r}; there are {', '.join(paths[:4])} …")
@@ -232,15 +244,11 @@ def _own_rates(optim: Optim) -> optax.GradientTransformation:
 
         def scale(path: Any, leaf: Array) -> Array:
             # The first pattern that matches counts.
-            return leaf * next((factor for pattern, factor in factors if fnmatchcase(_path(path), pattern)), 1.0)
+            return leaf * next((factor for pattern, factor in factors if fnmatchcase(path_of(path), pattern)), 1.0)
 
         return jax.tree_util.tree_map_with_path(scale, updates), state
 
     return optax.GradientTransformation(init, update)
-
-
-def _path(path: Any) -> str:
-    return "/".join(str(getattr(key, "key", key)) for key in path)
 
 
 def _factor(rate: str) -> tuple[str, float]:
@@ -255,21 +263,14 @@ def _factor(rate: str) -> tuple[str, float]:
     return pattern, number
 
 
-def _kernels(params: Any) -> Any:
-    """Mark the leaves that decay: Flax names the weight of a dense or convolutional layer `kernel`."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: bool(path) and getattr(path[-1], "key", None) == "kernel", params
-    )
-
-
 def _as_matrices(params: Any) -> Any:
-    """Say how Muon reads each kernel as a matrix (inputs, outputs); None for leaves that are no matrix.
+    """Say how Muon reads each hidden matrix (inputs, outputs); None for what it leaves to AdamW.
 
     The window of a convolution counts as inputs.
     """
 
-    def axes_of(decays: bool, leaf: Array) -> optax.contrib.MuonDimensionNumbers | None:
+    def axes_of(hidden: bool, leaf: Array) -> optax.contrib.MuonDimensionNumbers | None:
         axes = tuple(range(leaf.ndim))
-        return optax.contrib.MuonDimensionNumbers(axes[:-1], axes[-1:]) if decays and leaf.ndim > 1 else None
+        return optax.contrib.MuonDimensionNumbers(axes[:-1], axes[-1:]) if hidden else None
 
-    return jax.tree.map(axes_of, _kernels(params), params)
+    return jax.tree.map(axes_of, hidden_matrices(params), params)

@@ -163,13 +163,16 @@ class Optim:
     """rmsprop, rmsprop_graves, adadelta: decay of the averages of the gradient and of its square."""
     eps: float | None = None
     """adagrad, rmsprop, rmsprop_graves, adadelta, adam, adamw, lamb: keeps the denominator from zero."""
+    accumulator: float | None = None
+    """adagrad: the sum of squared gradients before the first step."""
     eps_in_root: bool = True
     """rmsprop_graves: add `eps` under the root, as Graves and DQN do, or outside of it, as PyTorch does."""
     trust: float | None = None
-    """lars: trust coefficient. A kernel's rate is multiplied by this and by its norm over its gradient's norm."""
+    """lars: trust coefficient. A matrix's rate is multiplied by this and by its norm over its gradient's norm."""
     weight_decay: float = 0.0
     """adamw, lamb, lion, muon: decoupled, multiplied by the learning rate; all others: added to the gradient (L2).
-    Biases and the scales and shifts of normalizations are not decayed."""
+    All matrices decay, embeddings and tables of positions too; biases, class tokens and the scales and shifts of
+    normalizations do not."""
     schedule: Literal["constant", "steps", "cosine", "one_cycle", "inverse_sqrt"] = "constant"
     """Schedule of the learning rate after the warm-up."""
     warmup_steps: int = 0
@@ -183,7 +186,8 @@ class Optim:
     clip_norm: float | None = None
     """Rescale gradients whose global norm exceeds this; None never does."""
     accumulate: int = 1
-    """Average the gradients of this many steps for one update. The schedule then counts updates."""
+    """Make one update of this many steps, with the gradient of the mean loss over all their batches, as if those were
+    one. The schedule then counts updates. Batch statistics, and the negatives of SimCLR, stay those of each step."""
     ema: float = 0.0
     """Decay of an exponential moving average of the weights and batch statistics, which is then evaluated in their
     place. 0: no average."""

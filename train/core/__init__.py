@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from train.core.chunks import PerReplica, ReplicaTasks, chunk, replicate, run_chunk, run_evaluate, run_replicas
-    from train.core.task import Mean, Metrics, Source, State, Task, descend
+    from train.core.task import BySums, Loss, Mean, Metrics, Source, State, Task, descend
 
 __all__ = [
+    "BySums",
+    "Loss",
     "Mean",
     "Metrics",
     "PerReplica",
@@ -25,7 +27,7 @@ __all__ = [
     "run_evaluate",
     "run_replicas",
 ]
-_IN_TASK = ("Mean", "Metrics", "Source", "State", "Task", "descend")
+_IN_TASK = ("BySums", "Loss", "Mean", "Metrics", "Source", "State", "Task", "descend")
 
 
 def __getattr__(name: str) -> Any:

@@ -4,10 +4,13 @@ A Task knows nothing of files, chunks, replicas or devices. `train.core.chunks` 
 many steps, and `train.loop` drives that program.
 """
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jax
+import jax.numpy as jnp
 import optax
 from flax import struct
 from jax import Array
@@ -24,6 +27,14 @@ class Mean(struct.PyTreeNode):
 
 Metrics = dict[str, Array | Mean]
 """Name -> a number (), or a Mean where the batch does not say how many things were counted."""
+
+
+Loss = Array | tuple[Mean, ...]
+"""What is minimized: a number (), or a sum of Means, whose totals and counts an accumulation adds separately."""
+
+
+class BySums(optax.GradientTransformationExtraArgs):
+    """An optimizer that accumulates the gradients of totals: `update` takes one for each total, and their `counts`."""
 
 
 class State(struct.PyTreeNode):
@@ -74,19 +85,24 @@ def descend(
     state: State,
     name: str,
     tx: optax.GradientTransformation,
-    loss_fn: Callable[[Any], tuple[Array, tuple[Any, Metrics]]],
+    loss_fn: Callable[[Any], tuple[Loss, tuple[Any, Metrics]]],
     *,
     gradient_norm: bool = False,
 ) -> tuple[State, Metrics]:
     """Update params[name] by one optimizer step and return (state, metrics); "loss" joins the metrics.
 
-    loss_fn: takes the parameters, returns (loss, (variables, metrics)).
+    loss_fn: takes the parameters, returns (loss, (variables, metrics)). A loss that divides by what only the batch
+        says (real tokens) is a tuple of Means, so that accumulated batches weigh as one large batch would.
     gradient_norm: also return "gradient_norm", the global norm before any clipping.
     """
-    (loss, (variables, metrics)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params[name])
     # Only an average of the weights takes the variables: it averages them as well.
     tx = optax.with_extra_args_support(tx)
-    updates, opt = tx.update(grads, state.opt[name], state.params[name], variables=variables)
+    if isinstance(tx, BySums):
+        loss, (variables, metrics), grads, counts = _gradients_of_totals(loss_fn, state.params[name])
+        updates, opt = tx.update(grads, state.opt[name], state.params[name], variables=variables, counts=counts)
+    else:
+        (loss, (variables, metrics)), grads = jax.value_and_grad(_number(loss_fn), has_aux=True)(state.params[name])
+        updates, opt = tx.update(grads, state.opt[name], state.params[name], variables=variables)
     params = optax.apply_updates(state.params[name], updates)
     new = state.replace(
         params=state.params | {name: params},
@@ -95,3 +111,35 @@ def descend(
     )
     norm = {"gradient_norm": optax.tree.norm(grads)} if gradient_norm else {}
     return new, {"loss": loss, **norm, **metrics}
+
+
+def _number(loss_fn: Callable[[Any], tuple[Loss, T]]) -> Callable[[Any], tuple[Array, T]]:
+    """Return `loss_fn` with a loss of Means divided and added up."""
+
+    def number_of(params: Any) -> tuple[Array, T]:
+        loss, aux = loss_fn(params)
+        return _divided(loss) if isinstance(loss, tuple) else loss, aux
+
+    return number_of
+
+
+def _gradients_of_totals(
+    loss_fn: Callable[[Any], tuple[Loss, T]], params: Any
+) -> tuple[Array, T, tuple[Any, ...], tuple[Array, ...]]:
+    """Return (loss, aux, the gradient of each total, the counts) of a loss of Means."""
+
+    def totals_of(params: Any) -> tuple[tuple[Array, ...], tuple[tuple[Mean, ...], T]]:
+        means, aux = loss_fn(params)
+        assert isinstance(means, tuple), "an accumulation of sums needs a loss of Means"
+        return tuple(mean.total for mean in means), (means, aux)
+
+    totals, pull_back, (means, aux) = jax.vjp(totals_of, params, has_aux=True)
+    gradients = []
+    for own in range(len(totals)):
+        (gradient,) = pull_back(tuple(jnp.full_like(total, i == own) for i, total in enumerate(totals)))
+        gradients.append(gradient)
+    return _divided(means), aux, tuple(gradients), tuple(mean.count for mean in means)
+
+
+def _divided(means: tuple[Mean, ...]) -> Array:
+    return functools.reduce(operator.add, (mean.total / mean.count for mean in means))

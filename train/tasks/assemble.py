@@ -4,6 +4,7 @@ import dataclasses
 
 from tokenizers import Tokenizer
 
+from train.algorithms import optimizers
 from train.config import Experiment, Text
 from train.config.ways import way_of
 from train.tasks.check import check
@@ -24,5 +25,6 @@ def assemble(experiment: Experiment, tokenizer: Tokenizer | None = None) -> Setu
     setup: Setup = build(*given)
     own_limit = getattr(data, "time_limit", None) is not None
     bounds_on = None if own_limit else setup.dataset.name
-    remarks = (*getattr(setup.dataset, "remarks", ()), *setup.remarks)
+    of_optimizer = optimizers.remarks(experiment.optim, experiment.steps)
+    remarks = (*getattr(setup.dataset, "remarks", ()), *setup.remarks, *of_optimizer)
     return dataclasses.replace(setup, best=way.best, counts=way.counts, bounds_on=bounds_on, remarks=remarks)

@@ -11,7 +11,7 @@ from flax import linen as nn
 from jax import Array
 
 from train.algorithms.averages import evaluation_variables, init_optimizer
-from train.core import Metrics, State, descend
+from train.core import Loss, Metrics, State, descend
 
 ModelInputs = Mapping[str, Array]  # the arguments of the model, by name
 
@@ -37,7 +37,7 @@ class Network:
         return State(jnp.zeros((), jnp.int32), {"net": params}, {"net": opt}, {"net": variables})
 
     def descend(
-        self, state: State, inputs: ModelInputs, key: Array, loss_fn: Callable[[Any], tuple[Array, Metrics]]
+        self, state: State, inputs: ModelInputs, key: Array, loss_fn: Callable[[Any], tuple[Loss, Metrics]]
     ) -> tuple[State, Metrics]:
         """Take one gradient step on `loss_fn(output of the model in training) -> (loss, metrics)`.
 
@@ -45,7 +45,7 @@ class Network:
         """
         variables = state.vars["net"]
 
-        def loss_of(params: Any) -> tuple[Array, tuple[Any, Metrics]]:
+        def loss_of(params: Any) -> tuple[Loss, tuple[Any, Metrics]]:
             output, updated = self._apply(
                 params, variables, inputs, train=True, rngs={"dropout": key}, mutable=list(variables)
             )

@@ -20,6 +20,7 @@ PARAMS = {
     "dense": {"kernel": RNG.normal(size=(3, 2)), "bias": RNG.normal(size=2)},
     "norm": {"scale": RNG.normal(size=2)},
     "position": RNG.normal(size=(1, 4, 2)),
+    "token": RNG.normal(size=(1, 1, 2)),
 }
 PARAMS = jax.tree.map(lambda a: a.astype(np.float32), PARAMS)
 GRADS = [jax.tree.map(lambda a: RNG.normal(size=a.shape).astype(np.float32), PARAMS) for _ in range(6)]
@@ -69,7 +70,7 @@ def nesterov(g, s, t):
 
 
 def adagrad(g, s, t):
-    s["v"] = s.get("v", 0.1) + g**2
+    s["v"] = s.get("v", 0) + g**2
     return g / np.sqrt(s["v"] + 1e-7)
 
 
@@ -139,7 +140,7 @@ def test_rule_is_its_formula(name, decay):
     np.testing.assert_allclose(path["dense"]["kernel"], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_muon_leaves_what_is_no_kernel_to_adam_and_takes_a_convolution_as_one_matrix():
+def test_muon_leaves_what_is_no_hidden_matrix_to_adam_and_takes_a_convolution_as_one_matrix():
     adam, params = optax.adam(LR, nesterov=True), PARAMS
     state = adam.init(params)
     for grads in GRADS:
@@ -176,6 +177,25 @@ def test_every_constant_of_a_rule_changes_its_steps(name):
     for constant in cards.ALGORITHMS[name].constants:
         after = last(train(replace(plain, **{constant: 0.5}), GRADS)[0])
         assert not np.allclose(before["dense"]["kernel"], after["dense"]["kernel"], rtol=1e-6), constant
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-2])
+def test_the_first_step_of_adagrad_has_the_size_of_the_rate_whatever_the_size_of_the_gradient(scale):
+    """Duchi et al. 2011: the divisor of the first step is the gradient itself (up to eps). Optax's own start is 0.1."""
+    grads = [jax.tree.map(lambda g: scale * np.sign(g) * np.maximum(np.abs(g), 0.1), GRADS[0])]
+    expected = jax.tree.map(lambda p, g: p - LR * np.sign(g), PARAMS, grads[0])
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=0.06 * LR),
+        last(train(Optim("adagrad", lr=LR), grads)[0]),
+        expected,
+    )
+    slow = last(train(Optim("adagrad", lr=LR, accumulator=0.1), grads)[0])["position"] - PARAMS["position"]
+    g = grads[0]["position"]
+    np.testing.assert_allclose(slow, -LR * g / np.sqrt(0.1 + g**2 + 1e-7), rtol=1e-4)
+
+
+def test_adagrad_stays_where_the_gradient_is_zero():
+    jax.tree.map(np.testing.assert_array_equal, last(train(Optim("adagrad", lr=LR), [ZEROS])[0]), PARAMS)
 
 
 def test_lars_is_its_formula():
@@ -216,10 +236,12 @@ def test_lamb_is_its_formula():
 
 
 @pytest.mark.parametrize("name", [*RULES, "lars", "lamb"])
-def test_decay_shrinks_kernels_and_nothing_else(name):
+def test_decay_shrinks_matrices_and_nothing_else(name):
     end = last(train(Optim(name, lr=1e-3, weight_decay=0.1), [ZEROS])[0])
-    assert np.all(np.abs(end["dense"]["kernel"]) < np.abs(PARAMS["dense"]["kernel"]))
-    end["dense"]["kernel"] = PARAMS["dense"]["kernel"]
+    for after, before in ((end["dense"], PARAMS["dense"]), (end, PARAMS)):
+        matrix = "kernel" if "kernel" in before else "position"
+        assert np.all(np.abs(after[matrix]) < np.abs(before[matrix]))
+        after[matrix] = before[matrix]
     jax.tree.map(np.testing.assert_array_equal, end, PARAMS)
 
 
@@ -322,6 +344,8 @@ def test_schedule_of_one_step_is_finite(schedule):
         ({"trust": 0.1}, "optim.trust means nothing to the rule 'adam'; its constants: b1, b2, eps"),
         ({"name": "sgd", "eps": 0.1}, "optim.eps means nothing to the rule 'sgd', which has no constants"),
         ({"b2": 1}, "optim.b2 must be from 0 to below 1, not 1"),
+        ({"accumulator": 0.1}, "optim.accumulator means nothing to the rule 'adam'; its constants: b1, b2, eps"),
+        ({"name": "adagrad", "accumulator": -0.1}, "optim.accumulator must be a number from 0 up, not -0.1"),
         ({"weight_decay": -1e-4}, "optim.weight_decay must be a number from 0 up, not -0.0001"),
         ({"warmup_steps": -1}, "optim.warmup_steps must be a whole number from 0 up, not -1"),
         ({"warmup_steps": 100}, "optim.warmup_steps must be below the 100 steps of the run, not 100"),

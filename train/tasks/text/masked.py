@@ -13,8 +13,9 @@ from flax import linen as nn
 from jax import Array
 
 from train.algorithms import losses
+from train.algorithms.accumulate import by_sums
 from train.config import Masked
-from train.core import Mean, Metrics, State, Task
+from train.core import Loss, Mean, Metrics, State, Task
 from train.tasks.network import Network
 
 
@@ -95,7 +96,7 @@ def masked(
     predicted from those before it, which is all that a causal network sees.
     """
     config = config or Masked()
-    net, poser = Network(model, tx, precision), Poser(shape, config)
+    net, poser = Network(model, by_sums(tx, 2 if config.next_sentence else 1), precision), Poser(shape, config)
 
     def init(key: Array) -> State:
         return net.init(key, poser.example())
@@ -104,14 +105,14 @@ def masked(
         pose_key, dropout_key = jax.random.split(key)
         inputs, answers = poser.pose(pose_key, batch)
 
-        def loss_fn(output: tuple[Array, Array]) -> tuple[Array, Metrics]:
+        def loss_fn(output: tuple[Array, Array]) -> tuple[Loss, Metrics]:
             tokens, pairs = judge(output, answers, config.next_sentence)
-            weight = answers.weight
-            means = {name: jnp.sum(value * weight) / weight.sum() for name, value in tokens.items()}
-            means |= {name: value.mean() for name, value in pairs.items()}
-            loss = means.pop("loss")
-            metrics: Metrics = {**means, "masked_loss": loss}
-            return loss + means.get("next_sentence_loss", 0.0), metrics
+            weight, rows = answers.weight, jnp.float32(len(answers.follows))
+            sums = {name: Mean(jnp.sum(value * weight), weight.sum()) for name, value in tokens.items()}
+            sums |= {name: Mean(jnp.sum(value), rows) for name, value in pairs.items()}
+            parts = tuple(sums[name] for name in ("loss", "next_sentence_loss") if name in sums)
+            metrics: Metrics = {name: mean.total / mean.count for name, mean in sums.items() if name != "loss"}
+            return parts, {**metrics, "masked_loss": parts[0].total / parts[0].count}
 
         return net.descend(state, inputs, dropout_key, loss_fn)
 

@@ -6,7 +6,8 @@ from flax import linen as nn
 from jax import Array
 
 from train.algorithms import losses
-from train.core import Metrics, State, Task
+from train.algorithms.accumulate import by_sums
+from train.core import Loss, Mean, Metrics, State, Task
 from train.tasks.network import Network
 
 
@@ -22,7 +23,7 @@ def translate(
     A target begins with [BOS] and ends with [EOS]. The loss is the mean of -log p, in nats, over the real target tokens
     of a batch. It is smoothed in training only (Szegedy et al. 2015, section 7). "count" counts tokens.
     """
-    net = Network(model, tx, precision)
+    net = Network(model, by_sums(tx, 1), precision)
 
     def shift(batch: dict[str, Array]) -> tuple[dict[str, Array], Array, Array]:
         """Shift the target by one: (arguments of the model, targets (B, T), 1 where a target is no padding (B, T))."""
@@ -38,10 +39,10 @@ def translate(
     def step(state: State, batch: dict[str, Array], key: Array) -> tuple[State, Metrics]:
         inputs, targets, real = shift(batch)
 
-        def loss_fn(logits: Array) -> tuple[Array, Metrics]:
+        def loss_fn(logits: Array) -> tuple[Loss, Metrics]:
             loss = losses.token_cross_entropy(logits, targets, label_smoothing)
             correct = logits.argmax(-1) == targets
-            return jnp.sum(loss * real) / real.sum(), {"accuracy": jnp.sum(correct * real) / real.sum()}
+            return (Mean(jnp.sum(loss * real), real.sum()),), {"accuracy": jnp.sum(correct * real) / real.sum()}
 
         return net.descend(state, inputs, key, loss_fn)
 
