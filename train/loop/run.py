@@ -94,8 +94,11 @@ class Run:
             self._log.events.scalars(step, {f"{split}/{name}": float(value) for name, value in metrics.items()})
 
     def rewind(self, step: int) -> float:
-        """Remove the metrics after `step`, which a resumed run measures again, and return the seconds until then."""
-        kept = [line for line in read_metrics(self.path) if line["step"] <= step]
+        """Remove the metrics after `step`, which a resumed run measures again, and return the seconds until then.
+
+        So does the test split, which is measured at the end.
+        """
+        kept = [line for line in read_metrics(self.path) if line["step"] <= step and line["split"] != "test"]
         if self._log is not None:
             self._log.metrics.close()
             self.write_metrics(kept)
