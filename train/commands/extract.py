@@ -95,6 +95,8 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
 
 
 def _of_one(line: dict[str, Any], number: int) -> dict[str, Any]:
-    """A line of metrics.jsonl with one replica's values for the means over all."""
-    each = line.pop("replicas")
+    """A line of metrics.jsonl with one replica's values for the means over all. UserError where it has none."""
+    each = line.pop("replicas", {})
+    if not each or any(len(values) <= number for values in each.values()):
+        raise UserError(f"metrics.jsonl has no values of replica {number} for step {line['step']}")
     return line | {name: values[number] for name, values in each.items()}

@@ -13,7 +13,7 @@ import filelock
 import platformdirs
 
 from zoo.errors import UserError
-from zoo.files import write_atomically
+from zoo.files import parse_json, write_atomically
 
 KEPT = 100  # hashes of one file
 
@@ -49,7 +49,7 @@ def remember(path: Path, sha256: str) -> None:
 def _read(file: Path) -> dict[str, list[str]]:
     """The list; what is damaged in it counts as not there."""
     try:
-        held = json.loads(file.read_text(encoding="utf-8"))
+        held = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     pairs = held.items() if isinstance(held, dict) else ()

@@ -8,8 +8,9 @@ import numpy as np
 
 import zoo
 from zoo.errors import UserError
+from zoo.files import read_json
 from zoo.weights import checkpoint
-from zoo.weights.files import Opened, Tensor, read_json
+from zoo.weights.files import Opened, Tensor
 
 
 def find(folder: Path) -> Path | None:
