@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,3 +115,12 @@ def _create(path: Path) -> int:
         return os.fstat(descriptor).st_mode & 0o777
     finally:
         os.close(descriptor)
+
+
+def require_no_pattern(folder: Path) -> None:
+    """Raise UserError for a folder in whose path "[...]" stands.
+
+    Orbax looks for its files by patterns, takes that for one, and would write checkpoints that nobody can read.
+    """
+    if any(re.search(r"\[.+\]", part) for part in folder.absolute().parts):
+        raise UserError(f"{folder.absolute()}: checkpoints cannot be written where a folder has [ and ] in its name")

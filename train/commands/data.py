@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from train.commands.options import with_config
+from train.core.console import Console
 from zoo.errors import UserError
 from zoo.files import parse_json
 

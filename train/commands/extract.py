@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 import train.loop.run
+from train.commands.console import say
 from train.commands.options import OwnParts
 from train.config.parse import parse
 from train.config.replicas import Member, alone, members
@@ -43,7 +44,7 @@ def extract_command(args: Sequence[str]) -> None:
 
     machine.prepare_backend()
     made = extract(run, options.number, options.workdir or run.path.parent.parent)
-    print(f"{_said(there[options.number])}: {made.path}")
+    say(f"{_said(there[options.number])}: {made.path}")
 
 
 def _said(member: Member) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 import train.loop.run
 from train.commands.options import OwnParts
 from train.config import files
 from train.config.parse import parse
+from train.core.console import Console
 from train.history.claims import results
 from train.history.timeline import words
 from train.history.timeline.lenient_json import read_json

@@ -6,13 +6,12 @@ being asked for only where its path and its present hash are in this list.
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import filelock
 import platformdirs
 
-from zoo.errors import UserError
+from zoo.errors import UserError, note
 from zoo.files import parse_json, write_atomically
 
 KEPT = 100  # hashes of one file
@@ -42,8 +41,8 @@ def remember(path: Path, sha256: str) -> None:
             write_atomically(file, json.dumps(held, indent=1) + "\n")
     except (OSError, UserError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        note = f"cannot write in {file.parent}: {reason}; later commands need --config {path}"
-        print(f"zoo: {note}", file=sys.stderr)
+        line = f"cannot write in {file.parent}: {reason}; later commands need --config {path}"
+        note(line)
 
 
 def _read(file: Path) -> dict[str, list[str]]:

@@ -17,7 +17,8 @@ from jax import Array
 from train.algorithms.averages import without_variables
 from train.core import State
 from train.loop.stopping import Record
-from zoo.errors import UserError
+from zoo.errors import UserError, note
+from zoo.files import require_no_pattern
 from zoo.weights import checkpoint
 from zoo.weights.checkpoint import Extra, reason
 
@@ -27,6 +28,8 @@ class Checkpoints:
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         _silence_background_errors()
+        if not read_only:
+            require_no_pattern(folder)
         self.folder = folder
         self._last_saved: int | None = None  # step
         self.best: tuple[int, float] | None = None if read_only else _best_of(folder)  # (step, score)
@@ -146,10 +149,9 @@ class Checkpoints:
             raise ValueError("its list of arrays is missing")
         expected, older = _shapes(abstract), without_variables(abstract)
         if saved != expected and saved == _shapes(older):
-            print(
+            note(
                 f"{self.folder.parent} is judged by the weights of its last step: an older version trained it, which "
-                "kept no averaged batch statistics beside the averaged weights",
-                file=sys.stderr,
+                "kept no averaged batch statistics beside the averaged weights"
             )
             return older
         for name in sorted(saved.keys() | expected.keys()):

@@ -6,7 +6,6 @@ import datetime
 import json
 import math
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
@@ -17,8 +16,8 @@ import train.tasks  # noqa: F401  fills the table of ways of learning, from whic
 from train.config import Data, Experiment, Model, files, override
 from train.config.files import ConfigFile
 from train.loop.summary import Summary
-from zoo.errors import UserError
-from zoo.files import parse_json, write_atomically
+from zoo.errors import UserError, note
+from zoo.files import parse_json, require_no_pattern, write_atomically
 
 if TYPE_CHECKING:
     from train.loop.tensorboard import Events
@@ -144,6 +143,7 @@ def create(
     time = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
     for attempt in range(1000):
         path = folder or workdir / name / (f"{time}_{attempt}" if attempt else time)
+        require_no_pattern(path)
         try:
             path.mkdir(parents=True, exist_ok=folder is not None)
         except FileExistsError:
@@ -209,7 +209,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     lines = [_metrics_line(text) for text in whole]
     damaged = sum(line is None for line in lines)
     if damaged:
-        print(f"zoo: {file}: {damaged} of {len(lines)} lines are damaged and left out", file=sys.stderr)
+        note(f"{file}: {damaged} of {len(lines)} lines are damaged and left out")
     return [line for line in lines if line is not None]
 
 

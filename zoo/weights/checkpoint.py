@@ -11,7 +11,6 @@ import logging
 import math
 import os
 import re
-import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from zoo.errors import UserError
+from zoo.errors import UserError, note
 
 EXTRA_CHECKSUM = "checksum_extra"  # key in the JSON of an Extra: of all its other keys. Older checkpoints have none.
 BLOCK = 1 << 20  # words that a checksum takes at a time
@@ -86,7 +85,7 @@ def find_best(folder: Path) -> tuple[int, Extra] | None:
         return None
     step = max(scores, key=lambda step: rank(step, scores[step]))
     if last.best is not None:
-        print(f"zoo: {folder / str(last.best)}, the best, is not there any more: step {step} is read", file=sys.stderr)
+        note(f"{folder / str(last.best)}, the best, is not there any more: step {step} is read")
     return step, extras[step]
 
 

@@ -30,7 +30,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def open_run(folder: Path) -> Opened:
-    """Open the parameters (their average, if there is one) and batch statistics of the best checkpoint."""
+    """Open the parameters and batch statistics of the best checkpoint, their averages if the run keeps such."""
     model = read_json(folder / "config.json")["model"]
     card = zoo.card(model.get("name", ""))
     about = {
@@ -62,8 +62,10 @@ def _wanted(saved: Sequence[tuple[str, ...]], checkpoints: Path) -> dict[tuple[s
             found[names] = ("params", "/".join(names[2:]))
         elif names[0] == "vars":
             found[names] = (names[2], "/".join(names[3:]))
-        elif names[0] == "opt" and "params" in names:  # only the average of the parameters has this name
+        elif names[0] == "opt" and "params" in names:  # only the averages have these two names
             average[names] = ("params", "/".join(names[names.index("params") + 1 :]))
-    if average:
-        found = {names: what for names, what in found.items() if names[0] != "params"} | average
-    return found
+        elif names[0] == "opt" and "variables" in names:
+            collection, *path = names[names.index("variables") + 1 :]
+            average[names] = (collection, "/".join(path))
+    # Parameters and batch statistics must belong together, and older runs averaged the parameters alone.
+    return average if set(average.values()) == set(found.values()) else found

@@ -149,6 +149,14 @@ def test_the_checksum_on_the_host_is_that_of_the_device() -> None:
     assert checkpoint.checksum([np.asarray(leaf) for leaf in leaves]) == int(checksum(leaves))
 
 
+def test_a_folder_whose_name_orbax_takes_for_a_pattern_is_refused(tmp_path, capsys) -> None:
+    """Its checkpoints could never be read: Orbax does not find the parts that it should join."""
+    argv = ["train", "digits_mlp", f"--workdir={tmp_path / 'runs [old]'}"]
+    assert cli.run(argv) == 2
+    assert "checkpoints cannot be written where a folder has [ and ] in its name" in capsys.readouterr().err
+    assert not (tmp_path / "runs [old]").exists()
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Run:
     run = train.loop.run.create("digits_mlp", EXPERIMENT, tmp_path_factory.mktemp("finished"))

@@ -7,7 +7,6 @@ that has died. Several processes can write to the folder, also from several mach
 import dataclasses
 import json
 import os
-import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from train.config import Experiment, files, metrics, override
 from train.config.files import ConfigFile
 from train.loop.run import Run
 from train.studies.search.journal import Journal
-from zoo.errors import UserError
+from zoo.errors import UserError, note
 from zoo.files import is_file_name, parse_json, read_json, write_atomically, writing
 
 ABOUT = "search.json"
@@ -122,7 +121,7 @@ def unfinished(folder: Path, experiment: Experiment, about: About, trials: int) 
             if same and ((ended := there.ended()) < trials or _reported(found) < ended):
                 return there
         except UserError as error:  # an unreadable folder does not prevent a new search
-            print(f"zoo: {error}; it is not gone on with", file=sys.stderr)
+            note(f"{error}; it is not gone on with")
     return None
 
 
