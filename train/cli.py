@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from train.core import startup
 from train.core.signals import Stopped
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, note, unknown
 
 USAGE = """\
 zoo: the executable history of deep learning
@@ -118,5 +118,5 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _say(error: Exception, code: int) -> int:
-    print(f"zoo: {error}", file=sys.stderr)
+    note(error)
     return code

@@ -1,6 +1,7 @@
-"""UserError: the error for bad input. Its message is one line: what is wrong, where, and what is allowed."""
+"""UserError, the error for bad input, whose message is one line; and what is printed of text from data."""
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 
@@ -19,3 +20,17 @@ def unknown(kind: str, name: object, allowed: Iterable[str]) -> UserError:
     else:
         hint = f"there are {len(allowed)}, from {allowed[0]} to {allowed[-1]}"
     return UserError(f"unknown {kind} {str(name)!r}: {hint}")
+
+
+# Control characters but the tab and the line end: an escape sequence can move the cursor, or retitle the terminal.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
+
+def printable(text: str) -> str:
+    """Return text from data as a terminal may show it: control characters are written out (the escape as \\x1b)."""
+    return text.translate(_CONTROLS)
+
+
+def note(message: object) -> None:
+    """Print one line of the program to standard error: "zoo: ..."."""
+    print(f"zoo: {printable(str(message))}", file=sys.stderr)

@@ -1,12 +1,69 @@
-"""The one way to write a file: whole or not at all."""
+"""The one way to write a file (whole or not at all), to read JSON, and to turn a name from data into a path."""
 
 import contextlib
+import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import UserError
+
+DEEPEST = 64  # levels of lists and objects in a JSON file
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file. UserError if it cannot be read or is not one."""
+    try:
+        return parse_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not a JSON file: {error}") from error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text; ValueError where it has none.
+
+    More than DEEPEST levels, and text that is not Unicode (half of a surrogate pair), are refused as well: they would
+    only fail later. A whole number beyond 64 bits becomes a float, so it is none where a whole number is expected.
+    """
+    try:
+        value = json.loads(text, parse_int=_parse_int)
+    except RecursionError:
+        raise ValueError(f"it has more than {DEEPEST} levels") from None
+    _require_flat(value, DEEPEST)
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _parse_int(digits: str) -> int | float:
+    return float(digits) if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64 else int(digits)
+
+
+def _require_flat(value: Any, levels: int) -> None:
+    if isinstance(value, dict | list):
+        if not levels:
+            raise ValueError(f"it has more than {DEEPEST} levels")
+        for inner in value.values() if isinstance(value, dict) else value:
+            _require_flat(inner, levels - 1)
+
+
+def file_name(name: str, what: str) -> str:
+    """Return `name`, which comes from data, if it can only be a file's name; `what` says whose it is in the error.
+
+    UserError for "", for one that leads into another folder ("../x", "/x", "a/b", "C:x") and for control characters.
+    """
+    if not is_file_name(name):
+        raise UserError(f"{what} must be a file name without a folder, not {name!r}")
+    return name
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether a name from data can only be a file's name; see `file_name`."""
+    return name not in ("", ".", "..") and name.isprintable() and not set(name) & set("/\\:")
 
 
 def write_atomically(path: Path, content: str | bytes, *, make_folder: bool = False) -> Path:
@@ -30,7 +87,7 @@ def atomic_file(path: Path, *, make_folder: bool = False) -> Iterator[Path]:
     """
     # The folder must be that of `path`: a file can only be moved in one step within a file system.
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
+    with writing(path):
         if make_folder:
             path.parent.mkdir(parents=True, exist_ok=True)
         mode = _create(temporary)
@@ -40,8 +97,15 @@ def atomic_file(path: Path, *, make_folder: bool = False) -> Iterator[Path]:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block, which writes `path`, into a UserError of one line."""
+    try:
+        yield
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _create(path: Path) -> int:
@@ -51,3 +115,12 @@ def _create(path: Path) -> int:
         return os.fstat(descriptor).st_mode & 0o777
     finally:
         os.close(descriptor)
+
+
+def require_no_pattern(folder: Path) -> None:
+    """Raise UserError for a folder in whose path "[...]" stands.
+
+    Orbax looks for its files by patterns, takes that for one, and would write checkpoints that nobody can read.
+    """
+    if any(re.search(r"\[.+\]", part) for part in folder.absolute().parts):
+        raise UserError(f"{folder.absolute()}: checkpoints cannot be written where a folder has [ and ] in its name")

@@ -31,6 +31,7 @@ from jax import Array
 
 import zoo
 from zoo.errors import UserError
+from zoo.files import parse_json
 from zoo.layers import Conv, pads, pair, plain_convolution, single_matmul
 from zoo.weights.files import open_safetensors
 from zoo.weights.fit import card_of
@@ -181,7 +182,7 @@ def load(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """Return (model, variables) from a file that `save` wrote; run them with `apply`. UserError for any other file."""
     tensors, metadata = open_safetensors(Path(path))
     try:
-        about = json.loads(metadata["zoo"])
+        about = parse_json(metadata["zoo"])
         name, fields = about["name"], about["fields"]
         if about["layout"] != LAYOUT:
             raise KeyError(LAYOUT)

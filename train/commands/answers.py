@@ -17,7 +17,7 @@ import platformdirs
 
 from train.config import files
 from zoo.errors import UserError
-from zoo.files import write_atomically
+from zoo.files import parse_json, write_atomically
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -34,7 +34,7 @@ def kept(question: str, answer: Callable[[], str], *, also: Iterable[Path] = ())
     name = hashlib.sha256(question.encode()).hexdigest()[:16]
     file = platformdirs.user_cache_path("zoo") / "answers" / f"{name}.json"
     try:
-        known = json.loads(file.read_text(encoding="utf-8"))
+        known = parse_json(file.read_text(encoding="utf-8"))
         if known["stamp"] == stamp:
             return known["answer"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import tyro
-from rich.console import Console
 
 from train.config import files as config_files
 from train.config.parse import parse
+from train.core.console import Console
 from train.core.signals import Stopped
 from train.history.claims import files, results, table
 from train.history.claims.claim import Claim

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich import box
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 import train.loop.run
 from train.commands.options import OwnParts, named
+from train.core.console import Console
 from train.loop.run import Run
 from train.metrics.format import figure, human, title
 from zoo.errors import UserError

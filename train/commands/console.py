@@ -2,7 +2,10 @@
 
 from typing import TextIO
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
+
+from train.core.console import Console
+from zoo.errors import printable
 
 PIPE_WIDTH = 10_000  # columns when the output is no terminal: a line is then as long as it needs to be
 
@@ -16,3 +19,8 @@ def console_for(file: TextIO | None = None) -> Console:
 def emit(renderable: RenderableType) -> None:
     """Print to standard output."""
     console_for().print(renderable)
+
+
+def say(text: object = "") -> None:
+    """Print plain text, such as a model's, to standard output; `printable` says what of it is written out."""
+    print(printable(str(text)))

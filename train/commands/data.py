@@ -1,14 +1,14 @@
 """`zoo data`: which data sets are here and which can be had; `zoo data prepare NAME` gets one."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from train.commands.options import with_config
+from train.core.console import Console
 from zoo.errors import UserError
+from zoo.files import parse_json
 
 TO_BE_HAD = {
     "mnist": "28x28x1, 10 digits, 60,000 + 10,000; 11 MB",
@@ -109,8 +109,8 @@ def _size(shape: tuple) -> str:
 def _describe(folder: Path) -> tuple[str, str, str]:
     """Content, examples per split, and bytes on disk, of a prepared set."""
     try:
-        info = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
-        content = _content(json.loads((folder / "features.json").read_text(encoding="utf-8")))
+        info = parse_json((folder / "dataset_info.json").read_text(encoding="utf-8"))
+        content = _content(parse_json((folder / "features.json").read_text(encoding="utf-8")))
         splits = {split["name"]: sum(map(int, split.get("shardLengths", ()))) for split in info["splits"]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"damaged ({type(error).__name__}): delete {folder} and prepare it again", "", ""

@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 
 import tyro
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 import train.loop.run
+from train.commands.console import say
 from train.commands.options import OwnParts
 from train.config.parse import parse
+from train.core.console import Console
 from train.metrics.format import figure, title
 from zoo.errors import UserError
 from zoo.files import write_atomically
@@ -51,11 +52,11 @@ def ensemble_command(args: Sequence[str]) -> None:
     if options.out:
         write_atomically(options.out, text + "\n")
     if options.json:
-        print(text)
+        say(text)
         return
     Console().print(table(result))
     if "validation" not in result and not all(member.held_out for member in found):
-        print("validation: each member holds out another fold, so that there is none that no member has learned from")
+        say("validation: each member holds out another fold, so that there is none that no member has learned from")
 
 
 def table(result: Mapping[str, Any]) -> Table:

@@ -4,11 +4,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-from rich.console import Console
-
 import train.loop.run
 from train.commands.options import OwnParts, named
 from train.commands.tables import comparison, each_fold
+from train.core.console import Console
 from train.metrics.format import title
 
 

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 import train.loop.run
 from train.commands.options import OwnParts
 from train.config.parse import parse
+from train.core.console import Console
 from train.history.claims import results
 from zoo.errors import UserError
 

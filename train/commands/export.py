@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 import zoo
+from train.commands.console import say
 from train.commands.options import OwnParts
 from train.config.parse import parse
-from zoo.errors import UserError
+from zoo.errors import UserError, note
 
 if TYPE_CHECKING:
     from zoo.weights import Loaded
@@ -59,7 +59,7 @@ def export_command(args: Sequence[str]) -> None:
         if options.length is not None and options.length < 1:
             raise UserError(f"--length must be at least 1, not {options.length}")
         arguments = stablehlo.write(options.out, loaded, options.length)
-        print(f"{options.out}: {loaded.name}, a program of {', '.join(arguments)}")
+        say(f"{options.out}: {loaded.name}, a program of {', '.join(arguments)}")
     else:
         write(loaded, options.out, options.layout)
 
@@ -106,5 +106,5 @@ def write(loaded: Loaded, out: Path, layout: str) -> None:
             if (loaded.folder / name).is_file():
                 shutil.copyfile(loaded.folder / name, path / name)
     if loaded.passed_over:
-        print(f"zoo: {len(loaded.passed_over)} arrays of other heads were passed over", file=sys.stderr)
-    print(f"{path}: {loaded.name} from {loaded.source}, layout {loaded.layout} to {layout}")
+        note(f"{len(loaded.passed_over)} arrays of other heads were passed over")
+    say(f"{path}: {loaded.name} from {loaded.source}, layout {loaded.layout} to {layout}")

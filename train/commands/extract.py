@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 import train.loop.run
+from train.commands.console import say
 from train.commands.options import OwnParts
 from train.config.parse import parse
 from train.config.replicas import Member, alone, members
@@ -43,7 +44,7 @@ def extract_command(args: Sequence[str]) -> None:
 
     machine.prepare_backend()
     made = extract(run, options.number, options.workdir or run.path.parent.parent)
-    print(f"{_said(there[options.number])}: {made.path}")
+    say(f"{_said(there[options.number])}: {made.path}")
 
 
 def _said(member: Member) -> str:
@@ -95,6 +96,8 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
 
 
 def _of_one(line: dict[str, Any], number: int) -> dict[str, Any]:
-    """A line of metrics.jsonl with one replica's values for the means over all."""
-    each = line.pop("replicas")
+    """A line of metrics.jsonl with one replica's values for the means over all. UserError where it has none."""
+    each = line.pop("replicas", {})
+    if not each or any(len(values) <= number for values in each.values()):
+        raise UserError(f"metrics.jsonl has no values of replica {number} for step {line['step']}")
     return line | {name: values[number] for name, values in each.items()}

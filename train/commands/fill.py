@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Sequence
 
 from train.commands import text_inputs
+from train.commands.console import say
 from train.commands.options import OwnParts
-from train.commands.text_inputs import OneText, RunPath, encode_prompt, note, read_texts, require_at_least
+from train.commands.text_inputs import OneText, RunPath, encode_prompt, read_texts, require_at_least
 from train.config.parse import parse
-from zoo.errors import UserError
+from zoo.errors import UserError, note
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ def fill_command(args: Sequence[str]) -> None:
         shown = write.around_masks(ids, opened.length - 2, marks.mask)
         if len(shown) < len(ids):
             note(f"text {i} has {len(ids)} tokens: the model reads the {len(shown)} around [MASK], its context")
-        print(text)
+        say(text)
         for place, guesses in enumerate(write.fill_row(opened.model, opened.variables, shown, marks, options.top), 1):
             for token, probability in guesses:
-                print(f"  {place}  {100 * probability:5.1f} %  {opened.tokenizer.id_to_token(token)}")
+                say(f"  {place}  {100 * probability:5.1f} %  {opened.tokenizer.id_to_token(token)}")

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.console import Console
 from rich.table import Table
 
 import train.loop.run
 from train.commands.options import OwnParts, named
 from train.config import Data
+from train.core.console import Console
 from train.loop.run import Run
 from train.studies.judge import LEAST
 from zoo.errors import UserError

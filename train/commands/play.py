@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 import train.loop.run
 from train.commands.options import OwnParts
 from train.config import World
 from train.config.parse import parse
+from train.core.console import Console
 from zoo.errors import UserError
 
 SHOWN = 30  # of more episodes than that only the summary is printed

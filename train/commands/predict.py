@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 import zoo
+from train.commands.console import say
 from train.commands.options import OwnParts
 from train.config.parse import parse
 from zoo.errors import UserError
@@ -56,14 +57,14 @@ def predict_command(args: Sequence[str]) -> None:
         outputs = image_outputs(loaded, picture)
         if loaded.labels == () or len(outputs) == 1:  # numbers, not the logits of classes
             for number, value in enumerate(outputs):
-                print(f"output {number}  {value:.4g}")
+                say(f"output {number}  {value:.4g}")
             return
         rows = _likeliest(outputs, options.top, _class_names(loaded))
     else:
         rows = read_text(loaded, options.what, options.top)
     width = max(len(name) for _, name in rows)
     for probability, name in rows:
-        print(f"{name:<{width}}  {100 * probability:5.1f} %")
+        say(f"{name:<{width}}  {100 * probability:5.1f} %")
 
 
 def image_outputs(loaded: Loaded, picture: Image.Image) -> Any:

@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 import train.data
 import train.loop.run
 from train.config.parse import parse
+from train.core.console import Console
 from train.loop.run import Run
 from train.metrics.format import figure
 from zoo.files import write_atomically

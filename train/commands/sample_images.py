@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import train.loop.run
+from train.commands.console import say
 from train.commands.options import OwnParts, named
 from zoo.errors import UserError
 
@@ -60,7 +61,7 @@ def sample_command(args: Sequence[str]) -> None:
     told = samples.labels(parts.model, options.n, options.label)
     images = samples.bytes_of(samples.make(parts.model, samples.variables(state), z, told))
     grids.write(grids.grid(images, options.columns or _columns(options.n, parts.model.cfg.classes)), out)
-    print(out)
+    say(out)
 
 
 def _check_label(path: Path, classes: int, label: int | None) -> None:

@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Sequence
 
 from train.commands import text_inputs
+from train.commands.console import say
 from train.commands.options import OwnParts
-from train.commands.text_inputs import RULE, Opened, RunPath, note, read_texts, require_at_least
+from train.commands.text_inputs import RULE, Opened, RunPath, read_texts, require_at_least
 from train.config.parse import parse
-from zoo.errors import UserError
+from zoo.errors import UserError, note
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +62,7 @@ def sample_command(args: Sequence[str]) -> None:
         context=context,
         stop=special(opened.tokenizer, "[EOS]"),
     )
-    print(f"\n{RULE}\n".join(decode(opened.tokenizer, row) for row in rows))
+    say(f"\n{RULE}\n".join(decode(opened.tokenizer, row) for row in rows))
 
 
 def _prompt(opened: Opened, text: str) -> list[int]:

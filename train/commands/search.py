@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import train.loop.run
@@ -17,6 +16,7 @@ from train.commands.answers import print_help
 from train.commands.options import OwnParts, named
 from train.config import Experiment, files
 from train.config.parse import parse_experiment
+from train.core.console import Console
 from train.loop.run import RUNS
 from train.metrics.format import figure
 from train.studies.search import Pruner, Sampler
@@ -195,12 +195,12 @@ class _Bar:
     def __init__(self, console: Console, folder: Folder, done: int) -> None:
         self.folder = folder
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[best]}"),
-            TextColumn("{task.fields[now]}"),
+            TextColumn("{task.fields[best]}", markup=False),
+            TextColumn("{task.fields[now]}", markup=False),
             console=console,
             disable=not console.is_terminal,
             transient=True,

@@ -11,7 +11,7 @@ import tyro
 
 import train.loop.run
 from train.config import Text
-from zoo.errors import UserError
+from zoo.errors import UserError, note
 
 if TYPE_CHECKING:
     from flax import linen as nn
@@ -117,7 +117,3 @@ def require_at_least(least: int, **options: float) -> None:
     for name, value in options.items():
         if not least <= value < 2**32:
             raise UserError(f"--{name.replace('_', '-')} must be at least {least} and below 2^32, not {value}")
-
-
-def note(message: str) -> None:
-    print(f"zoo: {message}", file=sys.stderr)

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 import train.loop.run
 from train.commands.options import OwnParts
 from train.config import files
 from train.config.parse import parse
+from train.core.console import Console
 from train.history.claims import results
 from train.history.timeline import words
+from train.history.timeline.lenient_json import read_json
 from train.loop.run import RUNS
 from train.metrics.format import figure
 from zoo.errors import UserError
@@ -66,10 +67,14 @@ def timeline_command(args: Sequence[str]) -> None:
         picture.write(rows, folder)
         shown += [exhibits.of_run(path) for path in line]
         run_quickest(seconds, options, console)
-    shown += [exhibits.of_run(path) for path in newest(options.workdir)]
+    for path in newest(options.workdir):
+        try:
+            shown.append(exhibits.of_run(path))
+        except UserError as error:
+            left_out(error)
     shown += exhibits.read_all(exhibits.FOLDER)
     claims = {finding.name: finding for finding in findings.read_all(results.FILE)}
-    claims |= {finding.name: finding for finding in findings.read_own(options.workdir)}
+    claims |= {finding.name: finding for finding in findings.read_own(options.workdir, left_out)}
     page = write_page(shown, list(claims.values()), folder, lang=options.lang)
     console.print(f"page: {page}", soft_wrap=True, highlight=False, markup=False)
 
@@ -112,14 +117,25 @@ def run_quickest(seconds: float, options: TimelineOptions, console: Console) -> 
 
 
 def newest(workdir: Path) -> Iterator[Path]:
-    """Of each config in `workdir` the newest finished run that is just that config, with whatever seeds."""
+    """Of each config in `workdir` the newest finished run that is just that config, with whatever seeds.
+
+    A run with a damaged summary is left out, with a line that says so.
+    """
     for folder in sorted(workdir.glob("*")):
-        done = [
-            file.parent for file in sorted(folder.glob("*/summary.json")) if train.loop.run.read_summary(file.parent)
-        ]
-        usual = [path for path in done if as_written(path)]
-        if usual:
-            yield usual[-1]
+        for file in sorted(folder.glob("*/summary.json"), reverse=True):
+            try:
+                read_json(file)
+            except UserError as error:
+                left_out(error)
+                continue
+            if as_written(file.parent):
+                yield file.parent
+                break
+
+
+def left_out(error: UserError) -> None:
+    """Say what does not come onto the page because its files are damaged."""
+    Console().print(f"left out of the page: {error}", soft_wrap=True, highlight=False, markup=False)
 
 
 def as_written(path: Path) -> bool:

@@ -8,14 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 import train.loop.run
 from train.commands.answers import print_help
 from train.commands.options import OwnParts, named
 from train.commands.tables import comparison, each_fold
 from train.config import Experiment, files
 from train.config.parse import parse_experiment
+from train.core.console import Console
 from train.loop.run import RUNS, Run
 from train.loop.summary import Summary
 from train.metrics.format import figure, title

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from train.commands import text_inputs
+from train.commands.console import say
 from train.commands.options import OwnParts
 from train.commands.text_inputs import OneText, RunPath, encode_source, read_texts, require_at_least
 from train.config.parse import parse
@@ -52,7 +53,7 @@ def translate_command(args: Sequence[str]) -> None:
         SpecialTokens(bos, eos),
     )
     translations = iter(rows)
-    print("\n".join(decode(opened.tokenizer, next(translations)) if source else "" for source in sources))
+    say("\n".join(decode(opened.tokenizer, next(translations)) if source else "" for source in sources))
     if options.picture:
         figure = draw_alignment(opened.model, opened.variables, opened.tokenizer, sources[0], [bos, *rows[0]])
         write_picture(figure, options.picture)

@@ -153,7 +153,7 @@ def declared(hint: Any) -> Any:
 def _of_kind(old: Any, changes: Mapping[str, Any], hint: Any) -> Any:
     """Return `old`, or a blank instance of the other dataclass that the field may hold and `changes` belong to."""
     if isinstance(old, tuple(way.config for way in WAYS.values())) and "name" in changes:
-        WAYS.find(changes["name"])
+        WAYS.find(str(changes["name"]))
     kinds: list[type[Any]] = [
         type(old),
         *(kind for kind in get_args(hint) if isinstance(kind, type) and dataclasses.is_dataclass(kind)),

@@ -6,14 +6,13 @@ being asked for only where its path and its present hash are in this list.
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import filelock
 import platformdirs
 
-from zoo.errors import UserError
-from zoo.files import write_atomically
+from zoo.errors import UserError, note
+from zoo.files import parse_json, write_atomically
 
 KEPT = 100  # hashes of one file
 
@@ -42,14 +41,14 @@ def remember(path: Path, sha256: str) -> None:
             write_atomically(file, json.dumps(held, indent=1) + "\n")
     except (OSError, UserError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        note = f"cannot write in {file.parent}: {reason}; later commands need --config {path}"
-        print(f"zoo: {note}", file=sys.stderr)
+        line = f"cannot write in {file.parent}: {reason}; later commands need --config {path}"
+        note(line)
 
 
 def _read(file: Path) -> dict[str, list[str]]:
     """The list; what is damaged in it counts as not there."""
     try:
-        held = json.loads(file.read_text(encoding="utf-8"))
+        held = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     pairs = held.items() if isinstance(held, dict) else ()

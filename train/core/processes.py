@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from zoo.errors import UserError
+from zoo.errors import UserError, note
 
 LEAVE_SECONDS = 10  # how long a process that ends waits for the others, one of which may have crashed
 
@@ -69,7 +69,7 @@ def together() -> Iterator[None]:
         if jax.process_count() == 1:
             raise
         reason = str(error).splitlines()[0][:160]
-        print(f"zoo: another process of this run was lost ({reason}); --resume continues the run", file=sys.stderr)
+        note(f"another process of this run was lost ({reason}); --resume continues the run")
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(1)

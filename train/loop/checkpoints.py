@@ -2,63 +2,39 @@
 
 import contextlib
 import logging
-import os
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, reduce
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 from jax import Array
 
 from train.algorithms.averages import without_variables
 from train.core import State
 from train.loop.stopping import Record
-from zoo.errors import UserError
-
-
-class Extra(NamedTuple):
-    """What a checkpoint holds besides its State, as JSON."""
-
-    score: float  # higher is better
-    checksum: int  # of the State
-    reader: Any = None  # where the data reader continues
-    tokenizer: str | None = None  # fingerprint of the tokenizer that the model was trained with
-    stopping: Sequence[Mapping[str, Any]] = ()  # the standings of early stopping
-    checksum_kept: int | None = None  # of the best State that early stopping keeps; None where there is none
-
-    def to_json(self) -> dict[str, Any]:
-        content = self._asdict() | {"stopping": list(self.stopping)}
-        # Fields without a value are left out, as in the run folders of all versions.
-        optional = ("stopping", "checksum_kept")
-        return {name: value for name, value in content.items() if name not in optional or value not in ([], None)}
+from zoo.errors import UserError, note
+from zoo.files import require_no_pattern
+from zoo.weights import checkpoint
+from zoo.weights.checkpoint import Extra, reason
 
 
 class Checkpoints:
-    """The checkpoints of one run, in `folder`. The best is the one with the highest score."""
+    """The checkpoints of one run, in `folder`: the last one, and the one with the best score."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         _silence_background_errors()
+        if not read_only:
+            require_no_pattern(folder)
         self.folder = folder
         self._last_saved: int | None = None  # step
-        policies = ocp.checkpoint_managers
-
-        def score(metrics: Mapping[str, float]) -> float:
-            return metrics["score"]
-
-        # Keep the last checkpoint and the one with the highest score; Orbax removes all others. A checkpoint without a
-        # score is the remains of one that was being removed when the process was killed.
-        last = policies.LatestN(1)
-        best = policies.BestN(get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False)
+        self.best: tuple[int, float] | None = None if read_only else _best_of(folder)  # (step, score)
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=policies.AnyPreservationPolicy([last, best]),
-            best_fn=score,  # Orbax writes scores only if it has this too, and a resumed run needs the written ones
-            read_only=read_only,
-            create=not read_only,
+            preservation_policy=_LastAndBest(self), read_only=read_only, create=not read_only
         )
         handlers = {
             "state": ocp.StandardCheckpointHandler(),
@@ -72,18 +48,22 @@ class Checkpoints:
         self,
         state: State,
         step: int,
-        score: float,
+        score: float | None,
         reader: Any = None,
         tokenizer: str | None = None,
         stopping: Record | None = None,
     ) -> None:
         """Begin to write a checkpoint, and return as soon as its arrays are copied. See `Extra` for the arguments.
 
+        score: of the evaluation at this step; None where the step was not evaluated, which is never the best.
+
         Raise UserError where the previous checkpoint did not reach the disk, or this one cannot begin.
         """
         self.wait()
         self._last_saved = step
-        extra = Extra(score, int(checksum(state)), reader, tokenizer)
+        if score is not None and (self.best is None or checkpoint.rank(step, score) > checkpoint.rank(*self.best)):
+            self.best = step, score
+        extra = Extra(score, int(checksum(state)), reader, tokenizer, best=self.best and self.best[0])
         items = {"state": ocp.args.StandardSave(state)}
         if stopping is not None:
             extra = extra._replace(stopping=stopping.standings)
@@ -92,7 +72,7 @@ class Checkpoints:
                 items["kept"] = ocp.args.StandardSave(stopping.best)
         args = ocp.args.Composite(**items, extra=ocp.args.JsonSave(extra.to_json()))
         with self._saving():
-            self._manager.save(step, args=args, metrics={"score": score})
+            self._manager.save(step, args=args)
 
     def wait(self) -> None:
         """Block until the last `save` is on disk."""
@@ -100,8 +80,17 @@ class Checkpoints:
             self._manager.wait_until_finished()
 
     def steps(self) -> list[int]:
-        """Return the steps of all finished checkpoints, ascending. An unfinished one has another name."""
-        return sorted(int(path.name) for path in self.folder.glob("*") if path.name.isdigit())
+        """Return the steps of all finished checkpoints, ascending."""
+        return checkpoint.steps(self.folder)
+
+    def remove_others(self) -> None:
+        """Remove every checkpoint but the last and the best: a kill can leave one that was about to be removed."""
+        # The steps that were there at the start, so that several processes remove the same ones.
+        there = sorted(self._manager.all_steps())
+        with _one_line_errors(f"old checkpoints in {self.folder} cannot be removed"):
+            for step in there[:-1]:
+                if self.best is None or step != self.best[0]:
+                    self._manager.delete(step)
 
     def restore(
         self, abstract: State, which: Literal["last", "best"] = "last", tokenizer: str | None = None
@@ -111,8 +100,8 @@ class Checkpoints:
         Raise UserError where there is no checkpoint, or it is of another model, was saved with another `tokenizer`, or
         its bits have changed since it was saved.
         """
-        step, extra = self._find(which)
-        with self._reading(step):
+        step, extra = checkpoint.find(self.folder, which)
+        with checkpoint.reading(self.folder, step):
             if tokenizer and extra.tokenizer != tokenizer:
                 raise UserError(
                     f"{self.folder.parent}: tokenizer.json is not the one that step {step} was trained with"
@@ -126,10 +115,10 @@ class Checkpoints:
 
     def restore_kept(self, abstract: State) -> State | None:
         """Return the best State that early stopping keeps in the last checkpoint; None where it keeps none."""
-        step, extra = self._find("last")
+        step, extra = checkpoint.find(self.folder, "last")
         if extra.checksum_kept is None:
             return None
-        with self._reading(step):
+        with checkpoint.reading(self.folder, step):
             abstract = self._as_saved(abstract, step, "kept")
             args = ocp.args.Composite(kept=ocp.args.StandardRestore(abstract))
             kept = self._manager.restore(step, args=args)["kept"]
@@ -137,45 +126,18 @@ class Checkpoints:
                 raise ValueError("the arrays of its best State are not those that were saved")
         return kept
 
-    def networks(self) -> dict[str, Array]:
+    def networks(self) -> dict[str, np.ndarray]:
         """Return the parameters and variables of the best checkpoint by their path, whatever the model.
 
         Paths are those of the State: "params/net/block0/up/kernel", "vars/net/batch_stats/norm/mean".
         """
-        step, _ = self._find("best")
-        with self._reading(step):
-            device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-            abstract = jax.tree.map(
-                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
-                self._manager.item_metadata(step).state.tree,
-            )
-            args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
-            state = self._manager.restore(step, args=args)["state"]
-        flat = ocp.tree.to_flat_dict({name: state.get(name, {}) for name in ("params", "vars")}, sep="/")
-        # A network without variables leaves an empty dictionary behind.
-        return {name: leaf for name, leaf in flat.items() if hasattr(leaf, "shape")}
+        step, extra = checkpoint.find(self.folder, "best")
+        arrays = checkpoint.read_arrays(self.folder, step, extra)
+        return {"/".join(names): array for names, array in arrays.items() if names[0] in ("params", "vars")}
 
     def close(self) -> None:
         with self._saving():
             self._manager.close()
-
-    def _find(self, which: Literal["last", "best"]) -> tuple[int, Extra]:
-        """Return (step, extra) of the last or the best checkpoint."""
-        steps = self.steps()
-        if not steps:
-            raise UserError(f"{self.folder} holds no finished checkpoint: start the run again")
-        extras = {steps[-1]: self._extra(steps[-1])}
-        if which == "best":
-            for step in steps[:-1]:
-                with contextlib.suppress(UserError):  # a checkpoint that was being removed
-                    extras[step] = self._extra(step)
-        step = max(extras, key=lambda step: (extras[step].score, step))
-        return step, extras[step]
-
-    def _extra(self, step: int) -> Extra:
-        with self._reading(step):
-            content = self._manager.restore(step, args=ocp.args.Composite(extra=ocp.args.JsonRestore()))["extra"]
-            return Extra(**{name: value for name, value in content.items() if name in Extra._fields})
 
     def _as_saved(self, abstract: State, step: int, item: Literal["state", "kept"]) -> State:
         """Return `abstract` as this checkpoint has it; raise UserError where names or shapes of arrays differ.
@@ -187,32 +149,19 @@ class Checkpoints:
             raise ValueError("its list of arrays is missing")
         expected, older = _shapes(abstract), without_variables(abstract)
         if saved != expected and saved == _shapes(older):
-            print(
+            note(
                 f"{self.folder.parent} is judged by the weights of its last step: an older version trained it, which "
-                "kept no averaged batch statistics beside the averaged weights",
-                file=sys.stderr,
+                "kept no averaged batch statistics beside the averaged weights"
             )
             return older
         for name in sorted(saved.keys() | expected.keys()):
             if saved.get(name) != expected.get(name):
-                there, here = saved.get(name, "not there"), expected.get(name, "not there")
+                there, here = _unlike(saved.get(name), expected.get(name))
                 raise UserError(
                     f"checkpoint {self.folder / str(step)} is of another model or config: "
                     f"{name} is {there} in the checkpoint, {here} in the config"
                 )
         return abstract
-
-    @contextlib.contextmanager
-    def _reading(self, step: int) -> Iterator[None]:
-        """Turn an error while reading a checkpoint into a UserError that says how to continue without it."""
-        try:
-            yield
-        except UserError:
-            raise
-        except Exception as error:  # a damaged file can raise anything
-            others = [other for other in self.steps() if other != step]
-            remedy = f"remove that folder to use step {others[-1]}" if others else "start the run again"
-            raise UserError(f"checkpoint {self.folder / str(step)} is damaged ({_reason(error)}): {remedy}") from None
 
     @contextlib.contextmanager
     def _saving(self) -> Iterator[None]:
@@ -224,7 +173,28 @@ class Checkpoints:
             steps = self.steps()
             resume = f"zoo train --resume {self.folder.parent}"
             rest = f"that of step {steps[-1]} is kept: {resume}" if steps else "none is kept"
-            raise UserError(f"{error}; {rest}") from None
+            raise UserError(f"{error}; {rest}") from error
+
+
+class _LastAndBest:
+    """Tells Orbax, which asks once a checkpoint is begun, that the last and the best checkpoint stay."""
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self._checkpoints = checkpoints
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        best = self._checkpoints.best
+        return [
+            found.step == checkpoints[-1].step or (best is not None and found.step == best[0]) for found in checkpoints
+        ]
+
+
+def _best_of(folder: Path) -> tuple[int, float] | None:
+    """Return (step, score) of the best checkpoint in `folder`; None where none was evaluated yet."""
+    found = checkpoint.find_best(folder)
+    if found is None or found[1].score is None:
+        return None
+    return found[0], found[1].score
 
 
 @jax.jit
@@ -248,9 +218,16 @@ def checksum(state: State) -> Array:
     return reduce(add, jax.tree.leaves(state), jnp.uint32(0))
 
 
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+def _shapes(tree: Any) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Return (shape, dtype) of each array."""
     flat = ocp.tree.to_flat_dict(tree, sep="/")
-    return {name: tuple(leaf.shape) for name, leaf in flat.items() if hasattr(leaf, "shape")}
+    return {name: (tuple(leaf.shape), str(leaf.dtype)) for name, leaf in flat.items() if hasattr(leaf, "shape")}
+
+
+def _unlike(*arrays: tuple[tuple[int, ...], str] | None) -> list[str]:
+    """Return what tells arrays apart: their shapes, or their dtypes where the shapes are the same."""
+    shapes = {array[0] for array in arrays if array}
+    return ["not there" if array is None else str(array[0] if len(shapes) > 1 else array[1]) for array in arrays]
 
 
 @contextlib.contextmanager
@@ -258,16 +235,7 @@ def _one_line_errors(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a file system that is full, read-only or gone can raise anything
-        raise UserError(f"{what}: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    """Return the operating system's words for an error ("No space left on device"), else the error's first line."""
-    number = re.search(r"os_error_code='(\d+)'", str(error))  # how TensorStore reports an error of the system
-    code = int(number[1]) if number else getattr(error, "errno", None)
-    if code:
-        return os.strerror(code)
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise UserError(f"{what}: {reason(error)}") from error
 
 
 @cache

@@ -65,7 +65,8 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
             # All processes stop if any of them received a signal. The exit code is 128 + signal, as in a shell.
             signal = processes.largest(session.signals.received or 0)
             if is_evaluation or signal:
-                session.save(state, step, session.score(step, validation, result.means))
+                score = session.score(step, validation, result.means) if is_evaluation else None
+                session.save(state, step, score)
             if signal and not finished:
                 checkpoints.wait()
                 raise Stopped(f"stopped at step {step}; resume it with: zoo train --resume {run.path}", 128 + signal)
@@ -74,9 +75,10 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
         if session.validate and not validation:  # the run was killed between its last step and its summary
             validation = session.validate(state)
         test = session.evaluate_test(state)  # nothing else in training reads the test split
-        session.reporter.report(step, "test", session.with_best_step(test))
         summary = session.summarize(step, validation, test)
         session.draw_result(state)
+        # These two come last and together: a run that is killed before has not used its test split.
+        session.reporter.report(step, "test", session.with_best_step(test))
         run.summarize(summary)
         return summary
 
@@ -106,7 +108,7 @@ class Session:
         return evaluate(state)
 
     def score(self, step: int, validation: list[Results], means: list[Results]) -> float:
-        """Return the score of a checkpoint, over all replicas: higher is better.
+        """Return the score of an evaluation at `step`, over all replicas: higher is better.
 
         Without a validation split it is minus the loss of the last chunk. Without a loss (networks that play against
         each other have none that says how good they are) it is the step, so the latest checkpoint is the best.
@@ -116,8 +118,8 @@ class Session:
         loss = mean(means).get("loss")
         return step if loss is None else -loss
 
-    def save(self, state: State, step: int, score: float) -> None:
-        """Write a checkpoint from which the run resumes to the same bits."""
+    def save(self, state: State, step: int, score: float | None) -> None:
+        """Write a checkpoint from which the run resumes to the same bits. score: None where `step` was not evaluated"""
         record = self.early_stopping.record(state)
         self.checkpoints.save(state, step, score, self.feed.state, self.setup.fingerprint, record)
 
@@ -197,6 +199,7 @@ def _open(
     if resume and checkpoints.steps():
         placed = devices.placed(abstract, mesh, experiment.shard)
         start = restore_last(checkpoints, placed, setup.fingerprint, early_stopping)
+        checkpoints.remove_others()
     else:
         start = initialize(experiment, replicas, mesh)
     if resume:

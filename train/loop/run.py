@@ -16,8 +16,8 @@ import train.tasks  # noqa: F401  fills the table of ways of learning, from whic
 from train.config import Data, Experiment, Model, files, override
 from train.config.files import ConfigFile
 from train.loop.summary import Summary
-from zoo.errors import UserError
-from zoo.files import write_atomically
+from zoo.errors import UserError, note
+from zoo.files import parse_json, require_no_pattern, write_atomically
 
 if TYPE_CHECKING:
     from train.loop.tensorboard import Events
@@ -94,8 +94,11 @@ class Run:
             self._log.events.scalars(step, {f"{split}/{name}": float(value) for name, value in metrics.items()})
 
     def rewind(self, step: int) -> float:
-        """Remove the metrics after `step`, which a resumed run measures again, and return the seconds until then."""
-        kept = [line for line in read_metrics(self.path) if line["step"] <= step]
+        """Remove the metrics after `step`, which a resumed run measures again, and return the seconds until then.
+
+        So does the test split, which is measured at the end.
+        """
+        kept = [line for line in read_metrics(self.path) if line["step"] <= step and line["split"] != "test"]
         if self._log is not None:
             self._log.metrics.close()
             self.write_metrics(kept)
@@ -140,6 +143,7 @@ def create(
     time = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
     for attempt in range(1000):
         path = folder or workdir / name / (f"{time}_{attempt}" if attempt else time)
+        require_no_pattern(path)
         try:
             path.mkdir(parents=True, exist_ok=folder is not None)
         except FileExistsError:
@@ -172,9 +176,9 @@ def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = N
             raise UserError(f"{folder} is not a run folder: it has no config.json")
         folder = runs[-1]
     try:
-        fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        fields = parse_json((folder / "config.json").read_text(encoding="utf-8"))
         source = files.source_from_json(fields.pop(SOURCE, None))
-    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, TypeError, UserError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:  # UserError is a ValueError
         raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from None
     files.load_for(folder, source, config)
     try:
@@ -192,28 +196,57 @@ def require_single(run: Run) -> None:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of metrics.jsonl, without one that a crash left unfinished."""
-    lines = []
+    """Return the lines of metrics.jsonl, without one at the end that a crash left unfinished.
+
+    Other damaged lines are left out too, and their number is printed.
+    """
     file = path / "metrics.jsonl"
-    for text in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []:
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            continue
-    return lines
+    try:
+        content = file.read_bytes() if file.is_file() else b""
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}") from None
+    *whole, _ = content.split(b"\n")
+    lines = [_metrics_line(text) for text in whole]
+    damaged = sum(line is None for line in lines)
+    if damaged:
+        note(f"{file}: {damaged} of {len(lines)} lines are damaged and left out")
+    return [line for line in lines if line is not None]
+
+
+def _metrics_line(text: bytes) -> dict[str, Any] | None:
+    """Return a line as `Run.log` writes it; None for anything else."""
+    try:
+        line = parse_json(text)
+    except ValueError:
+        return None
+    if not isinstance(line, dict) or not isinstance(line.get("split"), str):
+        return None
+    step, seconds, each = line.get("step"), line.get("seconds"), line.get("replicas", {})
+    sound = [isinstance(step, int), isinstance(seconds, int | float), isinstance(each, dict)]
+    values = [value for name, value in line.items() if name not in ("split", "replicas")]
+    if not all(sound) or not all(isinstance(values, list) for values in each.values()):
+        return None
+    return line if all(_is_number(value) for value in values) else None
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value is one that `_json_number` makes."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def read_summary(path: Path) -> Summary | None:
     """Return the summary of the run in folder `path`; None where it is not finished."""
     try:
-        content = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        content = parse_json((path / "summary.json").read_bytes())
     except (OSError, ValueError):
         return None
     return Summary.from_json(content) if isinstance(content, dict) else None
 
 
 def _tuples(model: Model) -> Model:
-    """Return `model` with tuples for the lists that JSON made of them."""
+    """Return `model` with tuples for the lists that JSON made of them. UserError for a field called "name"."""
+    if "name" in model.fields:  # `zoo.create(name, **fields)` takes the model's name
+        raise UserError("model.fields: unknown field 'name'")
 
     def one(value: Any) -> Any:
         if isinstance(value, dict):

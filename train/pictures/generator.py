@@ -65,7 +65,7 @@ class Pictures:
         for file in (files[i] for i in chosen):
             try:
                 rows.append(grids.tiles(grids.read(file), self.model.cfg.shape, FIXED, SIDE)[:SIDE])
-            except (OSError, ValueError):  # the file was changed or removed by someone else
+            except ValueError:  # a UserError too: the file was changed or removed by someone else
                 continue
         return rows
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from train.data import decode
 from zoo.files import atomic_file
 
 GAP, GAP_SHADE = 2, 128  # pixels between images, and their gray, which differs from black and white images
@@ -47,7 +48,7 @@ def write(sheet: np.ndarray, path: Path) -> None:
 
 
 def read(path: Path) -> np.ndarray:
-    """Read the pixels of a PNG file, uint8 (H, W, C). Raises OSError where it cannot be read."""
-    with Image.open(path) as image:
+    """Read the pixels of a PNG file, uint8 (H, W, C). UserError where it cannot be read."""
+    with decode.reading(path), Image.open(path) as image:
         pixels = np.asarray(image)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels

@@ -6,10 +6,8 @@ opened. Every problem with a file is a UserError of one line that names the file
 
 import contextlib
 import dataclasses
-import json
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from zoo.errors import UserError
+from zoo.files import is_file_name, read_json
 
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle", ".msgpack", ".h5")
 INDEX = "model.safetensors.index.json"
@@ -26,6 +25,8 @@ CONVERT = (
     "d = torch.load(sys.argv[1], weights_only=True, map_location='cpu'); d = d.get('state_dict', d); "
     'save_file({k: v.clone().contiguous() for k, v in d.items()}, sys.argv[2])" '
 )
+DTYPES = ("BOOL", "U8", "I8", "U16", "I16", "F16", "BF16", "U32", "I32", "F32", "U64", "I64", "F64")
+"""The types in a safetensors file that NumPy has, BF16 with JAX's help."""
 SHORT = 10
 """Number of names that a message lists; then it says how many more there are."""
 
@@ -85,7 +86,11 @@ def open_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with _reading(path):
         # Positioned reads ("pread") instead of memory mapping: mapped pages would count as this process's memory.
         file = safe_open(path, framework="numpy", backend="pread")
-        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+    for name, part in slices.items():
+        if part.get_dtype() not in DTYPES:
+            raise UserError(f"{path}: {name} is {part.get_dtype()}, which NumPy does not have: convert it to F16")
 
     def reader(name: str) -> Callable[[], np.ndarray]:
         def read() -> np.ndarray:
@@ -148,8 +153,10 @@ def _open_index(index: Path) -> Opened:
     places = content.get("weight_map") if isinstance(content, Mapping) else None
     if not isinstance(places, Mapping) or not all(isinstance(name, str) for name in places.values()):
         raise UserError(f"{index} is not an index of shards: it has no weight_map")
+    if not places:
+        raise UserError(f"{index} is an index of no arrays: its weight_map is empty")
     names = sorted(set(places.values()))
-    if outside := [name for name in names if Path(name).name != name]:
+    if outside := [name for name in names if not is_file_name(name)]:
         raise UserError(f"{index} names files outside its folder: {listed(outside)}")
     if gone := [name for name in names if not (index.parent / name).is_file()]:
         raise UserError(f"{index.parent}: {len(gone)} of {len(names)} shards are missing: {listed(gone)}")
@@ -158,16 +165,6 @@ def _open_index(index: Path) -> Opened:
         raise UserError(f"{index}: {len(lost)} arrays are not in the shards it names for them: {listed(lost)}")
     tensors = {key: shards[name][0][key] for key, name in places.items()}
     return Opened(str(index.parent), tensors, shards[names[0]][1])
-
-
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file. UserError if it is not one."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not a JSON file: {error}") from None
 
 
 def _beside(folder: Path) -> dict[str, Any]:
@@ -223,10 +220,10 @@ def _reading(path: Path) -> Iterator[None]:
         raise
     except SafetensorError as error:
         raise UserError(f"{path} is damaged or not a safetensors file: {_first_line(error)}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, SyntaxError, KeyError) as error:
-        raise UserError(f"{path} is damaged: {_first_line(error)}") from None
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or _first_line(error)}") from None
+        raise UserError(f"cannot read {path}: {error.strerror or _first_line(error)}") from error
+    except Exception as error:  # zipfile, zlib and NumPy raise many types, RuntimeError for an encrypted entry
+        raise UserError(f"{path} is damaged: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

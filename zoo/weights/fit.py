@@ -1,7 +1,6 @@
 """Check that a model fits a source of weights: detect the layout, infer fields, and report every wrong array."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from flax.traverse_util import flatten_dict
 import zoo
 from zoo.cards import Card
 from zoo.errors import UserError
+from zoo.files import parse_json
 from zoo.weights import layouts, preprocessing
 from zoo.weights.files import Opened, Tensor, listed
 from zoo.weights.layout import Found, Layout
@@ -118,7 +118,7 @@ def card_of(module: Any) -> Card:
 def metadata(opened: Opened) -> Mapping[str, Any]:
     """Return the metadata that `save_weights` wrote, or an empty dict."""
     try:
-        kept = json.loads(opened.metadata.get("zoo", "{}"))
+        kept = parse_json(opened.metadata.get("zoo", "{}"))
     except ValueError:
         kept = None
     if not isinstance(kept, dict):

@@ -15,7 +15,7 @@ import numpy as np
 from flax import linen as nn
 from flax.traverse_util import unflatten_dict
 
-from zoo.errors import UserError
+from zoo.errors import UserError, note
 from zoo.weights import adapt, preprocessing
 from zoo.weights.files import Opened, listed, merged, open_path
 from zoo.weights.fit import Fitted, fit
@@ -198,4 +198,4 @@ def _labels(opened: Opened, kept: Mapping[str, Any]) -> tuple[str, ...] | None:
 def _say(line: str) -> None:
     LOG.info(line)
     if sys.stderr.isatty():
-        print(f"zoo: {line}", file=sys.stderr)
+        note(line)

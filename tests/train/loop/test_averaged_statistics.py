@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 import train.loop.run
+import zoo
 from train import cli
 from train.algorithms.averages import evaluation_variables, without_variables
 from train.config import Classify, Data, Experiment, Model, Optim
@@ -110,3 +111,11 @@ def test_a_network_without_statistics_has_none_to_measure() -> None:
     replicas = make_replica_set(experiment, setup.task, setup.build)
     with pytest.raises(Exception, match="no batch statistics"):
         remeasure(setup, replicas, setup.task.init(jax.random.key(0)), 64, None)
+
+
+def test_weights_of_a_run_are_its_averages_with_their_statistics(trained: train.loop.run.Run) -> None:
+    """`zoo predict --weights RUN` and `zoo export RUN` open the run by itself, without its config's task."""
+    expected = evaluation_variables(restore(trained, "best")[1])
+    found = zoo.load_model("mlp", trained.path).variables
+    assert found.keys() == {"params", "batch_stats"}
+    jax.tree.map(np.testing.assert_array_equal, found, jax.tree.map(np.asarray, dict(expected)))

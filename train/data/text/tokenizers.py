@@ -34,6 +34,8 @@ ALPHABET = 1_000
 """Largest number of characters in a wordpiece vocabulary, the default of its trainer."""
 PIECE = 1 << 20
 """Longer documents, in characters, are divided before encoding, to use all cores and little memory."""
+RARE = "\ua66e"
+"""A letter that no vocabulary has."""
 CUT = re.compile(r"\n(?=\S)")
 """Where they are divided: the pre-tokenizers of GPT-2, BERT and characters always end a word before such a newline."""
 
@@ -153,9 +155,21 @@ def read(path: str | Path, lower: bool = False) -> Tokenizer:
             tokenizer.no_padding()
     except Exception as error:  # the library raises a bare Exception for any error in Rust
         raise UserError(f"{file} is not a tokenizer ({' '.join(str(error).split())[:120]})") from error
+    _require_whole(tokenizer, file)
     held = {name for names in NAMES.values() for name in names if tokenizer.token_to_id(name) is not None}
     tokenizer.add_special_tokens(sorted(held))
     return tokenizer
+
+
+def _require_whole(tokenizer: Tokenizer, file: Path) -> None:
+    """Raise UserError where a tokenizer has no tokens, or fails at a word that it does not have."""
+    if not tokenizer.get_vocab():
+        raise UserError(f"{file} holds no tokens")
+    try:
+        tokenizer.encode(RARE)
+    except Exception as error:  # a bare Exception, as above
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(f"{file} cannot encode a word that it lacks ({reason}): add its token for those") from error
 
 
 def vocab_size(tokenizer: Tokenizer) -> int:

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import importlib
-import json
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -16,7 +15,9 @@ from train.data import decode as images
 from train.data.embedded import EMBEDDED
 from train.data.tfds import tfrecord
 from zoo.errors import UserError, unknown
+from zoo.files import file_name, parse_json
 
+DESCRIPTION = "dataset_info.json"
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -210,9 +211,9 @@ def locate(name: str, root: Path, embedded: Iterable[str] = EMBEDDED) -> Path:
 
 def _information(name: str, folder: Path) -> Any:
     """Return TFDS's DatasetInfo of a prepared data set."""
-    for file in (folder / "dataset_info.json", folder / "features.json"):
+    for file in (folder / DESCRIPTION, folder / "features.json"):
         try:
-            json.loads(file.read_text(encoding="utf-8"))
+            parse_json(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise damaged(name, file, "the file is missing") from None
         except ValueError as error:
@@ -222,7 +223,7 @@ def _information(name: str, folder: Path) -> Any:
     try:
         return tfds.builder_from_directory(folder).info
     except Exception as error:  # protobuf, TFDS and its features raise many types on invalid content
-        raise damaged(name, folder / "dataset_info.json", error) from error
+        raise damaged(name, folder / DESCRIPTION, error) from error
 
 
 def _keys(name: str, features: Any, supervised: Any) -> tuple[str, str]:
@@ -262,12 +263,23 @@ def describe(name: str, embedded: Iterable[str] = EMBEDDED) -> Prepared:
     format = info.file_format.file_suffix
     if format not in SHARDS:
         raise UserError(f"{folder} is prepared as {format}; only {' and '.join(SHARDS)} can be read")
+    return Prepared(name, folder.name, info, _splits(name, folder, info))
+
+
+def _splits(name: str, folder: Path, info: Any) -> dict[str, Shards]:
+    """Return the files of each split that has examples. UserError where dataset_info.json names other places."""
     splits = {}
-    for split, content in info.splits.items():
-        if content.num_examples:
-            paths = tuple(Path(os.fspath(path)) for path in content.filepaths)
-            splits[split] = Shards(name, paths, tuple(content.shard_lengths), format)
-    return Prepared(name, folder.name, info, splits)
+    try:
+        for split, content in info.splits.items():
+            if content.num_examples:
+                names = [os.path.relpath(os.fspath(path), folder) for path in content.filepaths]
+                paths = tuple(folder / file_name(each, f"{folder / DESCRIPTION}: a shard") for each in names)
+                splits[split] = Shards(name, paths, tuple(content.shard_lengths), info.file_format.file_suffix)
+    except UserError:
+        raise
+    except Exception as error:  # TFDS fills in its template of file names, which can hold anything
+        raise damaged(name, folder / DESCRIPTION, error) from error
+    return splits
 
 
 def find(name: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ...], dict[str, Records]]:

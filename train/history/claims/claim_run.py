@@ -35,7 +35,7 @@ from train.loop.fit import fit
 from train.loop.restore import assemble_run, finished, same
 from train.loop.run import Run, read_metrics, read_summary
 from train.tasks.check import check
-from zoo.files import write_atomically
+from zoo.files import parse_json, write_atomically
 
 DIVERGED = "diverged.json"  # in the folder of a run whose replicas have all diverged
 
@@ -247,7 +247,7 @@ def _can_resume(path: Path) -> bool:
 
 def _kept(file: Path, key: str) -> dict[str, Any]:
     try:
-        held = json.loads(file.read_text(encoding="utf-8"))
+        held = parse_json(file.read_text(encoding="utf-8"))
         return held["seeds"] if held["key"] == key else {}
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -8,7 +8,7 @@ from typing import Any
 import filelock
 
 from zoo.errors import UserError
-from zoo.files import write_atomically
+from zoo.files import parse_json, write_atomically
 
 _BESIDE = Path(__file__).parents[3] / "results"  # in a clone
 _INSIDE = Path(__file__).parents[2] / "result_files"  # in an installed wheel
@@ -21,7 +21,7 @@ def read(path: Path = FILE) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
     try:
-        claims = json.loads(path.read_text(encoding="utf-8"))["claims"]
+        claims = parse_json(path.read_text(encoding="utf-8"))["claims"]
         return {claim["name"]: claim for claim in sorted(claims, key=lambda claim: (claim["year"], claim["name"]))}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
@@ -97,6 +97,6 @@ def _cell(text: str) -> str:
 def own(folder: Path) -> dict[str, Any] | None:
     """Read the result in a claim's folder; None if the claim was not run here."""
     try:
-        return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        return parse_json((folder / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -26,7 +25,7 @@ def show(claim: Mapping[str, Any]) -> RenderableType:
         there = sum(value is not None for value in arm["values"])
         count = f"{there}" if there == len(arm["values"]) else f"{there} of {len(arm['values'])}"
         says = arm["says"] + (f" ({arm['remark']})" if arm["remark"] else "")
-        arms.add_row(escape(arm["name"]), escape(says), mean_text(arm, metric), count, f"{arm['seconds']:,.0f}")
+        arms.add_row(Text(arm["name"]), Text(says), mean_text(arm, metric), count, f"{arm['seconds']:,.0f}")
     effects = Table(**LEAN)
     effects.add_column("what the paper says", overflow="fold")
     for head in ("effect, 95 % interval", "seeds", "verdict"):
@@ -34,7 +33,7 @@ def show(claim: Mapping[str, Any]) -> RenderableType:
     for effect in claim["effects"]:
         verdict = Text(effect["verdict"], STYLES[effect["verdict"]])
         says = f"{effect['says']} ({', '.join(filter(None, (effect['arm'], effect['against'])))})"
-        effects.add_row(escape(says), effect_text(effect, metric), seeds_text(claim, effect), verdict)
+        effects.add_row(Text(says), effect_text(effect, metric), seeds_text(claim, effect), verdict)
     head = Text.assemble((claim["name"], "bold"), f", {claim['year']}: {claim['says']}")
     source = Text(f"{claim['paper']}, {claim['link']}")
     given = Text("; ".join(filter(None, (claim["budget"], f"{claim['setting']} setting", claim["device"]))))
@@ -74,5 +73,5 @@ def listing(rows: Sequence[Listed]) -> Table:
     for name, year, says, found, here in rows:
         verdict = Text(found["verdict"] + ("" if here else " *"), STYLES[found["verdict"]]) if found else Text("–")
         seconds = f"{found['seconds']:,.0f}" if found else "–"
-        table.add_row(str(year), name, escape(says), verdict, seconds)
+        table.add_row(str(year), name, Text(says), verdict, seconds)
     return table

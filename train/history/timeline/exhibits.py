@@ -21,7 +21,7 @@ from train.history.timeline.lenient_json import finite, mapping, number, read_js
 from train.loop.run import read_metrics
 from train.loop.summary import Summary, spread
 from zoo.errors import UserError
-from zoo.files import write_atomically
+from zoo.files import file_name, write_atomically
 
 FOLDER = results.EXHIBITS
 POINTS = 60  # points of a curve, at most
@@ -145,15 +145,16 @@ def write(exhibit: Exhibit, folder: Path) -> list[Path]:
     """Write the files of an exhibit: its pictures, then its JSON. Returns their paths."""
     files = []
     named = []
+    stem = file_name(exhibit.name, "the name of an exhibit")
     for picture in exhibit.pictures:
-        name = f"{exhibit.name}.{picture.kind}.{picture.suffix}"
+        name = f"{stem}.{picture.kind}.{picture.suffix}"
         named.append({"kind": picture.kind, "file": name})
         files.append(write_atomically(folder / name, picture.data, make_folder=True))
     facts = {field.name: getattr(exhibit, field.name) for field in dataclasses.fields(exhibit)}
     facts |= {"pictures": named, "curves": {name: dataclasses.asdict(c) for name, c in exhibit.curves.items()}}
     del facts["recorded"]
     said = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return [*files, write_atomically(folder / f"{exhibit.name}.json", said, make_folder=True)]
+    return [*files, write_atomically(folder / f"{stem}.json", said, make_folder=True)]
 
 
 def read(file: Path) -> Exhibit:
@@ -315,7 +316,7 @@ def load_picture(kind: str, file: Path) -> Picture:
             if max(image.size) <= SIDE and len(data) <= MOST_BYTES:
                 return Picture(kind, data, *image.size)
             image = image.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # for a damaged file Pillow can raise anything
         raise UserError(f"{file} cannot be read as a picture: {error}") from None
     if max(image.size) > SIDE:
         image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
@@ -330,17 +331,21 @@ def load_picture(kind: str, file: Path) -> Picture:
 def _named(file: Path, named: Sequence[Any]) -> Iterator[Picture]:
     for entry in named:
         name = text(entry, "file") if isinstance(entry, Mapping) else ""
-        if not name or Path(name).name != name:
-            raise UserError(f"{file}: a picture must be a file name without a folder, not {name!r}")
-        yield load_picture(text(entry, "kind"), file.parent / name)
+        yield load_picture(text(entry, "kind"), file.parent / file_name(name, f"{file}: a picture"))
 
 
 def _translations(file: Path) -> tuple[Translation, ...]:
-    if not file.is_file():
-        return ()
-    rows = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()[1:]]
+    rows = [line.split("\t") for line in _lines(file)[1:]]
     return tuple(Translation(*row) for row in rows if len(row) == 3)[:LINES]
 
 
 def _writing(file: Path) -> str:
-    return file.read_text(encoding="utf-8")[:PAGE].strip() if file.is_file() else ""
+    return "\n".join(_lines(file))[:PAGE].strip()
+
+
+def _lines(file: Path) -> list[str]:
+    """Return the lines of a text; none where there is no such file. UserError where it is not UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read as text: {error}") from error

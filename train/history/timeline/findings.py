@@ -1,7 +1,7 @@
 """Findings: the results of claims, read from results/claims.json for the page."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,11 +83,20 @@ def read_all(file: Path) -> list[Finding]:
     return [read(claim, f"{file}, claim {i}") for i, claim in enumerate(sequence(facts, "claims"))]
 
 
-def read_own(workdir: Path) -> list[Finding]:
-    """Read the results of `zoo claim` on this machine: WORKDIR/claims/NAME/result.json of each small setting."""
-    files = sorted(workdir.glob("claims/*/result.json"))
-    found = [read(read_json(file), str(file)) for file in files]
-    return [dataclasses.replace(finding, recorded=False) for finding in found if finding.setting != "full"]
+def read_own(workdir: Path, left_out: Callable[[UserError], None] | None = None) -> list[Finding]:
+    """Read the results of `zoo claim` on this machine: WORKDIR/claims/NAME/result.json of each small setting.
+
+    left_out: called with the error of a damaged result, in place of raising it.
+    """
+    found = []
+    for file in sorted(workdir.glob("claims/*/result.json")):
+        try:
+            found.append(dataclasses.replace(read(read_json(file), str(file)), recorded=False))
+        except UserError as error:
+            if left_out is None:
+                raise
+            left_out(error)
+    return [finding for finding in found if finding.setting != "full"]
 
 
 def read(facts: Any, where: str) -> Finding:

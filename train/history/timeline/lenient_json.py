@@ -1,12 +1,12 @@
 """Read the JSON files of runs and tolerate any content: a value that is missing or not finite is None."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import UserError
+from zoo.files import parse_json
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -14,7 +14,7 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not JSON: {error}") from error
     if not isinstance(value, dict):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 import zoo
 from train.history.timeline.lenient_json import mapping, read_json, share, whole
@@ -155,9 +156,8 @@ def seconds(value: float | None) -> str:
     return "–" if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
-def _plain(cell: Any) -> str:
-    # rich parses [words] in brackets as markup, but names are never markup
-    return "–" if cell is None else str(cell).replace("[", r"\[")
+def _plain(cell: Any) -> Text:
+    return Text("–" if cell is None else str(cell))  # names are never markup
 
 
 def _curve(run: Path) -> tuple[tuple[int, float], ...]:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 from jax.stages import Compiled
-from rich.console import Console
 
 import zoo
 from train.core import State, machine, run_chunk
+from train.core.console import Console
 from train.studies.bench import LINE
 from train.studies.bench import decode as bench_decode
 from train.studies.bench import peers as torch_peers

@@ -4,7 +4,6 @@ A process holds its lock until it ends. So the others know, without timeouts, wh
 that has died. Several processes can write to the folder, also from several machines if the file system locks files.
 """
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -17,17 +16,18 @@ import filelock
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 import train.loop.run
 from train.config import Experiment, files, metrics, override
 from train.config.files import ConfigFile
 from train.loop.run import Run
-from zoo.errors import UserError
-from zoo.files import write_atomically
+from train.studies.search.journal import Journal
+from zoo.errors import UserError, note
+from zoo.files import is_file_name, parse_json, read_json, write_atomically, writing
 
 ABOUT = "search.json"
+REPORT = "best.json"
 STUDY = "search"
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -69,18 +69,21 @@ class Folder:
     def study(self, **options: Any) -> optuna.Study:
         """Open the Optuna study. To ask for new trials, pass `sampler=` and `pruner=`."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        journal = self.path / "journal.log"
-        lock = _Lock(self.path / "journal.lock")
-        _remove_torn_line(journal, lock)
-        # Optuna keeps the type of its locks private; ours has the two methods of that type.
-        backend = JournalFileBackend(str(journal), lock_obj=lock)  # pyright: ignore[reportArgumentType]
-        storage = JournalStorage(backend)
+        journal = Journal(self.path / "journal.log")
         try:
             return optuna.create_study(
-                storage=storage, study_name=STUDY, direction="maximize", load_if_exists=True, **options
+                storage=JournalStorage(journal),
+                study_name=STUDY,
+                direction="maximize",
+                load_if_exists=True,
+                **options,
             )
-        except (ValueError, KeyError) as error:
-            raise UserError(f"{journal} cannot be read: {str(error).splitlines()[0][:120]}") from None
+        except UserError:
+            raise
+        except OSError as error:
+            raise UserError(f"cannot read {journal.path}: {error.strerror}") from error
+        except Exception as error:  # lines of an older search have no checksum, and then Optuna fails in many ways
+            raise journal.damaged(f"{type(error).__name__}: {error}") from error
 
     def ended(self) -> int:
         """Return the number of trials that count: completed, pruned or impossible ones."""
@@ -96,7 +99,7 @@ def load(path: Path, config: Path | None = None) -> Folder:
         raise UserError(f"no search folder at {path}: it has no {ABOUT}")
     run = train.loop.run.load(path, config)
     try:
-        content = json.loads((path / ABOUT).read_text(encoding="utf-8"))
+        content = parse_json((path / ABOUT).read_text(encoding="utf-8"))
         trials, batch = int(content.pop("trials")), int(content.pop("batch"))
         metric = str(content.pop("metric")).removeprefix("-")
         there = Folder(run, override(About(), content), trials, batch, metric, config)
@@ -109,15 +112,25 @@ def load(path: Path, config: Path | None = None) -> Folder:
 
 
 def unfinished(folder: Path, experiment: Experiment, about: About, trials: int) -> Folder | None:
-    """Return the newest identical search in `folder` that has fewer than `trials` trials."""
+    """Return the newest identical search in `folder` that has fewer than `trials` trials, or no report of them all."""
     source = files.source_of(about.config)
     for found in sorted((about.parent for about in folder.glob(f"*/{ABOUT}")), reverse=True):
-        with contextlib.suppress(UserError):  # an unreadable folder does not prevent a new search
+        try:
             there = load(found, None if source is None else Path(source.path))
             same = there.experiment == experiment and there.about == about and _same_code(there.run.source, source)
-            if same and there.ended() < trials:
+            if same and ((ended := there.ended()) < trials or _reported(found) < ended):
                 return there
+        except UserError as error:  # an unreadable folder does not prevent a new search
+            note(f"{error}; it is not gone on with")
     return None
+
+
+def _reported(folder: Path) -> int:
+    """Return the number of trials in a search's report; 0 where there is none, as after a kill at the end."""
+    try:
+        return sum(read_json(folder / REPORT)["trials"].values())
+    except (UserError, KeyError, TypeError, AttributeError):
+        return 0
 
 
 def require_same(there: Folder, experiment: Experiment, about: About) -> None:
@@ -156,9 +169,10 @@ class Worker:
         self._turn = filelock.FileLock(folder.path / "turn.lock")
 
     def __enter__(self) -> "Worker":
-        self._locks.mkdir(exist_ok=True)
-        self._lock = self._lock_of(self.name)
-        self._lock.acquire()
+        with writing(self._locks):
+            self._locks.mkdir(exist_ok=True)
+            self._lock = self._lock_of(self.name)
+            self._lock.acquire()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -192,7 +206,7 @@ class Worker:
     def _is_alive(self, name: str) -> bool:
         if name == self.name:
             return True
-        if not name or not (self._locks / f"{name}.lock").exists():
+        if not is_file_name(name) or not (self._locks / f"{name}.lock").exists():
             return False
         lock = self._lock_of(name)
         try:
@@ -205,32 +219,6 @@ class Worker:
 
     def _lock_of(self, name: str) -> filelock.BaseFileLock:
         return filelock.FileLock(self._locks / f"{name}.lock")
-
-
-class _Lock:
-    """The lock of the journal. The system releases it when its process dies; Optuna's own lock would stay locked."""
-
-    def __init__(self, path: Path) -> None:
-        self._lock = filelock.FileLock(path)
-
-    def acquire(self) -> bool:
-        self._lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self._lock.release()
-
-
-def _remove_torn_line(journal: Path, lock: _Lock) -> None:
-    """Remove a last line that a killed process or a full disk left incomplete: Optuna could not read past it."""
-    lock.acquire()
-    try:
-        content = journal.read_bytes() if journal.is_file() else b""
-        if content and not content.endswith(b"\n"):
-            with open(journal, "r+b") as file:
-                file.truncate(content.rfind(b"\n") + 1)
-    finally:
-        lock.release()
 
 
 def _flat(folder: Folder) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from train.config import files, metrics
 from train.core import machine
 from train.metrics.format import figure, title
 from train.studies.search.fields import changed
-from train.studies.search.folder import Folder, counts
+from train.studies.search.folder import REPORT, Folder, counts
 from train.studies.search.space import apply, read
 from zoo.files import write_atomically
 
@@ -87,7 +87,7 @@ def summary(folder: Folder, study: optuna.Study) -> dict[str, Any]:
 
 def write(folder: Folder, content: dict[str, Any]) -> None:
     """Write best.json to the search folder."""
-    write_atomically(folder.path / "best.json", json.dumps(content, indent=2) + "\n")
+    write_atomically(folder.path / REPORT, json.dumps(content, indent=2) + "\n")
 
 
 def table(folder: Folder, study: optuna.Study) -> Table:

@@ -172,3 +172,28 @@ def test_without_array_record_one_line_says_what_works(make: Callable, monkeypat
     monkeypatch.setitem(sys.modules, "array_record.python", None)
     assert len(load(Data("mnist")).train)
     assert refused().endswith("has no build for Windows; an embedded set or folder:PATH works there")
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        (
+            "../../{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+            "a file name without a folder, not '../",
+        ),
+        ("/etc/{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}", "a file name without a folder, not "),
+        (
+            "sub/{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+            "a file name without a folder, not 'sub/",
+        ),
+        ("{DATASED}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}", "is damaged ("),
+    ],
+)
+def test_a_template_of_file_names_leads_nowhere_else(make: Callable, template: str, says: str) -> None:
+    folder, _ = make()
+    file = folder / "dataset_info.json"
+    file.write_text(file.read_text().replace("{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}", template))
+    line = refused()
+    assert line.startswith(f"{file}")
+    assert says in line
+    assert "delete /etc" not in line
