@@ -231,6 +231,41 @@ def test_what_cannot_be_is_one_line(task: str, changes: dict, message: str, expe
     assert "\n" not in str(error.value)
 
 
+def split_text(folder: Path, train: str, validation: str, test: str) -> Text:
+    """Running text in characters, with the three splits as they are given."""
+    folder.mkdir(exist_ok=True)
+    for name, text in {"train": train, "validation": validation, "test": test}.items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    return Text(f"text:{folder}", 4, "char", length=16)
+
+
+def test_a_split_shorter_than_a_window_is_measured_whole(experiments: dict[str, Experiment], tmp_path: Path) -> None:
+    data = split_text(tmp_path / "short", "the cat sat on the mat " * 9, "the cat sat", "the")
+    setup = assemble_run(dataclasses.replace(experiments["language"], data=data))
+    state = setup.task.init(jax.random.key(0))
+    for split in (setup.dataset.validation, setup.dataset.test):
+        tokens = split.arrays["tokens"].astype(np.int32)
+        logits = setup.model.apply({"params": state.params["net"]}, tokens[None, :-1], train=False)[0]
+        expected = -np.take_along_axis(np.asarray(jax.nn.log_softmax(logits)), tokens[1:, None], 1).mean()
+        name = "validation" if split is setup.dataset.validation else "test"
+        evaluate = setup.evaluator(name, None)
+        assert evaluate is not None
+        measured = evaluate(state)
+        assert measured["count"] == len(tokens) - 1
+        np.testing.assert_allclose(measured["loss"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_split_with_nothing_to_predict_is_refused(
+    split: str, experiments: dict[str, Experiment], tmp_path: Path
+) -> None:
+    texts = {"train": "the cat sat on the mat " * 9, "validation": "the cat", "test": "the mat"} | {split: "t"}
+    for task, changes in {"language": {}, "masked": {"tokenizer": "wordpiece", "vocab": 40}}.items():
+        data = dataclasses.replace(split_text(tmp_path / task, **texts), **changes)
+        with pytest.raises(UserError, match=f"its {split} split is too short to predict anything"):
+            assemble_run(dataclasses.replace(experiments[task], data=data))
+
+
 def test_a_run_of_which_nothing_fits_cannot_start_another(runs: dict[str, Run], experiments: dict) -> None:
     other = State(np.int32(0), {"net": {"conv": {"kernel": jax.numpy.zeros((3, 3))}}}, {}, {})
     with pytest.raises(UserError, match=r"^init_from: no parameter of .* [(]bert_tiny[)] fits this model$"):

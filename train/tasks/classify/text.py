@@ -7,7 +7,7 @@ import zoo
 from train.config import Classify, Experiment, Text
 from train.data.inputs import sentences
 from train.tasks.classify.build import builder
-from train.tasks.setup import Setup, require_able, require_batch, sizes
+from train.tasks.setup import Setup, require_able, sizes
 from train.tasks.text import setup as text
 
 
@@ -16,7 +16,7 @@ def assemble(experiment: Experiment, task: Classify, data: Text, tokenizer: Toke
     del task  # `build` reads the config of each replica
     require_able(experiment.model.name, _classifies, "do the task 'classify' on text")
     dataset = train.data.text.load(data, "labelled", tokenizer)
-    require_batch(data.batch, len(dataset.train))
+    text.require_enough(data, dataset)
     model = text.make_text_model(experiment, dataset.tokenizer, classes=dataset.classes, head="classify")
     inputs = sentences(data.length)
     build = builder(model, inputs, dataset.classes)

@@ -8,7 +8,7 @@ import zoo
 from train.config import Experiment, Masked, Text
 from train.core import Task
 from train.data.text import tokenizers
-from train.tasks.setup import Setup, make_optimizer, narrow, require_able, require_batch, sizes
+from train.tasks.setup import Setup, make_optimizer, narrow, require_able, sizes
 from train.tasks.text import setup as text
 from train.tasks.text.masked import Marks, Shape, masked
 from zoo.errors import UserError
@@ -19,7 +19,7 @@ def assemble(experiment: Experiment, task: Masked, data: Text, tokenizer: Tokeni
     del task  # `blueprint` reads the config of each replica
     require_able(experiment.model.name, _guesses, "do the task 'masked' on text")
     dataset = train.data.text.load(data, "passages", tokenizer)
-    require_batch(data.batch, len(dataset.train))
+    text.require_enough(data, dataset)
     model, learning, inputs = blueprint(experiment, dataset.tokenizer)
 
     def build(changed: Experiment) -> Task:

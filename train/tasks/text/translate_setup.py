@@ -8,7 +8,7 @@ import zoo
 from train.config import Experiment, Text, Translate
 from train.core import Task
 from train.data.text.dataset import Part
-from train.tasks.setup import Setup, make_optimizer, narrow, require_able, require_batch, sizes
+from train.tasks.setup import Setup, make_optimizer, narrow, require_able, sizes
 from train.tasks.text import setup as text
 from train.tasks.text.perplexity import with_perplexity
 from train.tasks.text.samples import with_translations
@@ -19,7 +19,7 @@ def assemble(experiment: Experiment, task: Translate, data: Text, tokenizer: Tok
     """Set up a run on pairs of sentences. tokenizer: None trains one on the training split."""
     require_able(experiment.model.name, _translates, "do the task 'translate' on text")
     dataset = train.data.text.load(data, "pairs", tokenizer)
-    require_batch(data.batch, len(dataset.train))
+    text.require_enough(data, dataset)
     model, learning, inputs = blueprint(experiment, dataset.tokenizer)
 
     def build(changed: Experiment) -> Task:
