@@ -96,7 +96,8 @@ class Text:
     length: int = 64
     """Tokens per example: the window of a language model, or the longest sentence, special tokens included."""
     buckets: tuple[int, ...] = ()
-    """Lengths below `length`: sentences of similar length are batched together, which saves padding."""
+    """Lengths below `length`: sentences of similar length are batched together, which saves padding. Those that fill no
+    batch join the next longer ones, so an epoch leaves out less than one batch."""
     labels: float = 1.0
     """Sentences with a class: share of the training examples that are used (above 0 to 1), as if only those had labels.
     `split_seed` draws them, the same share from each class. Tokenizer, validation and test stay those of the whole
