@@ -102,6 +102,9 @@ class Text:
     """Sentences with a class: share of the training examples that are used (above 0 to 1), as if only those had labels.
     `split_seed` draws them, the same share from each class. Tokenizer, validation and test stay those of the whole
     set."""
+    segments: bool = True
+    """Pairs of sentences with a class: tell a model with embeddings of segments (BERT) which of the two sentences each
+    token is in. Off in runs made before this field, which were trained without."""
     validation: Annotated[float, SHARE] = 0.1
     """Share of the training split held out for validation, where the set has no such split. 0 reports test only."""
     split_seed: Annotated[int, NOT_NEGATIVE, BELOW_2_32] = 0

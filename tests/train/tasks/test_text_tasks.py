@@ -205,6 +205,16 @@ def test_from_left_to_right_every_token_of_the_text_is_guessed_from_the_place_be
     assert float(metrics["loss"][-1]) < 0.4
 
 
+def test_of_a_pair_the_second_sentence_is_segment_1() -> None:
+    """Devlin et al. 2018, figure 2: [CLS] a [SEP] is 0, b [SEP] is 1; a single sentence and padding are 0."""
+    tokens = jnp.array([[1, 7, 8, 9, 2, 9, 10, 2, 0], [1, 8, 2, 0, 0, 0, 0, 0, 0], [1, 2, 2, 0, 0, 0, 0, 0, 0]])
+    batch = sentences(9, MARKS.sep).evaluate({"tokens": tokens})
+    expected = [[0, 0, 0, 0, 0, 1, 1, 1, 0], [0] * 9, [0, 0, 1, 0, 0, 0, 0, 0, 0]]
+    np.testing.assert_array_equal(batch["segments"], expected)
+    np.testing.assert_array_equal(batch["mask"], tokens != 0)
+    assert "segments" not in sentences(9).evaluate({"tokens": tokens})
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_sentences_are_classified_whatever_their_padding(smoothing: float) -> None:
     tokens = jnp.array([[4, 5, 0, 0], [6, 7, 8, 0], [9, 0, 0, 0], [10, 11, 4, 5]])

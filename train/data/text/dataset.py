@@ -98,6 +98,8 @@ class TextDataset:
     train: Part
     validation: Part
     test: Part
+    paired: bool = False
+    """labelled: whether an example has two sentences."""
 
     @property
     def classes(self) -> int:

@@ -15,6 +15,7 @@ from jax import Array
 from train.algorithms import losses
 from train.config import Masked
 from train.core import Mean, Metrics, State, Task
+from train.data.inputs import segments
 from train.tasks.network import Network
 
 
@@ -70,12 +71,12 @@ class Poser:
             follows = jax.random.bernoulli(coin_key, 0.5, (len(a),)).astype(jnp.int32)
             b = jnp.where(follows[:, None], b, jnp.roll(b, 1, axis=0))
         length, vocab, marks = self.shape
-        tokens, segments = join(a, b, length, marks)
+        tokens, which = join(a, b, length, marks)
         if self.config.left_to_right:
             positions, answers = foresee(tokens, marks)
         else:
             tokens, positions, answers = hide(hide_key, tokens, self.guesses, self.config.share, vocab, marks)
-        inputs = {"tokens": tokens, "mask": tokens != 0, "segments": segments, "positions": positions}
+        inputs = {"tokens": tokens, "mask": tokens != 0, "segments": which, "positions": positions}
         return inputs, Answers(answers["token"], answers["weight"], follows)
 
 
@@ -160,8 +161,7 @@ def join(a: Array, b: Array, length: int, marks: Marks) -> tuple[Array, Array]:
         [jnp.int32(marks.cls), take(a, 1), jnp.int32(marks.sep), take(b, first + 2), jnp.int32(marks.sep)],
         0,
     )
-    segments = (place > first + 1) & (place <= first + 2 + second)
-    return tokens, segments.astype(jnp.int32)
+    return tokens, segments(tokens, marks.sep)
 
 
 def is_text(tokens: Array, marks: Marks) -> Array:
