@@ -45,7 +45,7 @@ def blueprint(experiment: Experiment, tokenizer: Tokenizer) -> text.Blueprint:
     marks = Marks(*tokenizers.require(tokenizer, ("[CLS]", "[SEP]", "[MASK]"), "the task 'masked'"))
     if config.left_to_right != model.cfg.causal:
         raise UserError("task.left_to_right and the model's field `causal` go together: both or neither")
-    shape = Shape(length, tokenizers.vocab_size(tokenizer), marks)
+    shape = Shape(length, tokenizers.vocab_size(tokenizer), marks, tokenizers.without_text(tokenizer))
     task = masked(model, make_optimizer(experiment), shape, config, precision=experiment.precision)
     one = jnp.ones((1, length), jnp.int32)
     return text.Blueprint(model, task, {"tokens": one, "mask": one != 0})
