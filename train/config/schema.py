@@ -227,6 +227,9 @@ class Translate:
     """Beam width when the test split is translated for BLEU. 1 is greedy."""
     length_penalty: float = 0.6
     """alpha of Wu et al. 2016, eq. 14: larger prefers longer translations. Used with beams > 1."""
+    bleu_tokenizer: Literal["13a", "intl", "zh", "char", "none"] | None = None
+    """How sacreBLEU cuts sentences into the words that BLEU counts. None: by the target language, zh for Chinese, char
+    for Japanese and Korean, 13a for every other and where the data set does not name its languages."""
 
 
 @dataclasses.dataclass(frozen=True)
