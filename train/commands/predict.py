@@ -83,24 +83,31 @@ def read_text(loaded: Loaded, text: str, top: int) -> list[tuple[float, str]]:
     """Classes of a text, guesses for each [MASK], or the next token, by what the model is."""
     if not text.strip():
         raise UserError("the text is empty")
+    import jax.numpy as jnp
+
     from train.commands.published import tokenizer_of
+    from train.data.inputs import accepts, reading
     from train.data.text.tokenizers import encode, require
     from train.inference import text as write
+    from zoo.weights.preprocessing import reads_segments
 
     tokenizer = tokenizer_of(loaded)
     head = getattr(loaded.model.cfg, "head", None)
     ids = encode(tokenizer, text, strict=False)
     if head in ("pretrain", "masked"):
-        marks = require(tokenizer, ("[CLS]", "[SEP]", "[MASK]"), "filling masks")
-        if marks[2] not in ids:
+        marks = write.MaskTokens(*require(tokenizer, ("[CLS]", "[SEP]", "[MASK]"), "filling masks"))
+        if marks.mask not in ids:
             raise UserError("these weights guess masked words: write [MASK] where one is to be guessed")
-        shown = write.around_masks(ids, loaded.model.cfg.context - 2, marks[2])
-        guesses = fill(loaded.model, loaded.variables, [marks[0], *shown, marks[1]], marks[2], top)
+        shown = write.around_masks(ids, loaded.model.cfg.context - 2, marks.mask)
+        guesses = write.fill_row(
+            loaded.model, loaded.variables, shown, marks, top, segmented=reads_segments(loaded.preprocessing)
+        )
         return [(p, f"{place} {tokenizer.id_to_token(i)}") for place, found in enumerate(guesses, 1) for i, p in found]
     if head in ("classify", "token"):
         first, last = require(tokenizer, ("[CLS]", "[SEP]"), "reading a text")
         ids = [first, *ids[: loaded.model.cfg.context - 2], last]
-        logits = _apply(loaded, ids)
+        segmented = reads_segments(loaded.preprocessing) and accepts(loaded.model, "segments")
+        logits = _apply(loaded, **reading(jnp.array([ids], jnp.int32), last if segmented else None))
         if head == "classify":
             return _likeliest(logits, top, _class_names(loaded))
         best = [_likeliest(row, 1, _class_names(loaded))[0] for row in logits[1:-1]]
@@ -110,26 +117,16 @@ def read_text(loaded: Loaded, text: str, top: int) -> list[tuple[float, str]]:
     if "tokens" not in zoo.card(loaded.name).inputs:
         raise UserError(f"{loaded.name} translates, which zoo translate does for runs of this project")
     ids = ids[-getattr(loaded.model.cfg, "context", len(ids)) :] or require(tokenizer, ["[BOS]"], "an empty text")
-    return _likeliest(_apply(loaded, ids)[-1], top, lambda i: repr(tokenizer.decode([i])))
+    return _likeliest(
+        _apply(loaded, tokens=jnp.array([ids], jnp.int32))[-1], top, lambda i: repr(tokenizer.decode([i]))
+    )
 
 
-def fill(model: Any, variables: Any, ids: Sequence[int], mask: int, top: int) -> list[list[tuple[int, float]]]:
-    """(token, probability) of the likeliest tokens at each place of `mask`."""
-    import jax
+def _apply(loaded: Loaded, **inputs: Any) -> np.ndarray:
+    """Return the output for the only row of `inputs`."""
     import numpy as np
 
-    places = np.flatnonzero(np.asarray(ids) == mask)
-    output = model.apply(variables, np.asarray([ids]), positions=places[None], train=False)
-    logits = output[0] if isinstance(output, tuple) else output
-    probabilities = np.asarray(jax.nn.softmax(logits[0]))
-    order = np.argsort(-probabilities, axis=-1)[:, :top]
-    return [[(int(i), float(row[i])) for i in best] for row, best in zip(probabilities, order, strict=True)]
-
-
-def _apply(loaded: Loaded, ids: Sequence[int]) -> np.ndarray:
-    import numpy as np
-
-    return np.asarray(loaded.model.apply(loaded.variables, np.asarray([ids]), train=False)[0])
+    return np.asarray(loaded.model.apply(loaded.variables, **inputs, train=False)[0])
 
 
 def _likeliest(logits: Any, top: int, name: Callable[[int], str]) -> list[tuple[float, str]]:

@@ -41,7 +41,8 @@ def with_inputs_of_run(loaded: Loaded) -> Loaded:
         return loaded
     experiment = train.loop.run.load(loaded.folder).experiment
     if isinstance(experiment.data, Text):
-        return dataclasses.replace(loaded, preprocessing=TextInputs(lower=experiment.data.lower))
+        inputs = TextInputs(lower=experiment.data.lower, segments=experiment.data.segments)
+        return dataclasses.replace(loaded, preprocessing=inputs)
     return image_inputs(loaded, experiment)
 
 

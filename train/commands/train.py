@@ -133,6 +133,8 @@ def _train(run: Run, setup: Setup, *, resume: bool = False) -> None:
         soft_wrap=True,
         highlight=False,
     )
+    for metric, note in setup.notes.items():
+        console.print(f"{run.name}: {title(metric)}: {note}", soft_wrap=True, highlight=False)
     for line in (*_stops(summary), *_divergences(summary)):
         console.print(f"{run.name}: {line}", soft_wrap=True, highlight=False)
 

@@ -96,11 +96,15 @@ class Text:
     length: int = 64
     """Tokens per example: the window of a language model, or the longest sentence, special tokens included."""
     buckets: tuple[int, ...] = ()
-    """Lengths below `length`: sentences of similar length are batched together, which saves padding."""
+    """Lengths below `length`: sentences of similar length are batched together, which saves padding. Those that fill no
+    batch join the next longer ones, so an epoch leaves out less than one batch."""
     labels: float = 1.0
     """Sentences with a class: share of the training examples that are used (above 0 to 1), as if only those had labels.
     `split_seed` draws them, the same share from each class. Tokenizer, validation and test stay those of the whole
     set."""
+    segments: bool = True
+    """Pairs of sentences with a class: tell a model with embeddings of segments (BERT) which of the two sentences each
+    token is in. Off in runs made before this field, which were trained without."""
     validation: Annotated[float, SHARE] = 0.1
     """Share of the training split held out for validation, where the set has no such split. 0 reports test only."""
     split_seed: Annotated[int, NOT_NEGATIVE, BELOW_2_32] = 0
@@ -228,6 +232,9 @@ class Translate:
     """Beam width when the test split is translated for BLEU. 1 is greedy."""
     length_penalty: float = 0.6
     """alpha of Wu et al. 2016, eq. 14: larger prefers longer translations. Used with beams > 1."""
+    bleu_tokenizer: Literal["13a", "intl", "zh", "char", "none"] | None = None
+    """How sacreBLEU cuts sentences into the words that BLEU counts. None: by the target language, zh for Chinese, char
+    for Japanese and Korean, 13a for every other and where the data set does not name its languages."""
 
 
 @dataclasses.dataclass(frozen=True)

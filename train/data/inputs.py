@@ -1,11 +1,13 @@
 """From a batch to the arguments of a model: images, augmented and normalized on the device, or sentences."""
 
+import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 from jax import Array
 
 from train.data.images.augment import augment, for_evaluation, output_shape, parse
@@ -61,18 +63,42 @@ def images(
     return Inputs(lambda: {"x": jnp.zeros((1, *example))}, train, evaluate)
 
 
-def sentences(length: int) -> Inputs:
-    """Inputs for batches {"tokens": (B, length) integer, padded with 0, ...}. Nothing is augmented."""
+def sentences(length: int, separator: int | None = None) -> Inputs:
+    """Inputs for batches {"tokens": (B, length) integer, padded with 0, ...}. Nothing is augmented.
+
+    separator: as for `reading`.
+    """
 
     def evaluate(batch: Batch) -> Batch:
-        tokens = batch["tokens"].astype(jnp.int32)
-        return {"tokens": tokens, "mask": tokens != 0}
+        return reading(batch["tokens"].astype(jnp.int32), separator)
 
     def train(key: Array, batch: Batch, labels: Array) -> tuple[Batch, Array]:
         del key
         return evaluate(batch), labels
 
     return Inputs(lambda: evaluate({"tokens": jnp.ones((1, length), jnp.int32)}), train, evaluate)
+
+
+def reading(tokens: Array, separator: int | None = None) -> Batch:
+    """Return the arguments of a model that reads one text or a pair of texts, padded with 0: tokens (B, T) int32.
+
+    They are "tokens", "mask" (B, T), True on what is no padding, and with a separator "segments" (B, T) int32.
+    separator: the id of the token that ends each text of a pair; None for a model without segments.
+    """
+    arguments = {"tokens": tokens, "mask": tokens != 0}
+    return arguments if separator is None else arguments | {"segments": segments(tokens, separator)}
+
+
+def segments(tokens: Array, separator: int) -> Array:
+    """Return 0 up to the first separator of each row, 1 after it, 0 on padding (Devlin et al. 2018, figure 2)."""
+    ends = tokens == separator
+    ended_before = jnp.cumsum(ends, axis=1) - ends
+    return ((ended_before > 0) & (tokens != 0)).astype(jnp.int32)
+
+
+def accepts(model: nn.Module, argument: str) -> bool:
+    """Return whether a model takes an argument of that name, such as "segments"."""
+    return argument in inspect.signature(type(model).__call__).parameters
 
 
 def views(inputs: Inputs, key: Array, batch: dict[str, Array]) -> dict[str, Array]:

@@ -24,7 +24,8 @@ class Resident:
 
     rows: use only these examples. given: arrays that join every batch unchanged.
     buckets: (examples, length) of each bucket, where `examples` are sorted by length. A batch is drawn from one bucket,
-    and its arrays are cut to that length along their second axis.
+    and its arrays are cut to that length along their second axis. The examples of a bucket that fill no batch join the
+    next longer bucket for that epoch, so an epoch leaves out less than one batch, as without buckets.
     """
 
     examples: Batch  # leaves (N, ...)
@@ -39,7 +40,7 @@ class Resident:
 
         With buckets also {"bucket": (n,)}.
         """
-        per_epoch = sum(size // self.batch for size in self._sizes())
+        per_epoch = sum(self._sizes()) // self.batch
         first_epoch = step // per_epoch
         touched = n // per_epoch + 2  # n steps from anywhere reach into at most this many epochs
         epochs = jax.lax.map(
@@ -51,20 +52,24 @@ class Resident:
 
     def _epoch(self, key: Array) -> dict[str, Array]:
         """Return the batches of one epoch: "index" (batches, batch); with buckets also "bucket" (batches,)."""
-        if not self.buckets:
-            return {"index": self._shuffled(key, 0, self._sizes()[0])}
-        order_key, *keys = jax.random.split(key, 1 + len(self.buckets))
         sizes = self._sizes()
-        starts = np.cumsum([0, *sizes[:-1]])
-        batches = [self._shuffled(*each) for each in zip(keys, starts, sizes, strict=True)]
+        if not self.buckets:
+            return {"index": self._batches(jax.random.permutation(key, sizes[0]))}
+        order_key, *keys = jax.random.split(key, 1 + len(sizes))
+        batches, rest = [], jnp.zeros(0, jnp.int32)  # rest: what filled no batch of the bucket before
+        for bucket_key, start, size in zip(keys, np.cumsum([0, *sizes[:-1]]), sizes, strict=True):
+            examples = jnp.concatenate([rest, start + jnp.arange(size)])
+            shuffled = examples[jax.random.permutation(bucket_key, len(examples))]
+            batches.append(self._batches(shuffled))
+            rest = shuffled[batches[-1].size :]
         bucket = np.repeat(np.arange(len(batches)), [len(each) for each in batches])
         order = jax.random.permutation(order_key, len(bucket))
         return {"index": jnp.concatenate(batches)[order], "bucket": jnp.asarray(bucket)[order]}
 
-    def _shuffled(self, key: Array, start: int, size: int) -> Array:
-        """Shuffle the examples `start` to `start + size` and return them as batches (batches, batch)."""
-        order = self._at(start + jax.random.permutation(key, size))
-        return order[: size // self.batch * self.batch].reshape(-1, self.batch)
+    def _batches(self, positions: Array) -> Array:
+        """Cut shuffled positions into whole batches and return the examples there: (batches, batch)."""
+        whole = len(positions) // self.batch * self.batch
+        return self._at(positions[:whole]).reshape(-1, self.batch)
 
     def _sizes(self) -> list[int]:
         """Return how many examples there are in each bucket; without buckets, in all."""

@@ -1,6 +1,5 @@
 """Export a model to one file that runs without this project: StableHLO with the weights, for any batch size."""
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,11 @@ import jax
 from jax import export
 
 import zoo
+from train.data.inputs import accepts
 from zoo.errors import UserError
 from zoo.files import write_atomically
 from zoo.weights import Loaded
-from zoo.weights.preprocessing import Images
+from zoo.weights.preprocessing import Images, reads_segments
 
 
 def write(path: Path, loaded: Loaded, length: int | None) -> tuple[str, ...]:
@@ -38,7 +38,10 @@ def write(path: Path, loaded: Loaded, length: int | None) -> tuple[str, ...]:
 
 
 def _inputs(loaded: Loaded, length: int | None) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Return the inputs like Card.inputs: images of the size of the weights, texts of `length` tokens with a mask."""
+    """Return the inputs like Card.inputs: images of the size of the weights, texts of `length` tokens.
+
+    A text has a mask and segments, where the model takes them.
+    """
     card = zoo.card(loaded.name)
     inputs = dict(card.inputs)
     if isinstance(loaded.preprocessing, Images) and "x" in inputs:
@@ -51,6 +54,8 @@ def _inputs(loaded: Loaded, length: int | None) -> dict[str, tuple[tuple[int, ..
         if name in ("tokens", "source", "source_mask", "target"):
             tokens = length or min(shape[0], context or shape[0])
             inputs[name] = ((tokens,), dtype)
-    if "tokens" in inputs and "mask" in inspect.signature(type(loaded.model).__call__).parameters:
+    if "tokens" in inputs and accepts(loaded.model, "mask"):
         inputs["mask"] = (inputs["tokens"][0], bool)
+    if "tokens" in inputs and accepts(loaded.model, "segments") and reads_segments(loaded.preprocessing):
+        inputs["segments"] = inputs["tokens"]
     return inputs

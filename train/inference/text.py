@@ -11,6 +11,7 @@ import numpy as np
 from flax import linen as nn
 from jax import Array
 
+from train.data.inputs import accepts, reading
 from train.inference.decode import PAD, Beam, Decoder, Prompts, Sampling, SpecialTokens, beam_search, generate
 from zoo.errors import UserError
 
@@ -103,18 +104,16 @@ def around_masks(ids: Ids, room: int, mask: int) -> Ids:
 
 
 def fill_row(
-    model: nn.Module, variables: Mapping[str, Any], ids: Ids, special: MaskTokens, top: int
+    model: nn.Module, variables: Mapping[str, Any], ids: Ids, special: MaskTokens, top: int, segmented: bool = True
 ) -> list[list[Guess]]:
     """Return for each mask in ids its `top` most likely tokens, most likely first.
 
-    Tokens after the first [SEP] in ids are read as the second text.
+    Tokens after the first [SEP] in ids are read as the second text, unless not `segmented`.
     """
-    tokens = np.array([special.cls, *ids, special.sep], np.int32)
-    is_sep = tokens == special.sep
-    seps_before = np.cumsum(is_sep) - is_sep
-    segments = np.minimum(seps_before, 1).astype(np.int32)
-    positions = np.flatnonzero(tokens == special.mask)
-    logits = _masked_logits(model, variables, tokens[None], segments[None], positions[None])
+    tokens = jnp.array([[special.cls, *ids, special.sep]], jnp.int32)
+    positions = jnp.flatnonzero(tokens[0] == special.mask)
+    inputs = reading(tokens, special.sep if segmented and accepts(model, "segments") else None)
+    logits = _masked_logits(model, variables, inputs, positions[None])
     probabilities, guesses = jax.lax.top_k(jax.nn.softmax(logits[0]), min(top, logits.shape[-1]))
     return [
         [Guess(*pair) for pair in zip(guess.tolist(), probability.tolist(), strict=True)]
@@ -124,10 +123,12 @@ def fill_row(
 
 @partial(jax.jit, static_argnames="model")
 def _masked_logits(
-    model: nn.Module, variables: Mapping[str, Any], tokens: Array, segments: Array, positions: Array
+    model: nn.Module, variables: Mapping[str, Any], inputs: Mapping[str, Array], positions: Array
 ) -> Array:
-    logits, _ = model.apply(variables, tokens, mask=tokens != PAD, segments=segments, positions=positions, train=False)
-    return logits
+    """Return the logits of the heads "pretrain" and "masked" at `positions`."""
+    arguments: dict[str, Any] = {**inputs, "positions": positions}
+    output = model.apply(variables, **arguments, train=False)
+    return output[0] if isinstance(output, tuple) else output
 
 
 def padded(rows: Sequence[Ids], width: int | None = None) -> Prompts:

@@ -178,6 +178,7 @@ def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = N
     try:
         fields = parse_json((folder / "config.json").read_text(encoding="utf-8"))
         source = files.source_from_json(fields.pop(SOURCE, None))
+        _complete(fields)
     except (OSError, ValueError, AttributeError, TypeError) as error:  # UserError is a ValueError
         raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from None
     files.load_for(folder, source, config)
@@ -187,6 +188,18 @@ def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = N
     except (AttributeError, UserError) as error:
         raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from None
     return Run(folder, experiment, source=source)
+
+
+def _complete(fields: dict[str, Any]) -> None:
+    """Add to the content of an older config.json what the run did before a field existed that says so.
+
+    Classifiers of sentences were trained without segments before `data.segments`. Only sets of TFDS hold pairs with a
+    class, so runs on other sets do not differ by it.
+    """
+    data, task = fields.get("data", {}), fields.get("task", {})
+    on_text = "tokenizer" in data and task.get("name", "classify") == "classify"
+    if on_text and not str(data.get("name")).startswith(("tsv:", "python_docs/")):
+        data.setdefault("segments", False)
 
 
 def require_single(run: Run) -> None:

@@ -59,9 +59,17 @@ class Text:
     """The preprocessing of a text, besides its tokenizer."""
 
     lower: bool = False  # convert to lower case first
+    segments: bool = True  # of a pair of texts: give the model their segments, if it takes some
 
 
 Preprocessing = Images | Text
+
+
+def reads_segments(preprocessing: Preprocessing | None) -> bool:
+    """Return whether a model with these weights, if it takes segments, is given those of a pair of texts."""
+    return not isinstance(preprocessing, Text) or preprocessing.segments
+
+
 TORCHVISION = Images((224, 224), resize=256)
 GOOGLE = Images((224, 224), mean=HALF, std=HALF)
 

@@ -18,6 +18,7 @@ from train import cli
 from train.algorithms.averages import evaluation_params
 from train.commands import predict
 from train.data import decode
+from train.inference import text as write
 from train.loop.restore import restore
 from zoo.weights import layouts
 from zoo.weights.fit import expected_shapes, inputs_for
@@ -125,7 +126,7 @@ SMALL = {"width": 16, "depth": 1, "heads": 2}
         pytest.param("resnet18", {"depths": (1, 1), "widths": (4, 8)}, "x float32[batch, 224, 224, 3]", marks=SLOW),
         pytest.param("vit_mini_patch8", SMALL, "x float32[batch, 32, 32, 3]", marks=SLOW),
         pytest.param("gpt2", SMALL | {"vocab": 11}, "tokens int32[batch, 6]", marks=SLOW),
-        ("bert_mini", SMALL | {"vocab": 11}, "tokens int32[batch, 6], mask bool[batch, 6]"),
+        ("bert_mini", SMALL | {"vocab": 11}, "tokens int32[batch, 6], mask bool[batch, 6], segments int32[batch, 6]"),
         pytest.param("lstm_char", {"width": 8}, "tokens int32[batch, 6]", marks=SLOW),
     ],
 )
@@ -181,6 +182,35 @@ def test_masked_words_by_a_published_vocabulary(tmp_path: Path, capsys: pytest.C
     printed = said(capsys, "predict", "The [MASK] sat", "--weights", folder, "--model", "bert_mini", "--top", 2)
     assert printed.splitlines()[0].split()[:2] == ["1", best]
     assert "write [MASK] where" in refused(capsys, "predict", "the cat", "--weights", folder, "--model", "bert_mini")
+
+
+PAIR = ("[CLS]", "the", "[MASK]", "[SEP]", "cat", "sat", "[SEP]")
+OF_PAIR = np.array([[0, 0, 0, 0, 1, 1, 1]])
+
+
+def test_predict_and_fill_guess_the_same_words_of_a_pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, model, variables = bert_folder(tmp_path, "pretrain")
+    ids = np.array([[WORDS.index(word) for word in PAIR]])
+    logits, _ = answer(model, variables, ids, ids != 0, OF_PAIR)
+    right = np.asarray(jax.nn.softmax(logits[0, 2]))
+    text = "the [MASK] [SEP] cat sat"
+    printed = said(capsys, "predict", text, "--weights", folder, "--model", "bert_mini", "--top", len(WORDS))
+    shares = {line.split()[1]: float(line.split()[2]) for line in printed.splitlines()}
+    np.testing.assert_allclose([shares[word] for word in WORDS], 100 * right, atol=0.051)
+    marks = write.MaskTokens(*(WORDS.index(mark) for mark in ("[CLS]", "[SEP]", "[MASK]")))
+    guesses = write.fill_row(model, variables, ids[0, 1:-1].tolist(), marks, len(WORDS))
+    filled = {WORDS[token]: 100 * probability for token, probability in guesses[0]}
+    np.testing.assert_allclose([filled[word] for word in WORDS], 100 * right, atol=1e-3)
+
+
+def test_a_pair_is_classified_with_its_segments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, model, variables = bert_folder(tmp_path, "classify", ["bad", "good"])
+    ids = np.array([[WORDS.index(word) for word in ("[CLS]", "the", "cat", "[SEP]", "cat", "sat", "[SEP]")]])
+    logits = answer(model, variables, ids, ids != 0, OF_PAIR)
+    printed = said(capsys, "predict", "the cat [SEP] cat sat", "--weights", folder, "--model", "bert_mini")
+    shares = {line.split()[0]: float(line.split()[1]) for line in printed.splitlines()}
+    right = 100 * np.asarray(jax.nn.softmax(logits[0]))
+    np.testing.assert_allclose([shares["bad"], shares["good"]], right, atol=0.051)
 
 
 def test_classes_of_a_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

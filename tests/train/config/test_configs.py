@@ -128,7 +128,8 @@ def blank_text(data: Text, form: str, tokenizer: None) -> TextDataset:
         "pairs": {"source": (data.length,), "target": (data.length + 1,)},
         "labelled": {"tokens": (data.length,), "y": ()},
     }[form]
-    arrays = {name: np.zeros((2 * data.length + 2, *width), np.uint16) for name, width in widths.items()}
+    rows = max(2 * data.length + 2, data.batch)
+    arrays = {name: np.zeros((rows, *width), np.uint16) for name, width in widths.items()}
     part = Part(arrays, ([""], [""]) if form == "pairs" else (), 1, 0)
     return TextDataset(data.name, "", form, vocabulary, ("a", "b"), part, part, part)
 

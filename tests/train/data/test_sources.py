@@ -71,11 +71,14 @@ def test_a_batch_is_as_wide_as_its_bucket(bucketed: Resident) -> None:
     true_length = 1 + seen["y"] * 7 % 9
     np.testing.assert_array_equal(seen["length"], true_length)  # nothing was cut off
     assert (true_length <= seen["width"][:, None]).all()
-    assert (true_length > seen["width"][:, None] - 3).all()
+    shorter = true_length <= seen["width"][:, None] - 3  # of an epoch at most a batch less one, for each bucket
+    per_epoch = shorter[: 60 // 7 * 7].reshape(-1, 7, 4)
+    for width, most in {3: 0, 6: 3, 9: 3}.items():
+        assert ((per_epoch * (seen["width"][:56].reshape(-1, 7, 1) == width)).sum((1, 2)) <= most).all()
 
 
 def test_an_epoch_of_buckets_shows_no_example_twice_and_mixes_lengths(bucketed: Resident) -> None:
-    per_epoch = sum(size // 4 for size, _ in bucketed.buckets)
+    per_epoch = 30 // 4
     seen = used(bucketed, bucketed.plan(KEY, jnp.int32(0), 2 * per_epoch))
     first, second = seen["y"][:per_epoch].ravel(), seen["y"][per_epoch:].ravel()
     assert len(set(first)) == len(first)
@@ -83,6 +86,38 @@ def test_an_epoch_of_buckets_shows_no_example_twice_and_mixes_lengths(bucketed: 
     assert list(seen["width"][:per_epoch]) != sorted(seen["width"][:per_epoch])
     part = used(bucketed, bucketed.plan(KEY, jnp.int32(3), 5))
     np.testing.assert_array_equal(part["y"], seen["y"][3:8])
+
+
+def test_what_fills_no_batch_of_its_bucket_joins_the_next_longer_one() -> None:
+    """40 short examples and 10 long ones in batches of 16: neither the long ones nor the last short ones are lost."""
+    data = Resident({"x": jnp.arange(50)}, batch=16, buckets=((40, 7), (10, 14)))
+    plan = jax.tree.map(np.asarray, jax.jit(lambda step: data.plan(KEY, step, 150))(jnp.int32(0)))
+    draws = np.bincount(plan["index"].ravel(), minlength=50)
+    assert draws.sum() == 50 * 3 * 16  # 50 // 16 batches in each of 50 epochs
+    assert draws.min() >= 40
+    assert draws.max() <= 50
+    for epoch in plan["index"].reshape(50, -1):
+        assert len(set(epoch)) == 48
+    long = plan["bucket"] == 1
+    assert long.sum() == 50
+    carried = [frozenset(batch[batch < 40].tolist()) for batch in plan["index"][long]]
+    assert len(set(carried)) > 40  # who is left over changes from epoch to epoch
+    assert (plan["index"][~long] < 40).all()
+
+
+def test_buckets_of_whole_batches_are_drawn_as_they_always_were() -> None:
+    """Bit for bit, so that a run whose buckets leave nothing over resumes with the batches that it would have had."""
+    data = Resident({"x": jnp.arange(30)}, batch=4, buckets=((12, 3), (8, 6), (10, 9)))
+    order_key, *keys = jax.random.split(jax.random.fold_in(KEY, 0), 4)
+    parts = [
+        start + jax.random.permutation(key, size)
+        for key, start, size in zip(keys, (0, 12, 20), (12, 8, 10), strict=True)
+    ]
+    own = jnp.concatenate([part[: len(part) // 4 * 4].reshape(-1, 4) for part in parts])
+    order = jax.random.permutation(order_key, 7)
+    plan = data.plan(KEY, jnp.int32(0), 7)
+    np.testing.assert_array_equal(plan["index"], own[order])
+    np.testing.assert_array_equal(plan["bucket"], jnp.array([0, 0, 0, 1, 1, 2, 2])[order])
 
 
 def test_a_sweep_of_buckets_sees_every_example_once(bucketed: Resident) -> None:

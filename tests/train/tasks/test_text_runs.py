@@ -1,6 +1,7 @@
 """Runs on text from end to end: what each task writes, resume to the bit, fine-tuning from another run."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import jax
@@ -13,11 +14,13 @@ import train.loop.run
 from train.config import Classify, Experiment, Language, Masked, Model, Optim, Text, Translate
 from train.core import State
 from train.core.signals import Stopped
+from train.data.text.dataset import Corpus, Examples
 from train.loop.checkpoints import Checkpoints
 from train.loop.fit import fit
 from train.loop.restore import assemble_run
 from train.loop.run import Run
 from train.loop.transfer import start_from
+from train.tasks.setup import Setup
 from zoo.errors import UserError
 
 QUIET = Console(quiet=True)
@@ -201,6 +204,11 @@ WRONG = [
     ("language", {"data.length": 4}, "data.length must be at least 5 tokens, not 4"),
     ("language", {"data.buckets": (8,)}, "data.buckets are for sentences"),
     ("translate", {"data.buckets": (16, 8)}, "data.buckets must rise and lie between 1 and data.length 20"),
+    ("translate", {"data.batch": 1000}, "data.batch 1000 is larger than the 156 training examples"),
+    ("translate", {"data.batch": 1000, "data.buckets": (12,)}, "data.batch 1000 is larger than the 156 training"),
+    ("masked", {"data.batch": 1000}, "data.batch 1000 is larger than the 179 training examples"),
+    ("classify", {"data.batch": 1000}, "data.batch 1000 is larger than the 156 training examples"),
+    ("classify", {"data.batch": 100, "data.labels": 0.5}, "data.batch 100 is larger than the 78 training examples"),
     ("translate", {"task": Translate(beams=0)}, "task.beams must be at least 1, not 0"),
     ("translate", {"task": Translate(label_smoothing=1.0)}, "task.label_smoothing must be at least 0 and below 1"),
     ("masked", {"task": Masked(share=1.0)}, "task.share must be at least 0 and below 1, not 1.0"),
@@ -224,6 +232,110 @@ def test_what_cannot_be_is_one_line(task: str, changes: dict, message: str, expe
         assemble_run(experiment)
     assert str(error.value).startswith(message) or message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def paired(experiments: dict[str, Experiment], monkeypatch: pytest.MonkeyPatch) -> Experiment:
+    """A classifier of pairs of sentences, as GLUE has them."""
+    count = 40
+    parts = Examples(["a b c", "b c"] * 20, ["c d", "d d a"] * 20, np.arange(count, dtype=np.int32) % 2)
+    corpus = Corpus("glue/fake", "", {"train": parts, "test": parts}, ("no", "yes"))
+    monkeypatch.setattr("train.data.text.catalog.find", lambda name, form: corpus)
+    data = Text("glue/fake", 8, "wordpiece", vocab=40, length=12)
+    return dataclasses.replace(experiments["classify"], data=data, steps=1, eval_every_steps=1)
+
+
+def distinct(setup: Setup) -> State:
+    """A state in which two segments differ as much as in a trained network."""
+    draw = np.random.default_rng(0)
+    state = setup.task.init(jax.random.key(0))
+    return state.replace(
+        params=jax.tree.map(lambda leaf: jax.numpy.float32(draw.normal(0, 0.3, leaf.shape)), state.params)
+    )
+
+
+def logits_of(setup: Setup, state: State, *, segmented: bool) -> np.ndarray:
+    """The logits of the first pair, with the segments written out by hand."""
+    tokens = setup.dataset.test.arrays["tokens"][:1].astype(np.int32)
+    first, second = np.flatnonzero(tokens[0] == setup.tokenizer.token_to_id("[SEP]"))
+    segments = np.zeros_like(tokens)
+    segments[0, first + 1 : second + 1] = segmented
+    variables = {"params": state.params["net"]}
+    return setup.model.apply(variables, tokens, mask=tokens != 0, segments=segments, train=False)
+
+
+def test_pairs_of_sentences_are_classified_with_their_segments(paired: Experiment) -> None:
+    setup = assemble_run(paired)
+    state = distinct(setup)
+    example = {"tokens": setup.dataset.test.arrays["tokens"][:1]}
+    assert setup.task.predict is not None
+    found = setup.task.predict(state, example)
+    np.testing.assert_allclose(found, logits_of(setup, state, segmented=True), rtol=1e-4, atol=1e-5)
+    assert np.abs(found - logits_of(setup, state, segmented=False)).max() > 0.01
+    assert not setup.remarks
+
+
+def test_a_run_on_pairs_from_before_segments_is_judged_as_it_was_trained(paired: Experiment, tmp_path: Path) -> None:
+    run = train.loop.run.create("old", paired, tmp_path)
+    content = json.loads((run.path / "config.json").read_text(encoding="utf-8"))
+    del content["data"]["segments"]
+    (run.path / "config.json").write_text(json.dumps(content), encoding="utf-8")
+    experiment = train.loop.run.load(run.path).experiment
+    assert experiment == dataclasses.replace(paired, data=dataclasses.replace(paired.data, segments=False))
+    setup = assemble_run(experiment)
+    state = distinct(setup)
+    assert setup.task.predict is not None
+    found = setup.task.predict(state, {"tokens": setup.dataset.test.arrays["tokens"][:1]})
+    np.testing.assert_allclose(found, logits_of(setup, state, segmented=False), rtol=1e-4, atol=1e-5)
+    assert np.abs(found - logits_of(setup, state, segmented=True)).max() > 0.01
+    assert setup.remarks == (setup.notes["accuracy"],)
+    assert "without segments" in setup.notes["accuracy"]
+
+
+@pytest.mark.parametrize("name", ["tsv:sized.tsv", "python_docs/topic"])
+def test_a_run_on_single_sentences_from_before_segments_is_the_same_run(
+    name: str, experiments: dict[str, Experiment], tmp_path: Path
+) -> None:
+    experiment = dataclasses.replace(experiments["classify"], data=Text(name))
+    run = train.loop.run.create("old", experiment, tmp_path)
+    text = (run.path / "config.json").read_text(encoding="utf-8")
+    (run.path / "config.json").write_text(text.replace('"segments": true,', ""), encoding="utf-8")
+    assert train.loop.run.load(run.path).experiment == experiment
+
+
+def split_text(folder: Path, train: str, validation: str, test: str) -> Text:
+    """Running text in characters, with the three splits as they are given."""
+    folder.mkdir(exist_ok=True)
+    for name, text in {"train": train, "validation": validation, "test": test}.items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    return Text(f"text:{folder}", 4, "char", length=16)
+
+
+def test_a_split_shorter_than_a_window_is_measured_whole(experiments: dict[str, Experiment], tmp_path: Path) -> None:
+    data = split_text(tmp_path / "short", "the cat sat on the mat " * 9, "the cat sat", "the")
+    setup = assemble_run(dataclasses.replace(experiments["language"], data=data))
+    state = setup.task.init(jax.random.key(0))
+    for split in (setup.dataset.validation, setup.dataset.test):
+        tokens = split.arrays["tokens"].astype(np.int32)
+        logits = setup.model.apply({"params": state.params["net"]}, tokens[None, :-1], train=False)[0]
+        expected = -np.take_along_axis(np.asarray(jax.nn.log_softmax(logits)), tokens[1:, None], 1).mean()
+        name = "validation" if split is setup.dataset.validation else "test"
+        evaluate = setup.evaluator(name, None)
+        assert evaluate is not None
+        measured = evaluate(state)
+        assert measured["count"] == len(tokens) - 1
+        np.testing.assert_allclose(measured["loss"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_split_with_nothing_to_predict_is_refused(
+    split: str, experiments: dict[str, Experiment], tmp_path: Path
+) -> None:
+    texts = {"train": "the cat sat on the mat " * 9, "validation": "the cat", "test": "the mat"} | {split: "t"}
+    for task, changes in {"language": {}, "masked": {"tokenizer": "wordpiece", "vocab": 40}}.items():
+        data = dataclasses.replace(split_text(tmp_path / task, **texts), **changes)
+        with pytest.raises(UserError, match=f"its {split} split is too short to predict anything"):
+            assemble_run(dataclasses.replace(experiments[task], data=data))
 
 
 def test_a_run_of_which_nothing_fits_cannot_start_another(runs: dict[str, Run], experiments: dict) -> None:

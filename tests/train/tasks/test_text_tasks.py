@@ -15,7 +15,7 @@ from train.data.sources import Resident, Windows
 from train.metrics.evaluation import means
 from train.tasks.classify.task import classify
 from train.tasks.text.language import language
-from train.tasks.text.masked import Marks, Shape, foresee, hide, join, masked
+from train.tasks.text.masked import Marks, Poser, Shape, foresee, hide, join, masked, random_text
 from train.tasks.text.translate import translate
 
 KEY = jax.random.key(0)
@@ -154,7 +154,8 @@ def test_of_the_hidden_tokens_80_percent_are_masked_10_replaced_10_left() -> Non
     text = jax.random.randint(KEY, (rows, length), 10, vocab).at[:, 0].set(MARKS.cls).at[:, -1].set(MARKS.sep)
     text = text.at[:200, 53:].set(0)  # half of the rows are half as long
     guesses = round(0.15 * (length - 3))
-    shown, positions, answers = jax.jit(lambda k, t: hide(k, t, guesses, 0.15, vocab, MARKS))(jax.random.key(1), text)
+    shape = Shape(length, vocab, MARKS)
+    shown, positions, answers = jax.jit(lambda k, t: hide(k, t, guesses, 0.15, shape))(jax.random.key(1), text)
     weight = np.asarray(answers["weight"])
     np.testing.assert_array_equal(weight.sum(1), [8] * 200 + [15] * 200)  # 15 % of 52 and of 101 tokens
     at = np.take_along_axis(np.asarray(shown), np.asarray(positions), 1)[weight == 1]
@@ -166,6 +167,31 @@ def test_of_the_hidden_tokens_80_percent_are_masked_10_replaced_10_left() -> Non
     assert abs(same - 0.1) < 3 * np.sqrt(0.09 / count)
     untouched = (np.asarray(shown) == np.asarray(text)).sum()
     assert untouched == rows * length - (at != answer).sum()
+
+
+def test_a_random_replacement_is_never_a_special_token() -> None:
+    """Of 12 tokens 0 to 4 are special: another one is drawn in place of each, and the rest stay as they were drawn."""
+    shape = Shape(9, V, MARKS, special=(4,))
+    drawn = np.asarray(random_text(KEY, (7000,), shape))
+    np.testing.assert_array_equal(np.unique(drawn), np.arange(5, V))
+    counts = np.bincount(drawn)[5:]
+    assert np.abs(counts - 1000).max() < 4 * np.sqrt(1000)  # four deviations
+    before = np.asarray(jax.random.randint(KEY, (7000,), 0, V))
+    np.testing.assert_array_equal(drawn[before > 4], before[before > 4])
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_text_that_does_follow_counts_as_following(rows: int) -> None:
+    """A batch of one row has no other row to take a text from, nor has one of equal texts."""
+    poser = Poser(SHAPE, Masked())
+    pose = jax.jit(poser.pose)
+    texts = {"a": jnp.full((rows, 3), 5), "b": jnp.full((rows, 3), 6)}
+    for seed in range(8):
+        _, answers = pose(jax.random.key(seed), texts)
+        np.testing.assert_array_equal(answers.follows, np.ones(rows))
+    other = {"a": jnp.arange(4, 10).reshape(2, 3), "b": jnp.arange(6, 12).reshape(2, 3)}
+    labels = [int(pose(jax.random.key(seed), other)[1].follows.sum()) for seed in range(32)]
+    assert 16 < sum(labels) < 48  # of 64
 
 
 def test_masked_modelling_learns_and_half_of_the_pairs_belong_together() -> None:
@@ -203,6 +229,16 @@ def test_from_left_to_right_every_token_of_the_text_is_guessed_from_the_place_be
     # Only the first token of either text does not follow from the one before it.
     assert float(metrics["loss"][0]) > 2
     assert float(metrics["loss"][-1]) < 0.4
+
+
+def test_of_a_pair_the_second_sentence_is_segment_1() -> None:
+    """Devlin et al. 2018, figure 2: [CLS] a [SEP] is 0, b [SEP] is 1; a single sentence and padding are 0."""
+    tokens = jnp.array([[1, 7, 8, 9, 2, 9, 10, 2, 0], [1, 8, 2, 0, 0, 0, 0, 0, 0], [1, 2, 2, 0, 0, 0, 0, 0, 0]])
+    batch = sentences(9, MARKS.sep).evaluate({"tokens": tokens})
+    expected = [[0, 0, 0, 0, 0, 1, 1, 1, 0], [0] * 9, [0, 0, 1, 0, 0, 0, 0, 0, 0]]
+    np.testing.assert_array_equal(batch["segments"], expected)
+    np.testing.assert_array_equal(batch["mask"], tokens != 0)
+    assert "segments" not in sentences(9).evaluate({"tokens": tokens})
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -80,7 +80,11 @@ def _load(data: Text, form: Form, tokenizer: Tokenizer | None) -> TextDataset:
         raise UserError(
             f"{corpus.name}: {len(parts['train'])} training tokens are too few for data.length={data.length}"
         )
-    return TextDataset(corpus.name, corpus.version, form, tokenizer, corpus.class_names, **parts)
+    target = corpus.languages and corpus.languages[0 if data.swap else 1]
+    paired = form == "labelled" and splits["train"].seconds is not None
+    return TextDataset(
+        corpus.name, corpus.version, form, tokenizer, corpus.class_names, **parts, paired=paired, target_language=target
+    )
 
 
 def _check(data: Text, form: Form) -> None:

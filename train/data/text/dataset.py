@@ -67,6 +67,8 @@ class Corpus:
     version: str
     splits: dict[str, Examples]
     class_names: tuple[str, ...] = ()
+    languages: tuple[str, str] | None = None
+    """pairs: the codes of source and target, such as ("en", "ko"); None where the data set does not name them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +100,10 @@ class TextDataset:
     train: Part
     validation: Part
     test: Part
+    paired: bool = False
+    """labelled: whether an example has two sentences."""
+    target_language: str | None = None
+    """pairs: the code of the language of the targets, such as "ko"; None where the data set does not name it."""
 
     @property
     def classes(self) -> int:

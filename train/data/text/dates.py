@@ -61,7 +61,7 @@ def dates(name: str) -> Corpus:
     parts = zip(("train", "validation", "test"), np.split(order, ends), strict=True)
     every = Examples(sources, targets)
     splits = {part: _lines(every[indices], int(most or 1)) for part, indices in parts}
-    return Corpus(name, f"babel {babel.__version__}", splits)
+    return Corpus(name, f"babel {babel.__version__}", splits, languages=(source, target))
 
 
 def _lines(examples: Examples, most: int) -> Examples:

@@ -22,6 +22,13 @@ class Encoded(NamedTuple):
     truncated: int = 0  # examples that were too long
 
 
+class Frame(NamedTuple):
+    """The ids of the tokens around one sentence or two; None where there is no such token."""
+
+    start: int | None  # before the first sentence
+    end: int | None  # after each sentence
+
+
 class Segments(NamedTuple):
     """One segment of each row: `flat[starts[i] : starts[i] + counts[i]]` in row i."""
 
@@ -84,9 +91,8 @@ def labelled(examples: Examples, tokenizer: Tokenizer, length: int, several: boo
     together, the longer one is truncated first.
     """
     require(tokenizer, ("[PAD]",), "sentences of several lengths")
-    start, end = special(tokenizer, "[CLS]"), special(tokenizer, "[SEP]")
-    head, tail = ([], special(tokenizer, "[EOS]")) if start is None or end is None else ([start], end)
-    tails = [] if tail is None else [tail]
+    start, end = frame(tokenizer)
+    head, tails = ([] if each is None else [each] for each in (start, end))
     groups = [examples.texts] if examples.seconds is None else [examples.texts, examples.seconds]
     sides = [encode_many(tokenizer, texts) for texts in groups]
     room = length - len(head) - len(tails) * len(sides)
@@ -98,6 +104,12 @@ def labelled(examples: Examples, tokenizer: Tokenizer, length: int, several: boo
     too_long = sum(side.lengths for side in sides) > room
     assert examples.labels is not None  # the form has them
     return Encoded({"tokens": tokens, "y": examples.labels.astype(np.int32)}, int(np.sum(too_long)))
+
+
+def frame(tokenizer: Tokenizer) -> Frame:
+    """Return the special tokens around labelled sentences: [CLS] and [SEP], or with a tokenizer without them [EOS]."""
+    start, end = special(tokenizer, "[CLS]"), special(tokenizer, "[SEP]")
+    return Frame(None, special(tokenizer, "[EOS]")) if start is None or end is None else Frame(start, end)
 
 
 FORMS = {"stream": stream, "passages": passages, "pairs": pairs, "labelled": labelled}

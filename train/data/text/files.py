@@ -175,4 +175,4 @@ def _parallel(root: Path) -> Corpus:
         if len(lines) != len(others):
             raise UserError(f"{file} has {len(lines):,} lines, and {sides[1][split]} has {len(others):,}")
         splits[split] = Examples(lines, others)
-    return Corpus(name, "", splits)
+    return Corpus(name, "", splits, languages=(languages[0], languages[1]))

@@ -28,7 +28,8 @@ def find(name: str, form: Form) -> Corpus:
     splits = {role: _read(roles[role], texts, label) for role in wanted}
     if form in ("stream", "passages"):
         splits = {role: part.documents() for role, part in splits.items()}
-    return Corpus(found.name, found.version, splits, class_names)
+    languages = (texts[0], texts[1]) if form == "pairs" else None  # the names of the features are their codes
+    return Corpus(found.name, found.version, splits, class_names, languages)
 
 
 def _columns(name: str, info: Any, form: Form) -> tuple[list[str], str | None]:

@@ -200,6 +200,13 @@ def require(tokenizer: Tokenizer, names: Sequence[str], why: str) -> list[int]:
     return ids
 
 
+def without_text(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return the ids that stand for no text, ascending: special tokens, and numbers that no token has."""
+    specials = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    unused = set(range(vocab_size(tokenizer))) - set(tokenizer.get_vocab().values())
+    return tuple(sorted(specials | unused))
+
+
 def require_vocab(tokenizer: Tokenizer, vocab: int, whose: str) -> None:
     """Raise UserError unless the tokenizer has exactly `vocab` tokens. `whose` names the checkpoint or model."""
     if (own := vocab_size(tokenizer)) != vocab:

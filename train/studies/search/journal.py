@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Journal(JournalFileBackend):
         with writing(self.path):
             super().append_logs([{**log, CHECKSUM: _checksum(log)} for log in logs])
 
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """Yield the logs from a number on. Another process may just be writing the last line, which is then left."""
         start, place = self._next if self._next[0] <= log_number_from else (0, 0)
         with open(self.path, "rb") as file:

@@ -5,10 +5,13 @@ from tokenizers import Tokenizer
 import train.data.text
 import zoo
 from train.config import Classify, Experiment, Text
-from train.data.inputs import sentences
+from train.data.inputs import accepts, sentences
+from train.data.text.encode import frame
 from train.tasks.classify.build import builder
 from train.tasks.setup import Setup, require_able, sizes
 from train.tasks.text import setup as text
+
+WITHOUT_SEGMENTS = "the pairs of sentences are read without segments (data.segments is off)"
 
 
 def assemble(experiment: Experiment, task: Classify, data: Text, tokenizer: Tokenizer | None) -> Setup:
@@ -16,8 +19,11 @@ def assemble(experiment: Experiment, task: Classify, data: Text, tokenizer: Toke
     del task  # `build` reads the config of each replica
     require_able(experiment.model.name, _classifies, "do the task 'classify' on text")
     dataset = train.data.text.load(data, "labelled", tokenizer)
+    text.require_enough(data, dataset)
     model = text.make_text_model(experiment, dataset.tokenizer, classes=dataset.classes, head="classify")
-    inputs = sentences(data.length)
+    segmented = dataset.paired and accepts(model, "segments")
+    inputs = sentences(data.length, frame(dataset.tokenizer).end if segmented and data.segments else None)
+    notes = {"accuracy": WITHOUT_SEGMENTS} if segmented and not data.segments else {}
     build = builder(model, inputs, dataset.classes)
     learning = build(experiment)
     return Setup(
@@ -29,7 +35,8 @@ def assemble(experiment: Experiment, task: Classify, data: Text, tokenizer: Toke
         feed=text.feeder(data, dataset, text.batches),
         evaluator=text.evaluators(data, dataset, learning, text.batches),
         tokenizer=dataset.tokenizer,
-        remarks=text.remarks(data, dataset),
+        remarks=(*text.remarks(data, dataset), *notes.values()),
+        notes=notes,
     )
 
 

@@ -22,6 +22,7 @@ def assemble(experiment: Experiment, task: Language, data: Text, tokenizer: Toke
     del task  # it has no fields
     require_able(experiment.model.name, _writes, "do the task 'language' on text")
     dataset = train.data.text.load(data, "stream", tokenizer)
+    text.require_enough(data, dataset)
     model, learning, inputs = blueprint(experiment, dataset.tokenizer)
 
     def build(changed: Experiment) -> Task:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 from jax import Array
@@ -16,6 +17,7 @@ from train.algorithms import losses
 from train.algorithms.accumulate import by_sums
 from train.config import Masked
 from train.core import Loss, Mean, Metrics, State, Task
+from train.data.inputs import segments
 from train.tasks.network import Network
 
 
@@ -33,6 +35,12 @@ class Shape(NamedTuple):
     length: int  # tokens of [CLS] a [SEP] b [SEP], padding included
     vocab: int
     marks: Marks
+    special: tuple[int, ...] = ()  # the ids that stand for no text, besides [PAD], 0, and the marks
+
+    @property
+    def ordinary(self) -> np.ndarray:
+        """The ids of the tokens that stand for text, ascending."""
+        return np.setdiff1d(np.arange(self.vocab), [0, *self.marks, *self.special])
 
 
 class Answers(NamedTuple):
@@ -69,14 +77,17 @@ class Poser:
         follows = jnp.ones(len(a), jnp.int32)
         if self.config.next_sentence:
             follows = jax.random.bernoulli(coin_key, 0.5, (len(a),)).astype(jnp.int32)
-            b = jnp.where(follows[:, None], b, jnp.roll(b, 1, axis=0))
-        length, vocab, marks = self.shape
-        tokens, segments = join(a, b, length, marks)
+            shown = jnp.where(follows[:, None], b, jnp.roll(b, 1, axis=0))
+            # The text of another row may be the very text that follows, as in a batch of one row.
+            follows = (shown == b).all(axis=1).astype(jnp.int32)
+            b = shown
+        marks = self.shape.marks
+        tokens, which = join(a, b, self.shape.length, marks)
         if self.config.left_to_right:
             positions, answers = foresee(tokens, marks)
         else:
-            tokens, positions, answers = hide(hide_key, tokens, self.guesses, self.config.share, vocab, marks)
-        inputs = {"tokens": tokens, "mask": tokens != 0, "segments": segments, "positions": positions}
+            tokens, positions, answers = hide(hide_key, tokens, self.guesses, self.config.share, self.shape)
+        inputs = {"tokens": tokens, "mask": tokens != 0, "segments": which, "positions": positions}
         return inputs, Answers(answers["token"], answers["weight"], follows)
 
 
@@ -161,8 +172,7 @@ def join(a: Array, b: Array, length: int, marks: Marks) -> tuple[Array, Array]:
         [jnp.int32(marks.cls), take(a, 1), jnp.int32(marks.sep), take(b, first + 2), jnp.int32(marks.sep)],
         0,
     )
-    segments = (place > first + 1) & (place <= first + 2 + second)
-    return tokens, segments.astype(jnp.int32)
+    return tokens, segments(tokens, marks.sep)
 
 
 def is_text(tokens: Array, marks: Marks) -> Array:
@@ -177,25 +187,35 @@ def foresee(tokens: Array, marks: Marks) -> tuple[Array, dict[str, Array]]:
     return positions, {"token": following, "weight": is_text(following, marks).astype(jnp.float32)}
 
 
-def hide(
-    key: Array, tokens: Array, guesses: int, share: float, vocab: int, marks: Marks
-) -> tuple[Array, Array, dict[str, Array]]:
+def hide(key: Array, tokens: Array, guesses: int, share: float, shape: Shape) -> tuple[Array, Array, dict[str, Array]]:
     """Hide `share` of each row's text, at most `guesses` tokens and at least one.
 
     tokens (B, T) -> (tokens with some hidden (B, T), positions of the guesses (B, guesses), answers). Of the chosen
-    tokens 80 % become [MASK], 10 % a random token, 10 % stay. The answers are "token" (B, guesses) and "weight"
+    tokens 80 % become [MASK], 10 % a random token of text, 10 % stay. The answers are "token" (B, guesses) and "weight"
     (B, guesses), 0 where a row has fewer.
     """
     choose_key, kind_key, other_key = jax.random.split(key, 3)
-    text = is_text(tokens, marks)
+    text = is_text(tokens, shape.marks)
     scores = jnp.where(text, jax.random.uniform(choose_key, tokens.shape), -1.0)
     _, positions = jax.lax.top_k(scores, guesses)
     wanted = jnp.clip(jnp.round(share * text.sum(1, keepdims=True)), 1, guesses)
     answer = jnp.take_along_axis(tokens, positions, axis=1)
     kind = jax.random.uniform(kind_key, positions.shape)
-    other = jax.random.randint(other_key, positions.shape, 0, vocab)
-    shown = jnp.where(kind < 0.8, marks.mask, jnp.where(kind < 0.9, other, answer))
+    other = random_text(other_key, positions.shape, shape)
+    shown = jnp.where(kind < 0.8, shape.marks.mask, jnp.where(kind < 0.9, other, answer))
     chosen = jnp.arange(guesses)[None] < wanted
     rows = jnp.arange(len(tokens))[:, None]
     tokens = tokens.at[rows, positions].set(jnp.where(chosen, shown, answer))
     return tokens, positions, {"token": answer, "weight": chosen.astype(jnp.float32)}
+
+
+def random_text(key: Array, size: tuple[int, ...], shape: Shape) -> Array:
+    """Draw tokens of text uniformly: an array of `size`. In place of a special token another one is drawn.
+
+    A [PAD] that is shown as text, for example, would be hidden from attention.
+    """
+    drawn = jax.random.randint(key, size, 0, shape.vocab)
+    ordinary = shape.ordinary
+    is_ordinary = jnp.asarray(np.isin(np.arange(shape.vocab), ordinary))
+    again = jax.random.randint(jax.random.fold_in(key, 1), size, 0, len(ordinary))
+    return jnp.where(is_ordinary[drawn], drawn, jnp.asarray(ordinary)[again])

@@ -19,6 +19,7 @@ def assemble(experiment: Experiment, task: Masked, data: Text, tokenizer: Tokeni
     del task  # `blueprint` reads the config of each replica
     require_able(experiment.model.name, _guesses, "do the task 'masked' on text")
     dataset = train.data.text.load(data, "passages", tokenizer)
+    text.require_enough(data, dataset)
     model, learning, inputs = blueprint(experiment, dataset.tokenizer)
 
     def build(changed: Experiment) -> Task:
@@ -44,7 +45,7 @@ def blueprint(experiment: Experiment, tokenizer: Tokenizer) -> text.Blueprint:
     marks = Marks(*tokenizers.require(tokenizer, ("[CLS]", "[SEP]", "[MASK]"), "the task 'masked'"))
     if config.left_to_right != model.cfg.causal:
         raise UserError("task.left_to_right and the model's field `causal` go together: both or neither")
-    shape = Shape(length, tokenizers.vocab_size(tokenizer), marks)
+    shape = Shape(length, tokenizers.vocab_size(tokenizer), marks, tokenizers.without_text(tokenizer))
     task = masked(model, make_optimizer(experiment), shape, config, precision=experiment.precision)
     one = jnp.ones((1, length), jnp.int32)
     return text.Blueprint(model, task, {"tokens": one, "mask": one != 0})

@@ -1,6 +1,7 @@
 """Text that a trained model writes: translations with their BLEU and chrF, samples of a language model."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ from train.tasks.setup import Setup, narrow
 from zoo.files import write_atomically
 
 SHOWN = 50  # translations in samples/
+BLEU_TOKENIZERS = {
+    "zh": ("zh", "zho", "chi", "cmn", "yue"),
+    "char": ("ja", "jpn", "ko", "kor"),
+}
+"""Tokenizer of sacreBLEU -> codes of the languages that it is for (ISO 639); every other language has 13a."""
 SAMPLES, SAMPLE_TOKENS, PROMPT_TOKENS = 3, 200, 8
 
 
@@ -29,7 +35,11 @@ def with_translations(setup: Setup, config: Translate, length: int) -> Setup:
     """
     sources, references = setup.dataset.test.texts
     tokenizer = setup.dataset.tokenizer
-    metrics = {"bleu": sacrebleu.BLEU(references=[references]), "chrf": sacrebleu.CHRF(references=[references])}
+    words = config.bleu_tokenizer or bleu_tokenizer(setup.dataset.target_language)
+    metrics = {
+        "bleu": sacrebleu.BLEU(references=[references], tokenize=words),
+        "chrf": sacrebleu.CHRF(references=[references]),
+    }
 
     def translated(state: State, sentences: Sequence[str]) -> list[str]:
         bos, eos = tokenizers.require(tokenizer, ("[BOS]", "[EOS]"), "translation")
@@ -65,6 +75,16 @@ def with_translations(setup: Setup, config: Translate, length: int) -> Setup:
 
     notes = {name: str(metric.get_signature()) for name, metric in metrics.items()}
     return dataclasses.replace(setup, evaluator=evaluator, show=show, notes=notes)
+
+
+def bleu_tokenizer(language: str | None) -> str:
+    """Return sacreBLEU's tokenizer for a target language, given by a code such as "zh", "zh-TW" or "jpn".
+
+    Chinese and Japanese have no spaces between words, and Korean joins particles to them. sacreBLEU's own tokenizers of
+    Japanese and Korean need more packages, so characters are counted, whatever is installed.
+    """
+    code = re.split("[-_]", (language or "").lower())[0]
+    return next((name for name, codes in BLEU_TOKENIZERS.items() if code in codes), "13a")
 
 
 def with_samples(setup: Setup, experiment: Experiment) -> Setup:

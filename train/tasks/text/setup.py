@@ -18,7 +18,7 @@ from train.data.text import tokenizers
 from train.data.text.dataset import Part, TextDataset
 from train.metrics import evaluation
 from train.metrics.evaluation import Evaluator
-from train.tasks.setup import make_model
+from train.tasks.setup import make_model, require_batch
 from zoo.errors import UserError
 
 EVALUATED_TOKENS = 16_384  # at a time
@@ -47,6 +47,21 @@ def make_text_model(experiment: Experiment, tokenizer: Tokenizer, **given: Any) 
 def decodes(card: zoo.Card) -> bool:
     """Whether the model writes text token by token."""
     return hasattr(card.module, "decode")
+
+
+def require_enough(data: Text, dataset: TextDataset) -> None:
+    """Raise UserError for a batch larger than the training set, or a split with text in which nothing is predicted."""
+    running = dataset.form == "stream"  # windows are drawn with replacement, from a text that is longer than one
+    if not running:
+        require_batch(data.batch, len(dataset.train))
+    least = 2 if running else 1  # the first token of running text is predicted from nothing
+    for name in ("validation", "test"):
+        split: Part = getattr(dataset, name)
+        if split.nbytes_utf8 and len(split) < least:
+            share = f", or change data.validation={data.validation}" * (name == "validation")
+            raise UserError(
+                f"{dataset.name}: its {name} split is too short to predict anything: give it more text{share}"
+            )
 
 
 def remarks(data: Text, dataset: TextDataset) -> tuple[str, ...]:
@@ -94,9 +109,10 @@ def evaluators(
 
 
 def windows(data: Text, arrays: dict[str, np.ndarray], mesh: Mesh | None, batch: int) -> Windows:
-    """Batches of windows cut from running text."""
+    """Batches of windows cut from running text: of `data.length` tokens, or of all of a split that is shorter."""
     _require_room(data, arrays)
-    return Windows(devices.place(arrays["tokens"], mesh), batch, data.length, devices.batch_sharding(mesh))
+    length = min(data.length, len(arrays["tokens"]) - 1)  # every token of the last window needs one that follows
+    return Windows(devices.place(arrays["tokens"], mesh), batch, length, devices.batch_sharding(mesh))
 
 
 def batches(data: Text, arrays: dict[str, np.ndarray], mesh: Mesh | None, batch: int) -> Resident:

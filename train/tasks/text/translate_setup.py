@@ -19,6 +19,7 @@ def assemble(experiment: Experiment, task: Translate, data: Text, tokenizer: Tok
     """Set up a run on pairs of sentences. tokenizer: None trains one on the training split."""
     require_able(experiment.model.name, _translates, "do the task 'translate' on text")
     dataset = train.data.text.load(data, "pairs", tokenizer)
+    text.require_enough(data, dataset)
     model, learning, inputs = blueprint(experiment, dataset.tokenizer)
 
     def build(changed: Experiment) -> Task:

@@ -90,6 +90,7 @@ def test_parallel_files(tmp_path: Path) -> None:
         other = "".join(f"{english[line]}\n" for line in content.split())
         (tmp_path / name.replace(".de", ".en.gz")).write_bytes(gzip.compress(other.encode()))
     corpus = files.tsv(f"{tmp_path}/en-de", "pairs")
+    assert corpus.languages == ("en", "de")
     assert list(corpus.splits) == ["train", "validation", "test"]
     assert corpus.splits["train"].texts == ["one", "two"]
     assert corpus.splits["test"].seconds == ["vier"]

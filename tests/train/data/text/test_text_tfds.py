@@ -102,6 +102,8 @@ def test_translations_go_from_the_first_supervised_key_to_the_second(put: Callab
     data = load(Text("words/de-en", tokenizer="char", length=16), "pairs")
     assert data.test.texts == (["nummer 0", "nummer 1", "nummer 2"], ["number 0", "number 1", "number 2"])
     assert (len(data.train), len(data.validation)) == (9, 2)
+    assert data.target_language == "en"
+    assert load(Text("words/de-en", tokenizer="char", length=16, swap=True), "pairs").target_language == "de"
     assert load(Text("backwards", tokenizer="char"), "pairs").test.texts[0][0] == "number 0"
     assert (
         refused("stream", "backwards") == "backwards contains pairs of a sentence and its translation, not running text"
