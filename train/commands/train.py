@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import train.loop.run
 from train.commands.answers import print_help
@@ -29,7 +29,8 @@ class Processes:
     """Which processes train the run; nothing here changes its result."""
 
     coordinator: str | None = None
-    """HOST:PORT of the first process, when several train one model together."""
+    """HOST:PORT of the first process, when several train one model together. The tasks of a SLURM or Open MPI job find
+    it by themselves; `none` lets each of them train alone."""
     processes: int = 1
     """How many processes train together."""
     process: int = 0
@@ -38,10 +39,12 @@ class Processes:
     def join(self) -> None:
         from train.core import processes
 
-        if self.coordinator:
+        if self.coordinator and self.coordinator != "none":
             processes.join_processes(self.coordinator, self.processes, self.process)
         elif (self.processes, self.process) != (1, 0):
             raise UserError("--processes and --process need --coordinator HOST:PORT")
+        elif not self.coordinator:
+            processes.join_job()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +53,16 @@ class TrainOptions(Processes):
 
     workdir: Path = RUNS
     """Run folders are made in here: WORKDIR/<config>/<time>."""
+    log: Literal["text", "json"] = "text"
+    """How progress is printed: for people, or for machines, one line of JSON for each event: start, evaluation, end."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ResumeOptions(OwnParts, Processes):
     """Go on with a run that stopped."""
+
+    log: Literal["text", "json"] = "text"
+    """How progress is printed: for people, or one line of JSON for each event."""
 
 
 def train_command(args: Sequence[str]) -> None:
@@ -90,7 +98,7 @@ def _begin(config: str, experiment: Experiment, options: TrainOptions) -> None:
         path = processes.agree(
             lambda: train.loop.run.create(name, experiment, options.workdir, setup.tokenizer, source=source).path
         )
-        _train(Run(path, experiment, writes=jax.process_index() == 0, source=source), setup)
+        _train(Run(path, experiment, writes=jax.process_index() == 0, source=source), setup, options.log)
 
 
 def _resume(args: Sequence[str]) -> None:
@@ -109,17 +117,29 @@ def _resume(args: Sequence[str]) -> None:
         options.join()
         machine.prepare_backend()
         run.writes = jax.process_index() == 0
-        _train(run, assemble_run(run.experiment, run.path), resume=True)
+        _train(run, assemble_run(run.experiment, run.path), options.log, resume=True)
 
 
-def _train(run: Run, setup: Setup, *, resume: bool = False) -> None:
-    """Train, and print what came out."""
+def _train(run: Run, setup: Setup, log: Literal["text", "json"], *, resume: bool = False) -> None:
+    """Train, and print what came out. Where there is no progress bar, the run folder comes first."""
     from train.loop.fit import fit
+    from train.loop.progress import has_bar, print_json
 
     console = Console(quiet=not run.writes)
+    if log == "json":
+        print_json(console, event="start", run=str(run.path), remarks=list(setup.remarks))
+        summary = fit(run, setup, console, resume=resume, lines="json")
+        print_json(console, event="end", run=str(run.path), **summary.to_json())
+        return
+    if not has_bar(console):
+        console.print(f"{run.name}: run folder {run.path}", soft_wrap=True, highlight=False)
     for remark in setup.remarks:
         console.print(f"{run.name}: {remark}", soft_wrap=True, highlight=False)
-    summary = fit(run, setup, console, resume=resume, lines=True)
+    summary = fit(run, setup, console, resume=resume, lines="text")
+    _print_results(run, setup, summary, console)
+
+
+def _print_results(run: Run, setup: Setup, summary: Summary, console: Console) -> None:
     test = summary.test
     metrics = ", ".join(f"{title(name)} {figure(name, value)}" for name, value in test.items() if name != "count")
     if len(summary.replicas) > 1:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -14,6 +15,55 @@ from jax.experimental import multihost_utils
 from zoo.errors import UserError, note
 
 LEAVE_SECONDS = 10  # how long a process that ends waits for the others, one of which may have crashed
+JOIN_SECONDS = 60  # how long a process that begins waits for the others
+
+
+class Launcher(NamedTuple):
+    """A program that starts the tasks of a job, and the environment variables by which each task knows its place."""
+
+    name: str
+    marker: str  # is there in every task that it has started
+    processes: str
+    process: str
+    known_to_jax: bool  # JAX finds the address of the first task by itself
+
+
+LAUNCHERS = (
+    Launcher("SLURM", "SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_PROCID", known_to_jax=True),
+    Launcher("Open MPI", "OMPI_MCA_orte_hnp_uri", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", known_to_jax=True),
+    Launcher("Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", known_to_jax=False),
+    Launcher("MPI", "PMI_RANK", "PMI_SIZE", "PMI_RANK", known_to_jax=False),
+    Launcher("Kubernetes", "JOB_COMPLETION_INDEX", "JOB_COMPLETIONS", "JOB_COMPLETION_INDEX", known_to_jax=False),
+)
+
+
+def join_job() -> None:
+    """Join the other tasks of the job that this process is a task of; do nothing where there are no others.
+
+    Raises UserError where only the user knows the address of the first task.
+    """
+    launcher = next((each for each in LAUNCHERS if each.marker in os.environ), None)
+    if launcher is None:
+        return
+    count, number = os.environ.get(launcher.processes, "1"), os.environ.get(launcher.process, "0")
+    if not count.isdecimal() or int(count) < 2:
+        return
+    alone = "--coordinator none trains alone"
+    if not launcher.known_to_jax:
+        raise UserError(
+            f"this is task {number} of the {count} of a {launcher.name} job, and each would train alone: give "
+            f"--coordinator HOST:PORT --processes {count} --process {number} to train one model together; {alone}"
+        )
+    _use_gloo_on_cpus()
+    try:
+        jax.distributed.initialize(
+            initialization_timeout=JOIN_SECONDS,
+            shutdown_timeout_seconds=LEAVE_SECONDS,
+            cluster_detection_method={"SLURM": "slurm", "Open MPI": "ompi"}[launcher.name],
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"cannot join the {count} tasks of this {launcher.name} job ({reason}); {alone}") from None
 
 
 def join_processes(coordinator: str, processes: int, process: int) -> None:
@@ -24,15 +74,23 @@ def join_processes(coordinator: str, processes: int, process: int) -> None:
         raise UserError(f"--process must be 0 to {processes - 1} with --processes {processes}, not {process}")
     if not re.fullmatch(r".+:\d+", coordinator):
         raise UserError(f"--coordinator must be HOST:PORT, not {coordinator!r}")
-    # JAX enters its options at run time; no stub lists them.
-    if jax.config.jax_platforms in (None, "", "cpu"):  # pyright: ignore[reportAttributeAccessIssue]
-        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    _use_gloo_on_cpus()
     try:
         jax.distributed.initialize(
-            coordinator, processes, process, initialization_timeout=60, shutdown_timeout_seconds=LEAVE_SECONDS
+            coordinator,
+            processes,
+            process,
+            initialization_timeout=JOIN_SECONDS,
+            shutdown_timeout_seconds=LEAVE_SECONDS,
         )
     except RuntimeError as error:
         raise UserError(f"cannot join {coordinator}: {str(error).splitlines()[0]}") from None
+
+
+def _use_gloo_on_cpus() -> None:
+    # JAX enters its options at run time; no stub lists them.
+    if jax.config.jax_platforms in (None, "", "cpu"):  # pyright: ignore[reportAttributeAccessIssue]
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
 
 
 def agree(make: Callable[[], Path]) -> Path:

@@ -20,7 +20,7 @@ from train.core.signals import Stopped, Watch
 from train.data.feed import Feed
 from train.loop.checkpoints import Checkpoints
 from train.loop.chunks import ChunkRunner
-from train.loop.progress import Reporter
+from train.loop.progress import Lines, Reporter
 from train.loop.replicas import ReplicaSet, evaluate_replicas, make_replica_set
 from train.loop.run import Run
 from train.loop.schedule import Schedule, make_schedule
@@ -32,10 +32,10 @@ from train.tasks.setup import Setup
 from zoo.errors import UserError
 
 
-def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines: bool = False) -> Summary:
+def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines: Lines = None) -> Summary:
     """Train a run to its last step, from the start or (`resume`) from its last checkpoint, and return its summary.
 
-    lines: print a line for each evaluation where `console` is no terminal; a terminal has a progress bar.
+    lines: how to print an evaluation where there is no progress bar; see `train.loop.progress`.
     Raise Stopped after Ctrl-C or SIGTERM, when everything is saved, and when no replica has a finite loss any more.
     """
     with contextlib.ExitStack() as stack:
@@ -178,7 +178,7 @@ class Session:
 
 
 def _open(
-    run: Run, setup: Setup, console: Console, stack: contextlib.ExitStack, *, resume: bool, lines: bool
+    run: Run, setup: Setup, console: Console, stack: contextlib.ExitStack, *, resume: bool, lines: Lines
 ) -> tuple[Session, State, int]:
     """Return the objects of a run, and the State and the step that it starts from. `stack` closes them.
 

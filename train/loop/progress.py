@@ -1,29 +1,41 @@
-"""What the user sees during a run: a progress bar on a terminal; in a pipe one line for each evaluation."""
+"""What the user sees during a run: a progress bar on a terminal or in a notebook; elsewhere a line per evaluation."""
 
+import importlib.util
+import json
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from train.loop import summary
-from train.loop.run import Run
+from train.loop.run import Run, json_number
 from train.loop.summary import Results
 from train.metrics.format import figure, title
+
+Lines = Literal["text", "json"] | None
+"""How to print an evaluation where there is no progress bar: as a sentence or as one line of JSON; None: not at all."""
+
+
+def has_bar(console: Console) -> bool:
+    """Return whether a progress bar works: on a terminal, and in a notebook that has widgets."""
+    return console.is_terminal or (console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None)
 
 
 class Reporter:
     """Reports the metrics of a run: to its folder, for each replica, and to the user, as means over the replicas.
 
     began: when the run would have begun (a time of `time.perf_counter`) had it never been interrupted.
-    lines: print a line for each evaluation where the console is no terminal.
+    lines: how to print an evaluation. As text only where there is no bar; JSON takes the place of the bar.
     """
 
-    def __init__(self, run: Run, console: Console, step: int, began: float, *, lines: bool = False) -> None:
+    def __init__(self, run: Run, console: Console, step: int, began: float, *, lines: Lines = None) -> None:
         self._run, self._console, self._began = run, console, began
-        self._lines = lines and not console.is_terminal
-        self._bar = Bar(console, run.name, step, run.experiment.steps)
+        bar = has_bar(console) and lines != "json"
+        self._lines = None if bar else lines
+        self._bar = Bar(console, run.name, step, run.experiment.steps, shown=bar)
         self._steps_per_second = 0.0
         self._first_line: tuple[int, float] | None = None  # (step, seconds) of the first line
         self._shown: dict[str, dict[str, float]] = {}  # split -> the metrics last reported
@@ -50,10 +62,13 @@ class Reporter:
         self._bar.update(step, steps_per_second, {f"{split} {name}": value for name, value in means.items()})
 
     def print_evaluation(self, step: int) -> None:
-        """In a pipe, print a line with the metrics last reported and the time left."""
-        if not self._lines:
+        """Where there is no bar, print a line with the metrics last reported and the time left."""
+        if self._lines is None:
             return
         steps = self._run.experiment.steps
+        if self._lines == "json":
+            print_json(self._console, event="evaluation", step=step, steps=steps, seconds=self.seconds, **self._shown)
+            return
         parts = [f"{self._run.name}: step {step:,} of {steps:,}"]
         for split, means in self._shown.items():
             parts.append(f"{split} {_metrics(means)}")
@@ -69,10 +84,21 @@ class Reporter:
         return (self.seconds - first_seconds) / (step - first_step) * (steps - step)
 
 
+def print_json(console: Console, **fields: Any) -> None:
+    """Print one line of JSON. A number that is not finite is null."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: plain(inner) for name, inner in value.items()}
+        return json_number(value) if isinstance(value, float) else value
+
+    console.out(json.dumps(plain(fields)), highlight=False)
+
+
 class Bar:
     """A progress bar over the steps of a run, with its speed, the time left and the last metrics."""
 
-    def __init__(self, console: Console, name: str, start: int, steps: int) -> None:
+    def __init__(self, console: Console, name: str, start: int, steps: int, *, shown: bool = True) -> None:
         self._progress = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
@@ -81,7 +107,7 @@ class Bar:
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[metrics]}", markup=False),
             console=console,
-            disable=not console.is_terminal,
+            disable=not (shown and has_bar(console)),
             transient=True,
         )
         self._speed = "compiling"

@@ -85,9 +85,9 @@ class Run:
         if self._log is None:
             return
         line: dict[str, Any] = {"step": step, "split": split, "seconds": round(seconds, 3)}
-        line |= {name: _json_number(value) for name, value in metrics.items()}
+        line |= {name: json_number(value) for name, value in metrics.items()}
         if each:
-            line["replicas"] = {name: [_json_number(value) for value in values] for name, values in each.items()}
+            line["replicas"] = {name: [json_number(value) for value in values] for name, values in each.items()}
         with _one_line_errors(self.path):
             self._log.metrics.write(json.dumps(line) + "\n")
             self._log.metrics.flush()
@@ -243,7 +243,7 @@ def _metrics_line(text: bytes) -> dict[str, Any] | None:
 
 
 def _is_number(value: Any) -> bool:
-    """Return whether a value is one that `_json_number` makes."""
+    """Return whether a value is one that `json_number` makes."""
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
@@ -269,7 +269,7 @@ def _tuples(model: Model) -> Model:
     return Model(model.name, one(model.fields))
 
 
-def _json_number(value: float | None) -> float | None:
+def json_number(value: float | None) -> float | None:
     value = math.nan if value is None else float(value)
     return value if math.isfinite(value) else None
 

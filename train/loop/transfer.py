@@ -29,7 +29,7 @@ class Weights(NamedTuple):
     """The arrays to start from."""
 
     source: str  # for messages
-    arrays: Mapping[str, Array]  # by their path in a State: "params/net/stem/conv/kernel"
+    arrays: Mapping[str, Any]  # by their path in a State: "params/net/stem/conv/kernel"
 
 
 def start_from(state: State, experiment: Experiment) -> tuple[State, str]:

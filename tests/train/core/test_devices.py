@@ -185,12 +185,26 @@ assert abs(np.mean(halves) - whole[0]) > 0.1
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
 
 
+def task_of_slurm(process: int, port: int) -> dict[str, str]:
+    """Return the environment of one of two tasks on this machine. JAX computes the port from the number of the job."""
+    job = str(port - (65535 - 2**12 + 1))
+    return {
+        "SLURM_JOB_ID": job,
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2",
+        "SLURM_PROCID": str(process),
+        "SLURM_LOCALID": str(process),
+        "SLURM_STEP_NUM_NODES": "1",
+    }
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("placement", ["device", "stream"])
+@pytest.mark.parametrize("placement", ["device", "stream", "slurm"])
 def test_two_processes_have_the_losses_of_one(placement: str, tmp_path, capsys) -> None:
-    command = ["train", *COMMAND, f"--data.placement={placement}", "--data.workers=0"]
+    slurm = placement == "slurm"
+    command = ["train", *COMMAND, f"--data.placement={'device' if slurm else placement}", "--data.workers=0"]
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("127.0.0.1", 65535 - os.getpid() % 4096 if slurm else 0))
         port = probe.getsockname()[1]
     processes = []
     for process in (0, 1):
@@ -198,12 +212,12 @@ def test_two_processes_have_the_losses_of_one(placement: str, tmp_path, capsys) 
         line = [
             *command,
             f"--workdir={own}",
-            f"--coordinator=127.0.0.1:{port}",
-            "--processes=2",
-            f"--process={process}",
+            *([] if slurm else [f"--coordinator=127.0.0.1:{port}", "--processes=2", f"--process={process}"]),
         ]
+        environment = os.environ | (task_of_slurm(process, port) if slurm else {})
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        processes.append(subprocess.Popen([sys.executable, "-m", "train", *line], cwd=ROOT, text=True, **pipes))
+        program = [sys.executable, "-m", "train", *line]
+        processes.append(subprocess.Popen(program, cwd=ROOT, env=environment, text=True, **pipes))
     outputs = [process.communicate(timeout=120) for process in processes]
     errors = [err.removeprefix("zoo train: starting JAX\n") for _, err in outputs]  # which a slow start prints
     assert [(process.returncode, err) for process, err in zip(processes, errors, strict=True)] == [(0, "")] * 2
@@ -231,4 +245,21 @@ def test_two_processes_have_the_losses_of_one(placement: str, tmp_path, capsys) 
 def test_processes_that_cannot_be_are_one_line(options: list[str], line: str, tmp_path, capsys) -> None:
     assert cli.run(["train", *COMMAND, f"--workdir={tmp_path}", *options]) == 2
     assert capsys.readouterr().err == f"zoo: {line}\n"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("variables", "launcher"),
+    [
+        ({"PMI_RANK": "1", "PMI_SIZE": "4"}, "MPI"),
+        ({"JOB_COMPLETION_INDEX": "1", "JOB_COMPLETIONS": "4"}, "Kubernetes"),
+        ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "4"}, "Open MPI"),
+    ],
+)
+def test_a_task_that_would_train_alone_is_told_so(variables, launcher, tmp_path, capsys, monkeypatch) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cli.run(["train", *COMMAND, f"--workdir={tmp_path}"]) == 2
+    line = f"this is task 1 of the 4 of a {launcher} job, and each would train alone: give --coordinator HOST:PORT "
+    assert line in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
