@@ -4,6 +4,7 @@ Shapes: B texts or images, T queries, S keys, D = width. Queries are (B, T, head
 (B, S, heads, D / heads). A mask is True where a query may attend to a key.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -13,8 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from jax import Array, lax
+from jax.core import Tracer
 
 from zoo.errors import UserError
+from zoo.fields import require
 from zoo.layers import Dense
 
 XAVIER = nn.initializers.xavier_uniform()
@@ -39,8 +42,12 @@ def attention(q: Array, k: Array, v: Array, *, mask: Array | None = None, causal
 
 
 def attention_weights(q: Array, k: Array, *, mask: Array | None = None, causal: bool = False) -> Array:
-    """Return the weights that `attention` gives to the values, (B, heads, T, S) float32; each row sums to 1."""
-    scores = jnp.einsum("bthd,bshd->bhts", q, k, preferred_element_type=jnp.float32) / np.sqrt(q.shape[-1])
+    """Return the weights that `attention` gives to the values, (B, heads, T, S); each row sums to 1.
+
+    They are float32, or float64 if q and k are.
+    """
+    dtype = jnp.promote_types(jnp.result_type(q, k), jnp.float32)
+    scores = jnp.einsum("bthd,bshd->bhts", q, k, preferred_element_type=dtype) / math.sqrt(q.shape[-1])
     lowest = jnp.finfo(scores.dtype).min
     if mask is not None:
         scores = jnp.where(mask, scores, lowest)
@@ -74,6 +81,7 @@ def attend(
     the weights (B, heads, T, S) go as `weights` if the caller of the model asked for that collection. Weights that are
     recorded are computed in another way, so the output may differ in its last bits.
     """
+    require(0 <= dropout < 1, "attention", "dropout", "at least 0 and below 1", dropout)
     weights_wanted = module.is_mutable_collection("intermediates")
     if dropout > 0 or weights_wanted:
         weights = attention_weights(q, k, mask=mask, causal=causal)
@@ -86,6 +94,19 @@ def attend(
         y = attention(q, k, v, mask=mask, causal=causal)
     batch, queries, heads, head_width = y.shape
     return y.reshape(batch, queries, heads * head_width)
+
+
+def require_room(position: Array, new_tokens: int, room: int) -> None:
+    """Raise UserError unless `new_tokens` at index `position` () fit a cache with `room`.
+
+    Inside jit the position cannot be looked at, only the number of new tokens. There tokens beyond the room would
+    overwrite the last entries of the cache: the caller must stop before.
+    """
+    if new_tokens > room:
+        raise UserError(f"attention: {new_tokens} tokens do not fit a cache with room for {room}")
+    if not isinstance(position, Tracer) and not 0 <= int(position) <= room - new_tokens:
+        at = f"{new_tokens} more tokens at position {int(position)}"
+        raise UserError(f"attention: {at} do not fit a cache with room for {room}")
 
 
 class SelfAttention(nn.Module):
@@ -127,10 +148,10 @@ class SelfAttention(nn.Module):
 
         Each new token attends to all tokens in the cache and to the new tokens up to and including itself. Return the
         output (B, n, D), equal to that of the causal `__call__` on the whole text, and the cache with the new tokens.
+        See `require_room` for a text that is longer than the cache.
         """
         new_tokens, room = x.shape[1], cache.keys.shape[1]
-        if new_tokens > room:
-            raise UserError(f"attention: {new_tokens} tokens do not fit a cache with room for {room}")
+        require_room(position, new_tokens, room)
         q, k, v = split_heads(self.qkv(x), 3, self.heads)
         # Only the new tokens are projected; older keys and values never change, because older tokens never attend to
         # newer ones. `position` may be traced, so the new entries are written with a dynamic slice, not an index range.
@@ -165,6 +186,8 @@ class CrossAttention(nn.Module):
 
     def __call__(self, x: Array, memory: KeysValues, *, mask: Array | None = None, train: bool) -> Array:
         """Attend from x (B, T, D) to `memory`, made by `keys_values`. mask (B, S) is True on its real tokens."""
+        if memory.keys.shape[1] == 0:
+            raise UserError("cross-attention: the memory is empty, so there is nothing to attend to")
         if mask is not None:
             mask = mask[:, None, None]  # (B, 1, 1, S): the same keys for all heads and queries
         (q,) = split_heads(self.q(x), 1, self.heads)

@@ -16,7 +16,7 @@ from zoo import layers
 from zoo.attention import SelfAttention
 from zoo.cards import Card, Paper, text
 from zoo.errors import UserError
-from zoo.fields import GELU, Gelu, check, require
+from zoo.fields import GELU, Gelu, check, require, require_tokens
 
 INIT = nn.initializers.truncated_normal(0.02)
 Dense = partial(layers.Dense, kernel_init=INIT)
@@ -130,6 +130,10 @@ class BERT(nn.Module):
         train: bool,
     ) -> Array | tuple[Array, Array]:
         cfg = self.cfg
+        require_tokens(tokens, cfg.vocab, "bert")
+        for what, numbers, count in (("segments", segments, SEGMENTS), ("positions", positions, tokens.shape[1])):
+            if numbers is not None:
+                require_tokens(numbers, count, "bert", what)
         drop = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")
         table = Embed(cfg.vocab, cfg.width, name="tokens")
         x = drop(self.embed(tokens, segments, table))
@@ -154,6 +158,8 @@ class BERT(nn.Module):
 
         It is the first token's, or, if `causal`, the last real token's, the only one that has seen all others.
         """
+        if x.shape[1] == 0:
+            raise UserError(f"bert: a text without tokens has none to stand for it, as head {self.cfg.head!r} needs")
         if not self.cfg.causal:
             return x[:, 0]
         if mask is None:

@@ -7,12 +7,15 @@ the paper: see the cards.
 """
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
+from zoo import layers
 from zoo.cards import Card, Paper
 from zoo.fields import check, flatten
 from zoo.gan import GAN, append_labels
@@ -53,9 +56,9 @@ def around_one(key: Array, shape: Any, dtype: Any = jnp.float32, out_sharding: A
     return 1 + NORMAL(key, shape, dtype)
 
 
-def batch_norm(name: str, train: bool) -> nn.BatchNorm:
-    """Return a BatchNorm whose running statistics move by 0.1 per step towards those of the batch."""
-    return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, scale_init=around_one, name=name)
+def batch_norm(name: str, train: bool) -> Callable[[Array], Array]:
+    """Return batch normalization, with scales that start around one."""
+    return partial(layers.batch_norm, train=train, scale_init=around_one, name=name)
 
 
 def layer_norm(name: str) -> nn.LayerNorm:

@@ -7,8 +7,11 @@ import typing
 from collections.abc import Callable
 from typing import Any, Literal
 
+import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax import Array
+from jax.core import Tracer
 
 from zoo.errors import UserError, unknown
 
@@ -73,6 +76,23 @@ def require_images(x: Array, model: str, smallest: int = 1) -> None:
     if min(x.shape[1:3]) < smallest:
         size = f"{x.shape[1]}x{x.shape[2]}"
         raise UserError(f"{model} needs images of at least {smallest}x{smallest} pixels, not {size}")
+
+
+def require_tokens(tokens: Array, vocab: int, model: str, what: str = "tokens") -> None:
+    """Raise UserError unless tokens are (B, T) whole numbers from 0 to vocab - 1.
+
+    Inside jit numbers cannot be looked at, only shape and dtype. There an index beyond the table makes its row NaN, and
+    a negative one counts from the end of the table.
+    """
+    if tokens.ndim != 2 or not jnp.issubdtype(tokens.dtype, jnp.integer):
+        given = f"an array of shape {tokens.shape} and dtype {tokens.dtype}"
+        raise UserError(f"{model} takes {what} (batch, length) of whole numbers, not {given}")
+    if isinstance(tokens, Tracer) or not tokens.size:
+        return
+    numbers = np.asarray(tokens)  # of jax.numpy the smallest would be traced where jit closes over the tokens
+    lowest, highest = numbers.min(), numbers.max()
+    if lowest < 0 or highest >= vocab:
+        raise UserError(f"{model}: {what} must be from 0 to {vocab - 1}, not {lowest if lowest < 0 else highest}")
 
 
 def flatten(x: Array) -> Array:

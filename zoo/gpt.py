@@ -12,10 +12,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
-from zoo.attention import KeysValues, SelfAttention
+from zoo.attention import KeysValues, SelfAttention, require_room
 from zoo.cards import Card, Paper, text
 from zoo.errors import UserError
-from zoo.fields import GELU, Gelu, check, require
+from zoo.fields import GELU, Gelu, check, require, require_tokens
 from zoo.layers import Dense, TiedHead
 
 # From OpenAI's code, like the epsilon of LayerNorm. For the positions GPT-2's code has 0.01; nanoGPT has 0.02 as here.
@@ -147,6 +147,7 @@ class GPT(nn.Module):
         self.head = TiedHead()  # multiplies by the transposed token embedding; it has no parameters
 
     def __call__(self, tokens: Array, *, train: bool) -> Array:
+        require_tokens(tokens, self.cfg.vocab, "gpt")
         self.check_length(tokens.shape[1])
         x = self.embed(tokens, 0)
         x = self.dropout(x, deterministic=not train)
@@ -161,7 +162,12 @@ class GPT(nn.Module):
         return Cache(position=jnp.int32(0), blocks=blocks)
 
     def decode(self, tokens: Array, cache: Cache) -> tuple[Array, Cache]:
-        """Continue with n >= 1 tokens (B, n), in evaluation mode; return their logits (B, n, V) and the new cache."""
+        """Continue with n >= 1 tokens (B, n), in evaluation mode; return their logits (B, n, V) and the new cache.
+
+        Inside jit the caller must stop before the cache is full: see `attention.require_room`.
+        """
+        require_tokens(tokens, self.cfg.vocab, "gpt")
+        require_room(cache.position, tokens.shape[1], cache.blocks[0].keys.shape[1])
         x = self.embed(tokens, cache.position)
         blocks = []
         for block, keys_values in zip(self.blocks, cache.blocks, strict=True):

@@ -15,9 +15,12 @@ from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 from jax import Array, lax
 
+from zoo.fields import require
+
 Pair = int | Sequence[int]
 Padding = str | int | Sequence[Sequence[int]]
 Border = Sequence[tuple[int, int]]  # ((top, bottom), (left, right)) pixels of padding
+ONES = nn.initializers.ones_init()
 
 
 def pair(value: Pair) -> tuple[int, int]:
@@ -139,7 +142,7 @@ def kernel_gradient(x: Array, dy: Array, shape: tuple[int, ...], stride: Sequenc
         return jnp.einsum("bhwc,bhwf->cf", x, dy)[None, None]
 
     # A few examples at a time keep their dy (up to 1 MiB in float32) in the CPU's cache: 2 to 4 times faster.
-    size = min(16, len(x), max(1, 2**18 // math.prod(dy.shape[1:])))
+    size = max(1, min(16, len(x), 2**18 // math.prod(dy.shape[1:])))
     x, dy = (jnp.pad(a, ((0, -len(a) % size), (0, 0), (0, 0), (0, 0))) for a in (x, dy))
     x, dy = (a.reshape(-1, size, *a.shape[1:]) for a in (x, dy))  # (parts, b, H, W, C)
 
@@ -184,8 +187,10 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         window, stride = pair(self.kernel), pair(self.stride)
-        kernel = self.param("kernel", self.kernel_init, (*window, x.shape[-1] // self.groups, self.features))
-        bias = self.param("bias", self.bias_init, (self.features,)) if self.bias else None
+        kernel = self.param(
+            "kernel", self.kernel_init, (*window, x.shape[-1] // self.groups, self.features), jnp.float32
+        )
+        bias = self.param("bias", self.bias_init, (self.features,), jnp.float32) if self.bias else None
         x, kernel, bias = promote_dtype(x, kernel, bias)
         padding = pads(self.padding, x.shape[1:3], window, stride)
         if jax.default_backend() != "cpu":
@@ -232,6 +237,24 @@ def local_response_norm(x: Array, size: int, alpha: float, beta: float, k: float
     return x * (k + alpha * total) ** -beta
 
 
+def batch_norm(
+    x: Array,
+    *,
+    train: bool,
+    name: str,
+    scale_init: nn.initializers.Initializer = ONES,
+    use_bias: bool = True,
+) -> Array:
+    """Normalize x (B, ..., C) over all axes but the last; running statistics move by 0.1 a step to those of the batch.
+
+    Call it in a compact method: it adds the module `name`. An empty batch, whose mean would be NaN, is treated as in
+    evaluation and leaves the running statistics as they are.
+    """
+    average = not train or x.size == 0
+    norm = nn.BatchNorm(average, momentum=0.9, epsilon=1e-5, use_bias=use_bias, scale_init=scale_init, name=name)
+    return norm(x)
+
+
 class DropPath(nn.Module):
     """Stochastic depth (Huang et al. 2016): drops x for a whole example with probability `rate`, scales the others.
 
@@ -242,6 +265,7 @@ class DropPath(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
+        require(0 <= self.rate < 1, "drop_path", "rate", "at least 0 and below 1", self.rate)
         if not train or self.rate == 0:
             return x
         keep = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.rate, (x.shape[0],) + (1,) * (x.ndim - 1))
@@ -260,6 +284,6 @@ class TiedHead(nn.Module):
     def __call__(self, x: Array, table: Array) -> Array:
         y = single_matmul(x, table.T)
         if self.bias:
-            bias = self.param("bias", nn.initializers.zeros_init(), (len(table),))
+            bias = self.param("bias", nn.initializers.zeros_init(), (len(table),), jnp.float32)
             y = y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
         return y

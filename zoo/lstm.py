@@ -12,7 +12,7 @@ from flax import linen as nn
 from jax import Array
 
 from zoo.cards import Card, Paper, text
-from zoo.fields import check
+from zoo.fields import check, require_tokens
 from zoo.layers import Dense
 from zoo.recurrent import LSTMStack, LSTMState, uniform
 
@@ -44,6 +44,7 @@ class LanguageModel(nn.Module):
         self.head = Dense(cfg.vocab, kernel_init=init, bias_init=init)
 
     def __call__(self, tokens: Array, *, train: bool) -> Array:
+        require_tokens(tokens, self.cfg.vocab, "lstm")
         x = self.embed(tokens)
         x, _ = self.layers(x, train=train)
         x = self.dropout(x, deterministic=not train)
@@ -59,6 +60,7 @@ class LanguageModel(nn.Module):
 
     def decode(self, tokens: Array, cache: tuple[LSTMState, ...]) -> tuple[Array, tuple[LSTMState, ...]]:
         """Continue with n tokens (B, n), in evaluation mode; return their logits (B, n, V) and the new state."""
+        require_tokens(tokens, self.cfg.vocab, "lstm")
         x, cache = self.layers(self.embed(tokens), cache, train=False)
         return self.head(x), cache
 

@@ -11,6 +11,7 @@ from jax import Array
 
 from zoo.cards import Card, Paper, image
 from zoo.fields import ACTIVATIONS, Activation, check, flatten
+from zoo.layers import batch_norm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ class MLP(nn.Module):
         for i, width in enumerate(self.cfg.widths):
             x = nn.Dense(width, use_bias=not self.cfg.batch_norm, name=f"hidden{i}")(x)  # BatchNorm has its own bias
             if self.cfg.batch_norm:
-                x = nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, name=f"norm{i}")(x)
+                x = batch_norm(x, train=train, name=f"norm{i}")
             x = ACTIVATIONS[self.cfg.activation](x)
             x = nn.Dropout(self.cfg.dropout, deterministic=not train, name=f"dropout{i}")(x)
         return nn.Dense(self.cfg.classes, name="head")(x)

@@ -129,7 +129,9 @@ class LSTM(nn.Module):
     def __call__(self, x: Array, state: LSTMState | None = None, mask: Array | None = None) -> tuple[Array, LSTMState]:
         dense = Dense(4 * self.units, kernel_init=self.initializer, bias_init=self.initializer, name="input")
         gates = dense(x)  # (B, T, 4 * units)
-        kernel = self.param("recurrent", self.initializer, (self.units, 4 * self.units)).astype(gates.dtype)
+        kernel = self.param("recurrent", self.initializer, (self.units, 4 * self.units), jnp.float32).astype(
+            gates.dtype
+        )
         if state is None:
             zero = jnp.zeros((x.shape[0], self.units), gates.dtype)
             state = (zero, zero)
@@ -152,9 +154,11 @@ class GRU(nn.Module):
     @nn.compact
     def __call__(self, x: Array, state: Array | None = None, mask: Array | None = None) -> tuple[Array, Array]:
         gates = Dense(3 * self.units, kernel_init=self.initializer, name="input")(x)  # (B, T, 3 * units)
-        kernel = self.param("recurrent", orthogonal, (self.units, 3 * self.units)).astype(gates.dtype)
+        kernel = self.param("recurrent", orthogonal, (self.units, 3 * self.units), jnp.float32).astype(gates.dtype)
         if self.reset_after:
-            bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (3 * self.units,)).astype(gates.dtype)
+            bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (3 * self.units,), jnp.float32).astype(
+                gates.dtype
+            )
             step = partial(gru_step_reset_after, kernel, bias)
         else:
             reset_and_update, candidate = jnp.split(kernel, [2 * self.units], axis=1)

@@ -5,6 +5,8 @@ networks are the same without shortcuts (Figure 3, middle). Differences from the
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -50,10 +52,10 @@ class Config:
             require(list(self.widths) == sorted(self.widths), "resnet", "widths", "rising for shortcut A", self.widths)
 
 
-def batch_norm(name: str, train: bool, zero: bool = False) -> nn.BatchNorm:
-    """Return a BatchNorm whose running statistics move by 0.1 per step towards those of the batch."""
+def batch_norm(name: str, train: bool, zero: bool = False) -> Callable[[Array], Array]:
+    """Return batch normalization, with scales that start at one, or at zero."""
     scale = nn.initializers.zeros_init() if zero else nn.initializers.ones_init()
-    return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, scale_init=scale, name=name)
+    return functools.partial(layers.batch_norm, train=train, scale_init=scale, name=name)
 
 
 class Block(nn.Module):

@@ -13,7 +13,7 @@ from flax import linen as nn
 from jax import Array
 
 from zoo.cards import Card, Paper, text_pair
-from zoo.fields import check
+from zoo.fields import check, require_tokens
 from zoo.layers import Dense
 from zoo.recurrent import LSTMStack, LSTMState, uniform
 
@@ -59,6 +59,7 @@ class Seq2Seq(nn.Module):
         self.head = Dense(cfg.vocab, kernel_init=init, bias_init=init)
 
     def __call__(self, source: Array, source_mask: Array, target: Array, *, train: bool) -> Array:
+        require_tokens(target, self.cfg.vocab, "seq2seq", "target")
         x = self.target_embed(target)
         state = self.encode(source, source_mask, train=train)
         x, _ = self.decoder(x, state, train=train)
@@ -66,6 +67,7 @@ class Seq2Seq(nn.Module):
 
     def encode(self, source: Array, source_mask: Array, *, train: bool) -> tuple[LSTMState, ...]:
         """Return the final (c, h) of every encoder layer, each (B, width): all that the decoder gets of the source."""
+        require_tokens(source, self.cfg.source_vocab, "seq2seq", "source")
         if self.cfg.reverse_source:
             source = reverse(source, source_mask)
         _, state = self.encoder(self.source_embed(source), mask=source_mask, train=train)
@@ -80,6 +82,7 @@ class Seq2Seq(nn.Module):
 
     def decode(self, tokens: Array, cache: tuple[LSTMState, ...]) -> tuple[Array, tuple[LSTMState, ...]]:
         """Continue with n target tokens (B, n), in evaluation mode; return their logits (B, n, V) and the new state."""
+        require_tokens(tokens, self.cfg.vocab, "seq2seq")
         x, cache = self.decoder(self.target_embed(tokens), cache, train=False)
         return self.head(x), cache
 

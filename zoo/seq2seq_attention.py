@@ -14,7 +14,8 @@ from flax import linen as nn
 from jax import Array
 
 from zoo.cards import Card, Paper, text_pair
-from zoo.fields import check
+from zoo.errors import UserError
+from zoo.fields import check, require_tokens
 from zoo.layers import Dense
 from zoo.recurrent import GRU, gru_step, gru_step_reset_after, orthogonal, over_time
 
@@ -48,6 +49,9 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, source: Array, mask: Array, *, train: bool) -> Cache:
         cfg = self.cfg
+        require_tokens(source, cfg.source_vocab, "seq2seq_attention", "source")
+        if source.shape[1] == 0:
+            raise UserError("seq2seq_attention: the source is empty, so there is nothing to attend to")
         x = nn.Embed(cfg.source_vocab, cfg.embed, embedding_init=NORMAL, name="embed")(source)
         x = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")(x)
         forward, _ = GRU(cfg.width, NORMAL, reset_after=cfg.reset_after, name="forward")(x, mask=mask)
@@ -71,19 +75,22 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, tokens: Array, cache: Cache, *, train: bool) -> tuple[Array, Cache]:
         cfg, width = self.cfg, self.cfg.width
+        require_tokens(tokens, cfg.vocab, "seq2seq_attention", "target")
         e = nn.Embed(cfg.vocab, cfg.embed, embedding_init=NORMAL, name="embed")(tokens)
         e = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")(e)  # (B, n, embed)
         gates = Dense(3 * width, kernel_init=NORMAL, name="input")(e)  # (B, n, 3 * width)
-        recurrent = self.param("recurrent", orthogonal, (width, 3 * width)).astype(gates.dtype)
+        recurrent = self.param("recurrent", orthogonal, (width, 3 * width), jnp.float32).astype(gates.dtype)
         if cfg.reset_after:
-            bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (3 * width,)).astype(gates.dtype)
+            bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (3 * width,), jnp.float32).astype(
+                gates.dtype
+            )
             advance = partial(gru_step_reset_after, recurrent, bias)
         else:
             reset_and_update, candidate = jnp.split(recurrent, [2 * width], axis=1)
             advance = partial(gru_step, (reset_and_update, candidate))
-        from_context = self.param("context", NORMAL, (2 * width, 3 * width)).astype(gates.dtype)
-        query = self.param("query", ALIGN_INIT, (width, cfg.align)).astype(gates.dtype)
-        score = self.param("score", nn.initializers.zeros_init(), (cfg.align,)).astype(gates.dtype)
+        from_context = self.param("context", NORMAL, (2 * width, 3 * width), jnp.float32).astype(gates.dtype)
+        query = self.param("query", ALIGN_INIT, (width, cfg.align), jnp.float32).astype(gates.dtype)
+        score = self.param("score", nn.initializers.zeros_init(), (cfg.align,), jnp.float32).astype(gates.dtype)
 
         def step(s: Array, gates: Array) -> tuple[Array, tuple[Array, Array, Array]]:
             weights = align(s @ query, cache["keys"], score, cache["mask"])
@@ -106,7 +113,8 @@ def align(query: Array, keys: Array, score: Array, mask: Array) -> Array:
     query (B, A), keys (B, S, A) and score (A,) form the alignment model; mask (B, S) is True on real tokens.
     """
     energy = nn.tanh(query[:, None] + keys) @ score  # (B, S)
-    energy = jnp.where(mask, energy.astype(jnp.float32), jnp.finfo(jnp.float32).min)
+    energy = energy.astype(jnp.promote_types(energy.dtype, jnp.float32))
+    energy = jnp.where(mask, energy, jnp.finfo(jnp.float32).min)
     return jax.nn.softmax(energy).astype(keys.dtype)
 
 

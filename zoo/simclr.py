@@ -16,6 +16,7 @@ from jax import Array
 from zoo import cards, resnet, vit
 from zoo.cards import Card, Paper, image
 from zoo.fields import require
+from zoo.layers import batch_norm
 
 ENCODERS: Mapping[str, Card] = cards.catalogue([resnet, vit])
 """All models that can be an encoder, by name: those with a method `represent`."""
@@ -58,8 +59,9 @@ class Projection(nn.Module):
         for i, width in enumerate(self.widths, start=1):
             last = i == len(self.widths)
             x = nn.Dense(width, use_bias=False, kernel_init=nn.initializers.normal(0.01), name=f"dense{i}")(x)
-            norm = nn.BatchNorm(not train, momentum=0.9, epsilon=1e-5, use_bias=not last, name=f"norm{i}")
-            x = norm(x) if last else nn.relu(norm(x))
+            x = batch_norm(x, train=train, use_bias=not last, name=f"norm{i}")
+            if not last:
+                x = nn.relu(x)
         return x
 
 

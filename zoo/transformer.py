@@ -13,9 +13,9 @@ import numpy as np
 from flax import linen as nn
 from jax import Array, lax
 
-from zoo.attention import CrossAttention, KeysValues, SelfAttention
+from zoo.attention import CrossAttention, KeysValues, SelfAttention, require_room
 from zoo.cards import Card, Paper, text_pair
-from zoo.fields import ACTIVATIONS, Activation, check, require
+from zoo.fields import ACTIVATIONS, Activation, check, require, require_tokens
 from zoo.layers import Dense, TiedHead
 
 
@@ -160,6 +160,7 @@ class Transformer(nn.Module):
         self.head = TiedHead(cfg.logits_bias)
 
     def __call__(self, source: Array, source_mask: Array, target: Array, *, train: bool) -> Array:
+        require_tokens(target, self.cfg.vocab, "transformer", "target")
         memory = self.encode(source, source_mask, train=train)
         x = self.embed(target, self.position_table(target.shape[1]), train=train)
         for block in self.decoder:
@@ -177,6 +178,7 @@ class Transformer(nn.Module):
 
     def encode(self, source: Array, source_mask: Array, *, train: bool) -> Array:
         """Encode source (B, S) -> (B, S, D), the memory that the decoder attends to."""
+        require_tokens(source, self.cfg.vocab, "transformer", "source")
         x = self.embed(source, self.position_table(source.shape[1]), train=train)
         for block in self.encoder:
             x = block(x, mask=source_mask, train=train)
@@ -195,8 +197,13 @@ class Transformer(nn.Module):
         return Cache(position=jnp.int32(0), mask=source_mask, blocks=blocks)
 
     def decode(self, tokens: Array, cache: Cache) -> tuple[Array, Cache]:
-        """Continue with n >= 1 target tokens (B, n), in evaluation mode; return logits (B, n, V) and the new cache."""
+        """Continue with n >= 1 target tokens (B, n), in evaluation mode; return logits (B, n, V) and the new cache.
+
+        Inside jit the caller must stop before the cache is full: see `attention.require_room`.
+        """
+        require_tokens(tokens, self.cfg.vocab, "transformer", "target")
         room = cache.blocks[0].target.keys.shape[1]
+        require_room(cache.position, tokens.shape[1], room)
         positions = lax.dynamic_slice_in_dim(self.position_table(room), cache.position, tokens.shape[1])
         x = self.embed(tokens, positions, train=False)
         blocks = []

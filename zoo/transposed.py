@@ -35,8 +35,8 @@ class ConvTranspose(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         window, stride = pair(self.kernel), pair(self.stride)
-        kernel = self.param("kernel", self.kernel_init, (*window, x.shape[-1], self.features))
-        bias = self.param("bias", self.bias_init, (self.features,)) if self.bias else None
+        kernel = self.param("kernel", self.kernel_init, (*window, x.shape[-1], self.features), jnp.float32)
+        bias = self.param("bias", self.bias_init, (self.features,), jnp.float32) if self.bias else None
         x, kernel, bias = promote_dtype(x, kernel, bias)
         larger = (x.shape[1] * stride[0], x.shape[2] * stride[1])
         padding = pads(self.padding, larger, window, stride)

@@ -132,21 +132,25 @@ class ViT(nn.Module):
         if self.cfg.positions == "sine":
             x = x + sine_positions(grid, width).astype(x.dtype)
         if self.cfg.pool == "token":
-            token = self.param("token", ZEROS, (1, 1, width)).astype(x.dtype)
+            token = self.param("token", ZEROS, (1, 1, width), jnp.float32).astype(x.dtype)
             x = jnp.concatenate([jnp.broadcast_to(token, (b, 1, width)), x], axis=1)
         if self.cfg.positions == "learned":
             x = x + self.position_table(x.shape[1])
         return x
 
     def position_table(self, tokens: int) -> Array:
-        """Return the learned positions (1, T, D); `init` fixes T by the size of its input."""
+        """Return the learned positions (1, T, D); `init` fixes T by the size of its input.
+
+        Only the number of patches is checked: whether a table of 196 is of 14x14 patches or of 7x28, it does not say.
+        Weights for other images of as many patches need `resample_positions`, or `size` in `zoo.load_weights`.
+        """
         if self.has_variable("params", "positions"):  # a clearer error than Flax's, for images of another size
             table: Any = self.get_variable("params", "positions")
             if table.shape[1] != tokens:
                 raise UserError(
                     f"vit: {tokens} tokens but {table.shape[1]} positions; zoo.vit.resample_positions fits the table"
                 )
-        return self.param("positions", nn.initializers.normal(0.02), (1, tokens, self.cfg.width))
+        return self.param("positions", nn.initializers.normal(0.02), (1, tokens, self.cfg.width), jnp.float32)
 
 
 def sine_positions(grid: tuple[int, int], width: int) -> Array:

@@ -25,8 +25,12 @@ def to_input(
     rules: Sequence[Rule],
     channels: int | None,
     size: Size | None,
+    inputs: Mapping[str, Any],
 ) -> None:
-    """Adapt, in place, the arrays that depend on the number of channels and on the image size."""
+    """Adapt, in place, the arrays that depend on the number of channels and on the image size.
+
+    inputs: those of the weights, like `Card.inputs`; a table of 196 positions may be of 14x14 patches or of 7x28.
+    """
     if channels is not None:
         path = _path(layout.first, rules, "channels", module)
         patch = getattr(module.cfg, "patch", None)
@@ -34,14 +38,14 @@ def to_input(
     if size is not None:
         path = _path(layout.positions, rules, "size", module)
         height, width = pair(size)
-        patch, token = module.cfg.patch, module.cfg.pool == "token"
+        patch = module.cfg.patch
         if height % patch or width % patch:
             raise UserError(f"size {height}x{width} is not a multiple of the patch {patch}")
-        old = round((arrays[path].shape[1] - token) ** 0.5)
+        old = tuple(side // patch for side in inputs["x"][0][:2])
         variables = {"params": {"positions": arrays[path]}}
         grid = (height // patch, width // patch)
-        if grid != (old, old):
-            arrays[path] = resample_positions(variables, (old, old), grid)["params"]["positions"]
+        if grid != old:
+            arrays[path] = resample_positions(variables, old, grid)["params"]["positions"]
 
 
 def channels_of(arrays: Mapping[str, jax.Array], module: Any, layout: Layout, rules: Sequence[Rule]) -> int | None:

@@ -91,7 +91,7 @@ def _load(
     layout, rules = fitted.layout, fitted.rules
     arrays = _read(opened.name, layout, rules, fitted.tensors, dtype)
     if channels is not None or size is not None:
-        adapt.to_input(arrays, fitted.module, layout, rules, channels, size)
+        adapt.to_input(arrays, fitted.module, layout, rules, channels, size, fitted.inputs)
     if fitted.new:
         arrays |= adapt.fresh(
             fitted.module, fitted.inputs, [path for each in fitted.new for path in each.ours], seed, dtype

@@ -10,8 +10,10 @@ from PIL import Image
 from tiny import network
 
 import zoo
+from zoo.vit import resample_positions
 from zoo.weights import select
 from zoo.weights.adapt import with_channels
+from zoo.weights.preprocessing import Images
 
 
 @pytest.fixture
@@ -96,6 +98,18 @@ def test_another_size_resamples_the_positions(vit: tuple[Path, dict, dict]) -> N
     np.testing.assert_array_equal(same.variables["params"]["positions"], variables["params"]["positions"])
     with pytest.raises(zoo.UserError, match="size 30x30 is not a multiple of the patch 4"):
         zoo.load_model("vit_mini_patch4", path, size=30, **fields)
+
+
+def test_positions_are_resampled_from_the_grid_that_the_file_names(tmp_path: Path) -> None:
+    """A table of 4 positions of images 4 x 16 is of 1 x 4 patches, and not of 2 x 2."""
+    model = zoo.create("vit_mini_patch4", width=8, depth=1, heads=2, classes=3, pool="mean")
+    variables = model.init(jax.random.key(0), np.zeros((1, 4, 16, 3), np.float32), train=False)
+    images = Images((4, 16))
+    path = zoo.save_weights(tmp_path / "wide.safetensors", model, variables, inputs=images)
+    got = zoo.load_weights(model, path, size=(8, 32))["params"]["positions"]
+    np.testing.assert_allclose(got, resample_positions(variables, (1, 4), (2, 8))["params"]["positions"], rtol=1e-6)
+    square = zoo.load_weights(model, path, size=8)["params"]["positions"]
+    assert not np.allclose(square, variables["params"]["positions"])
 
 
 def test_a_resnet_has_no_positions(resnet: tuple[Path, dict]) -> None:

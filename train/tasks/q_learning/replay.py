@@ -14,6 +14,7 @@ from jax import Array
 from train.core.pytrees import stored_as
 from train.data.worlds.noise import uniform_float, uniform_int
 from train.data.worlds.vector import Transitions, transition_shapes
+from zoo.errors import UserError
 
 PRIORITY_EPSILON = 1e-6  # keeps a transition with TD error 0 from never being sampled again
 
@@ -70,8 +71,10 @@ class ReplayMemory:
         return transition_bytes + priority_bytes
 
     def add(self, state: ReplayState, transitions: Transitions) -> ReplayState:
-        """Add `transitions` (N, ...); N must divide the capacity."""
+        """Add `transitions` (N, ...); N must divide the capacity, else UserError."""
         num_new = len(transitions.actions)
+        if self.capacity % num_new:  # the last write of a round would begin earlier, over newer transitions
+            raise UserError(f"a replay memory of {self.capacity} transitions must be a multiple of the {num_new} added")
         start = state.num_added % self.capacity
 
         def write(ring: Array, values: Array) -> Array:

@@ -28,6 +28,7 @@ from train.data.worlds.vector import VectorEnv, VectorState
 from train.inference.episodes import QValues, epsilon_greedy, network_input, q_values, run_episodes
 from train.tasks.q_learning.frames import FrameReplayMemory, make_replay
 from train.tasks.q_learning.replay import ReplayMemory, ReplayState
+from train.tasks.q_learning.way import require_multiples
 
 LOSSES = {"huber": losses.huber, "squared": losses.squared}
 
@@ -69,11 +70,12 @@ def q_learning(
 ) -> Task:
     """Return the Task of a DQN agent. It takes no batches, because the agent makes its own data.
 
-    `evaluate` takes the keys (episodes,) of the episodes to play in place of a batch. The fields `train_every`,
-    `replay` and `replay_start` of `config` must be multiples of the number of environments. steps: updates of the whole
-    run, over which the bias correction of prioritized replay rises to 1.
+    `evaluate` takes the keys (episodes,) of the episodes to play in place of a batch. Raise UserError unless the fields
+    `train_every`, `replay` and `replay_start` of `config` are multiples of the number of environments. steps: updates
+    of the whole run, over which the bias correction of prioritized replay rises to 1.
     """
     num_envs = data.environments
+    require_multiples(config, num_envs)
     dqn = DQN(
         model=model,
         q_values=q_values(model, precision),

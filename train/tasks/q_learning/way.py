@@ -10,11 +10,7 @@ def check(experiment: Experiment) -> None:
     task, data = experiment.task, experiment.data
     assert isinstance(task, QLearning)
     assert isinstance(data, World)
-    for field in ("train_every", "replay", "replay_start"):
-        value = getattr(task, field)
-        if value % data.environments:
-            side = f"{data.environments} environments side by side"
-            raise UserError(f"task.{field} must be a multiple of the {side}, not {value}")
+    require_multiples(task, data.environments)
     if task.replay < data.batch:
         raise UserError(f"task.replay {task.replay} is smaller than one batch: data.batch is {data.batch}")
     if task.replay_start < data.batch:
@@ -23,6 +19,15 @@ def check(experiment: Experiment) -> None:
         raise UserError(
             f"task.epsilon and task.eval_epsilon must be from 0 to 1, not {task.epsilon}, {task.eval_epsilon}"
         )
+
+
+def require_multiples(task: QLearning, environments: int) -> None:
+    """Raise UserError for steps or transitions that do not come in whole rounds of all environments."""
+    for field in ("train_every", "replay", "replay_start"):
+        value = getattr(task, field)
+        if value < environments or value % environments:
+            side = f"{environments} environments side by side"
+            raise UserError(f"task.{field} must be a multiple of the {side}, not {value}")
 
 
 Q_LEARNING = Way(
