@@ -15,6 +15,7 @@ from train.commands.console import say
 from train.commands.options import OwnParts
 from train.config.parse import parse
 from zoo.errors import UserError, note
+from zoo.files import writing
 
 if TYPE_CHECKING:
     from zoo.weights import Loaded
@@ -47,8 +48,10 @@ def export_command(args: Sequence[str]) -> None:
     options = parse(ExportOptions, args, prog="zoo export")
     demand_free(options.out)
     from train.commands.published import open_weights
+    from train.core import machine
     from train.inference import stablehlo
 
+    machine.prepare_backend()
     if options.weights is not None:
         loaded = open_weights(options.weights, options.run, options.source_layout, options.config)
     elif options.run in zoo.CARDS and not Path(options.run).is_dir():
@@ -85,7 +88,9 @@ def convert_command(args: Sequence[str]) -> None:
     options = parse(ConvertOptions, args, prog="zoo convert")
     demand_free(options.out)
     from train.commands.published import open_weights
+    from train.core import machine
 
+    machine.prepare_backend()
     loaded = open_weights(options.source, options.model, options.source_layout, options.config)
     write(loaded, options.out, options.layout)
 
@@ -104,7 +109,8 @@ def write(loaded: Loaded, out: Path, layout: str) -> None:
     if path.is_dir() and loaded.folder is not None:
         for name in TOKENIZERS:
             if (loaded.folder / name).is_file():
-                shutil.copyfile(loaded.folder / name, path / name)
+                with writing(path / name):
+                    shutil.copyfile(loaded.folder / name, path / name)
     if loaded.passed_over:
         note(f"{len(loaded.passed_over)} arrays of other heads were passed over")
     say(f"{path}: {loaded.name} from {loaded.source}, layout {loaded.layout} to {layout}")

@@ -14,6 +14,7 @@ from train.config import World
 from train.config.parse import parse
 from train.core.console import Console
 from zoo.errors import UserError
+from zoo.files import writing
 
 SHOWN = 30  # of more episodes than that only the summary is printed
 
@@ -78,6 +79,7 @@ def play_command(args: Sequence[str]) -> None:
     solved = "" if env.solved is None else f"; solved from {env.solved:g}"
     line = f"return over {len(returns):,} episodes, epsilon {epsilon:g}: {spread(returns)}{solved}"
     console.print(line, soft_wrap=True, highlight=False)
-    out.parent.mkdir(exist_ok=True)
+    with writing(out.parent):
+        out.parent.mkdir(exist_ok=True)
     films.write_gif(env.name, play.record(env, values, params, keys[0], epsilon), out)
     console.print(f"film of episode 0: {out}", soft_wrap=True, highlight=False)

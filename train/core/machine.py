@@ -7,12 +7,14 @@ import os
 from pathlib import Path
 
 from train.core import startup
+from zoo.errors import UserError
 
 
 def prepare_backend() -> None:
     """Turn on the compilation cache in the user's cache folder, and choose the faster CPU code.
 
     Call it before JAX computes anything. JAX_COMPILATION_CACHE_DIR and XLA_FLAGS, where the user sets them, win.
+    Raise UserError where the devices that the user chose (JAX_PLATFORMS) are not here.
     """
     import jax
     import platformdirs
@@ -27,6 +29,15 @@ def prepare_backend() -> None:
     if jax.__version__.startswith("0.10.") and flag not in flags:
         # This jaxlib runs many convolutions on one core only. With Eigen's convolutions ResNet-20 trains 20 % faster.
         os.environ["XLA_FLAGS"] = f"{flags} {flag}=-individual_convolution".strip()
+    try:
+        jax.local_devices()
+    except Exception as error:  # AssertionError where JAX lacks the platform's package, RuntimeError where it fails
+        platforms = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+        reason = (str(error).splitlines() or [""])[0]
+        raise UserError(
+            f"JAX has no device of JAX_PLATFORMS={platforms}{reason and f' ({reason})'}: unset it, or name one that is "
+            "here, such as cpu"
+        ) from error
 
 
 def core_numbers() -> list[int]:

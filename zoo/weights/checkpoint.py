@@ -110,6 +110,7 @@ def read_arrays(folder: Path, step: int, extra: Extra) -> dict[tuple[str, ...], 
     import jax
     import orbax.checkpoint as ocp
 
+    jax.local_devices()  # its errors are not the checkpoint's
     state = (folder / str(step) / "state").absolute()
     with reading(folder, step), _quiet():
         saved: Any = ocp.Checkpointer(ocp.PyTreeCheckpointHandler()).metadata(state)

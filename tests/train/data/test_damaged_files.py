@@ -95,6 +95,34 @@ def test_a_summary_that_is_no_text_leaves_the_other_runs_on_the_page(run: Path, 
     assert "page: digits_mlp" in out
 
 
+@pytest.mark.parametrize(
+    ("argv", "blocked"),
+    [
+        ("exhibit RUN --into HERE/kept", "kept"),
+        ("exhibit RUN --into HERE/kept/deep", "kept"),
+        ("timeline --no-line --workdir HERE", "timeline"),
+        ("claim xor --workdir HERE", "claims"),
+        ("claim xor --workdir HERE", "claims/xor"),
+        ("compress RUN --out HERE/kept/small", "kept"),
+        ("train digits_mlp --workdir HERE", "digits_mlp"),
+        ("search digits_mlp --space optim.lr=1e-3..1e-1 --workdir HERE", "search"),
+    ],
+)
+def test_a_file_in_the_way_is_one_line(argv: str, blocked: str, run: Path, tmp_path, capsys, monkeypatch) -> None:
+    """It is there in place of a folder; a read-only folder gives the same line with another reason."""
+    here = tmp_path / "here"
+    file = here / blocked
+    file.parent.mkdir(parents=True)
+    file.write_text("mine")
+    monkeypatch.setattr("train.history.claims.claim_run.ClaimRun.run", lambda *_: pytest.fail("it ran"))
+    words = [word.replace("RUN", str(run)).replace("HERE", str(here)) for word in argv.split()]
+    assert cli.run(words) == 2
+    [line] = [line for line in capsys.readouterr().err.splitlines() if not line.endswith("starting JAX")]
+    assert str(file) in line
+    assert line.endswith(("Not a directory", "File exists", "is a file"))
+    assert file.read_text() == "mine"
+
+
 DEEP = "[" * 5000 + "]" * 5000
 
 

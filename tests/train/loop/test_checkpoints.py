@@ -157,6 +157,15 @@ def test_a_folder_whose_name_orbax_takes_for_a_pattern_is_refused(tmp_path, caps
     assert not (tmp_path / "runs [old]").exists()
 
 
+def test_a_checkpoint_asks_for_no_counters_of_tensorstore(tmp_path, monkeypatch) -> None:
+    """They are never freed: 3,000 checkpoints took 57 MB, and take 5 MB without them."""
+    asked = []
+    monkeypatch.setattr("tensorstore.experimental_collect_matching_metrics", lambda *words: asked.append(words) or [])
+    saved(tmp_path, 0.1, 0.2)
+    Checkpoints(tmp_path, read_only=True).restore(STATE)
+    assert asked == []
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Run:
     run = train.loop.run.create("digits_mlp", EXPERIMENT, tmp_path_factory.mktemp("finished"))

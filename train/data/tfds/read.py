@@ -5,7 +5,7 @@ import functools
 import importlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -213,17 +213,30 @@ def _information(name: str, folder: Path) -> Any:
     """Return TFDS's DatasetInfo of a prepared data set."""
     for file in (folder / DESCRIPTION, folder / "features.json"):
         try:
-            parse_json(file.read_text(encoding="utf-8"))
+            content = parse_json(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise damaged(name, file, "the file is missing") from None
         except ValueError as error:
             raise damaged(name, file, error) from None
+        if foreign := [each for each in _classes(content) if not each.startswith("tensorflow_datasets.")]:
+            raise UserError(f"{file} names {foreign[0]!r}, which is no part of TFDS: its code is not run")
     import tensorflow_datasets as tfds
 
     try:
         return tfds.builder_from_directory(folder).info
     except Exception as error:  # protobuf, TFDS and its features raise many types on invalid content
         raise damaged(name, folder / DESCRIPTION, error) from error
+
+
+def _classes(content: Any) -> Iterator[str]:
+    """Yield the Python classes that features.json names. TFDS imports their modules, whichever they are."""
+    if isinstance(content, Mapping):
+        # The second is protobuf's other name of the first, the third that of older versions of TFDS.
+        named = [content.get(key) for key in ("pythonClassName", "python_class_name", "type")]
+        yield from (each for each in named if isinstance(each, str) and "." in each)
+    if isinstance(content, Mapping | list):
+        for inner in content.values() if isinstance(content, Mapping) else content:
+            yield from _classes(inner)
 
 
 def _keys(name: str, features: Any, supervised: Any) -> tuple[str, str]:

@@ -188,8 +188,7 @@ class ClaimRun:
                 "y": np.asarray(found.y, float).tolist(),
                 "seconds": seconds,
             }
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, json.dumps({"key": self.key, "seeds": kept}) + "\n")
+            write_atomically(file, json.dumps({"key": self.key, "seeds": kept}) + "\n", make_folder=True)
         own = [kept[str(seed)] for seed in seeds]
         line = None
         if own and own[0]["x"]:

@@ -11,7 +11,7 @@ from train.config import files as config_files
 from train.history.claims import files, picture, results, table
 from train.history.claims.claim_run import ClaimRun
 from zoo.errors import UserError
-from zoo.files import write_atomically
+from zoo.files import write_atomically, writing
 
 UNITS = {"h": 3600, "m": 60, "s": 1}
 
@@ -32,8 +32,9 @@ def run_claim(
     folder = claim_folder(workdir, name, setting)
     claim_run = ClaimRun(name, claim, folder, console, key=f"{key} {setting}", source=source)
     claim_run.check()
+    with writing(folder):  # before the hours that the claim may take
+        folder.mkdir(parents=True, exist_ok=True)
     found = claim_run.run(setting)
-    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "result.json", json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     picture.save(found, folder / "claim.png")
     if record:

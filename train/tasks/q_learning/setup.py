@@ -25,6 +25,7 @@ from train.tasks.q_learning.frames import make_replay
 from train.tasks.q_learning.task import q_learning
 from train.tasks.setup import Setup, Sizes, count_params, make_model, make_optimizer, narrow, require_able
 from zoo.errors import UserError
+from zoo.files import writing
 from zoo.measure import count_flops
 
 LONGEST_CHUNK = 2_000  # steps: one step of a small network takes a fraction of a millisecond
@@ -73,7 +74,8 @@ def assemble(experiment: Experiment, task: QLearning, data: World) -> Setup:
     def show(state: State, folder: Path) -> None:
         key = episodes.keys("test", experiment.seed, 1)[0]
         film = episodes.record(env, values, evaluation_params(state, "q"), key, task.eval_epsilon)
-        folder.mkdir(exist_ok=True)
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
         films.write_gif(env.name, film, folder / "episode.gif")
         films.write_strip(env.name, film, folder / "episode.png")
 

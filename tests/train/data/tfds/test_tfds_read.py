@@ -197,3 +197,17 @@ def test_a_template_of_file_names_leads_nowhere_else(make: Callable, template: s
     assert line.startswith(f"{file}")
     assert says in line
     assert "delete /etc" not in line
+
+
+@pytest.mark.parametrize("key", ["pythonClassName", "python_class_name", "type"])
+def test_a_feature_that_is_no_part_of_tfds_is_not_imported(
+    key: str, make: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = make()
+    (tmp_path / "evil_features.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    file = folder / "features.json"
+    ours = '"pythonClassName": "tensorflow_datasets.core.features.image_feature.Image"'
+    file.write_text(file.read_text().replace(ours, f'"{key}": "evil_features.Image"'))
+    assert refused() == f"{file} names 'evil_features.Image', which is no part of TFDS: its code is not run"
+    assert not (tmp_path / "ran").exists()
