@@ -10,7 +10,7 @@ from train.core import Source, devices, machine
 from train.data.sources import Stacked
 from train.data.split import Split
 
-READ_AHEAD_BYTES = 256 << 20  # of a streamed data set, at most, that one chunk holds
+READ_AHEAD_BYTES = 64 << 20  # of a streamed data set, at most, that one chunk holds; the next one is read meanwhile
 
 
 class Feed(Protocol):
@@ -77,8 +77,13 @@ class StreamFeed:
         self._ahead = self._read(n)
 
     def _read(self, n: int) -> "_Ahead":
-        batches = [next(self._reader) for _ in range(n)]
-        stacked = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
+        stacked: dict[str, np.ndarray] = {}
+        for row in range(n):  # in place: two copies of a chunk would be most of the memory that streaming needs
+            batch = next(self._reader)
+            if not stacked:
+                stacked = {name: np.empty((n, *leaf.shape), leaf.dtype) for name, leaf in batch.items()}
+            for name, leaf in batch.items():
+                stacked[name][row] = leaf
         arrays = devices.place(stacked, self._mesh, None, devices.AXIS)
         return _Ahead(n, Stacked(arrays, devices.batch_sharding(self._mesh)), self._reader.get_state())
 

@@ -24,6 +24,10 @@ class Store(Protocol):
         """Return images uint8 (N, H, W, C) and labels int32 (N,). Raise UserError naming a damaged file."""
         ...
 
+    def labels(self) -> np.ndarray:
+        """Return all labels, int32 (N,), without decoding an image."""
+        ...
+
     def fingerprint(self) -> list:
         """Return JSON that changes when the files change, or the shape to which images are resized."""
         ...
@@ -45,6 +49,9 @@ class Arrays:
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return self.x[indices], self.y[indices]
+
+    def labels(self) -> np.ndarray:
+        return self.y
 
     def fingerprint(self) -> list:
         return []
@@ -181,12 +188,16 @@ def some(split: Split, count: int) -> dict[str, np.ndarray]:
     return split.batch(np.sort(order[:count]))
 
 
-def cut(store: Store, indices: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split `indices` (ascending) in two, the second with `share` of them, of each class to within one example.
+def cut(
+    store: Store, indices: np.ndarray, share: float, seed: int, *, stratified: bool | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split `indices` (ascending) in two, the second with `share` of them.
 
-    It uses the raw output of PCG64, which NumPy promises never to change, so the split is always the same.
+    stratified: of each class to within one example; None: if the store is in memory. It uses the raw output of PCG64,
+    which NumPy promises never to change, so the split is always the same.
     """
-    labels = store.y[indices] if isinstance(store, Arrays) else np.zeros(len(indices))
-    order = np.lexsort((np.random.PCG64(seed).random_raw(len(indices)), labels))
+    stratified = isinstance(store, Arrays) if stratified is None else stratified
+    classes = store.labels()[indices] if stratified else np.zeros(len(indices))
+    order = np.lexsort((np.random.PCG64(seed).random_raw(len(indices)), classes))
     taken = np.diff(np.floor(np.arange(len(indices) + 1) * share)) > 0
     return np.sort(indices[order[~taken]]), np.sort(indices[order[taken]])

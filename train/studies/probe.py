@@ -144,8 +144,7 @@ def _inputs(data: Data, dataset: Dataset) -> Inputs:
 
 
 def _features(extract: Any, variables: dict[str, Any], split: Split) -> linear_probe.Labelled:
-    labels = split.arrays()["y"] if split.in_memory else split.batch(np.arange(len(split)))["y"]
-    return linear_probe.Labelled(extract(variables, split), labels)
+    return linear_probe.Labelled(extract(variables, split), split.store.labels()[split.indices])
 
 
 def _notes(linear: linear_probe.Result, weights: str, options: ProbeOptions) -> dict[str, str]:

@@ -14,6 +14,8 @@ from train.metrics import evaluation
 from train.metrics.evaluation import BATCH, Evaluator
 from train.tasks.setup import narrow
 
+EVALUATION_BYTES = 32 << 20  # of images in one batch of a streamed split; as float32 they take four times as much
+
 
 def feeder(experiment: Experiment, dataset: Dataset) -> Callable[[Mesh | None, Any], Feed]:
     """`Setup.feed` of a run on images: a small set is kept on the device, a larger one is read from disk."""
@@ -37,9 +39,11 @@ def evaluators(
         split: Split = getattr(dataset, name)
         if not len(split):
             return None
-        size = evaluation.batch_size(len(split), mesh, most)
         if streams(split, data):
+            fitting = max(1, EVALUATION_BYTES * len(split) // split.nbytes)
+            size = evaluation.batch_size(len(split), mesh, min(most, fitting))
             return evaluation.streamed(task, split, mesh, size)
+        size = evaluation.batch_size(len(split), mesh, most)
         return evaluation.resident(task, resident(split, size, mesh))
 
     return evaluator

@@ -13,7 +13,8 @@ from train.data.tfds import read
 from zoo.errors import UserError
 
 IN_MEMORY = 2 << 30
-"""A data set of up to so many decoded bytes is decoded once, cached and kept in host memory."""
+"""A data set of up to so many decoded bytes is decoded once, cached and kept in host memory, if it is not streamed. Its
+splits are stratified, and its mean and deviation are exact, streamed or not."""
 TEST_SHARE = 0.2
 """Share of the training split that becomes the test split of a data set without one. The split is fixed."""
 SAMPLE = 10_000
@@ -58,11 +59,12 @@ def load(data: Data) -> Dataset:
         return _one_fold(data, *data.fold)
     found = find(data)
     train, validation, test = _roles(found, data)
+    exact = _is_small(found)
     for split, part in (("train", train), ("test", test)):
         if not len(part):
             raise UserError(f"{found.name}: no examples are left for {split}; data.validation={data.validation}")
-    mean, std = _statistics(found, train, data)
-    train = _labelled(found, train, data)
+    mean, std = _statistics(found, train, data, exact)
+    train = _labelled(found, train, data, exact)
     shape = train.store.shape
     return Dataset(
         found.name, found.version, shape, found.class_names, train, validation, test, mean, std, found.remarks
@@ -133,28 +135,38 @@ def _roles(found: Found, data: Data) -> tuple[Split, Split, Split]:
         del stores["test"]
     if "test" not in stores and "validation" in stores:
         stores["test"] = stores.pop("validation")
-    if sum(len(store) * int(np.prod(store.shape)) for store in stores.values()) <= IN_MEMORY:
+    small = _is_small(found)
+    if small and data.placement != "stream":
         stores = {name: _in_memory(found, name, store) for name, store in stores.items()}
     every = {name: np.arange(len(store)) for name, store in stores.items()}
     if "test" not in stores:
         stores["test"] = stores["train"]
-        every["train"], every["test"] = cut(stores["train"], every["train"], TEST_SHARE, seed=0)
+        every["train"], every["test"] = cut(stores["train"], every["train"], TEST_SHARE, seed=0, stratified=small)
     if data.validation == 0 or "validation" not in stores:
         stores["validation"] = stores["train"]
-        every["train"], every["validation"] = cut(stores["train"], every["train"], data.validation, data.split_seed)
+        every["train"], every["validation"] = cut(
+            stores["train"], every["train"], data.validation, data.split_seed, stratified=small
+        )
     train, validation, test = (Split(stores[name], every[name]) for name in ("train", "validation", "test"))
     return train, validation, test
 
 
-def _labelled(found: Found, train: Split, data: Data) -> Split:
+def _is_small(found: Found) -> bool:
+    """Return whether all splits together fit into host memory."""
+    parts = [store for name, store in found.stores.items() if name in ("train", "validation", "test")]
+    return sum(len(store) * int(np.prod(store.shape)) for store in parts) <= IN_MEMORY
+
+
+def _labelled(found: Found, train: Split, data: Data, stratified: bool) -> Split:
     """Return the share `data.labels` of the training split. UserError where a class would have no example left."""
     if data.labels == 1:
         return train
-    _, taken = cut(train.store, train.indices, data.labels, data.split_seed)
+    _, taken = cut(train.store, train.indices, data.labels, data.split_seed, stratified=stratified)
     kept = Split(train.store, taken)
-    if isinstance(train.store, Arrays) and found.class_names:
-        counts = np.bincount(train.store.y[taken], minlength=len(found.class_names))
-        before = np.bincount(train.store.y[train.indices], minlength=len(found.class_names))
+    if stratified and found.class_names:
+        labels = train.store.labels()
+        counts = np.bincount(labels[taken], minlength=len(found.class_names))
+        before = np.bincount(labels[train.indices], minlength=len(found.class_names))
         lost = np.flatnonzero((counts == 0) & (before > 0))
         if len(lost):
             name, few = found.class_names[lost[0]], f"{before[lost[0]]} training examples"
@@ -183,20 +195,23 @@ def _check_labels(found: Found, split: str, labels: np.ndarray) -> None:
         raise UserError(f"{found.name}: its {split} split has labels outside 0..{len(found.class_names) - 1}")
 
 
-def _statistics(found: Found, train: Split, data: Data) -> tuple[np.ndarray, np.ndarray]:
+def _statistics(found: Found, train: Split, data: Data, exact: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and the standard deviation per channel of the training split.
 
-    For a data set that is read from files they are computed from a sample and cached.
+    For a data set that is read from files they are cached; exact: computed from all images, not from a sample.
     """
     if train.in_memory:
         return moments(train)
 
     def build() -> cache.Arrays:
+        if exact:
+            _check_labels(found, "train", train.store.labels())
+            return dict(zip(("mean", "std"), moments(train), strict=True))
         order = np.argsort(np.random.PCG64(0).random_raw(len(train)), kind="stable")
         sample = read_all(train.store, np.sort(train.indices[order[:SAMPLE]]))
         _check_labels(found, "train", sample.y)
         return dict(zip(("mean", "std"), moments(Split(sample, np.arange(len(sample)))), strict=True))
 
-    fingerprint = [train.store.fingerprint(), len(train), data.validation, data.split_seed]
+    fingerprint = [train.store.fingerprint(), len(train), data.validation, data.split_seed, exact]
     held = cache.cached(f"{found.name}-{found.version}-statistics", fingerprint, build)
     return held["mean"], held["std"]

@@ -36,15 +36,18 @@ class Files:
     """A Store of image files; see `train.data.split.Store`."""
 
     paths: tuple[Path, ...]
-    labels: np.ndarray
+    classes: np.ndarray
     shape: tuple[int, int, int]
     fit: str | None
 
     def __len__(self) -> int:
         return len(self.paths)
 
+    def labels(self) -> np.ndarray:
+        return self.classes
+
     def fingerprint(self) -> list:
-        return [decode.VERSION, *_fingerprint(self.paths), self.labels.tolist(), self.shape, self.fit]
+        return [decode.VERSION, *_fingerprint(self.paths), self.classes.tolist(), self.shape, self.fit]
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x = np.empty((len(indices), *self.shape), np.uint8)
@@ -56,7 +59,7 @@ class Files:
                     x[row] = decode.bring(pixels, self.shape, self.fit)
                 except UserError as error:
                     raise UserError(f"{path}: {error}") from None
-        return x, self.labels[indices]
+        return x, self.classes[indices]
 
 
 def _fingerprint(paths: tuple[Path, ...]) -> list:

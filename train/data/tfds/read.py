@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from train.data import cache
 from train.data import decode as images
 from train.data.embedded import EMBEDDED
 from train.data.tfds import tfrecord
@@ -180,6 +181,20 @@ class Records:
             rows = self.shards.read(shard, positions, self._decode)
             x[at], y[at] = [image for image, _ in rows], [label for _, label in rows]
         return x, y
+
+    def labels(self) -> np.ndarray:
+        def label_of(feature: Any) -> int:
+            return feature[self.label_key].int64_list.value[0]
+
+        def read_all() -> cache.Arrays:
+            found = [
+                self.shards.read(shard, np.arange(length), label_of) for shard, length in enumerate(self.shards.lengths)
+            ]
+            return {"y": np.array([label for labels in found for label in labels], np.int32)}
+
+        # Every record has to be read for its label, so labels are kept as images are.
+        stamps = [self.shards.stamps(), self.label_key]
+        return cache.cached(f"{self.shards.name}-{self.shards.paths[0].name}-labels", stamps, read_all)["y"]
 
     def _decode(self, feature: Any) -> tuple[np.ndarray, int]:
         pixels = images.decode(feature[self.image_key].bytes_list.value[0], self.shape[2])

@@ -153,3 +153,17 @@ def test_an_image_of_too_many_pixels_is_one_line_that_names_it(root: Path, monke
     message = refused(root, image_size=8)
     assert f"{root}/cat/large.png cannot be read as an image" in message
     assert "decompression bomb" in message
+
+
+def test_streaming_keeps_nothing_in_memory_and_changes_no_split(root: Path) -> None:
+    noise = np.random.default_rng(0)
+    for name, count in (("cat", 24), ("dog", 9)):
+        (root / name).mkdir()
+        for i in range(count):
+            Image.fromarray(noise.integers(0, 256, (5, 6, 3), np.uint8)).save(root / name / f"{i:02}.png")
+    held, streamed = (load(Data(f"folder:{root}", labels=0.5, placement=kind)) for kind in ("device", "stream"))
+    for split in ("train", "validation", "test"):
+        np.testing.assert_array_equal(getattr(streamed, split).indices, getattr(held, split).indices)
+        assert not getattr(streamed, split).in_memory
+    np.testing.assert_array_equal(streamed.mean, held.mean)
+    np.testing.assert_array_equal(streamed.std, held.std)
