@@ -201,22 +201,6 @@ def test_new_transitions_overwrite_the_oldest() -> None:
     assert (importance_weights == 1).all()
 
 
-def test_what_does_not_divide_the_memory_is_one_line() -> None:
-    """The last write of a round would begin earlier than it should, over newer transitions."""
-    memory = ReplayMemory(10)
-    state = memory.init(numbered(0, 4))
-    with pytest.raises(UserError, match="a replay memory of 10 transitions must be a multiple of the 4 added"):
-        memory.add(state, numbered(0, 4))
-
-
-@pytest.mark.parametrize(("field", "value"), [("train_every", 2), ("train_every", 6), ("replay", 30)])
-def test_environments_that_do_not_divide_are_one_line_from_python_too(field: str, value: int) -> None:
-    config = dataclasses.replace(QLearning(train_every=4, replay=40, replay_start=20), **{field: value})
-    model = zoo.create("dqn_mlp", hidden=(8,), actions=2)
-    with pytest.raises(UserError, match=f"task.{field} must be a multiple of the 4 environments .*, not {value}"):
-        q_learning(model, optax.adam(1e-2), pays_one(True), config, World("pays one", environments=4), steps=4)
-
-
 def test_empty_slots_are_never_sampled() -> None:
     memory = ReplayMemory(64)
     state = memory.add(memory.init(numbered(0)), numbered(5))
