@@ -49,12 +49,13 @@ def to_input(
 
 
 def channels_of(arrays: Mapping[str, jax.Array], module: Any, layout: Layout, rules: Sequence[Rule]) -> int | None:
-    """Return the number of channels of the images that these arrays read; None where the layout does not say."""
+    """Return the number of channels of the images that these arrays read; None where they read none."""
     if layout.first is None:
         return None
     kernel = arrays[_path(layout.first, rules, "channels", module)]
-    if kernel.ndim == 2:  # (patch * patch * C, F)
-        return kernel.shape[0] // module.cfg.patch**2
+    if kernel.ndim == 2:  # (patch * patch * C, F); of a network that reads numbers, (numbers, F)
+        patch = getattr(module.cfg, "patch", None)
+        return kernel.shape[0] // patch**2 if patch else None
     return kernel.shape[2]
 
 
