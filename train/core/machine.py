@@ -76,6 +76,11 @@ def memory_free() -> int:
     stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in stats:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    return host_memory_free()
+
+
+def host_memory_free() -> int:
+    """Return how many bytes of the machine's own memory are free (8 GiB if unknown)."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])

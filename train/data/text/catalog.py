@@ -1,5 +1,6 @@
 """`load`: load a text data set by its name as token arrays, with fixed train, validation and test splits."""
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable
@@ -8,6 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from train.config import Text
+from train.core import machine
 from train.data import cache, own
 from train.data.split import Arrays, cut
 from train.data.text import dates, files, python_docs, tfds, tokenizers
@@ -62,6 +64,8 @@ def _load_embedded(data: Text, form: Form, tokenizer: str | None) -> TextDataset
 def _load(data: Text, form: Form, tokenizer: Tokenizer | None) -> TextDataset:
     _check(data, form)
     corpus = find(data.name, form)
+    named = tokenizers.named(data.tokenizer, data.lower) if tokenizer is None else tokenizer
+    _check_sizes(corpus, data, named)
     splits = _roles(corpus, data, form)
     if data.swap and form == "pairs":
         splits = {name: part.swapped() for name, part in splits.items()}
@@ -69,7 +73,7 @@ def _load(data: Text, form: Form, tokenizer: Tokenizer | None) -> TextDataset:
         splits = {name: part.lower() for name, part in splits.items()}
     several = max(map(len, corpus.splits.values())) > 1
     if tokenizer is None:
-        tokenizer = tokenizers.named(data.tokenizer, data.lower) or _learned(corpus, splits, data, form, several)
+        tokenizer = named or _learned(corpus, splits, data, form, several)
     if tokenizers.special(tokenizer, "[UNK]") is None:
         every = (text for part in splits.values() for text in part.every_text)
         if found := tokenizers.unknown_characters(tokenizer, every):
@@ -102,6 +106,32 @@ def _check(data: Text, form: Form) -> None:
         raise UserError(f"data.vocab={data.vocab}: must be at least 1")
 
 
+def _check_sizes(corpus: Corpus, data: Text, tokenizer: Tokenizer | None) -> None:
+    """Raise UserError, with file and line, for text that would take a tokenizer hours or more memory than there is.
+
+    tokenizer: None where one of the kind `data.tokenizer` is to be learned.
+    """
+    learned = tokenizer is None
+    if tokenizer is None:
+        tokenizer = tokenizers.blank(data.tokenizer)
+    most = machine.host_memory_free() // tokenizers.BYTES_PER_CHARACTER // 4
+    for split, part in corpus.splits.items():
+        for index, text in enumerate(part.every_text):
+            if len(text) < tokenizers.LONGEST_WORD:
+                continue
+            if learned and (found := tokenizers.long_word(tokenizer, text)) is not None:
+                raise UserError(
+                    f"{corpus.place(split, index, found)}: a word of more than {tokenizers.LONGEST_WORD:,} characters, "
+                    f"from which learning {data.tokenizer} would take too long: divide it, or use data.tokenizer=char"
+                )
+            start, size = tokenizers.longest_piece(tokenizer, text)
+            if size > most:
+                raise UserError(
+                    f"{corpus.place(split, index, start)}: {size:,} characters that this tokenizer reads at once, and "
+                    f"there is memory for {most:,}: divide them into words or files"
+                )
+
+
 def find(name: str, form: Form) -> Corpus:
     """Find a data set by its name and read its text in the given form."""
     kind, _, path = name.partition(":")
@@ -125,7 +155,7 @@ def find(name: str, form: Form) -> Corpus:
     if form in ("stream", "passages"):
         if some.seconds is not None and some.labels is None:
             raise UserError(f"{corpus.name} contains {DESCRIPTION['pairs']}, not {DESCRIPTION[form]}")
-        return Corpus(corpus.name, corpus.version, {key: part.documents() for key, part in corpus.splits.items()})
+        return dataclasses.replace(corpus, splits={key: part.documents() for key, part in corpus.splits.items()})
     if (some.labels is None) if form == "labelled" else (some.seconds is None or some.labels is not None):
         found = "labelled" if some.labels is not None else "stream" if some.seconds is None else "pairs"
         raise UserError(f"{corpus.name} contains {DESCRIPTION[found]}, not {DESCRIPTION[form]}")

@@ -1,7 +1,8 @@
 """The types of text data before (`Corpus`) and after (`TextDataset`) tokenization."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -69,6 +70,20 @@ class Corpus:
     class_names: tuple[str, ...] = ()
     languages: tuple[str, str] | None = None
     """pairs: the codes of source and target, such as ("en", "ko"); None where the data set does not name them."""
+    files: Mapping[str, tuple[Sequence[Path], ...]] = dataclasses.field(default_factory=dict)
+    """Split -> the files of its texts and, where they have their own, of its second texts: one file for each text, or
+    one whose lines are the texts. Empty where the text does not come from the user's own files."""
+
+    def place(self, split: str, index: int, position: int) -> str:
+        """Describe where a character is, for a message: its file and line. index: of the text in `every_text`."""
+        examples = self.splits[split]
+        second, number = divmod(index, len(examples))
+        if split not in self.files:
+            return f"{self.name}, example {number + 1} of {split}"
+        files = self.files[split][min(second, len(self.files[split]) - 1)]
+        if len(files) < len(examples):  # a line of the file is a text
+            return f"{files[0]}, line {number + 1}"
+        return f"{files[number]}, line {examples.every_text[index].count(chr(10), 0, position) + 1}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from train.core import machine
 from train.data.text.dataset import Corpus, Examples, Form
 from zoo.errors import UserError
 
@@ -31,16 +32,28 @@ HEADERS = ("label", "labels", "class", "target")
 LANGUAGES = re.compile(r"[^-]+-[^-]+")
 
 
+SHARE_OF_MEMORY = 8
+"""A file may hold this fraction of the free memory: the text is held as bytes, as characters, as splits and as ids."""
+
+
 def read(path: Path) -> str:
-    """Read the text of a file with "\\n" as line ends. Raises UserError where it is empty, binary or not UTF-8."""
+    """Read the text of a file with "\\n" as line ends.
+
+    Raises UserError where it is empty, binary, not UTF-8, or larger, once unpacked, than memory allows.
+    """
+    most = machine.host_memory_free() // SHARE_OF_MEMORY
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            content = file.read(most + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path} is damaged ({' '.join(str(error).split())})") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > most:
+        raise UserError(
+            f"{path} holds more than {most / 2**30:.2g} GiB of text, which is 1/{SHARE_OF_MEMORY} of the free memory: "
+            "divide it, or use a part of it"
+        )
     if b"\0" in content:
         raise UserError(f"{path} is not text: it has a zero byte at {content.index(0)}")
     try:
@@ -82,13 +95,14 @@ def text(path: str) -> Corpus:
     root = _existing("text", path, "a text file or a folder of .txt files")
     name = f"text:{root}"
     if not root.is_dir():
-        return Corpus(name, "", {"train": Examples([read(root)])})
+        return Corpus(name, "", {"train": Examples([read(root)])}, files={"train": ([root],)})
     paths = sorted(file for file in root.rglob("*") if file.name.endswith((".txt", ".txt.gz")) and file.is_file())
     if not paths:
         raise UserError(f"{name}: the folder has no .txt or .txt.gz files")
     if "train" in (splits := _by_split([file for file in paths if file.parent == root], name)):
-        return Corpus(name, "", {split: Examples([read(file)]) for split, file in splits.items()})
-    return Corpus(name, "", {"train": Examples([read(file) for file in paths])})
+        files = {split: ([file],) for split, file in splits.items()}
+        return Corpus(name, "", {split: Examples([read(file)]) for split, file in splits.items()}, files=files)
+    return Corpus(name, "", {"train": Examples([read(file) for file in paths])}, files={"train": (paths,)})
 
 
 def tsv(path: str, form: Form) -> Corpus:
@@ -108,10 +122,12 @@ def tsv(path: str, form: Form) -> Corpus:
         if "train" not in sources:
             raise UserError(f"{name}: the folder has no train.tsv (nor parallel files asked for as {root}/de-en)")
     columns = {split: _columns(file) for split, file in sources.items()}
+    files = {split: ([file],) for split, file in sources.items()}
     if form == "pairs":
-        return Corpus(name, "", {split: Examples(first, second) for split, (first, second) in columns.items()})
+        parts = {split: Examples(first, second) for split, (first, second) in columns.items()}
+        return Corpus(name, "", parts, files=files)
     if form != "labelled":
-        return Corpus(name, "", {split: Examples(first) for split, (first, _) in columns.items()})
+        return Corpus(name, "", {split: Examples(first) for split, (first, _) in columns.items()}, files=files)
     classes = _classes(sources["train"], columns["train"][1])
     splits = {}
     for split, (first, second) in columns.items():
@@ -119,7 +135,7 @@ def tsv(path: str, form: Form) -> Corpus:
             if label not in classes:
                 raise UserError(f"{sources[split]}, line {line}: the class {label!r} is not in {sources['train'].name}")
         splits[split] = Examples(first, labels=np.array([classes[label] for label in second], np.int32))
-    return Corpus(name, "", splits, tuple(classes))
+    return Corpus(name, "", splits, tuple(classes), files=files)
 
 
 def _lines(path: Path) -> list[str]:
@@ -175,4 +191,5 @@ def _parallel(root: Path) -> Corpus:
         if len(lines) != len(others):
             raise UserError(f"{file} has {len(lines):,} lines, and {sides[1][split]} has {len(others):,}")
         splits[split] = Examples(lines, others)
-    return Corpus(name, "", splits, languages=(languages[0], languages[1]))
+    files = {split: ([file], [sides[1][split]]) for split, file in sides[0].items()}
+    return Corpus(name, "", splits, languages=(languages[0], languages[1]), files=files)

@@ -32,12 +32,19 @@ NAMES = {
 """The names of each special token in BERT, GPT-2 and RoBERTa, in the order in which they are tried."""
 ALPHABET = 1_000
 """Largest number of characters in a wordpiece vocabulary, the default of its trainer."""
-PIECE = 1 << 20
+PIECE = 1 << 18
 """Longer documents, in characters, are divided before encoding, to use all cores and little memory."""
+CUT = re.compile(r"[\n ](?=\S)")
+"""Where they are divided: the pre-tokenizers of GPT-2 and BERT always end a word before such a newline or space."""
+SPACE = re.compile(r"\s")
+ANYWHERE = re.compile("")
+"""Where they are divided if all tokens are single characters."""
+BYTES_PER_CHARACTER = 150
+"""Memory that the library needs to encode a text, for each of its characters (measured: 100 to 140)."""
 RARE = "\ua66e"
 """A letter that no vocabulary has."""
-CUT = re.compile(r"\n(?=\S)")
-"""Where they are divided: the pre-tokenizers of GPT-2, BERT and characters always end a word before such a newline."""
+LONGEST_WORD = 10_000
+"""The time of learning bpe and wordpiece is quadratic in the length of a word: half a second at twice this length."""
 
 
 def learn(kind: str, texts: Sequence[str], vocab: int, lower: bool = False, specials: bool = True) -> Tokenizer:
@@ -54,15 +61,26 @@ def learn(kind: str, texts: Sequence[str], vocab: int, lower: bool = False, spec
     if kind == "bpe":
         if vocab < (least := 256 + len(SPECIAL)):
             raise UserError(f"data.vocab={vocab}: bpe needs at least {least} (all bytes and the special tokens)")
-        tokenizer = Tokenizer(models.BPE())
+        tokenizer = blank(kind)
         tokenizer.normalizer = normalizers.Lowercase() if lower else None
-        _byte_level(tokenizer)
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
         options = {"special_tokens": list(SPECIAL), "initial_alphabet": alphabet, "show_progress": False}
         trainer = trainers.BpeTrainer(vocab_size=vocab, **options)
-        tokenizer.train_from_iterator((piece for text in texts for piece in _pieces(text)), trainer)
+        tokenizer.train_from_iterator((piece for text in texts for piece in _pieces(text, CUT)), trainer)
         return tokenizer
     return _learn_word_pieces(texts, vocab, lower)
+
+
+def blank(kind: str) -> Tokenizer:
+    """Return a tokenizer of a kind that has learned nothing yet: it cuts text into words as the learned one does."""
+    if kind == "wordpiece":
+        return _word_pieces(models.WordPiece(unk_token="[UNK]"), False)
+    tokenizer = Tokenizer(models.BPE())
+    if kind == "bpe":
+        _byte_level(tokenizer)
+    else:
+        tokenizer.decoder = decoders.Fuse()
+    return tokenizer
 
 
 def _learn_word_pieces(texts: Sequence[str], vocab: int, lower: bool) -> Tokenizer:
@@ -81,7 +99,7 @@ def _learn_word_pieces(texts: Sequence[str], vocab: int, lower: bool) -> Tokeniz
     fixed = named
     for size in (0, vocab):
         trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=fixed, **options)
-        tokenizer.train_from_iterator((piece for text in texts for piece in _pieces(text)), trainer)
+        tokenizer.train_from_iterator((piece for text in texts for piece in _pieces(text, CUT)), trainer)
         fixed = [*named, *sorted(set(tokenizer.get_vocab()) - set(named))]
     learned = _word_pieces(models.WordPiece(vocab=tokenizer.get_vocab(), unk_token="[UNK]"), lower)
     learned.add_special_tokens(named)
@@ -272,10 +290,10 @@ def encode_many(tokenizer: Tokenizer, texts: Sequence[str]) -> Ragged:
     """Encode texts on all cores. No tokens are added, and special tokens in the texts are ordinary text."""
     dtype = np.uint16 if vocab_size(tokenizer) <= 1 << 16 else np.int32
     lengths, found = np.zeros(len(texts), np.int64), [np.zeros(0, dtype)]
-    whole = not _may_be_cut(tokenizer)
+    cut = _cut(tokenizer)
     tokenizer.encode_special_tokens = True
     try:
-        for block in _blocks((i, piece) for i, text in enumerate(texts) for piece in _pieces(text, whole)):
+        for block in _blocks((i, piece) for i, text in enumerate(texts) for piece in _pieces(text, cut)):
             encoded = tokenizer.encode_batch_fast([piece for _, piece in block], add_special_tokens=False)
             for (i, _), one in zip(block, encoded, strict=True):
                 found.append(np.array(one.ids, dtype))
@@ -285,20 +303,47 @@ def encode_many(tokenizer: Tokenizer, texts: Sequence[str]) -> Ragged:
     return Ragged(np.concatenate(found), lengths)
 
 
-def _may_be_cut(tokenizer: Tokenizer) -> bool:
-    """Return whether the ids of a text do not change when it is divided at CUT."""
+def _cut(tokenizer: Tokenizer) -> re.Pattern[str] | None:
+    """Return where a text can be divided without a change of its ids; None for nowhere that is known."""
+    added = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    if characters(tokenizer) is not None:
+        return ANYWHERE if all(len(token) == 1 for token in tokenizer.get_vocab() if token not in added) else None
     words = tokenizer.pre_tokenizer
     if isinstance(words, pre_tokenizers.ByteLevel):
-        return words.use_regex and not words.add_prefix_space
-    return isinstance(words, pre_tokenizers.BertPreTokenizer) or characters(tokenizer) is not None
+        return CUT if words.use_regex and not words.add_prefix_space else None
+    return CUT if isinstance(words, pre_tokenizers.BertPreTokenizer) else None
 
 
-def _pieces(text: str, whole: bool = False) -> Iterator[str]:
+def _pieces(text: str, cut: re.Pattern[str] | None) -> Iterator[str]:
+    """Divide a text into pieces of PIECE characters, or a little more, up to the next place where `cut` allows it."""
     start = 0
-    while not whole and len(text) - start > PIECE and (found := CUT.search(text, start + PIECE)):
+    while cut and len(text) - start > PIECE and (found := cut.search(text, start + PIECE)):
         yield text[start : found.start()]
         start = found.start()
     yield text[start:]
+
+
+def longest_piece(tokenizer: Tokenizer, text: str) -> tuple[int, int]:
+    """Return the longest piece of a text that is encoded at once: (position, number of characters)."""
+    sizes = [len(piece) for piece in _pieces(text, _cut(tokenizer))] if len(text) > PIECE else [len(text)]
+    longest = max(range(len(sizes)), key=sizes.__getitem__)
+    return sum(sizes[:longest]), sizes[longest]
+
+
+def long_word(tokenizer: Tokenizer, text: str) -> int | None:
+    """Return the position of a word of at least LONGEST_WORD characters, for certain if it has twice as many, or None.
+
+    A word is what the pre-tokenizer does not divide. One that long fills a whole block of LONGEST_WORD characters.
+    """
+    if tokenizer.pre_tokenizer is None:  # a vocabulary of characters, which knows no words
+        return None
+    for start in range(0, len(text) - LONGEST_WORD + 1, LONGEST_WORD):
+        if SPACE.search(text, start, start + LONGEST_WORD) is None:
+            block = text[start : start + LONGEST_WORD]
+            normal = block if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(block)
+            if len(tokenizer.pre_tokenizer.pre_tokenize_str(normal)) == 1:
+                return start
+    return None
 
 
 def _blocks(pieces: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:

@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from train.data.text import files
+from train.config import Text
+from train.data.text import catalog, files, tokenizers
+from train.data.text.catalog import load
+from train.data.text.dataset import Form
 from zoo.errors import UserError
 
 
@@ -49,6 +52,44 @@ def test_text_that_cannot_be_read(tmp_path: Path) -> None:
     assert "there is no such file or folder" in refused(files.text, "")
     (tmp_path / "empty").mkdir()
     assert "has no .txt or .txt.gz files" in refused(files.text, str(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+def test_a_file_that_memory_has_no_room_for(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"0123456789" * 1000
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    monkeypatch.setattr(files.machine, "host_memory_free", lambda: 8 * 10_000)
+    assert len(files.read(tmp_path / name)) == 10_000
+    monkeypatch.setattr(files.machine, "host_memory_free", lambda: 8 * 9_999)
+    assert refused(files.read, tmp_path / name).startswith(f"{tmp_path / name} holds more than ")
+
+
+def test_text_that_no_tokenizer_can_take_is_named_by_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word, rows = "a" * 20_000, "".join(f"one {i}\ttwo\n" for i in range(30))
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "1.txt").write_text("one two\n" * 40)
+    (tmp_path / "books" / "2.txt").write_text("one two\n" * 40 + f"three {word}\n")
+    (tmp_path / "long.tsv").write_text(f"{rows}three\t{word}\n{rows}")
+    for language in ("de", "en"):
+        (tmp_path / f"train.{language}").write_text("one\n" * 30 + f"{word if language == 'en' else 'two'}\n")
+    cases: list[tuple[str, Form, str]] = [
+        (f"text:{tmp_path / 'books'}", "stream", f"{tmp_path / 'books' / '2.txt'}, line 41"),
+        (f"tsv:{tmp_path / 'long.tsv'}", "pairs", f"{tmp_path / 'long.tsv'}, line 31"),
+        (f"tsv:{tmp_path / 'de-en'}", "pairs", f"{tmp_path / 'train.en'}, line 31"),
+    ]
+    for name, form, place in cases:
+        says = refused(load, Text(name, tokenizer="bpe", vocab=300), form)
+        assert says.startswith(f"{place}: a word of more than 10,000 characters, from which learning bpe would")
+    assert load(Text(cases[0][0], tokenizer="char", length=8), "stream").vocab  # characters know no words
+    monkeypatch.setattr(catalog.machine, "host_memory_free", lambda: 4 * 150 * 15_000)
+    monkeypatch.setattr(tokenizers, "_cut", lambda tokenizer: None)  # one of which nothing is known
+    says = refused(load, Text(cases[1][0], tokenizer="char"), "pairs")
+    assert says == (
+        f"{tmp_path / 'long.tsv'}, line 31: 20,000 characters that this tokenizer reads at once, and there is memory "
+        "for 15,000: divide them into words or files"
+    )
 
 
 def test_two_columns(tmp_path: Path) -> None:

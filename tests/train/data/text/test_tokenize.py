@@ -77,9 +77,61 @@ def test_long_text_is_cut_without_a_trace(kind: str, monkeypatch: pytest.MonkeyP
     whole = tokenizer.encode(text.replace("[EOS]", "x").replace("[PAD]", "x"), add_special_tokens=False).ids
     monkeypatch.setattr(tokenizers, "PIECE", 40)
     cut = tokenizers.encode_many(tokenizer, ["", text.replace("[EOS]", "x").replace("[PAD]", "x"), ""])
-    assert len(list(tokenizers._pieces(text))) > 50
+    assert len(list(tokenizers._pieces(text, tokenizers._cut(tokenizer)))) > 50
     assert cut.lengths.tolist() == [0, len(whole), 0]
     assert cut.flat.tolist() == whole
+
+
+@pytest.mark.parametrize("kind", tokenizers.KINDS)
+def test_a_long_line_is_cut_without_a_trace(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = tokenizers.learn(kind, TEXT, 350)
+    parts = [
+        "the cat",
+        " ",
+        "  ",
+        "\t ",
+        "'s",
+        "12",
+        "Café",
+        "e\u0301",
+        " \u0301",
+        "漢字",
+        "-",
+        "\u2028",
+        "\x1c",
+        "x" * 60,
+    ]
+    text = "".join(np.random.default_rng(0).choice(parts, 400))
+    whole = tokenizer.encode(text, add_special_tokens=False).ids
+    monkeypatch.setattr(tokenizers, "PIECE", 40)
+    assert tokenizers.encode_many(tokenizer, [text]).flat.tolist() == whole
+    start, size = tokenizers.longest_piece(tokenizer, text)
+    pieces = [len(piece) for piece in tokenizers._pieces(text, tokenizers._cut(tokenizer))]
+    assert (size, start in np.cumsum([0, *pieces])) == (max(pieces), True)
+    assert len(pieces) > 30
+    if kind == "char":  # even without a space
+        assert max(pieces) == 40
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "found"),
+    [
+        ("bpe", "a" * 20_000, True),
+        ("bpe", "我" * 20_000, True),
+        ("bpe", "a1" * 10_000, False),
+        ("bpe", "-" * 20_000, True),
+        ("wordpiece", "ab" * 10_000, True),
+        ("wordpiece", "我" * 20_000, False),
+        ("wordpiece", "a-" * 10_000, False),
+        ("char", "a" * 20_000, False),
+        ("bpe", "a" * 9_999, False),
+    ],
+)
+def test_a_word_that_is_too_long_to_learn_from(kind: str, text: str, found: bool) -> None:
+    blank, before = tokenizers.blank(kind), "some words " * 5_000
+    position = tokenizers.long_word(blank, before + text + " more" * 5_000)
+    assert (position is not None) == found
+    assert position is None or len(before) <= position <= len(before) + 10_000
 
 
 def test_typed_text_may_hold_special_tokens_and_strangers_are_named() -> None:
