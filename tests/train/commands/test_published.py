@@ -17,11 +17,13 @@ import zoo
 from train import cli
 from train.algorithms.averages import evaluation_params
 from train.commands import predict
+from train.commands.predict import read_text
 from train.data import decode
 from train.inference import text as write
 from train.loop.restore import restore
 from zoo.weights import layouts
 from zoo.weights.fit import expected_shapes, inputs_for
+from zoo.weights.preprocessing import Text
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +213,15 @@ def test_a_pair_is_classified_with_its_segments(tmp_path: Path, capsys: pytest.C
     shares = {line.split()[0]: float(line.split()[1]) for line in printed.splitlines()}
     right = 100 * np.asarray(jax.nn.softmax(logits[0]))
     np.testing.assert_allclose([shares["bad"], shares["good"]], right, atol=0.051)
+    # Weights of a run that was trained without segments are read without, and say so in their file.
+    file = zoo.save_weights(tmp_path / "w.safetensors", model, variables, inputs=Text(lower=True, segments=False))
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDS))
+    loaded = zoo.load_model("bert_mini", file)
+    assert loaded.preprocessing == Text(lower=True, segments=False)
+    found = {int(name[-1]): p for p, name in read_text(loaded, "the cat [SEP] cat sat", 2)}
+    without = answer(model, variables, ids, ids != 0)
+    np.testing.assert_allclose([found[0], found[1]], np.asarray(jax.nn.softmax(without[0])), atol=1e-4)
+    assert np.abs(np.asarray(jax.nn.softmax(without[0])) - right / 100).max() > 1e-3
 
 
 def test_classes_of_a_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

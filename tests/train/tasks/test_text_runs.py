@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -248,7 +249,7 @@ def paired(experiments: dict[str, Experiment], monkeypatch: pytest.MonkeyPatch) 
 def distinct(setup: Setup) -> State:
     """A state in which two segments differ as much as in a trained network."""
     draw = np.random.default_rng(0)
-    state = setup.task.init(jax.random.key(0))
+    state = jax.jit(setup.task.init)(jax.random.key(0))
     return state.replace(
         params=jax.tree.map(lambda leaf: jax.numpy.float32(draw.normal(0, 0.3, leaf.shape)), state.params)
     )
@@ -314,10 +315,10 @@ def split_text(folder: Path, train: str, validation: str, test: str) -> Text:
 def test_a_split_shorter_than_a_window_is_measured_whole(experiments: dict[str, Experiment], tmp_path: Path) -> None:
     data = split_text(tmp_path / "short", "the cat sat on the mat " * 9, "the cat sat", "the")
     setup = assemble_run(dataclasses.replace(experiments["language"], data=data))
-    state = setup.task.init(jax.random.key(0))
+    state = jax.jit(setup.task.init)(jax.random.key(0))
     for split in (setup.dataset.validation, setup.dataset.test):
         tokens = split.arrays["tokens"].astype(np.int32)
-        logits = setup.model.apply({"params": state.params["net"]}, tokens[None, :-1], train=False)[0]
+        logits = jax.jit(partial(setup.model.apply, train=False))({"params": state.params["net"]}, tokens[None, :-1])[0]
         expected = -np.take_along_axis(np.asarray(jax.nn.log_softmax(logits)), tokens[1:, None], 1).mean()
         name = "validation" if split is setup.dataset.validation else "test"
         evaluate = setup.evaluator(name, None)
