@@ -45,9 +45,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A page with a run of several seeds and pictures, a hostile run, three claims, and architectures drawn."""
     root = tmp_path_factory.mktemp("museum")
     replicas = [{"accuracy": [0.5 + step / 1000, 0.6, float("nan")]} for step in (0, 100, 200)]
+    common = {"split": "validation", "seconds": 1.0, "loss": 1}
     lines = "".join(
-        json.dumps({"step": 100 * i, "split": "validation", "accuracy": 0.6 + i / 10, "loss": 1, "replicas": each})
-        + "\n"
+        json.dumps({"step": 100 * i, **common, "accuracy": 0.6 + i / 10, "replicas": each}) + "\n"
         for i, each in enumerate(replicas)
     )
     (root / "runs").mkdir()
@@ -126,6 +126,7 @@ def test_a_landmark_opens_by_mouse_and_its_room_is_furnished(page) -> None:
     assert shown.locator(".drawing").count() >= 3
     assert shown.locator(".picture img").evaluate("image => image.complete && image.naturalWidth") == 60
     curve = shown.locator("[data-curve]").first
+    curve.locator(".scatterlayer .trace").first.wait_for(state="attached")  # a plot is drawn when it is due
     assert curve.locator(".scatterlayer .trace").count() == 3  # mean, and the two edges of its band
     shown.locator("select.metric").first.select_option("loss")
     assert "Loss" in curve.locator(".ytitle").first.text_content()
