@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import slow_except
 
 import zoo
 from zoo.cards import image, text, text_pair
@@ -50,7 +51,11 @@ SMALL = {  # id: name, fields, inputs as in a card. Every output ends in five cl
 }
 RECURRENT = ("lstm", "seq2seq", "seq2seq_attention")
 STEPS = ("input", "readout", "head")  # what these make for all steps at once, batch and time in one axis or swapped
-each = pytest.mark.parametrize("case", SMALL)
+QUICK = (
+    *("perceptron", "mlp", "lenet5", "alexnet_cifar", "resnet_cifar", "vit", "dqn", "lstm", "seq2seq_attention"),
+    *("transformer", "bert_classify", "gpt"),
+)
+each = pytest.mark.parametrize("case", slow_except(QUICK, SMALL))
 KEY = jax.random.key(0)
 
 
