@@ -4,6 +4,7 @@ import gc
 import os
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,9 +37,23 @@ gc.set_threshold(50_000, 20, 20)
 FOLDER = Path(__file__).parent
 
 
+def is_whole_suite(config: pytest.Config) -> bool:
+    """Return whether all tests were asked for, and not some files or tests by their names."""
+    # A process of pytest-xdist is given names even then, so the first process tells it.
+    own = config.args_source == pytest.Config.ArgsSource.TESTPATHS
+    return getattr(config, "workerinput", {}).get("whole_suite", own)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["whole_suite"] = is_whole_suite(node.config)
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses tests by their marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that tests/slow.txt names as slow."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that tests/slow.txt names as slow. Whoever names a file or a test wants to run it."""
+    if not is_whole_suite(config):
+        return
     lines = (FOLDER / "slow.txt").read_text(encoding="utf-8").splitlines()
     slow = tuple(line for line in lines if line and not line.startswith("#"))
     for item in items:

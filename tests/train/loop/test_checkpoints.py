@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from interruption import Interruption
 from PIL import Image
 from rich.console import Console
 
@@ -209,23 +210,6 @@ def test_a_flipped_bit_is_refused_by_every_command(argv: str, damaged: Path, tmp
     assert not list(tmp_path.glob("out.*"))
 
 
-class _Interrupt:
-    """Stands in for the watch on signals: asks to stop at the n-th look."""
-
-    def __init__(self, after: int) -> None:
-        self.looks_left = after
-
-    def __enter__(self) -> "_Interrupt":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    @property
-    def received(self) -> int | None:
-        self.looks_left -= 1
-        return 15 if self.looks_left < 0 else None
-
-
 def test_a_stop_between_evaluations_leaves_a_checkpoint_without_a_score(finished: Run, tmp_path, monkeypatch) -> None:
     """Stopped after 8 of 12 steps, and after the resume again at 10: neither was evaluated."""
     parts = assemble(EXPERIMENT)
@@ -233,7 +217,7 @@ def test_a_stop_between_evaluations_leaves_a_checkpoint_without_a_score(finished
     run = train.loop.run.create("stopped", EXPERIMENT, tmp_path)
     for looks, step in ((3, 8), (0, 10)):
         with monkeypatch.context() as patch:
-            patch.setattr("train.loop.fit.Watch", lambda looks=looks: _Interrupt(looks))
+            patch.setattr("train.loop.fit.Watch", lambda looks=looks: Interruption(looks))
             with pytest.raises(Stopped, match=f"stopped at step {step}"):
                 fit(run, parts, QUIET, resume=step == 10)
         reader = Checkpoints(run.checkpoints, read_only=True)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from interruption import Interruption
 from rich.console import Console
 
 import train.loop.fit
@@ -75,23 +76,6 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(whole: Run,
     assert_same_bits(restored(whole, parts), restored(again, parts))
 
 
-class _Interrupt:
-    """Stands in for the watch on signals: asks to stop at the n-th look."""
-
-    def __init__(self, after: int) -> None:
-        self.looks_left = after
-
-    def __enter__(self) -> "_Interrupt":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    @property
-    def received(self) -> int | None:
-        self.looks_left -= 1
-        return signal.SIGTERM if self.looks_left < 0 else None
-
-
 @pytest.mark.parametrize("placement", [pytest.param("device", marks=pytest.mark.slow), "stream"])
 def test_an_interrupted_run_resumes_to_the_same_bits(placement: str, tmp_path, monkeypatch) -> None:
     experiment = EXPERIMENT.__class__(
@@ -103,7 +87,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(placement: str, tmp_path, m
     fit(straight, parts, QUIET)
     stopped = train.loop.run.create("stopped", experiment, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("train.loop.fit.Watch", lambda: _Interrupt(4))
+        patch.setattr("train.loop.fit.Watch", lambda: Interruption(4))
         with pytest.raises(Stopped, match=f"zoo train --resume {stopped.path}") as stop:
             fit(stopped, parts, QUIET)
     assert stop.value.code == 128 + signal.SIGTERM

@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from interruption import Interruption
 from rich.console import Console
 
 import train.config.schema
@@ -97,18 +98,8 @@ def test_an_interrupted_run_of_replicas_resumes_to_the_same_bits(tmp_path, monke
     experiment = dataclasses.replace(ALONE, seeds=2)
     whole, cut = trained(experiment, tmp_path), train.loop.run.create("cut", experiment, tmp_path)
 
-    class Asked:
-        """Stands in for the watch on signals: asks to stop at the first look."""
-
-        received = 15
-
-        def __enter__(self) -> "Asked":
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
     with monkeypatch.context() as patch:
-        patch.setattr("train.loop.fit.Watch", Asked)
+        patch.setattr("train.loop.fit.Watch", Interruption)
         with pytest.raises(Stopped, match="stopped at step 6"):
             fit(cut, assemble(experiment), QUIET)
     fit(cut, assemble(experiment), QUIET, resume=True)

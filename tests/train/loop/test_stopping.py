@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from interruption import Interruption
 from rich.console import Console
 
 import train.loop.run
@@ -100,24 +101,9 @@ def test_each_replica_stops_for_itself_as_it_does_alone(alone: Run, together: Ru
 def test_an_interrupted_run_stops_where_it_would_have(looks: int, together: Run, tmp_path, monkeypatch) -> None:
     cut = train.loop.run.create("cut", TOGETHER, tmp_path)
 
-    class Asked:
-        """Stands in for the watch on signals: asks to stop at the n-th look."""
-
-        left = looks
-
-        def __enter__(self) -> "Asked":
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        @property
-        def received(self) -> int | None:
-            Asked.left -= 1
-            return 15 if Asked.left < 0 else None
-
     parts = assemble(TOGETHER)
     with monkeypatch.context() as patch:
-        patch.setattr("train.loop.fit.Watch", Asked)
+        patch.setattr("train.loop.fit.Watch", lambda: Interruption(looks))
         with pytest.raises(Stopped, match="stopped at step"):
             fit(cut, parts, QUIET)
     fit(cut, parts, QUIET, resume=True)

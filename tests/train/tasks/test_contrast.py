@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from interruption import Interruption
 from PIL import Image
 from rich.console import Console
 
@@ -140,22 +141,11 @@ def test_a_run_draws_its_views_and_a_map_of_its_features(run: Run) -> None:
     assert sorted(path.name for path in run.samples.iterdir()) == ["features.png", "views.png"]
 
 
-class _Interrupt:
-    """Stands in for the watch on signals: asks to stop at the first look."""
-
-    received = 15
-
-    def __enter__(self) -> "_Interrupt":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-
 @pytest.mark.slow
 def test_a_stopped_run_resumes_to_the_same_bits(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = train.loop.run.create("stopped", EXPERIMENT, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("train.loop.fit.Watch", _Interrupt)
+        patch.setattr("train.loop.fit.Watch", Interruption)
         with pytest.raises(Stopped, match="stopped at step 20"):
             fit(stopped, assemble(EXPERIMENT), QUIET)
     fit(stopped, assemble(EXPERIMENT), QUIET, resume=True)

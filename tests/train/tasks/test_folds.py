@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from interruption import Interruption
 from rich.console import Console
 
 import train.data
@@ -113,18 +114,8 @@ def test_the_summary_has_every_fold_their_mean_and_spread(folded: Run) -> None:
 def test_an_interrupted_run_of_folds_resumes_to_the_same_bits(folded: Run, tmp_path, monkeypatch) -> None:
     cut = train.loop.run.create("cut", FOLDED, tmp_path)
 
-    class Asked:
-        """Stands in for the watch on signals: asks to stop at the first look."""
-
-        received = 15
-
-        def __enter__(self) -> "Asked":
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
     with monkeypatch.context() as patch:
-        patch.setattr("train.loop.fit.Watch", Asked)
+        patch.setattr("train.loop.fit.Watch", Interruption)
         with pytest.raises(Stopped, match="stopped at step"):
             fit(cut, assemble(FOLDED), QUIET)
     fit(cut, assemble(FOLDED), QUIET, resume=True)

@@ -11,6 +11,7 @@ import optax
 import orbax.checkpoint as ocp
 import pytest
 from cases import slow_except
+from interruption import Interruption
 from rich.console import Console
 
 import train.loop.run
@@ -293,17 +294,6 @@ def test_seeds_trained_together_equal_seeds_trained_alone(changes: dict) -> None
     np.testing.assert_array_equal(states.aux.replay.transitions.actions[1], alone.aux.replay.transitions.actions)
 
 
-class _Interrupt:
-    """Replaces the signal handler: requests a stop at the first check."""
-
-    received = 15
-
-    def __enter__(self) -> "_Interrupt":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-
 def test_a_stopped_run_resumes_to_the_same_bits_replay_memory_included(
     made: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
@@ -318,7 +308,7 @@ def test_a_stopped_run_resumes_to_the_same_bits_replay_memory_included(
 
     cut = train.loop.run.create("cut", EXPERIMENT, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("train.loop.fit.Watch", _Interrupt)
+        patch.setattr("train.loop.fit.Watch", Interruption)
         with pytest.raises(Stopped):
             fit(cut, made, QUIET)
     assert Checkpoints(cut.checkpoints, read_only=True).steps()[-1] < 40

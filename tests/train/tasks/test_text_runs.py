@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from cases import slow_except
+from interruption import Interruption
 from rich.console import Console
 
 import train.loop.run
@@ -132,17 +133,6 @@ def state_of(run: Run, which: str = "last") -> State:
     return Checkpoints(run.checkpoints, read_only=True).restore(parts.abstract, which)[0]
 
 
-class _Interrupt:
-    """Stands in for the watch on signals: asks to stop at the first look."""
-
-    received = 15
-
-    def __enter__(self) -> "_Interrupt":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-
 @pytest.mark.parametrize("task", slow_except(["language"], ["language", "translate", "masked"]))
 def test_a_stopped_run_resumes_to_the_same_bits(
     task: str, runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -151,7 +141,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(
     parts = assemble_run(experiment)
     run = train.loop.run.create("stopped", experiment, tmp_path, parts.tokenizer)
     with monkeypatch.context() as patch:
-        patch.setattr("train.loop.fit.Watch", _Interrupt)
+        patch.setattr("train.loop.fit.Watch", Interruption)
         with pytest.raises(Stopped):
             fit(run, parts, QUIET)
     fit(run, assemble_run(experiment, run.path), QUIET, resume=True)
