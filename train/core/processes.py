@@ -25,15 +25,15 @@ class Launcher(NamedTuple):
     marker: str  # is there in every task that it has started
     processes: str
     process: str
-    known_to_jax: bool  # JAX finds the address of the first task by itself
+    detection: str | None  # JAX's name for it, by which it finds the address of the first task; None: it cannot
 
 
 LAUNCHERS = (
-    Launcher("SLURM", "SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_PROCID", known_to_jax=True),
-    Launcher("Open MPI", "OMPI_MCA_orte_hnp_uri", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", known_to_jax=True),
-    Launcher("Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", known_to_jax=False),
-    Launcher("MPI", "PMI_RANK", "PMI_SIZE", "PMI_RANK", known_to_jax=False),
-    Launcher("Kubernetes", "JOB_COMPLETION_INDEX", "JOB_COMPLETIONS", "JOB_COMPLETION_INDEX", known_to_jax=False),
+    Launcher("SLURM", "SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_PROCID", "slurm"),
+    Launcher("Open MPI", "OMPI_MCA_orte_hnp_uri", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "ompi"),
+    Launcher("Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", None),
+    Launcher("MPI", "PMI_RANK", "PMI_SIZE", "PMI_RANK", None),
+    Launcher("Kubernetes", "JOB_COMPLETION_INDEX", "JOB_COMPLETIONS", "JOB_COMPLETION_INDEX", None),
 )
 
 
@@ -49,7 +49,7 @@ def join_job() -> None:
     if not count.isdecimal() or int(count) < 2:
         return
     alone = "--coordinator none trains alone"
-    if not launcher.known_to_jax:
+    if launcher.detection is None:
         raise UserError(
             f"this is task {number} of the {count} of a {launcher.name} job, and each would train alone: give "
             f"--coordinator HOST:PORT --processes {count} --process {number} to train one model together; {alone}"
@@ -59,7 +59,7 @@ def join_job() -> None:
         jax.distributed.initialize(
             initialization_timeout=JOIN_SECONDS,
             shutdown_timeout_seconds=LEAVE_SECONDS,
-            cluster_detection_method={"SLURM": "slurm", "Open MPI": "ompi"}[launcher.name],
+            cluster_detection_method=launcher.detection,
         )
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]

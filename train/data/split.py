@@ -1,6 +1,7 @@
 """A Dataset of three Splits, whose examples are in memory or are read from files on demand."""
 
 import dataclasses
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -31,6 +32,17 @@ class Store(Protocol):
     def fingerprint(self) -> list:
         """Return JSON that changes when the files change, or the shape to which images are resized."""
         ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A data set with its original splits, before any image is decoded."""
+
+    name: str
+    version: str
+    class_names: tuple[str, ...]
+    stores: Mapping[str, Store]
+    remarks: tuple[str, ...] = ()  # what the user should know of how it was read
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,11 +38,11 @@ def remeasure(setup: Setup, replicas: ReplicaSet, state: State, batch: int, mesh
 
 
 def _each(task: Task, replicas: ReplicaSet, state: State, feed: Feed, batches: int) -> list[State]:
-    states = [
-        own.replace(params={name: evaluation_params(own, name) for name in own.params}) for own in replicas.each(state)
-    ]
+    """Return the State of each replica, with statistics that are means over so many batches."""
+    states = [_with_evaluation_params(own) for own in replicas.each(state)]
     totals: list[Any] = [None] * len(states)
-    for first in range(0, batches, longest := min(MOST, feed.most or MOST)):
+    longest = min(MOST, feed.most or MOST)
+    for first in range(0, batches, longest):
         steps = min(longest, batches - first)
         data = feed.take(steps)
         for number, own in enumerate(states):
@@ -51,6 +51,10 @@ def _each(task: Task, replicas: ReplicaSet, state: State, feed: Feed, batches: i
     means = [jax.tree.map(lambda leaf: leaf / batches, total) for total in totals]
     # Without the states of the optimizers nothing stands beside these parameters and statistics any more.
     return [own.replace(vars=mean, opt=dict.fromkeys(own.opt, ())) for own, mean in zip(states, means, strict=True)]
+
+
+def _with_evaluation_params(state: State) -> State:
+    return state.replace(params={name: evaluation_params(state, name) for name in state.params})
 
 
 def _source(data: Any, number: int) -> Source:

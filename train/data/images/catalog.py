@@ -1,14 +1,13 @@
 """`load`: load an image data set by its name, with fixed train, validation and test splits."""
 
 import dataclasses
-from collections.abc import Mapping
 
 import numpy as np
 
 from train.config import Data
 from train.data import cache, decode, embedded, own
 from train.data.images import folder, folds
-from train.data.split import Arrays, Dataset, Split, Store, cut, moments, read_all
+from train.data.split import Arrays, Dataset, Found, Split, Store, cut, moments, read_all
 from train.data.tfds import read
 from zoo.errors import UserError
 
@@ -19,17 +18,6 @@ TEST_SHARE = 0.2
 """Share of the training split that becomes the test split of a data set without one. The split is fixed."""
 SAMPLE = 10_000
 """Images for the mean and the standard deviation of a data set that is too large for memory."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """A data set with its original splits."""
-
-    name: str
-    version: str
-    class_names: tuple[str, ...]
-    stores: Mapping[str, Store]
-    remarks: tuple[str, ...] = ()  # what the user should know of how it was read
 
 
 def load(data: Data) -> Dataset:
@@ -89,7 +77,7 @@ def find(data: Data) -> Found:
     """Find a data set by its name. Images in files are not read yet."""
     kind, _, path = data.name.partition(":")
     if kind == "folder":
-        return Found(*folder.find(path, data.image_size, data.fit))
+        return folder.find(path, data.image_size, data.fit)
     if (registered := own.kind_of(data.name)) is not None:
         return _find_own(data, registered)
     if data.name in embedded.EMBEDDED:
@@ -102,7 +90,7 @@ def find(data: Data) -> Found:
         return Found(data.name, embedded.VERSION, names, {"train": Arrays(x, whole.y)})
     if data.name.startswith(("text:", "tsv:")) or data.name.partition("/")[0] in ("python_docs", "dates"):
         raise UserError(f"{data.name} contains text, not images: choose a config for text")
-    return Found(*read.find(data.name, data.image_size, data.fit))
+    return read.find(data.name, data.image_size, data.fit)
 
 
 def _find_own(data: Data, kind: own.Kind) -> Found:

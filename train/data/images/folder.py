@@ -10,25 +10,15 @@ import collections
 import dataclasses
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from train.data import cache, decode
+from train.data.split import Found
 from zoo.errors import UserError
 
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
 """Folder name -> split."""
-
-
-class FoundFolder(NamedTuple):
-    """What is known of a folder before any image is decoded."""
-
-    name: str
-    version: str
-    class_names: tuple[str, ...]
-    stores: "dict[str, Files]"
-    remarks: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +125,7 @@ def _shape(name: str, paths: tuple[Path, ...], size: int | None) -> tuple[int, i
     return int(rows[0, 0]), int(rows[0, 1]), channels
 
 
-def find(path: str, size: int | None, fit: str) -> FoundFolder:
+def find(path: str, size: int | None, fit: str) -> Found:
     """Find the splits of a folder. Only headers of images are read."""
     root = Path(path).expanduser()
     if not path or not root.is_dir():
@@ -161,4 +151,4 @@ def find(path: str, size: int | None, fit: str) -> FoundFolder:
         pairs = [(file, classes.index(label)) for label, files in listing.items() for file in files]
         labels = np.array([label for _, label in pairs], np.int32)
         stores[split] = Files(tuple(file for file, _ in pairs), labels, shape, fit if size else None)
-    return FoundFolder(name, "", classes, stores, _remarks(left_out))
+    return Found(name, "", classes, stores, _remarks(left_out))

@@ -14,6 +14,7 @@ import numpy as np
 from train.data import cache
 from train.data import decode as images
 from train.data.embedded import EMBEDDED
+from train.data.split import Found
 from train.data.tfds import tfrecord
 from zoo.errors import UserError, unknown
 from zoo.files import file_name, parse_json
@@ -310,8 +311,8 @@ def _splits(name: str, folder: Path, info: Any) -> dict[str, Shards]:
     return splits
 
 
-def find(name: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ...], dict[str, Records]]:
-    """Return the name, the version, the class names and the splits of an image data set. No records are read yet."""
+def find(name: str, size: int | None, fit: str) -> Found:
+    """Find the splits of an image data set. No records are read yet."""
     found = describe(name)
     name, features = found.name, found.info.features
     image_key, label_key = _keys(name, features, found.info.supervised_keys)
@@ -327,4 +328,4 @@ def find(name: str, size: int | None, fit: str) -> tuple[str, str, tuple[str, ..
         split: Records(shards, image_key, label_key, shape, fit if size else None)
         for split, shards in found.splits.items()
     }
-    return name, found.version, classes, stores
+    return Found(name, found.version, classes, stores)

@@ -25,7 +25,8 @@ def refused(name: str = "tiny", **fields: object) -> str:
 @pytest.mark.parametrize(("shape", "shards"), [((5, 4, 3), 2), ((6, 6, 1), 1), ((4, 4, 4), 3)])
 def test_reads_what_was_written(make: Callable, format: str, shape: tuple, shards: int) -> None:
     _, content = make(format=format, shape=shape, shards=shards)
-    name, version, classes, splits = read.find("tiny", None, "resize")
+    found = read.find("tiny", None, "resize")
+    name, version, classes, splits = found.name, found.version, found.class_names, found.stores
     assert (name, version, classes) == ("tiny", "1.0.0", ("0", "1", "2"))
     for split, (x, y) in content.items():
         scattered = np.random.default_rng(1).permutation(len(x))
