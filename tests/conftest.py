@@ -14,6 +14,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # What the user has run himself is remembered in his own data folder; what tests run is not.
 os.environ.setdefault("ZOO_DATA_DIR", str(Path(__file__).parent.parent / ".cache" / "data"))
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(__file__).parent.parent / ".cache" / "hypothesis"))
 # Tests compile far more than they compute. Without LLVM's optimizations a cold run takes half as long; with each
 # program compiled in one piece, by the plainer of two code generators, two thirds of that. Later versions of XLA have
 # only one of these, and stop at a flag that they do not know.
@@ -27,8 +28,12 @@ os.environ["XLA_FLAGS"] = " ".join((
 # Programs that tests start import the tests' own modules too.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
 
+import hypothesis
 import jax
 
+# The same examples in every run, so that a test that passes today passes tomorrow.
+hypothesis.settings.register_profile("tests", derandomize=True, deadline=None, max_examples=60)
+hypothesis.settings.load_profile("tests")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Collecting garbage takes a fifth of the time in which the tests are collected, and 4 % after that, while nothing here
 # makes much of it: every 700th new object is too often.

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import tyro
 
+import train.data
 import train.loop.run
 from train.commands.console import say
 from train.commands.options import OwnParts
+from train.config import Data
 from train.config.parse import parse
 from train.config.replicas import Member, alone, members
 from train.loop.run import Run
@@ -58,6 +60,7 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
     summary = train.loop.run.read_summary(run.path)
     if run.experiment.patience and not summary:
         raise UserError(f"{run.path} stops its replicas early and is not finished: zoo train --resume {run.path}")
+    from train.loop import known_data
     from train.loop.checkpoints import Checkpoints
     from train.loop.restore import restore_replicas
 
@@ -65,6 +68,10 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
     member = team.members[number]
     experiment = alone(run.experiment, member)
     new = train.loop.run.create(run.name, experiment, workdir, parts.tokenizer, source=run.source)
+    dataset = parts.dataset
+    if isinstance(experiment.data, Data) and member.fold is not None:  # its training split and moments are its own
+        dataset = train.data.load(experiment.data)
+    known_data.keep(new, dataset)
     own = summary.replicas[number] if summary else None
     step = (own and own.stopped_at_step) or int(state.step.max())
     lines = [_of_one(line, number) for line in train.loop.run.read_metrics(run.path)]

@@ -9,8 +9,10 @@ from tokenizers import Tokenizer
 import train.data
 import train.loop.run
 import zoo
-from train.config import Data, Experiment, Text, files
+from train.config import Data, Text, files
+from train.data import record
 from train.data.images.augment import output_shape, parse
+from train.data.record import Record
 from train.data.text import tokenizers
 from zoo.errors import UserError
 from zoo.weights import Loaded, runs
@@ -36,38 +38,38 @@ def open_weights(source: str, model: str | None, layout: str, config: Path | Non
 
 
 def with_inputs_of_run(loaded: Loaded) -> Loaded:
-    """Of a run: with the normalization and the classes of its data, where those can be read."""
+    """Of a run: with the normalization and the classes of its data, which it keeps."""
     if loaded.folder is None or runs.find(loaded.folder) is None:
         return loaded
-    experiment = train.loop.run.load(loaded.folder).experiment
-    if isinstance(experiment.data, Text):
-        inputs = TextInputs(lower=experiment.data.lower, segments=experiment.data.segments)
-        return dataclasses.replace(loaded, preprocessing=inputs)
-    return image_inputs(loaded, experiment)
-
-
-def image_inputs(loaded: Loaded, experiment: Experiment) -> Loaded:
-    """What training did to an image. Padding, and a part of an image out of shape, have no such description: none."""
-    data = experiment.data
+    run = train.loop.run.load(loaded.folder)
+    data, known = run.experiment.data, record.read(run.path)
+    if isinstance(data, Text):
+        inputs = TextInputs(lower=data.lower, segments=data.segments)
+        return dataclasses.replace(loaded, preprocessing=inputs, labels=(known and known.class_names) or None)
     if not isinstance(data, Data):
         raise UserError(f"{loaded.folder} is the run of an agent and describes no images: zoo play lets it act")
-    dataset = train.data.load(data)
-    if len(dataset.shape) != 3:  # a registered set of other things than images
-        return dataclasses.replace(loaded, labels=dataset.class_names or None)
-    height, width, channels = output_shape(parse(data.augment, dataset.shape), dataset.shape)
-    cut = (height, width) != dataset.shape[:2]
+    # A run of before there were records keeps nothing of its data, so they are read.
+    return image_inputs(loaded, data, known or record.of_images(train.data.load(data)))
+
+
+def image_inputs(loaded: Loaded, data: Data, known: Record) -> Loaded:
+    """What training did to an image. Padding, and a part of an image out of shape, have no such description: none."""
+    if len(known.shape) != 3:  # a registered set of other things than images
+        return dataclasses.replace(loaded, labels=known.class_names or None)
+    height, width, channels = output_shape(parse(data.augment, known.shape), known.shape)
+    cut = (height, width) != known.shape[:2]
     if data.image_size is not None and (data.fit == "pad" or (cut and data.fit == "resize")):
-        return dataclasses.replace(loaded, labels=dataset.class_names)
+        return dataclasses.replace(loaded, labels=known.class_names)
     cut = cut or (data.image_size is not None and data.fit == "crop")
-    mean, std = (dataset.mean, dataset.std) if data.normalize else (np.zeros(channels), np.ones(channels))
+    mean, std = (known.mean, known.std) if data.normalize else (np.zeros(channels), np.ones(channels))
     images = Images(
         (height, width),
-        min(dataset.shape[:2]) if cut else None,
+        min(known.shape[:2]) if cut else None,
         "bilinear",
         tuple(float(value) for value in np.broadcast_to(mean, channels)),
         tuple(float(value) for value in np.broadcast_to(std, channels)),
     )
-    return dataclasses.replace(loaded, preprocessing=images, labels=dataset.class_names)
+    return dataclasses.replace(loaded, preprocessing=images, labels=known.class_names)
 
 
 def tokenizer_of(loaded: Loaded) -> Tokenizer:

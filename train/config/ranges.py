@@ -20,6 +20,8 @@ COUNT = Range("be at least 1", lambda value: value >= 1)
 SHARE = Range("be at least 0 and below 1", lambda value: 0 <= value < 1)
 FRACTION = Range("be from 0 to 1", lambda value: 0 <= value <= 1)
 POSITIVE = Range("be a number above 0", lambda value: 0 < value < math.inf)
+ALL_POSITIVE = Range("be numbers above 0", lambda values: all(0 < value < math.inf for value in values))
+ALL_FINITE = Range("be finite numbers", lambda values: all(map(math.isfinite, values)))
 NOT_NEGATIVE = Range("not be negative", lambda value: value >= 0)
 BELOW_2_32 = Range("be below 2^32", lambda value: value < 2**32)
 

@@ -6,7 +6,17 @@ from typing import Annotated, Any, ClassVar, Literal
 import tyro
 
 from train.config.losses import loss_type
-from train.config.ranges import BELOW_2_32, COUNT, FRACTION, NOT_NEGATIVE, POSITIVE, SHARE, Range
+from train.config.ranges import (
+    ALL_FINITE,
+    ALL_POSITIVE,
+    BELOW_2_32,
+    COUNT,
+    FRACTION,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    Range,
+)
 from train.config.ways import TaskConfig, task_type
 
 AUGMENTATIONS = (
@@ -58,6 +68,11 @@ class Data:
     normalize: bool = True
     """Subtract the training set's mean and divide by its standard deviation, channel by channel. Ignored by the task
     `adversarial`, which scales pixels to the model's own range."""
+    mean: Annotated[tuple[float, ...], ALL_FINITE] = ()
+    """Mean by which to normalize instead, of pixels scaled to 0..1: one number for each channel, or one for all. It
+    goes together with `std`."""
+    std: Annotated[tuple[float, ...], ALL_POSITIVE] = ()
+    """Standard deviation by which to normalize instead, as `mean`."""
     labels: float = 1.0
     """Share of the training examples that are used (above 0 to 1), as if only those had labels: the same share of each
     class, drawn by `split_seed`. Validation, test, mean and standard deviation stay those of the whole set."""
@@ -65,6 +80,10 @@ class Data:
     """Share of the training split that is held out for validation (0 to below 1). 0 reports test only."""
     split_seed: Annotated[int, NOT_NEGATIVE, BELOW_2_32] = 0
     """Seed of the validation split. It is not the run's seed, so all seeds validate on the same examples."""
+    split_by: Literal["hash", "position"] = "hash"
+    """How validation and test are cut from a set without them, if it is the user's own: by a `hash` of each example's
+    content, so that adding or renaming one moves no other; or by `position`, as before this field. Embedded and
+    TFDS sets are always cut by position: they never change."""
     fold: tuple[int, int] | None = None
     """K N: validate on fold K (from 0) of the N folds that `--folds N` trains; `validation` is then not used."""
     placement: Literal["auto", "device", "stream"] = "auto"
@@ -109,6 +128,10 @@ class Text:
     """Share of the training split held out for validation, where the set has no such split. 0 reports test only."""
     split_seed: Annotated[int, NOT_NEGATIVE, BELOW_2_32] = 0
     """Seed of the validation split. It is not the run's seed, so all seeds validate on the same examples."""
+    split_by: Literal["hash", "position"] = "hash"
+    """How validation and test are cut from a set without them, if it is the user's own: by a `hash` of each example's
+    content, so that adding or renaming one moves no other; or by `position`, as before this field. Embedded and
+    TFDS sets are always cut by position: they never change."""
 
 
 @dataclasses.dataclass(frozen=True)

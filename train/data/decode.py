@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
+from PIL import __version__ as pillow_version
 
 from zoo.errors import UserError
 
 VERSION = 2
-"""The version of these rules. Caches of decoded images carry it."""
+"""The version of these rules."""
+STAMP = f"{VERSION}, Pillow {pillow_version}"
+"""What decoded an image. Caches and runs carry it."""
 ENDINGS = (
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".avif", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga", ".qoi"),

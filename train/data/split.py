@@ -1,11 +1,14 @@
 """A Dataset of three Splits, whose examples are in memory or are read from files on demand."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
+
+from train.data.cut import by_position
 
 BLOCK = 512
 """Images that are read and decoded at once."""
@@ -33,6 +36,14 @@ class Store(Protocol):
         """Return JSON that changes when the files change, or the shape to which images are resized."""
         ...
 
+    def keys(self) -> np.ndarray | None:
+        """Return a key, uint64 (N,), by which the set is cut (`train.data.cut`); None where it never changes."""
+        ...
+
+    def digest(self, indices: np.ndarray) -> str:
+        """Return a digest of the examples at `indices`, in their order, after a word for what it was made of."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Found:
@@ -43,14 +54,19 @@ class Found:
     class_names: tuple[str, ...]
     stores: Mapping[str, Store]
     remarks: tuple[str, ...] = ()  # what the user should know of how it was read
+    place: str = ""  # the absolute folder of its files, where it has any
 
 
 @dataclasses.dataclass(frozen=True)
 class Arrays:
-    """A Store in memory: x uint8 (N, H, W, C), y int32 (N,). A user's own may hold x float32 (N, ...), y float32."""
+    """A Store in memory: x uint8 (N, H, W, C), y int32 (N,). A user's own may hold x float32 (N, ...), y float32.
+
+    own: uint64 (N,), the keys of examples that the user may change; see `Store.keys`.
+    """
 
     x: np.ndarray
     y: np.ndarray
+    own: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -67,6 +83,16 @@ class Arrays:
 
     def fingerprint(self) -> list:
         return []
+
+    def keys(self) -> np.ndarray | None:
+        return self.own
+
+    def digest(self, indices: np.ndarray) -> str:
+        found = hashlib.blake2b(repr((self.x.dtype.str, self.x.shape[1:], len(indices))).encode(), digest_size=16)
+        for start in range(0, len(indices), BLOCK):
+            for part in self.read(indices[start : start + BLOCK]):
+                found.update(np.ascontiguousarray(part).data)
+        return f"pixels {found.hexdigest()}"
 
 
 def read_all(store: Store, indices: np.ndarray) -> Arrays:
@@ -205,11 +231,7 @@ def cut(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split `indices` (ascending) in two, the second with `share` of them.
 
-    stratified: of each class to within one example; None: if the store is in memory. It uses the raw output of PCG64,
-    which NumPy promises never to change, so the split is always the same.
+    stratified: of each class to within one example; None: if the store is in memory. See `train.data.cut.by_position`.
     """
     stratified = isinstance(store, Arrays) if stratified is None else stratified
-    classes = store.labels()[indices] if stratified else np.zeros(len(indices))
-    order = np.lexsort((np.random.PCG64(seed).random_raw(len(indices)), classes))
-    taken = np.diff(np.floor(np.arange(len(indices) + 1) * share)) > 0
-    return np.sort(indices[order[~taken]]), np.sort(indices[order[taken]])
+    return by_position(indices, share, seed, store.labels()[indices] if stratified else None)

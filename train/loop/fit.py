@@ -18,6 +18,7 @@ from rich.console import Console
 from train.core import State, devices, machine, processes
 from train.core.signals import Stopped, Watch
 from train.data.feed import Feed
+from train.loop import known_data
 from train.loop.checkpoints import Checkpoints
 from train.loop.chunks import ChunkRunner
 from train.loop.progress import Lines, Reporter
@@ -186,6 +187,7 @@ def _open(
     """
     experiment, began = run.experiment, time.perf_counter()
     stack.enter_context(run)
+    known_data.keep(run, setup.dataset)
     checkpoints = stack.enter_context(contextlib.closing(Checkpoints(run.checkpoints)))
     signals = stack.enter_context(Watch())
     mesh = devices.make_mesh(experiment.data.batch)

@@ -11,6 +11,7 @@ import train.loop.run
 from train.config import Experiment, Text
 from train.core import State, devices
 from train.data.text import tokenizers
+from train.loop import known_data
 from train.loop.checkpoints import Checkpoints
 from train.loop.replicas import ReplicaSet, make_replica_set
 from train.loop.run import TOKENIZER, Run
@@ -22,16 +23,21 @@ from zoo.errors import UserError
 
 
 def assemble_run(experiment: Experiment, folder: Path | None = None) -> Setup:
-    """Return the Setup of a run, with the tokenizer that it has already, if any.
+    """Return the Setup of a run, with the tokenizer, mean and deviation that it has already, if any.
 
     folder: the folder of an existing run; None for a new run, which may start from another one (`init_from`).
+    What has changed in the data since the run was made is printed; UserError where their classes have.
     """
     check(experiment)
     if isinstance(experiment.data, Text):
-        return assemble(experiment, saved_tokenizer(experiment, folder))
-    if folder is None:
-        starting_run(experiment)  # raises for a missing run before any data is read
-    return assemble(experiment)
+        setup = assemble(experiment, saved_tokenizer(experiment, folder))
+    else:
+        if folder is None:
+            starting_run(experiment)  # raises for a missing run before any data is read
+        setup = assemble(known_data.normalizing_as_trained(experiment, folder))
+    if folder is not None:
+        known_data.compare(setup.dataset, folder)
+    return setup
 
 
 def saved_tokenizer(experiment: Experiment, folder: Path | None) -> Tokenizer | None:

@@ -1,4 +1,4 @@
-"""The run folder: config.json, tokenizer.json, metrics.jsonl, summary.json, checkpoints/, samples/, events/."""
+"""The run folder: config, data, summary (JSON), tokenizer.json, metrics.jsonl, checkpoints/, samples/, events/."""
 
 import contextlib
 import dataclasses
@@ -111,8 +111,12 @@ class Run:
 
     def summarize(self, summary: Summary) -> None:
         """Write summary.json, which says that the run is finished."""
+        self.write_json("summary.json", summary.to_json())
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a file of the run folder, if this process writes it."""
         if self.writes:
-            write_atomically(self.path / "summary.json", json.dumps(summary.to_json(), indent=2) + "\n")
+            write_atomically(self.path / name, json.dumps(content, indent=2) + "\n")
 
     def _open_metrics(self) -> TextIO:
         return open(self.path / "metrics.jsonl", "a", encoding="utf-8")
@@ -178,7 +182,7 @@ def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = N
     try:
         fields = parse_json((folder / "config.json").read_text(encoding="utf-8"))
         source = files.source_from_json(fields.pop(SOURCE, None))
-        _complete(fields)
+        _complete(fields, own=source is not None)
     except (OSError, ValueError, AttributeError, TypeError) as error:  # UserError is a ValueError
         raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from None
     files.load_for(folder, source, config)
@@ -190,13 +194,16 @@ def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = N
     return Run(folder, experiment, source=source)
 
 
-def _complete(fields: dict[str, Any]) -> None:
+def _complete(fields: dict[str, Any], own: bool) -> None:
     """Add to the content of an older config.json what the run did before a field existed that says so.
 
     Classifiers of sentences were trained without segments before `data.segments`. Only sets of TFDS hold pairs with a
-    class, so runs on other sets do not differ by it.
+    class, so runs on other sets do not differ by it. The user's own files were split by position before
+    `data.split_by`.
     """
     data, task = fields.get("data", {}), fields.get("task", {})
+    if str(data.get("name")).startswith(("folder:", "text:", "tsv:")) or (own and "placement" in data):
+        data.setdefault("split_by", "position")
     on_text = "tokenizer" in data and task.get("name", "classify") == "classify"
     if on_text and not str(data.get("name")).startswith(("tsv:", "python_docs/")):
         data.setdefault("segments", False)

@@ -19,6 +19,7 @@ from train.data.inputs import Inputs, images
 from train.data.split import Dataset, Split
 from train.inference.features import Extractor, fingerprint, frozen
 from train.loop.checkpoints import Checkpoints
+from train.loop.known_data import normalizing_as_trained
 from train.loop.restore import assemble_run, restore_replicas
 from train.loop.run import Run
 from train.metrics import linear_probe, nearest_neighbors
@@ -97,7 +98,7 @@ def linear_each(run: Run, labels: float = 1.0, *, untrained: bool = False) -> li
 
 
 def _dataset(run: Run, labels: float) -> Dataset:
-    data = run.experiment.data
+    data = normalizing_as_trained(run.experiment, run.path).data
     if not isinstance(data, Data):
         raise UserError(f"{run.path} is not a run on images: zoo probe evaluates the features of images")
     dataset = train.data.load(dataclasses.replace(data, labels=labels))

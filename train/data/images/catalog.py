@@ -6,6 +6,7 @@ import numpy as np
 
 from train.config import Data
 from train.data import cache, decode, embedded, own
+from train.data.cut import array_keys, by_hash
 from train.data.images import folder, folds
 from train.data.split import Arrays, Dataset, Found, Split, Store, cut, moments, read_all
 from train.data.tfds import read
@@ -30,7 +31,9 @@ def load(data: Data) -> Dataset:
     Test split: the data set's `test` split if it has labels, else its `validation`, else 20 % of train (the same for
     every config). Validation split: the data set's own if it is not the test split; else the share `data.validation` of
     train, which depends on `data.split_seed`; empty if that share is 0. Training split: the share `data.labels` of the
-    remaining examples. All these splits are stratified, except for a data set that is too large for memory.
+    remaining examples. A user's own images are cut by a hash of their content, so that others may be added
+    (`train.data.cut`; `data.split_by`). Other sets are cut by position, and stratified, except for one that is too
+    large for memory.
     With `data.fold` (k, n) the training examples are divided into n folds (`folds.cut`): fold k is the validation
     split, and the others are the training split.
     Raises UserError with one line for all invalid input.
@@ -51,19 +54,17 @@ def load(data: Data) -> Dataset:
     for split, part in (("train", train), ("test", test)):
         if not len(part):
             raise UserError(f"{found.name}: no examples are left for {split}; data.validation={data.validation}")
-    mean, std = _statistics(found, train, data, exact)
+    mean, std = _given_moments(found, train.store.shape[-1], data) or _statistics(found, train, data, exact)
     train = _labelled(found, train, data, exact)
-    shape = train.store.shape
-    return Dataset(
-        found.name, found.version, shape, found.class_names, train, validation, test, mean, std, found.remarks
-    )
+    splits = (train, validation, test)
+    return Dataset(found.name, found.version, train.store.shape, found.class_names, *splits, mean, std, found.remarks)
 
 
 def _one_fold(data: Data, number: int, count: int) -> Dataset:
     whole = load(dataclasses.replace(data, fold=None, validation=0.0))
     cut = folds.cut(whole.train, count, data.split_seed, whole.name, whole.class_names)[number]
     train, validation = (Split(whole.train.store, whole.train.indices[positions]) for positions in cut)
-    mean, std = moments(train)
+    mean, std = (whole.mean, whole.std) if data.mean else moments(train)
     return dataclasses.replace(whole, train=train, validation=validation, mean=mean, std=std)
 
 
@@ -107,6 +108,8 @@ def _find_own(data: Data, kind: own.Kind) -> Found:
             split: Arrays(np.stack([decode.bring(image, shape, data.fit) for image in part.x]), part.y)
             for split, part in parts.items()
         }
+    if data.split_by == "hash":
+        parts = {split: dataclasses.replace(part, own=array_keys(part.x)) for split, part in parts.items()}
     return Found(data.name, own.VERSION, names, dict(parts))
 
 
@@ -129,14 +132,23 @@ def _roles(found: Found, data: Data) -> tuple[Split, Split, Split]:
     every = {name: np.arange(len(store)) for name, store in stores.items()}
     if "test" not in stores:
         stores["test"] = stores["train"]
-        every["train"], every["test"] = cut(stores["train"], every["train"], TEST_SHARE, seed=0, stratified=small)
+        every["train"], every["test"] = _cut(stores["train"], every["train"], TEST_SHARE, "test", 0, data, small)
     if data.validation == 0 or "validation" not in stores:
+        how = (data.validation, "validation", data.split_seed, data, small)
         stores["validation"] = stores["train"]
-        every["train"], every["validation"] = cut(
-            stores["train"], every["train"], data.validation, data.split_seed, stratified=small
-        )
+        every["train"], every["validation"] = _cut(stores["train"], every["train"], *how)
     train, validation, test = (Split(stores[name], every[name]) for name in ("train", "validation", "test"))
     return train, validation, test
+
+
+def _cut(
+    store: Store, indices: np.ndarray, share: float, purpose: str, seed: int, data: Data, stratified: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split `indices` in two, the second with `share` of them, as `data.split_by` says."""
+    keys = store.keys() if data.split_by == "hash" else None
+    if keys is None:
+        return cut(store, indices, share, seed, stratified=stratified)
+    return by_hash(indices, share, keys[indices], store.labels()[indices], purpose, seed)
 
 
 def _is_small(found: Found) -> bool:
@@ -149,7 +161,7 @@ def _labelled(found: Found, train: Split, data: Data, stratified: bool) -> Split
     """Return the share `data.labels` of the training split. UserError where a class would have no example left."""
     if data.labels == 1:
         return train
-    _, taken = cut(train.store, train.indices, data.labels, data.split_seed, stratified=stratified)
+    _, taken = _cut(train.store, train.indices, data.labels, "labels", data.split_seed, data, stratified)
     kept = Split(train.store, taken)
     if stratified and found.class_names:
         labels = train.store.labels()
@@ -172,8 +184,8 @@ def _in_memory(found: Found, split: str, store: Store) -> Arrays:
         held = read_all(store, np.arange(len(store)))
         return {"x": held.x, "y": held.y}
 
-    name = f"{found.name}-{found.version}-{split}-{height}x{width}"
-    held = Arrays(**cache.cached(name, store.fingerprint(), build))
+    name = f"{found.place}-{found.name}-{found.version}-{split}-{height}x{width}"
+    held = Arrays(**cache.cached(name, store.fingerprint(), build), own=store.keys())
     _check_labels(found, split, held.y)
     return held
 
@@ -181,6 +193,17 @@ def _in_memory(found: Found, split: str, store: Store) -> Arrays:
 def _check_labels(found: Found, split: str, labels: np.ndarray) -> None:
     if np.any((labels < 0) | (labels >= len(found.class_names))):
         raise UserError(f"{found.name}: its {split} split has labels outside 0..{len(found.class_names) - 1}")
+
+
+def _given_moments(found: Found, channels: int, data: Data) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the mean and the standard deviation per channel that the config gives; None where it gives none."""
+    if not data.mean and not data.std:
+        return None
+    for field, values in (("mean", data.mean), ("std", data.std)):
+        if len(values) not in (1, channels):
+            raise UserError(f"data.{field} has {len(values)} numbers, and {found.name} has {channels} channels")
+    mean, std = (np.broadcast_to(np.asarray(each, np.float32), channels) for each in (data.mean, data.std))
+    return mean, std
 
 
 def _statistics(found: Found, train: Split, data: Data, exact: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -200,6 +223,6 @@ def _statistics(found: Found, train: Split, data: Data, exact: bool) -> tuple[np
         _check_labels(found, "train", sample.y)
         return dict(zip(("mean", "std"), moments(Split(sample, np.arange(len(sample)))), strict=True))
 
-    fingerprint = [train.store.fingerprint(), len(train), data.validation, data.split_seed, exact]
-    held = cache.cached(f"{found.name}-{found.version}-statistics", fingerprint, build)
+    fingerprint = [train.store.fingerprint(), train.store.digest(train.indices), exact]
+    held = cache.cached(f"{found.place}-{found.name}-{found.version}-statistics", fingerprint, build)
     return held["mean"], held["std"]

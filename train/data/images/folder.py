@@ -1,31 +1,43 @@
 """`folder:PATH`: the user's own images, one folder per class.
 
-The layout is PATH/train/CLASS/*.png with PATH/test/CLASS/* (and PATH/validation, /val or /valid), or only PATH/CLASS/*,
-from which `load` takes the test split. The classes are numbered in the order of their sorted names. Images are gray if
-all files are gray, else RGB without transparency. Folders inside a class belong to it, linked ones too; hidden files
-and folders (their names begin with a dot) do not.
+The layout is PATH/train/CLASS/*.png with PATH/test/CLASS/* (and PATH/validation), or only PATH/CLASS/*, from which
+`load` takes the test split. A split's folder may have another of its usual names (val, Testing, TRAIN). The classes are
+numbered in the order of their sorted names. Images are gray if all files are gray, else RGB without transparency.
+Folders inside a class belong to it, linked ones too; hidden files and folders (their names begin with a dot) do not.
 """
 
 import collections
 import dataclasses
+import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 
 from train.data import cache, decode
+from train.data.cut import keys_of
 from train.data.split import Found
 from zoo.errors import UserError
 
-SPLITS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
-"""Folder name -> split."""
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid", "dev"),
+    "test": ("test", "testing"),
+}
+"""Split -> the names of its folder, in lower case."""
+
+
+BEGINNING = 1 << 16
+"""Bytes of a file from which, with its size, its key is made: two files that differ only behind them are rare, and the
+only harm is that they are in the same split."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """A Store of image files; see `train.data.split.Store`."""
+    """A Store of image files; see `train.data.split.Store`. contents: uint64 (N,), the key of each file's content."""
 
     paths: tuple[Path, ...]
+    contents: np.ndarray
     classes: np.ndarray
     shape: tuple[int, int, int]
     fit: str | None
@@ -37,7 +49,14 @@ class Files:
         return self.classes
 
     def fingerprint(self) -> list:
-        return [decode.VERSION, *_fingerprint(self.paths), self.classes.tolist(), self.shape, self.fit]
+        return [decode.STAMP, *_fingerprint(self.paths), self.classes.tolist(), self.shape, self.fit]
+
+    def keys(self) -> np.ndarray:
+        return self.contents
+
+    def digest(self, indices: np.ndarray) -> str:
+        rows = np.stack([self.contents[indices], self.classes[indices].astype(np.uint64)], axis=1)
+        return f"files {hashlib.blake2b(rows.astype('<u8').tobytes(), digest_size=16).hexdigest()}"
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x = np.empty((len(indices), *self.shape), np.uint8)
@@ -53,7 +72,7 @@ class Files:
 
 
 def _fingerprint(paths: tuple[Path, ...]) -> list:
-    return [[str(path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in paths]
+    return [[os.path.abspath(path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in paths]
 
 
 def _folders(path: Path) -> list[Path]:
@@ -98,20 +117,21 @@ def _remarks(left_out: collections.Counter[str]) -> tuple[str, ...]:
 
 
 def _headers(paths: tuple[Path, ...]) -> cache.Arrays:
-    """Return {"rows": int32 (N, 3)}: the height, the width and whether the image has color, for each file.
+    """Return {"rows": int32 (N, 3), "keys": uint64 (N,)}: height, width, whether it has color, and a key of each file.
 
     Raises UserError for a file that is not an image.
     """
-    rows = []
+    rows, beginnings = [], []
     for path in paths:
         with decode.reading(path):
             rows.append(decode.header(path))
-    return {"rows": np.array(rows, np.int32)}
+            with path.open("rb") as file:
+                beginnings.append(b"%d " % path.stat().st_size + file.read(BEGINNING))
+    return {"rows": np.array(rows, np.int32), "keys": keys_of(beginnings)}
 
 
-def _shape(name: str, paths: tuple[Path, ...], size: int | None) -> tuple[int, int, int]:
+def _shape(root: Path, rows: np.ndarray, paths: tuple[Path, ...], size: int | None) -> tuple[int, int, int]:
     """Return the shape that all images have or will be brought to."""
-    rows = cache.cached(f"{name}-headers", [decode.VERSION, *_fingerprint(paths)], lambda: _headers(paths))["rows"]
     channels = 3 if rows[:, 2].any() else 1
     if size is not None:
         return size, size, channels
@@ -119,10 +139,32 @@ def _shape(name: str, paths: tuple[Path, ...], size: int | None) -> tuple[int, i
     if odd.size:
         (height, width, _), (other_height, other_width, _) = rows[0].tolist(), rows[odd[0]].tolist()
         raise UserError(
-            f"{name}: images differ in size ({paths[0].name} has {height}x{width}, {paths[odd[0]].name} "
+            f"folder:{root}: images differ in size ({paths[0].name} has {height}x{width}, {paths[odd[0]].name} "
             f"{other_height}x{other_width}): give data.image_size"
         )
     return int(rows[0, 0]), int(rows[0, 1]), channels
+
+
+def _split_folders(root: Path) -> tuple[dict[str, Path], list[str]]:
+    """Return split -> its folder, and the names of the folders beside them; no split where `root` holds class folders.
+
+    A folder without folders is a class, whatever its name. Raises UserError where a split has two folders, or where
+    there is no training split beside others.
+    """
+    found: dict[str, Path] = {}
+    others = []
+    for folder in _folders(root):
+        split = next((split for split, names in SPLITS.items() if folder.name.lower() in names), None)
+        if split is None or not _folders(folder):
+            others.append(folder.name)
+            continue
+        if split in found:
+            raise UserError(f"folder:{root} has two folders for {split}: {found[split].name} and {folder.name}")
+        found[split] = folder
+    if found and "train" not in found:
+        there = " and ".join(folder.name for folder in found.values())
+        raise UserError(f"folder:{root} has {there} with class folders, but no train/CLASS/*: add it, or rename them")
+    return found, others if found else []
 
 
 def find(path: str, size: int | None, fit: str) -> Found:
@@ -132,23 +174,26 @@ def find(path: str, size: int | None, fit: str) -> Found:
         raise UserError(f"folder:{path}: there is no such folder; expected PATH/CLASS/*.png or PATH/train/CLASS/*.png")
     left_out: collections.Counter[str] = collections.Counter()
     try:
-        parts = {SPLITS[folder.name]: _listing(folder, left_out) for folder in _folders(root) if folder.name in SPLITS}
-        if "train" not in parts:
-            left_out.clear()
-            parts = {"train": _listing(root, left_out)}
+        folders, others = _split_folders(root)
+        folders = folders or {"train": root}
+        parts = {split: _listing(folder, left_out) for split, folder in folders.items()}
         name, classes = f"folder:{root}", tuple(parts["train"])
         if len(classes) == 1:
             raise UserError(f"{name} has only one class, {classes[0]!r}: add a folder for each other class")
         for split, listing in parts.items():
             if strange := sorted(set(listing) - set(classes)):
                 raise UserError(f"{name}: {split} has the class {strange[0]!r}, and train does not")
-        every = tuple(file for listing in parts.values() for files in listing.values() for file in files)
-        shape = _shape(name, every, size)
+        files = tuple(file for listing in parts.values() for own in listing.values() for file in own)
+        stamp = [decode.STAMP, *_fingerprint(files)]
+        held = cache.cached(f"folder:{root.absolute()}-headers", stamp, lambda: _headers(files))
+        shape = _shape(root, held["rows"], files, size)
     except OSError as error:
         raise UserError(f"{error.filename} cannot be read: {error.strerror}") from None
-    stores = {}
+    number, start, stores = {label: i for i, label in enumerate(classes)}, 0, {}
     for split, listing in parts.items():
-        pairs = [(file, classes.index(label)) for label, files in listing.items() for file in files]
-        labels = np.array([label for _, label in pairs], np.int32)
-        stores[split] = Files(tuple(file for file, _ in pairs), labels, shape, fit if size else None)
-    return Found(name, "", classes, stores, _remarks(left_out))
+        labels = np.repeat([number[label] for label in listing], [len(own) for own in listing.values()])
+        part = slice(start, start + len(labels))
+        stores[split] = Files(files[part], held["keys"][part], labels.astype(np.int32), shape, fit if size else None)
+        start = part.stop
+    beside = (f"folders beside the splits are left out: {', '.join(others[:5])}",) if others else ()
+    return Found(name, "", classes, stores, (*_remarks(left_out), *beside), str(root.absolute()))

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 from tokenizers import Tokenizer
+from tokenizers import __version__ as tokenizers_version
 
 from train.config import Text
 from train.core import machine
 from train.data import cache, own
-from train.data.split import Arrays, cut
+from train.data.cut import by_hash, by_position, text_keys
 from train.data.text import dates, files, python_docs, tfds, tokenizers
 from train.data.text.dataset import DESCRIPTION, Corpus, Examples, Form, Part, TextDataset
 from train.data.text.encode import FORMS, LEAST
@@ -19,6 +20,8 @@ from zoo.errors import UserError, unknown
 
 TEST_SHARE = {"stream": 0.1, "passages": 0.1, "pairs": 0.2, "labelled": 0.2}
 """Share of the training split that becomes the test split of a data set without one. The split is fixed."""
+ENCODING = f"1, tokenizers {tokenizers_version}"
+"""What makes vocabularies and token arrays: the version of this code and of the library. Caches carry it."""
 LONG = 5_000_000
 """A data set of so many characters or more has its vocabulary and token arrays cached."""
 
@@ -42,7 +45,8 @@ def load(data: Text, form: Form, tokenizer: Tokenizer | None = None) -> TextData
     text, 20 % of sentences). Validation split: the data set's own, else the share `data.validation` of train, which
     depends on `data.split_seed`; empty if that share is 0. Running text is split between documents; a single document
     is split by position, and its end is held out. Training split: for labelled sentences the share `data.labels` of the
-    remaining ones.
+    remaining ones. A user's own text is split by a hash of it, so that more may be added (`train.data.cut`;
+    `data.split_by`).
     Raises UserError with one line for all invalid input.
     """
     if is_embedded(data.name):
@@ -174,29 +178,33 @@ def _roles(corpus: Corpus, data: Text, form: Form) -> dict[str, Examples]:
             raise UserError(f"{corpus.name}: its {name} split has labels outside 0..{len(corpus.class_names) - 1}")
     if "test" not in splits and "validation" in splits:
         splits["test"] = splits.pop("validation")
+    halve = divide_by_hash if _by_hash(corpus, data) else divide
     if "test" not in splits:
-        splits["train"], splits["test"] = divide(splits["train"], TEST_SHARE[form], 0, form)
+        splits["train"], splits["test"] = halve(splits["train"], TEST_SHARE[form], 0, form, "test")
     if data.validation == 0 or "validation" not in splits:
         share, seed = data.validation, data.split_seed
-        splits["train"], splits["validation"] = divide(splits["train"], share, seed, form)
+        splits["train"], splits["validation"] = halve(splits["train"], share, seed, form, "validation")
     for name in ("train", "test"):
         if not any(splits[name].texts):
             raise UserError(f"{corpus.name}: no examples are left for {name}; data.validation={data.validation}")
     return {name: splits[name] for name in ("train", "validation", "test")}
 
 
-def divide(examples: Examples, share: float, seed: int, form: Form) -> tuple[Examples, Examples]:
+def _by_hash(corpus: Corpus, data: Text) -> bool:
+    """Whether a data set is split by a hash of each example: the user's own may change."""
+    return data.split_by == "hash" and (bool(corpus.files) or corpus.version == own.VERSION)
+
+
+def divide(examples: Examples, share: float, seed: int, form: Form, purpose: str = "") -> tuple[Examples, Examples]:
     """Split examples in two. The second part has `share` of the examples of each class, or of all characters."""
+    del purpose
     if share == 0:
         return examples, examples[np.zeros(0, np.int64)]
     if form in ("pairs", "labelled"):
-        labels = np.zeros(len(examples), np.int32) if examples.labels is None else examples.labels
-        kept, taken = cut(Arrays(labels, labels), np.arange(len(examples)), share, seed)
+        kept, taken = by_position(np.arange(len(examples)), share, seed, _classes(examples))
         return examples[kept], examples[taken]
     if len(examples) == 1:
-        text = examples.texts[0]
-        at = int(len(text) * (1 - share))
-        return Examples([text[:at]]), Examples([text[at:]])
+        return _ends(examples.texts[0], share)
     sizes = np.array([len(text) for text in examples.texts])
     wanted, taken = share * sizes.sum(), np.zeros(len(sizes), bool)
     held = 0
@@ -211,13 +219,36 @@ def divide(examples: Examples, share: float, seed: int, form: Form) -> tuple[Exa
     return examples[np.flatnonzero(~taken)], examples[np.flatnonzero(taken)]
 
 
+def divide_by_hash(examples: Examples, share: float, seed: int, form: Form, purpose: str) -> tuple[Examples, Examples]:
+    """Split examples in two as `divide` does, but each by a hash of its text: `share` holds for their number."""
+    if len(examples) == 1 and form in ("stream", "passages") and share:
+        return _ends(examples.texts[0], share)
+    keys = text_keys(examples.texts, *([] if examples.seconds is None else [examples.seconds]))
+    kept, taken = by_hash(np.arange(len(examples)), share, keys, _classes(examples), purpose, seed)
+    return examples[kept], examples[taken]
+
+
+def _ends(text: str, share: float) -> tuple[Examples, Examples]:
+    """Split one document; the second part is its end."""
+    at = int(len(text) * (1 - share))
+    return Examples([text[:at]]), Examples([text[at:]])
+
+
+def _classes(examples: Examples) -> np.ndarray:
+    return np.zeros(len(examples), np.int32) if examples.labels is None else examples.labels
+
+
 def _labelled(corpus: Corpus, train: Examples, data: Text) -> Examples:
     """Return the share `data.labels` of the training examples. UserError where a class would have no example left."""
     if data.labels == 1:
         return train
     labels = train.labels
     assert labels is not None  # the form has them
-    _, taken = cut(Arrays(labels, labels), np.arange(len(train)), data.labels, data.split_seed)
+    if _by_hash(corpus, data):
+        keys = text_keys(train.texts, *([] if train.seconds is None else [train.seconds]))
+        _, taken = by_hash(np.arange(len(train)), data.labels, keys, labels, "labels", data.split_seed)
+    else:
+        _, taken = by_position(np.arange(len(train)), data.labels, data.split_seed, labels)
     for label in sorted(set(labels.tolist()) - set(labels[taken].tolist())):
         name = corpus.class_names[label]
         raise UserError(f"{corpus.name}: data.labels={data.labels} leaves no example of class {name!r}")
@@ -239,8 +270,8 @@ def _learned(corpus: Corpus, splits: dict[str, Examples], data: Text, form: Form
         learned = tokenizers.learn(data.tokenizer, texts, data.vocab, data.lower, specials)
         return {"json": np.frombuffer(learned.to_str().encode(), np.uint8)}
 
-    fingerprint = [data.tokenizer, data.vocab, data.lower, specials]
-    held = _cached(f"{corpus.name}-{data.tokenizer}", texts, fingerprint, build)
+    made_of = [ENCODING, data.tokenizer, data.vocab, data.lower, specials]
+    held = _cached(f"{corpus.name}-{data.tokenizer}", texts, made_of, build)
     return Tokenizer.from_str(held["json"].tobytes().decode())
 
 
@@ -254,18 +285,27 @@ def _part(
         return encoded.arrays | {"cut": np.array(encoded.truncated)}
 
     every = examples.every_text
-    arrays = _cached(f"{corpus.name}-{form}-{split}", every, [form, data.length, several, tokenizer.to_str()], build)
+    made_of = [ENCODING, form, data.length, several, examples.seconds is None, tokenizer.to_str()]
+    labels = () if examples.labels is None else (examples.labels,)
+    arrays = _cached(f"{corpus.name}-{form}-{split}", every, made_of, build, *labels)
     truncated = int(arrays.pop("cut"))
     texts = {"pairs": (examples.texts, examples.seconds or []), "labelled": examples.texts}.get(form, ())
     return Part(arrays, texts, sum(len(text.encode()) for text in every), truncated)
 
 
-def _cached(name: str, texts: list[str], fingerprint: list, build: Callable[[], cache.Arrays]) -> cache.Arrays:
-    """Return the arrays that `build` makes of `texts`. Those of long texts are cached under the hash of the texts."""
+def _cached(
+    name: str, texts: list[str], made_of: list, build: Callable[[], cache.Arrays], *labels: np.ndarray
+) -> cache.Arrays:
+    """Return the arrays that `build` makes of `texts`. Those of long texts are cached under a hash of what they are of.
+
+    made_of: JSON of all else that `build` reads, but for `labels`.
+    """
     if sum(map(len, texts)) < LONG:
         return build()
     digest = hashlib.sha256()
     for text in texts:
         encoded = text.encode()
         digest.update(len(encoded).to_bytes(8, "little") + encoded)
-    return cache.cached(name, [digest.hexdigest(), *fingerprint], build)
+    for each in labels:
+        digest.update(np.ascontiguousarray(each, "<i8").tobytes())
+    return cache.cached(name, [digest.hexdigest(), *made_of], build)

@@ -1,7 +1,8 @@
 """The user's own text: `text:PATH` for raw text, and `tsv:PATH` for sentences in two columns or in parallel files.
 
 text:PATH is a file (.gz is unpacked), which is one document, or a folder of .txt and .txt.gz files, which are one
-document each. In a folder train.txt, validation.txt (or val, valid, dev) and test.txt are the splits.
+document each; hidden ones are left out. In a folder train.txt, validation.txt (or val, valid, dev) and test.txt are
+the splits.
 tsv:PATH is a file of two columns, or a folder with train.tsv and optionally validation and test files of those names.
 There is no quoting and no header. The task decides whether the second column is a class or a translation.
 tsv:FOLDER/de-en reads the lines of train.de and train.en, and of val.* and one test*.* if they exist (.gz or not): the
@@ -97,6 +98,7 @@ def text(path: str) -> Corpus:
     if not root.is_dir():
         return Corpus(name, "", {"train": Examples([read(root)])}, files={"train": ([root],)})
     paths = sorted(file for file in root.rglob("*") if file.name.endswith((".txt", ".txt.gz")) and file.is_file())
+    paths = [file for file in paths if not any(part.startswith(".") for part in file.relative_to(root).parts)]
     if not paths:
         raise UserError(f"{name}: the folder has no .txt or .txt.gz files")
     if "train" in (splits := _by_split([file for file in paths if file.parent == root], name)):

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from train.data.split import Arrays, cut
+from train.data.cut import by_position
 from train.data.text.dataset import Corpus, Examples
 
 TOPICS = 10
@@ -62,8 +62,8 @@ def python_docs_topic() -> Corpus:
             seen |= trigrams
     classes = np.array(labels, np.int32)
     every = Examples(texts, labels=classes)
-    rest, test = cut(Arrays(classes, classes), np.arange(len(classes)), 0.2, seed=0)
-    train, validation = cut(Arrays(classes, classes), rest, 0.125, seed=0)
+    rest, test = by_position(np.arange(len(classes)), 0.2, 0, classes)
+    train, validation = by_position(rest, 0.125, 0, classes[rest])
     splits = {"train": every[train], "validation": every[validation], "test": every[test]}
     return Corpus("python_docs/topic", platform.python_version(), splits, tuple(title for title, _ in longest))
 

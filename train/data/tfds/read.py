@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import hashlib
 import importlib
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -127,7 +129,7 @@ class Shards:
 
     def stamps(self) -> list:
         """Return a JSON value that changes when a file changes."""
-        return [[path.name, *self._stamp(path)] for path in self.paths]
+        return [[os.path.abspath(path), *self._stamp(path)] for path in self.paths]
 
     def _stamp(self, path: Path) -> tuple[int, int]:
         try:
@@ -170,7 +172,15 @@ class Records:
         return len(self.shards)
 
     def fingerprint(self) -> list:
-        return [images.VERSION, self.shards.stamps(), self.image_key, self.label_key, self.shape, self.fit]
+        return [images.STAMP, self.shards.stamps(), self.image_key, self.label_key, self.shape, self.fit]
+
+    def keys(self) -> None:
+        return None  # a version of a data set never changes
+
+    def digest(self, indices: np.ndarray) -> str:
+        sizes = [[path.name, path.stat().st_size] for path in self.shards.paths]
+        found = hashlib.blake2b(json.dumps(sizes).encode() + indices.astype("<i8").tobytes(), digest_size=16)
+        return f"records {found.hexdigest()}"
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, y = np.empty((len(indices), *self.shape), np.uint8), np.empty(len(indices), np.int32)
@@ -328,4 +338,4 @@ def find(name: str, size: int | None, fit: str) -> Found:
         split: Records(shards, image_key, label_key, shape, fit if size else None)
         for split, shards in found.splits.items()
     }
-    return Found(name, found.version, classes, stores)
+    return Found(name, found.version, classes, stores, place=os.path.abspath(data_dir()))

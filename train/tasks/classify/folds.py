@@ -33,7 +33,8 @@ def assemble(experiment: Experiment, task: Classify, data: Data, count: int) -> 
         raise UserError(f"folds need a set that fits on the device, and {data.name} is read while training")
     folds = cut(dataset.train, count, data.split_seed, dataset.name, dataset.class_names)
     require_batch(data.batch, len(folds[0].train), " of a fold")
-    normalization = [_normalization(dataset.train, fold, data.normalize) for fold in folds]
+    given = {"mean": dataset.mean, "std": dataset.std} if data.mean and data.normalize else None
+    normalization = [given or _normalization(dataset.train, fold, data.normalize) for fold in folds]
 
     @functools.cache
     def placed(split: str) -> Batch:

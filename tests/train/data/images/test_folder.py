@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -40,13 +41,16 @@ def test_one_folder_per_class_gets_a_fixed_test_split(root: Path) -> None:
     data = load(Data(f"folder:{root}"))
     assert data.class_names == ("cat", "dog")
     assert data.shape == (5, 6, 3)
-    assert (len(data.train), len(data.validation), len(data.test)) == (15, 1, 4)
+    assert len(data.train) + len(data.validation) + len(data.test) == 20
     for split in (data.train, data.validation, data.test):
         arrays = split.arrays()
         np.testing.assert_array_equal(arrays["x"][:, 0, 0, 0] // 100, arrays["y"])
-    assert np.bincount(data.test.arrays()["y"]).tolist() == [2, 2]
+        assert set(arrays["y"]) == {0, 1}
     again = load(Data(f"folder:{root}", validation=0))
     np.testing.assert_array_equal(again.test.arrays()["x"], data.test.arrays()["x"])
+    before = load(Data(f"folder:{root}", split_by="position"))
+    assert (len(before.train), len(before.validation), len(before.test)) == (15, 1, 4)
+    assert np.bincount(before.test.arrays()["y"]).tolist() == [2, 2]
 
 
 def test_folders_of_splits(root: Path) -> None:
@@ -167,3 +171,43 @@ def test_streaming_keeps_nothing_in_memory_and_changes_no_split(root: Path) -> N
         assert not getattr(streamed, split).in_memory
     np.testing.assert_array_equal(streamed.mean, held.mean)
     np.testing.assert_array_equal(streamed.std, held.std)
+
+
+@pytest.mark.parametrize(("train", "test"), [("Training", "Testing"), ("TRAIN", "TEST"), ("training", "Test")])
+def test_split_folders_under_other_usual_names(root: Path, train: str, test: str) -> None:
+    fill(root / train)
+    fill(root / test, count=2)
+    (root / "notes").mkdir()
+    data = load(Data(f"folder:{root}"))
+    assert data.class_names == ("cat", "dog")
+    assert len(data.test) == 4
+    assert "folders beside the splits are left out: notes" in data.remarks
+
+
+def test_a_class_may_have_the_name_of_a_split(root: Path) -> None:
+    fill(root)
+    (root / "cat").rename(root / "train")
+    assert load(Data(f"folder:{root}")).class_names == ("dog", "train")
+
+
+def test_split_folders_that_contradict(root: Path) -> None:
+    for name in ("train", "val", "valid"):
+        fill(root / name)
+    assert refused(root).endswith("has two folders for validation: val and valid")
+    shutil.rmtree(root / "train")
+    shutil.rmtree(root / "val")
+    assert refused(root).endswith("has valid with class folders, but no train/CLASS/*: add it, or rename them")
+
+
+def test_the_cache_knows_the_place(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two projects with a folder of the same name, and files of the same names, sizes and times."""
+    pixels = {}
+    for color in ("red", "blue"):
+        place = root.parent / color
+        fill(place / "data")
+        for number, file in enumerate(sorted(place.rglob("*.png"))):
+            Image.new("L", (6, 5), number + (100 if color == "red" else 0)).save(file)
+            os.utime(file, (1, 1))
+        monkeypatch.chdir(place)
+        pixels[color] = load(Data("folder:data")).train.arrays()["x"]
+    assert pixels["red"].min() >= 100 > pixels["blue"].max()

@@ -65,6 +65,12 @@ def test_documents_stay_whole_and_end(tmp_path: Path) -> None:
     assert sorted(found) == sorted(written)
     other = load(Text(f"text:{folder}", tokenizer="char", length=4, split_seed=3, validation=0.3), "stream")
     np.testing.assert_array_equal(other.test.arrays["tokens"], data.test.arrays["tokens"])
+
+
+def test_by_position_documents_are_held_out_by_their_length(tmp_path: Path) -> None:
+    folder = write(tmp_path / "books", **{f"{i}__txt": f"{i:04b}" * (i + 5) for i in range(10)})
+    data = Text(f"text:{folder}", tokenizer="char", length=4, split_seed=3, validation=0.3, split_by="position")
+    other = load(data, "stream")
     assert 0.2 < other.validation.nbytes_utf8 / (380 - other.test.nbytes_utf8) <= 0.3
 
 
@@ -103,7 +109,8 @@ def test_labelled(tmp_path: Path) -> None:
         f"{word}\t{label}\n" for word, label in zip(["good", "bad", "so so"] * 20, [10, 9, 2] * 20, strict=True)
     )
     folder = write(tmp_path / "own", train__tsv=rows)
-    data = load(Text(f"tsv:{folder}", tokenizer="wordpiece", length=6, vocab=60), "labelled")
+    by_position = {"split_by": "position", "vocab": 60}
+    data = load(Text(f"tsv:{folder}", tokenizer="wordpiece", length=6, **by_position), "labelled")
     assert data.class_names == ("2", "9", "10")
     assert sizes(data) == (44, 4, 12)
     assert np.bincount(data.test.arrays["y"]).tolist() == [4, 4, 4]
@@ -113,11 +120,11 @@ def test_labelled(tmp_path: Path) -> None:
             content = tokenizers.encode(data.tokenizer, text)
             assert row.tolist() == [4, *content, 5, *[0] * (4 - len(content))]
             assert data.class_names[y] == {"good": "10", "bad": "9", "so so": "2"}[text]
-    plain = load(Text(f"tsv:{folder}", tokenizer="char", length=5, vocab=60), "labelled")
+    plain = load(Text(f"tsv:{folder}", tokenizer="char", length=5, **by_position), "labelled")
     ends = [row[row > 0][-1] for row in plain.train.arrays["tokens"]]
     assert set(ends) == {3}
     assert plain.train.cut == sum(text == "so so" for text in plain.train.texts)
-    documents = load(Text(f"tsv:{folder}", tokenizer="wordpiece", length=11, vocab=60), "passages")
+    documents = load(Text(f"tsv:{folder}", tokenizer="wordpiece", length=11, **by_position), "passages")
     assert tokenizers.decode(documents.tokenizer, documents.train.arrays["a"].ravel()).split()[0] in (
         "g",
         "b",
