@@ -42,7 +42,7 @@ BASE = Experiment(
         "steps": 2,
         "eval_every_steps": 2,
         "data": {"batch": 8, "time_limit": 20},
-        "task": {"replay": 8, "replay_start": 8, "eval_episodes": 2},
+        "task": {"replay_start": 8, "eval_episodes": 2},
     },
 )
 FULL = Experiment(

@@ -40,7 +40,7 @@ BASE = Experiment(
         "steps": 2,
         "eval_every_steps": 2,
         "data": {"batch": 2, "length": 8},
-        "model": {"fields": {"width": 8, "depth": 1, "context": 8}},
+        "model": {"fields": {"depth": 1, "context": 8}},
         "optim": {"warmup_steps": 0},
     },
 )

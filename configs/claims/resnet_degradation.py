@@ -25,8 +25,7 @@ BASE = Experiment(
     steps=3_000,
     seed=3,
     eval_every_steps=750,
-    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 4}, "optim": {"decay_at": (1,)}}
-    | {"model": {"fields": {"depths": (1,), "widths": (4,)}}},
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 4}, "optim": {"decay_at": (1,)}},
 )
 PAPER = {
     "data": {"name": "cifar10", "batch": 128, "augment": ("pad_crop_4", "flip")},
@@ -39,7 +38,8 @@ PAPER = {
 def net(kind: str, layers: int, widths: tuple[int, ...], changes: dict) -> TrainedArm:
     says = f"{layers} layers, {'identity shortcuts' if kind == 'resnet' else 'no shortcuts'}"
     model = Model(f"{kind}20", {"depths": ((layers - 2) // 6,) * 3, "widths": widths})
-    return TrainedArm(says, override(dataclasses.replace(BASE, model=model), changes))
+    smoke = BASE.smoke | {"model": {"fields": {"depths": (1 if layers == 8 else 2,), "widths": (4,)}}}
+    return TrainedArm(says, override(dataclasses.replace(BASE, model=model), changes | {"smoke": smoke}))
 
 
 def nets(widths: tuple[int, ...], changes: dict) -> dict[str, TrainedArm]:

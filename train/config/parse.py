@@ -118,11 +118,13 @@ def _model_config(card: "Card", fields: Mapping[str, Any]) -> Any:
 def override(instance: D, changes: Mapping[str, Any], where: str = "") -> D:
     """Return `instance` (a dataclass) with fields replaced, nested dataclasses by nested mappings; lists become tuples.
 
-    A field that is a mapping itself is replaced as a whole: {"model": {"fields": {"depth": 2}}} drops all other fields.
+    The fields of a model are merged: {"model": {"fields": {"depth": 2}}} keeps the others, unless the changes name
+    another model. Any other mapping is replaced as a whole.
     Raises UserError for a name that is not a field, saying `where`, and for a value of another type.
     """
     hints = get_type_hints(type(instance), include_extras=True)
     names = [f.name for f in dataclasses.fields(instance)]
+    same_model = isinstance(instance, Model) and changes.get("name", instance.name) == instance.name
     new = {}
     for name, value in changes.items():
         if name not in names:
@@ -133,11 +135,19 @@ def override(instance: D, changes: Mapping[str, Any], where: str = "") -> D:
         hint = declared(hints[name])
         if dataclasses.is_dataclass(old) and isinstance(value, Mapping):
             new[name] = override(_of_kind(old, value, hint), value, path)
-        elif _fits(value, hint):
-            new[name] = tuple(value) if isinstance(value, list) else value
-        else:
+        elif not _fits(value, hint):
             raise UserError(f"{path} cannot be {value!r}")
+        elif same_model and isinstance(old, Mapping):
+            new[name] = _merged(old, value)
+        else:
+            new[name] = tuple(value) if isinstance(value, list) else value
     return dataclasses.replace(instance, **new)
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `old` with the values of `new`, mappings in it likewise."""
+    both = [name for name in new if isinstance(new[name], Mapping) and isinstance(old.get(name), Mapping)]
+    return {**old, **new, **{name: _merged(old[name], new[name]) for name in both}}
 
 
 def declared(hint: Any) -> Any:

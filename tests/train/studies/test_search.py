@@ -346,3 +346,20 @@ def test_the_command_names_all_that_differs_from_the_config(tmp_path) -> None:
     )
     line = report.command(folder, trial)
     assert line == "zoo train digits_mlp --model.widths 6 4 --optim.warmup-steps 0 --steps 7"
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_processes_that_share_a_search_draw_different_trials(tmp_path, sampler) -> None:
+    """Each opens the search before any has asked, as processes do that start together."""
+    folder = begun(tmp_path, trials=8, sampler=sampler)
+    workers = [Worker(folders.load(folder.path), folder.study(), _space(folder), {}) for _ in range(4)]
+    for worker in workers:
+        worker.__enter__()
+    drawn = [tuple(trial.params.values()) for _ in range(2) for worker in workers for trial in worker.ask(1)]
+    assert len(set(drawn)) == len(drawn) == 8
+    again = begun(tmp_path / "again", trials=8, sampler=sampler)
+    with Worker(again, again.study(), _space(again), {}) as worker:
+        alone = [tuple(trial.params.values()) for _ in range(8) for trial in worker.ask(1)]
+    assert alone == drawn
+    for worker in workers:
+        worker.__exit__()

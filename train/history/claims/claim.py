@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import train.metrics  # noqa: F401  fills the table of metrics
-from train.config import Experiment, metrics, override
+from train.config import Experiment, metrics, override, sweep
 from train.config.metrics import DIRECTIONS, EVERYTHING, SHARE, Bounds, Direction
 from train.loop.run import Run
 from zoo.errors import UserError, unknown
@@ -195,6 +195,10 @@ class Claim:
                     self._demand(name, "effect")
             if effect.against is None and effect.kind == "ratio":
                 raise UserError(f"the effect {effect.says!r} is a ratio, so it needs an arm in `against`")
+            if effect.against and _coincide(self.arms[effect.arm], self.arms[effect.against]):
+                raise UserError(
+                    f"the arms {effect.arm} and {effect.against} are one and the same run: nothing to compare"
+                )
             if effect.expected not in DIRECTIONS:
                 raise unknown("expected direction", effect.expected, DIRECTIONS)
         for arm in (*self.arms.values(), *self.full_arms.values()):
@@ -271,6 +275,15 @@ def bounds_in(experiment: Experiment, name: str) -> Bounds:
     return metrics.bounds(name, None if own_limit else experiment.data.name)
 
 
+def _coincide(one: Arm, other: Arm) -> bool:
+    """Whether two arms are trained in the same way."""
+    return (
+        isinstance(one, TrainedArm)
+        and isinstance(other, TrainedArm)
+        and dataclasses.replace(one, says="") == dataclasses.replace(other, says="")
+    )
+
+
 def _changed(arm: Arm, changes: Mapping[str, Any]) -> Arm:
     if not isinstance(arm, TrainedArm):
         return arm
@@ -279,8 +292,12 @@ def _changed(arm: Arm, changes: Mapping[str, Any]) -> Arm:
 
 def _smoke(arm: Arm) -> Arm:
     match arm:
-        case TrainedArm(experiment=experiment):
-            return dataclasses.replace(arm, experiment=override(experiment, experiment.smoke), tune=None)
+        case TrainedArm(experiment=experiment, tune=tune):
+            small = override(experiment, experiment.smoke)
+            if tune is not None:  # its last setting stands for the best
+                swept = dataclasses.replace(small, sweep=tune.sweep)
+                small = sweep.with_setting(small, sweep.settings(swept)[-1])
+            return dataclasses.replace(arm, experiment=small, tune=None)
         case FunctionArm(smoke=smoke) if smoke is not None:
             return dataclasses.replace(arm, value=smoke)
     return arm

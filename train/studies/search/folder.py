@@ -10,7 +10,7 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import filelock
 import optuna
@@ -22,7 +22,9 @@ import train.loop.run
 from train.config import Experiment, files, metrics, override
 from train.config.files import ConfigFile
 from train.loop.run import Run
+from train.studies.search import Sampler
 from train.studies.search.journal import Journal
+from train.studies.search.samplers import make_sampler
 from zoo.errors import UserError, note
 from zoo.files import is_file_name, parse_json, read_json, write_atomically, writing
 
@@ -67,7 +69,7 @@ class Folder:
         write_atomically(self.path / ABOUT, json.dumps(content, indent=2) + "\n")
 
     def study(self, **options: Any) -> optuna.Study:
-        """Open the Optuna study. To ask for new trials, pass `sampler=` and `pruner=`."""
+        """Open the Optuna study. To prune trials, pass `pruner=`."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         journal = Journal(self.path / "journal.log")
         try:
@@ -186,6 +188,7 @@ class Worker:
         """Return up to `most` trials to train now: none if all have ended or are training in living processes."""
         with self._turn:
             trials = self._fail_orphans()
+            self.study.sampler = self._sampler(len(trials))
             if not trials and self.first:
                 self.study.enqueue_trial(self.first, user_attrs={"default": True})
             left = self.folder.trials - sum(counts(t) or t.state == TrialState.RUNNING for t in trials)
@@ -195,6 +198,14 @@ class Worker:
                 trial.set_user_attr("process", self.name)
                 asked.append(trial)
             return asked
+
+    def _sampler(self, trials: int) -> optuna.samplers.BaseSampler:
+        """Return the sampler of the next trials, seeded by how many there are before them, in all processes.
+
+        So no two processes draw the same trials, and a search that is gone on with draws those of one never stopped.
+        """
+        about = self.folder.about  # its names come from options of `zoo search` that take no other ones
+        return make_sampler(cast(Sampler, about.sampler), about.sampler_seed + trials)
 
     def _fail_orphans(self) -> Sequence[FrozenTrial]:
         """Mark the running trials of dead processes as failed. Returns all trials."""

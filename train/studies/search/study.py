@@ -10,9 +10,9 @@ from optuna.trial import Trial, TrialState
 from train.config import Experiment
 from train.core.signals import Stopped, Watch
 from train.loop.restore import assemble_run
-from train.studies.search import Pruner, Sampler
+from train.studies.search import Pruner
 from train.studies.search.folder import Folder, Worker, counts
-from train.studies.search.samplers import distribution, make_pruner, make_sampler
+from train.studies.search.samplers import distribution, make_pruner
 from train.studies.search.space import Setting, apply, read
 from train.studies.search.trainer import Interrupted, Outcome, Trainer
 from train.tasks.check import check
@@ -35,13 +35,8 @@ class Search:
 
         Raises Stopped after Ctrl-C or SIGTERM; running trials are then marked as failed and will be replaced.
         """
-        about = self.folder.about  # its names come from options of `zoo search` that take no other ones
-        sampler, pruner = cast(Sampler, about.sampler), cast(Pruner, about.pruner)
-        study = self.folder.study(
-            # The seed differs between processes: with the same seed they would sample the same trials.
-            sampler=make_sampler(sampler, about.sampler_seed + len(self.folder.study().get_trials(False))),
-            pruner=make_pruner(pruner, self.folder.experiment),
-        )
+        pruner = cast(Pruner, self.folder.about.pruner)  # from an option of `zoo search` that takes no other name
+        study = self.folder.study(pruner=make_pruner(pruner, self.folder.experiment))
         space = {each.name: distribution(each) for each in self.spaces}
         worker = Worker(self.folder, study, space, self._default())
         with contextlib.ExitStack() as stack:

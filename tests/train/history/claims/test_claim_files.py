@@ -1,6 +1,7 @@
 """Every claim file: it loads, names cards that are there, says what it does, and each of its arms runs, shrunk."""
 
 import ast
+import dataclasses
 import functools
 import json
 import os
@@ -16,6 +17,7 @@ from train.history.claims import files, picture, results, table
 from train.history.claims.claim import Claim, TrainedArm
 from train.history.claims.claim_run import ClaimRun, tuning
 from train.tasks.check import check
+from zoo.errors import UserError
 
 NAMES = files.claim_names()
 
@@ -46,6 +48,20 @@ def test_a_claim_is_sound_and_says_how_to_repeat_it(name: str) -> None:
     lines = ast.get_docstring(ast.parse(text)).splitlines()
     for head in ("Paper:   ", f"Run:     zoo claim {name}", "Here:    ", "Departs: "):
         assert any(line.startswith(head) for line in lines), head
+
+
+def test_seq2seq_is_compared_with_another_network_at_every_setting() -> None:
+    claim = load("seq2seq_reversal")
+    for setting in (claim, claim.small(), claim.at(full=True)):
+        both = {name: setting.arms[name].experiment.model.fields for name in ("forwards", "backwards")}
+        assert both["forwards"] == both["backwards"] | {"reverse_source": False}
+
+
+def test_arms_that_coincide_are_refused() -> None:
+    claim = load("seq2seq_reversal")
+    same = claim.arms["backwards"]
+    with pytest.raises(UserError, match="backwards and forwards are one and the same run: nothing to compare"):
+        dataclasses.replace(claim, arms=claim.arms | {"forwards": dataclasses.replace(same, says="other words")})
 
 
 @pytest.mark.slow
