@@ -33,15 +33,15 @@ def by_hash(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split `indices` (ascending) in two: an example belongs to the second part if its hash is in the lowest `share`.
 
-    keys (uint64), classes: (N,), of the example at each of `indices`; see `keys_of`. purpose, seed: cuts
-    for another purpose or with another seed are independent. The sizes are near the share, as those of independent
-    draws are. Of a class with several keys each part has at least one, if share is above 0.
+    keys (uint64), classes: (N,), of the example at each of `indices`; see `keys_of`. purpose, seed: cuts for
+    another purpose or with another seed are independent. The sizes are near the share, as those of independent draws
+    are. Each part has at least one example of a class with several keys, and of a set with several, unless share is 0.
     """
     salt = hashlib.blake2b(f"{purpose}:{seed}".encode(), digest_size=8).digest()
     draws = _mixed(keys ^ np.frombuffer(salt, "<u8")[0])
     taken = draws < np.uint64(min(int(share * 2**64), 2**64 - 1))
-    for label in np.unique(classes) if 0 < share < 1 else ():
-        own = np.flatnonzero(classes == label)
+    groups = [np.flatnonzero(classes == label) for label in np.unique(classes)]
+    for own in [*groups, np.arange(len(indices))] if 0 < share < 1 else ():
         ordered = np.unique(draws[own])
         if len(ordered) > 1 and not taken[own].any():
             taken[own] = draws[own] == ordered[0]

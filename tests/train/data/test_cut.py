@@ -64,6 +64,13 @@ def test_each_class_of_several_examples_has_one_in_both_parts() -> None:
     assert held_out([(b"a", 0), (b"b", 1)], 0) == [False, False]
 
 
+def test_a_set_of_two_examples_many_times_has_both_parts() -> None:
+    """Whatever they hash to: equal examples stay together, so one of the two is held out as a whole."""
+    for number in range(20):
+        taken = held_out([(b"good%d" % number, 1), (b"bad%d" % number, 0)] * 20, 0.2)
+        assert sum(taken) == 20
+
+
 def noise(path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (4, 4), dtype=np.uint8)).save(path)

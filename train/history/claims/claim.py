@@ -226,6 +226,10 @@ class Claim:
                     self._demand(name, "derived figure")
                     if isinstance(self.arms[name], DerivedArm):
                         raise UserError(f"{name} is a derived arm: a derived arm needs arms that are not derived")
+                if len({self._computed(name) for name in names}) > 1:
+                    raise UserError(
+                        f"{' and '.join(names)} are not both trained: their seeds are not those of equal draws"
+                    )
 
     @property
     def measured(self) -> Metric:
@@ -240,6 +244,18 @@ class Claim:
             case DerivedArm(unit=str(own)):
                 return own
         return self.measured.unit
+
+    def related(self, name: str, other: str | None) -> bool:
+        """Whether equal seeds of two arms stand for equal draws: not where one is trained and the other computed."""
+        return other is None or self._computed(name) == self._computed(other)
+
+    def _computed(self, name: str) -> bool:
+        """Whether an arm is computed by a function, or derived from such arms, and nothing is trained for it."""
+        match self.arms[name]:
+            case DerivedArm(of=names):
+                return self._computed(names[0])
+            case arm:
+                return isinstance(arm, FunctionArm)
 
     def bounds(self, name: str) -> Bounds:
         """The values that an arm can take: its interval ends there. A difference of shares can be negative."""

@@ -85,6 +85,8 @@ def effect_text(effect: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
 
 def seeds_text(claim: Mapping[str, Any], effect: Mapping[str, Any]) -> str:
     """Return the number of seeds of an effect; where its arms differ, of both."""
+    if "seeds" in effect:
+        return " and ".join(map(str, sorted(set(effect["seeds"]))))
     arms = {arm["name"]: sum(value is not None for value in arm["values"]) for arm in claim["arms"]}
     counts = sorted({arms[name] for name in (effect["arm"], effect["against"]) if name is not None})
     return " and ".join(map(str, counts))

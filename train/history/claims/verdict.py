@@ -51,12 +51,15 @@ def derived(arm: DerivedArm, arms: Mapping[str, Values]) -> Values:
     )
 
 
-def judge(effect: Effect, arms: Mapping[str, Values], unit: str = "") -> dict[str, Any]:
-    """Return an effect as JSON: its value, its 95 % interval, whether it is paired by seeds, and the verdict."""
+def judge(effect: Effect, arms: Mapping[str, Values], unit: str = "", *, related: bool = True) -> dict[str, Any]:
+    """Return an effect as JSON: its value, its 95 % interval, whether it is paired by seeds, and the verdict.
+
+    related: whether equal seeds of the two arms stand for equal draws, so that they can be paired.
+    """
     arm = arms[effect.arm].finite()
     against = dict.fromkeys(arm, 0.0) if effect.against is None else arms[effect.against].finite()
     common = [seed for seed in arm if seed in against]
-    paired = len(common) >= 2 or len(common) == len(arm) == len(against)
+    paired = related and (len(common) >= 2 or len(common) == len(arm) == len(against))
     first = [arm[seed] for seed in common] if paired else list(arm.values())
     second = [against[seed] for seed in common] if paired else list(against.values())
     value, low, high = _compare(first, second, paired, effect.kind)
@@ -72,6 +75,7 @@ def judge(effect: Effect, arms: Mapping[str, Values], unit: str = "") -> dict[st
         "low": low,
         "high": high,
         "paired": paired,
+        "seeds": [len(first), len(second)],
         "verdict": _verdict(effect, low, high),
     }
 
@@ -115,7 +119,10 @@ def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **
     for arm_name, arm in claim.arms.items():
         if isinstance(arm, DerivedArm):
             arms[arm_name] = derived(arm, arms)
-    effects = [judge(effect, arms, claim.unit(effect.arm)) for effect in claim.effects]
+    effects = [
+        judge(effect, arms, claim.unit(effect.arm), related=claim.related(effect.arm, effect.against))
+        for effect in claim.effects
+    ]
     verdict = overall([effect["verdict"] for effect in effects])
     metric = claim.measured
     return _plain(

@@ -93,13 +93,12 @@ def test_with_its_arms_swapped_it_does_not_hold_and_nothing_is_trained_again(don
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("summary.json")} == before
 
 
-def test_the_same_arm_twice_is_undecided(done: tuple[Path, dict]) -> None:
-    same = claim(
-        {"one": TrainedArm("rate 0.1", MLP), "other": TrainedArm("rate 0.1", MLP)}, Effect("one", "other", "lower", "")
-    )
-    found = tried(same, done[0])
-    assert found["effects"][0]["value"] == 0
-    assert found["verdict"] == "undecided"
+def test_the_same_arm_twice_is_trained_once_and_not_compared_with_itself(done: tuple[Path, dict]) -> None:
+    arms = {name: TrainedArm("rate 0.1", MLP) for name in ("one", "other")} | {"slow": TrainedArm("", SLOW)}
+    with pytest.raises(UserError, match="the arms one and other are one and the same run: nothing to compare"):
+        claim(arms, Effect("one", "other", "lower", ""))
+    found = tried(claim(arms, Effect("one", "slow", "lower", ""), Effect("other", "slow", "lower", "")), done[0])
+    assert found["effects"][0]["value"] == found["effects"][1]["value"]
     assert not (done[0] / "other").exists()  # what would be the same to the bit is trained once
 
 
@@ -195,8 +194,11 @@ def test_arms_of_other_kinds_share_the_table(tmp_path) -> None:
         "trained": TrainedArm("", MLP),
         "again": RemeasuredArm("", "trained", Metric("half", of=halves)),
         "curve": FunctionArm("", lambda seed: Outcome(float(seed), (1, 2), (seed, float("nan")))),
-        "gap": Difference("", "again", "curve"),
+        "half": FunctionArm("", lambda seed: 0.5),
+        "gap": Difference("", "half", "curve"),
     }
+    with pytest.raises(UserError, match="again and curve are not both trained"):
+        claim(arms | {"gap": Difference("", "again", "curve")}, Effect("gap", "again", "lower", ""))
     found = tried(claim(arms, Effect("gap", "again", "lower", ""), seeds=2, plot=Plot("curve")), tmp_path)
     values = {arm["name"]: arm["values"] for arm in found["arms"]}
     assert (values["again"], values["curve"], values["gap"]) == ([0.5, 0.5], [0, 1], [0.5, -0.5])

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from train.history.claims import results
 from train.history.claims.claim import Effect
+from train.history.claims.files import load_claim
 from train.history.claims.verdict import Values, judge, overall
 
 
@@ -43,6 +45,27 @@ def test_seeds_are_paired_where_both_arms_have_them() -> None:
     apart = arms | {"b": Values((4, 5, 6, 7), tuple(base))}
     effect = judge(Effect("a", "b", "higher", ""), apart)
     assert (effect["verdict"], effect["paired"]) == ("undecided", False)
+
+
+def test_a_missing_seed_is_not_counted_and_unrelated_seeds_are_not_paired() -> None:
+    arms = {"a": Values((0, 1, 2, 3), (1.0, 2.0, 3.0, None)), "b": Values((0, 1, 2, 3), (0.0, None, 2.0, 3.0))}
+    effect = judge(Effect("a", "b", "higher", ""), arms)
+    assert (effect["paired"], effect["seeds"], effect["value"]) == (True, [2, 2], 1.0)
+    effect = judge(Effect("a", "b", "higher", ""), arms, related=False)
+    assert (effect["paired"], effect["seeds"]) == (False, [3, 3])
+    assert effect["value"] == pytest.approx(2 - 5 / 3)
+
+
+def test_gan_parzen_compares_all_seeds_with_what_no_network_made() -> None:
+    """The recorded values of 12 seeds, judged again; paired by equal numbers, 7 of them gave 53.52 and 10.17."""
+    claim, found = load_claim("gan_parzen")[0], results.read()["gan_parzen"]
+    arms = {arm["name"]: Values(tuple(arm["seeds"]), tuple(arm["values"])) for arm in found["arms"]}
+    assert not claim.related("adversarial", "noise")
+    assert claim.related("adversarial", "untrained")
+    for effect, expected in zip(claim.effects[1:3], ((53.63, 52.91, 54.27), (10.38, 9.76, 10.97)), strict=True):
+        judged = judge(effect, arms, related=claim.related(effect.arm, effect.against))
+        assert judged["seeds"] == [12, 12]
+        assert (judged["value"], judged["low"], judged["high"]) == pytest.approx(expected, abs=0.005)
 
 
 @pytest.mark.parametrize(
