@@ -61,14 +61,16 @@ class StreamFeed:
         self._reader = stream.batches(split, data.batch, seed, data.workers)
         if state is not None:
             self._reader.set_state(state)
-        self.state = state
+        self.state, self._begin = state, self._reader.get_state()
         self.most: int | None = max(1, int(READ_AHEAD_BYTES / (split.nbytes / len(split) * data.batch)))
         self._ahead: _Ahead | None = None
 
     def take(self, n: int) -> Stacked:
         ahead, self._ahead = self._ahead, None
-        if ahead is None or ahead.steps != n:
-            ahead = self._read(n)
+        if ahead is not None and ahead.steps != n:  # another number of steps than was expected: read again
+            self._reader.set_state(self.state or self._begin)
+            ahead = None
+        ahead = ahead or self._read(n)
         self.state = ahead.state
         return ahead.batches
 

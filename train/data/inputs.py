@@ -47,7 +47,8 @@ def images(
         return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
 
     def train(key: Array, batch: Batch, labels: Array) -> tuple[Batch, Array]:
-        x, labels = augment(operations, key, unit(batch["x"]), labels)
+        subtracted = batch["mean"].reshape(channels) if "mean" in batch else mean
+        x, labels = augment(operations, key, unit(batch["x"]), labels, subtracted)
         return normalized(x, batch), labels
 
     def evaluate(batch: Batch) -> Batch:

@@ -149,6 +149,70 @@ class Windows:
         return use(shard(batch, self.sharding))
 
 
+LONGEST = 2**31 - 1
+"""Tokens that can be numbered with int32, as positions on the device are."""
+
+
+@struct.dataclass
+class LongWindows:
+    """As `Windows`, of a text of more than LONGEST tokens: in rows of `length` tokens. A window lies in two of them."""
+
+    rows: Array  # (R, length) integer
+    size: int = struct.field(pytree_node=False)  # tokens of the text, without padding
+    batch: int = struct.field(pytree_node=False)
+    sharding: NamedSharding | None = struct.field(pytree_node=False, default=None)
+
+    @staticmethod
+    def in_rows(tokens: np.ndarray, length: int) -> np.ndarray:
+        """Return `rows` of a text: (R, length), padded with zeros so that two rows begin at every token."""
+        rows = -(-len(tokens) // length) + 1
+        return np.pad(tokens, (0, rows * length - len(tokens))).reshape(rows, length)
+
+    @property
+    def length(self) -> int:
+        return self.rows.shape[1]
+
+    def plan(self, key: Array, step: Array, n: int) -> dict[str, Array]:
+        """Return {"row", "offset"}, each (n, batch): where a window begins, drawn with replacement.
+
+        Less than `length` of the last places are never drawn, so that all others are equally likely.
+        """
+        full = (self.size - self.length) // self.length
+
+        def starts(step: Array) -> tuple[Array, Array]:
+            row_key, offset_key = jax.random.split(jax.random.fold_in(key, step))
+            rows = jax.random.randint(row_key, (self.batch,), 0, full)
+            return rows, jax.random.randint(offset_key, (self.batch,), 0, self.length)
+
+        row, offset = jax.vmap(starts)(step + jnp.arange(n))
+        return {"row": row, "offset": offset}
+
+    def sweep(self) -> dict[str, Array]:
+        """Plan windows that cover the text: {"row", "offset", "new"}, each (batches, batch); see `Windows.sweep`."""
+        last = self.size - 1 - self.length
+        windows = -(-(self.size - 1) // self.length)
+        number = np.arange(-(-windows // self.batch) * self.batch, dtype=np.int64).reshape(-1, self.batch)
+        start = np.minimum(number * self.length, last)
+        parts = {
+            "row": start // self.length,
+            "offset": start % self.length,
+            "new": np.minimum(number * self.length - start, self.length),
+        }
+        return {name: jnp.asarray(part, jnp.int32) for name, part in parts.items()}
+
+    def feed(self, planned: dict[str, Array], use: Callable[[Batch], T]) -> T:
+        """Return `use` of the batch that `Windows.feed` has."""
+
+        def window(row: Array, offset: Array) -> Array:
+            two = jax.lax.dynamic_slice_in_dim(self.rows, row, 2).ravel()
+            return jax.lax.dynamic_slice_in_dim(two, offset, self.length + 1)
+
+        batch = {"tokens": jax.vmap(window)(planned["row"], planned["offset"]).astype(jnp.int32)}
+        if "new" in planned:
+            batch["mask"] = (jnp.arange(self.length)[None] >= planned["new"][:, None]).astype(jnp.float32)
+        return use(shard(batch, self.sharding))
+
+
 @struct.dataclass
 class Stacked:
     """The batches of the next n steps, which the host has read: leaves (n, batch, ...)."""

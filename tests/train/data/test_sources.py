@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train.data.sources import Resident, Windows, sorted_by_length
+from train.data.sources import LongWindows, Resident, Windows, sorted_by_length
 
 KEY = jax.random.key(0)
 
@@ -41,6 +41,42 @@ def test_a_sweep_of_windows_predicts_each_token_but_the_first_once(size: int) ->
     for batch in batches(text, text.sweep()):
         np.add.at(counted, batch["tokens"][:, 1:].ravel(), batch["mask"].ravel().astype(int))
     np.testing.assert_array_equal(counted, [0] + [1] * (size - 1))
+
+
+def long_windows(size: int, batch: int) -> LongWindows:
+    return LongWindows(jnp.asarray(LongWindows.in_rows(np.arange(size), 5)), size, batch)
+
+
+@pytest.mark.parametrize("size", [6, 7, 10, 11, 12, 48])
+def test_a_long_text_is_swept_as_a_short_one(size: int) -> None:
+    short = Windows(jnp.arange(size), batch=3, length=5)
+    long = long_windows(size, 3)
+    for one, other in zip(batches(short, short.sweep()), batches(long, long.sweep()), strict=True):
+        for name in ("tokens", "mask"):
+            np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_windows_of_a_long_text_come_from_all_of_its_rows() -> None:
+    text = long_windows(53, 16)
+    drawn = batches(text, text.plan(KEY, jnp.int32(0), 80))
+    for batch in drawn:
+        np.testing.assert_array_equal(np.diff(batch["tokens"], axis=1), 1)
+    starts = np.bincount(np.concatenate([batch["tokens"][:, 0] for batch in drawn]))
+    assert len(starts) == 45  # (53 - 5) // 5 rows of 5 places
+    assert starts.min() > 10  # 1,280 draws of 45 places
+
+
+def test_a_text_beyond_int32_is_planned_without_wrapping() -> None:
+    """Shapes only: nothing of that size is allocated but the plan of its evaluation."""
+    size, length = 9_000_000_000, 1024
+    rows = jax.ShapeDtypeStruct((-(-size // length) + 1, length), jnp.uint16)
+    text = LongWindows(rows, size, 64)
+    planned = text.plan(KEY, jnp.int32(0), 50)
+    assert 0 <= planned["row"].min() < planned["row"].max() < rows.shape[0] - 1
+    assert int(planned["row"].max()) * length > 8_000_000_000
+    swept = text.sweep()
+    assert swept["row"].min() == 0
+    assert swept["row"].max() == (size - 1 - length) // length
 
 
 @pytest.fixture

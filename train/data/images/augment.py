@@ -99,9 +99,17 @@ def for_evaluation(operations: Sequence[Operation], x: Pixels) -> Pixels:
     return x[:, top : top + height, left : left + width]
 
 
-def augment(operations: tuple[Operation, ...], key: Array, x: Array, labels: Array) -> tuple[Array, Array]:
-    """Apply the operations in order. The i-th one uses fold_in(key, i). Only crops change the shape of the images."""
+def augment(
+    operations: tuple[Operation, ...], key: Array, x: Array, labels: Array, mean: Array | np.ndarray | float = 0.0
+) -> tuple[Array, Array]:
+    """Apply the operations in order. The i-th one uses fold_in(key, i). Only crops change the shape of the images.
+
+    mean: what is subtracted from the images afterwards, () or of a shape like (C,); `cutout` fills with it.
+    """
     for position, (name, strength) in enumerate(operations):
+        if name == "cutout":
+            x = _cutout(jax.random.fold_in(key, position), x, int(strength), mean)
+            continue
         function = resolve(OWN_AUGMENTATIONS[name]) if name in OWN_AUGMENTATIONS else _FUNCTIONS[name]
         x, labels = function(jax.random.fold_in(key, position), x, labels, strength)
     return x, labels
@@ -176,12 +184,13 @@ def _center(key: Array, shape: tuple[int, ...]) -> Array:
     return jax.random.randint(key, (2, shape[0]), 0, sides)
 
 
-def _cutout(key: Array, x: Array, labels: Array, pixels: int) -> tuple[Array, Array]:
-    """Set a square of side `pixels` around a random pixel to black. Part of it may be outside of the image.
+def _cutout(key: Array, x: Array, pixels: int, mean: Array | np.ndarray | float) -> Array:
+    """Set a square of side `pixels` around a random pixel to `mean`. Part of it may be outside of the image.
 
-    DeVries and Taylor 2017, arXiv 1708.04552, section 3.2.
+    DeVries and Taylor 2017, arXiv 1708.04552, section 3.2: the square is 0 in the images that the network sees, which
+    are normalized, so that it does not change their mean.
     """
-    return jnp.where(_box(_center(key, x.shape), pixels, pixels, x.shape), 0, x), labels
+    return jnp.where(_box(_center(key, x.shape), pixels, pixels, x.shape), jnp.asarray(mean, x.dtype), x)
 
 
 def _partner(a: Array) -> Array:
@@ -224,7 +233,6 @@ _FUNCTIONS: dict[str, Callable[[Array, Array, Array, Any], tuple[Array, Array]]]
     "crop": _crop,
     "resized_crop": _resized_crop,
     "flip": _flip,
-    "cutout": _cutout,
     "mixup": _mixup,
     "cutmix": _cutmix,
     "color": color.color,

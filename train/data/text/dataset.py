@@ -20,6 +20,14 @@ DESCRIPTION = {
 """Form -> the kind of text that it needs, for messages."""
 
 
+def lowered(text: str) -> str:
+    """Return a text in lower case, letter by letter, as the normalizers of tokenizers do it.
+
+    Python alone writes a capital sigma at the end of a word otherwise.
+    """
+    return text.replace("Σ", "σ").lower()
+
+
 @dataclasses.dataclass(frozen=True)
 class Examples:
     """Documents, or sentences with a translation, a second sentence or a class.
@@ -45,8 +53,8 @@ class Examples:
         return [*self.texts, *(self.seconds or ())]
 
     def lower(self) -> "Examples":
-        seconds = None if self.seconds is None else [text.lower() for text in self.seconds]
-        return Examples([text.lower() for text in self.texts], seconds, self.labels)
+        seconds = None if self.seconds is None else [lowered(text) for text in self.seconds]
+        return Examples([lowered(text) for text in self.texts], seconds, self.labels)
 
     def swapped(self) -> "Examples":
         """Exchange source and target of translations."""

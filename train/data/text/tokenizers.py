@@ -9,6 +9,7 @@ import collections
 import dataclasses
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def _learn_word_pieces(texts: Sequence[str], vocab: int, lower: bool) -> Tokeniz
         raise UserError(f"data.vocab={vocab}: wordpiece needs at least {len(named) + 2}")
     tokenizer, counts = _word_pieces(models.WordPiece(unk_token="[UNK]"), lower), collections.Counter()
     for raw, count in _counted(texts).items():
-        for character in tokenizer.normalizer.normalize_str(raw).split():
+        for character in "".join(tokenizer.normalizer.normalize_str(raw).split()):  # one of Hangul becomes three
             counts[character] += count
     alphabet = _most_frequent(counts, min(ALPHABET, room))
     options = {"initial_alphabet": alphabet, "limit_alphabet": len(alphabet), "show_progress": False}
@@ -147,8 +148,7 @@ def _word_pieces(model: models.WordPiece, lower: bool) -> Tokenizer:
 def read(path: str | Path, lower: bool = False) -> Tokenizer:
     """Read a tokenizer.json, BERT's vocab.txt, or a folder with one of these or with vocab.json and merges.txt.
 
-    lower: convert text to lower case first (except for a tokenizer.json, which decides that itself). Raises UserError
-    with one line.
+    lower: convert text to lower case first. Raises UserError with one line.
     """
     path = Path(path).expanduser()
     if not path.exists():
@@ -171,6 +171,9 @@ def read(path: str | Path, lower: bool = False) -> Tokenizer:
             tokenizer = Tokenizer.from_file(str(file))
             tokenizer.no_truncation()
             tokenizer.no_padding()
+            if lower:
+                own = tokenizer.normalizer
+                tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *([] if own is None else [own])])
     except Exception as error:  # the library raises a bare Exception for any error in Rust
         raise UserError(f"{file} is not a tokenizer ({' '.join(str(error).split())[:120]})") from error
     _require_whole(tokenizer, file)
@@ -270,8 +273,24 @@ def encode(tokenizer: Tokenizer, text: str, strict: bool = True) -> list[int]:
 
 
 def decode(tokenizer: Tokenizer, ids: Iterable[int]) -> str:
-    """Return the text of ids without special tokens. It is exact for char and bpe; wordpiece loses spacing and case."""
-    return tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
+    """Return the text of ids without special tokens. It is exact for char and bpe; wordpiece loses spacing and case.
+
+    Letters that a normalizer has taken apart, such as Hangul, are put together (Unicode's NFC) where it did so.
+    """
+    return _composed(tokenizer, tokenizer.decode([int(i) for i in ids], skip_special_tokens=True))
+
+
+def as_written(tokenizer: Tokenizer, text: str) -> str:
+    """Return a text as a model with this tokenizer would write it if it made no mistake.
+
+    What the vocabulary does not have stays [UNK], which no model writes.
+    """
+    ids = encode_many(tokenizer, [text]).flat.tolist()
+    return _composed(tokenizer, tokenizer.decode(ids, skip_special_tokens=False))
+
+
+def _composed(tokenizer: Tokenizer, text: str) -> str:
+    return text if tokenizer.normalizer is None else unicodedata.normalize("NFC", text)
 
 
 @dataclasses.dataclass(frozen=True)

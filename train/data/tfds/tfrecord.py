@@ -39,11 +39,19 @@ def crc32c(payloads: Sequence[bytes]) -> np.ndarray:
 
     In Python, one byte at a time would take longer than decoding the images. The register is linear over GF(2), so each
     payload is divided into lanes that are computed together. Then neighboring lanes are joined: the register of the
-    left lane is advanced over as many zero bytes as the right lane has. Leading zeros change nothing, so all payloads
-    are padded in front to one length.
+    left lane is advanced over as many zero bytes as the right lane has. Leading zeros change nothing, so payloads are
+    padded in front to a power of two, and those of one such length are computed together.
     """
-    longest = max(map(len, payloads))
-    lanes = 1 << max(0, (longest - 1).bit_length() - LANE.bit_length() + 1)
+    sums = np.zeros(len(payloads), np.uint32)
+    lanes = np.array([1 << max(0, (len(each) - 1).bit_length() - LANE.bit_length() + 1) for each in payloads])
+    for count in np.unique(lanes):
+        alike = np.flatnonzero(lanes == count)
+        sums[alike] = _of_lanes([payloads[i] for i in alike.tolist()], int(count))
+    return sums
+
+
+def _of_lanes(payloads: Sequence[bytes], lanes: int) -> np.ndarray:
+    """Return the CRC-32C of payloads that fill at most `lanes` lanes; see `crc32c`."""
     padded = np.zeros((len(payloads), lanes * LANE), np.uint8)
     for row, payload in zip(padded, payloads, strict=True):
         row[-len(payload) :] = np.frombuffer(payload, np.uint8)

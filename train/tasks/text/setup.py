@@ -13,7 +13,7 @@ import zoo
 from train.config import Experiment, Text
 from train.core import Task, devices, machine
 from train.data.feed import DeviceFeed, Feed
-from train.data.sources import Resident, Windows, sorted_by_length
+from train.data.sources import LONGEST, LongWindows, Resident, Windows, sorted_by_length
 from train.data.text import tokenizers
 from train.data.text.dataset import Part, TextDataset
 from train.metrics import evaluation
@@ -32,7 +32,7 @@ class Blueprint(NamedTuple):
     inputs: dict[str, Any]  # arguments of the model for one example, at the size that training uses
 
 
-Batches = Callable[[Text, dict[str, np.ndarray], Mesh | None, int], Resident | Windows]
+Batches = Callable[[Text, dict[str, np.ndarray], Mesh | None, int], Resident | Windows | LongWindows]
 """(data, arrays of a split, mesh, batch) -> the source of its batches, on the device."""
 
 
@@ -108,11 +108,14 @@ def evaluators(
     return evaluator
 
 
-def windows(data: Text, arrays: dict[str, np.ndarray], mesh: Mesh | None, batch: int) -> Windows:
+def windows(data: Text, arrays: dict[str, np.ndarray], mesh: Mesh | None, batch: int) -> Windows | LongWindows:
     """Batches of windows cut from running text: of `data.length` tokens, or of all of a split that is shorter."""
     _require_room(data, arrays)
     length = min(data.length, len(arrays["tokens"]) - 1)  # every token of the last window needs one that follows
-    return Windows(devices.place(arrays["tokens"], mesh), batch, length, devices.batch_sharding(mesh))
+    tokens, sharding = arrays["tokens"], devices.batch_sharding(mesh)
+    if len(tokens) > LONGEST:
+        return LongWindows(devices.place(LongWindows.in_rows(tokens, length), mesh), len(tokens), batch, sharding)
+    return Windows(devices.place(tokens, mesh), batch, length, sharding)
 
 
 def batches(data: Text, arrays: dict[str, np.ndarray], mesh: Mesh | None, batch: int) -> Resident:

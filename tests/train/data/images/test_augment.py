@@ -250,3 +250,15 @@ def test_an_own_augmentation_is_called_by_name_with_its_strength() -> None:
         train.data.images.register_augmentation("flip", print)
     with pytest.raises(UserError, match=r"unknown data\.augment 'dim'"):
         parse(("dim",))
+
+
+def test_cutout_is_zero_in_what_the_network_sees():
+    """The square is the mean before normalization, so normalized images keep their mean of 0 (black gave -0.4)."""
+    mean, std = np.float32([0.2, 0.5, 0.7]), np.float32([0.1, 0.2, 0.3])
+    prepared = images((12, 10, 3), ("cutout_4",), mean, std)
+    x = np.broadcast_to((mean * 255).astype(np.uint8), (BATCH, 12, 10, 3))
+    seen, _ = prepared.train(KEY, {"x": jnp.asarray(x)}, LABELS)
+    assert abs(np.asarray(seen["x"])).max() < 0.05  # rounding to bytes
+    own = prepared.train(KEY, {"x": jnp.asarray(x), "mean": mean - 0.1, "std": std}, LABELS)[0]["x"]
+    holes = np.isclose(own, 0, atol=1e-6).all(-1)
+    assert holes.any((1, 2)).all()

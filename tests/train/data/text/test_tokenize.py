@@ -9,6 +9,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from train.data.text import tokenizers
+from train.data.text.dataset import Examples
 from zoo.errors import UserError
 
 LINES = [
@@ -203,4 +204,16 @@ def test_what_a_user_gets_wrong_is_one_line(tmp_path: Path) -> None:
     odd = json.loads(tokenizer.to_str().replace("[PAD]", "<x>").replace("[UNK]", "<pad>"))
     assert "has id 1, not 0, for [PAD]" in refused(
         tokenizers.require, Tokenizer.from_str(json.dumps(odd)), ["[PAD]"], ""
+    )
+
+
+def test_a_published_tokenizer_lowers_what_a_user_types_as_it_lowers_training_text(tmp_path: Path) -> None:
+    tokenizers.learn("char", ["abσς"], 10).save(str(tmp_path / "tokenizer.json"))
+    read = tokenizers.read(tmp_path, lower=True)
+    trained = Examples(["AB ΟΔΟΣ ΣΣ"]).lower().texts[0]
+    assert trained == "ab οδοσ σσ"
+    assert tokenizers.encode(read, "ABΣ") == tokenizers.encode(read, "abσ")
+    assert (
+        tokenizers.encode_many(read, ["ΟΔΟΣ AB"]).flat.tolist()
+        == tokenizers.encode_many(read, ["οδοσ ab"]).flat.tolist()
     )
