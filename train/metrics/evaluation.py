@@ -18,7 +18,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from train.core import Mean, Metrics, State, Task, devices, machine, run_evaluate
-from train.data.sources import Resident, Stacked, Windows, padded
+from train.data.sources import LongWindows, Resident, Stacked, Windows, padded
 from train.data.split import Split
 
 BATCH = 500  # examples in one batch
@@ -33,7 +33,7 @@ def batch_size(examples: int, mesh: Mesh | None, limit: int = BATCH) -> int:
     return batch if mesh is None else math.ceil(batch / mesh.size) * mesh.size
 
 
-def resident(task: Task, source: Resident | Windows) -> Evaluator:
+def resident(task: Task, source: Resident | Windows | LongWindows) -> Evaluator:
     """Return an Evaluator for a split in device memory."""
 
     def evaluate(state: State) -> dict[str, float]:
