@@ -14,6 +14,7 @@ from train.data.inputs import Inputs
 from train.tasks.network import Network
 
 TOP5_CLASSES = 100  # from this many classes on, top-5 accuracy is reported as well
+MOST_CONFUSED = 5_000  # classes of which a confusion matrix is counted: it takes 100 MB
 
 
 def classify(
@@ -48,7 +49,13 @@ def classify(
         return net.evaluate(state, inputs.evaluate(batch))
 
     def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
+        return sums(predict(state, batch), batch)
+
+    def confuse(state: State, batch: dict[str, Array]) -> tuple[Metrics, Array]:
         logits = predict(state, batch)
+        return sums(logits, batch), confusion_matrix(logits, batch["y"], batch["mask"])
+
+    def sums(logits: Array, batch: dict[str, Array]) -> Metrics:
         values = {
             "loss": per_example_loss(logits, losses.one_hot(batch["y"], classes)),
             "accuracy": logits.argmax(-1) == batch["y"],
@@ -58,7 +65,17 @@ def classify(
         values["count"] = jnp.ones_like(batch["mask"])
         return {name: jnp.sum(value * batch["mask"]) for name, value in values.items()}
 
-    return Task(init, step, evaluate, predict)
+    return Task(init, step, evaluate, predict, confuse if classes <= MOST_CONFUSED else None)
+
+
+def confusion_matrix(logits: Array, labels: Array, mask: Array) -> Array:
+    """Count the examples of each true class (row) that were taken for each class (column): int32 (C, C).
+
+    logits (B, C), labels (B,) integer, mask (B,): 1 for an example, 0 for padding, which is not counted.
+    """
+    classes = logits.shape[-1]
+    counts = jnp.zeros((classes, classes), jnp.int32)
+    return counts.at[labels, logits.argmax(-1)].add(mask.astype(jnp.int32))
 
 
 def _in_top(logits: Array, labels: Array, k: int) -> Array:
