@@ -32,7 +32,7 @@ zoo: the executable history of deep learning
   zoo play RUN              let an agent play: its returns and a film
   zoo export RUN OUT        export the weights for another library, or the model as StableHLO
   zoo convert IN OUT        convert published weights from one layout to another
-  zoo predict IMAGE|TEXT    predict with weights (--weights FILE)
+  zoo predict IMAGE|TEXT    predict with weights (--weights RUN|FILE); a folder: zoo predict FOLDER --out FILE.csv
   zoo claim NAME            test a paper's claim: error bars and a verdict (zoo claim --list, --all)
   zoo timeline [RUN ...]    train the line of image classifiers on digits, and write the page of all landmarks
   zoo exhibit RUN           save a run's results for that page: figures, curves, pictures, texts
