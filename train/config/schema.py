@@ -15,6 +15,7 @@ from train.config.ranges import (
     NOT_NEGATIVE,
     POSITIVE,
     SHARE,
+    WEIGHTS,
     Range,
 )
 from train.config.ways import TaskConfig, task_type
@@ -235,6 +236,10 @@ class Classify:
     every other one by 1."""
     label_smoothing: Annotated[float, SHARE] = 0.0
     """Share of the label's probability spread evenly over all classes (0 to below 1)."""
+    class_weights: Annotated[Literal["balanced"] | tuple[float, ...] | None, WEIGHTS] = None
+    """Weight of each class in the training loss, whose mean divides by the sum of the weights: one number for each
+    class, in their order, or `balanced`, which is examples / (classes * examples of the class) in the training split.
+    The losses of validation and test are not weighted."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,15 +2,18 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 from jax import Array
 
 from train.algorithms import losses
+from train.algorithms.accumulate import by_sums
 from train.config.losses import LOSSES
 from train.config.ways import resolve
-from train.core import Metrics, State, Task
+from train.core import Loss, Metrics, State, Task
 from train.data.inputs import Inputs
+from train.tasks.classify.weights import weighted_mean
 from train.tasks.network import Network
 
 TOP5_CLASSES = 100  # from this many classes on, top-5 accuracy is reported as well
@@ -25,10 +28,14 @@ def classify(
     classes: int,
     loss: str = "cross_entropy",
     label_smoothing: float = 0.0,
+    weights: np.ndarray | None = None,
     precision: str = "float32",
 ) -> Task:
-    """Build the Task over batches that `inputs` accepts, with "y": (B,) int32, and "mask": (B,) when evaluating."""
-    net = Network(model, tx, precision)
+    """Build the Task over batches that `inputs` accepts, with "y": (B,) int32, and "mask": (B,) when evaluating.
+
+    weights: of the classes in the training loss, float32 (classes,). A batch may bring its own as "class_weights".
+    """
+    net = Network(model, tx if weights is None else by_sums(tx, 1), precision)
     per_example_loss = resolve(LOSSES.find(loss))
 
     def init(key: Array) -> State:
@@ -39,9 +46,12 @@ def classify(
         one_hot = losses.one_hot(batch["y"], classes, label_smoothing)
         augmented, labels = inputs.train(augment_key, batch, one_hot)
 
-        def loss_fn(logits: Array) -> tuple[Array, Metrics]:
-            correct = logits.argmax(-1) == labels.argmax(-1)
-            return per_example_loss(logits, labels).mean(), {"accuracy": correct.mean()}
+        def loss_fn(logits: Array) -> tuple[Loss, Metrics]:
+            accuracy = {"accuracy": (logits.argmax(-1) == labels.argmax(-1)).mean()}
+            if weights is None:
+                return per_example_loss(logits, labels).mean(), accuracy
+            own = batch.get("class_weights", weights)[None]
+            return (weighted_mean(per_example_loss, logits, labels, own, label_smoothing),), accuracy
 
         return net.descend(state, augmented, dropout_key, loss_fn)
 
