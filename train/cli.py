@@ -20,6 +20,7 @@ zoo: the executable history of deep learning
   zoo train --resume RUN    resume a run that was stopped
   zoo eval RUN              evaluate a run on validation and test
   zoo extract RUN NUMBER    take one replica out of a run of several (zoo train CONFIG --seeds 8)
+  zoo compare RUN RUN ...   compare runs: figures, curves (--picture FILE), what differs in their configs
   zoo ensemble RUN RUN ...  average the probabilities of classifiers, or of the replicas of one run
   zoo search CONFIG         search hyperparameters: zoo search digits_mlp --space optim.lr=log:1e-4..1e-1
   zoo search --resume DIR   resume a search, or join it from another process
@@ -50,6 +51,7 @@ COMMANDS = {
     "train": "train.commands.train:train_command",
     "eval": "train.commands.eval:eval_command",
     "extract": "train.commands.extract:extract_command",
+    "compare": "train.commands.compare:compare_command",
     "ensemble": "train.commands.ensemble:ensemble_command",
     "search": "train.commands.search:search_command",
     "compress": "train.commands.compress:compress_command",
