@@ -18,6 +18,7 @@ zoo: the executable history of deep learning
   zoo configs [PATTERN]     list the configs that come with the project
   zoo train CONFIG          train a config: one of those names, or a Python file
   zoo train --resume RUN    resume a run that was stopped
+  zoo range CONFIG          learning-rate range test: the loss while the rate rises
   zoo eval RUN              evaluate a run on validation and test
   zoo extract RUN NUMBER    take one replica out of a run of several (zoo train CONFIG --seeds 8)
   zoo compare RUN RUN ...   compare runs: figures, curves (--picture FILE), what differs in their configs
@@ -49,6 +50,7 @@ COMMANDS = {
     "show": "train.commands.show:show_command",
     "configs": "train.commands.configs:configs_command",
     "train": "train.commands.train:train_command",
+    "range": "train.commands.range:range_command",
     "eval": "train.commands.eval:eval_command",
     "extract": "train.commands.extract:extract_command",
     "compare": "train.commands.compare:compare_command",

@@ -12,7 +12,7 @@ import tyro
 from rich.table import Table
 
 import train.loop.run
-from train.commands.console import emit, say
+from train.commands.console import console_for, emit, say
 from train.commands.options import OwnParts
 from train.config.parse import parse
 from train.metrics.format import figure, human, title
@@ -23,6 +23,8 @@ from zoo.files import write_atomically
 if TYPE_CHECKING:
     from train.pictures.curves import Line
     from train.studies.compare import Comparison, Entry
+
+WIDE = 110  # columns of a terminal that has room for a whole path in a table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,16 +80,25 @@ def compare_command(args: Sequence[str]) -> None:
 def _figures(found: Comparison) -> Table:
     """Return a row for each run."""
     best, test = found.way.best, found.way.compared_by
+    narrow = console_for().width < WIDE
     several = any(entry.on_test(test)[1] for entry in found.entries)
-    caption = "mean ± standard deviation over seeds" if several else None
-    table = Table(title=f"{found.way.name} on {found.data}", caption=caption, **LEAN)
-    for head in ("", "run", "model"):
-        table.add_column(head, overflow="fold")
-    for head in ("parameters", f"best validation {title(best)}", "at step", f"test {title(test)}", "seconds"):
-        table.add_column(head, justify="right", overflow="fold")
-    table.add_column("device", overflow="fold")
+    table = Table(title=f"{found.way.name} on {found.data}", **LEAN)
+    table.add_column("")
+    table.add_column("run", overflow="fold")
+    table.add_column("model", overflow="fold")
+    for head in ("parameters", f"best validation {title(best)} at step", f"test {title(test)}", "seconds"):
+        table.add_column(head.replace(" ", "\n") if narrow else head, justify="right", no_wrap=True)
+    alike = len({entry.summary.device for entry in found.entries if entry.summary}) == 1
+    if not alike:
+        table.add_column("device", overflow="fold")
     for number, entry in enumerate(found.entries, 1):
-        table.add_row(*_row(entry, number, best, test))
+        cells = _row(entry, number, best, test)
+        if narrow:  # the parts of a cell stand below each other
+            for place, part in ((1, "/"), (4, " at"), (5, " ±")):
+                cells[place] = cells[place].replace(part, f"{part}\n" if part == "/" else f"\n{part[1:]}")
+        table.add_row(*cells[: len(table.columns)])
+    devices = [entry.summary.device for entry in found.entries if entry.summary and alike]
+    table.caption = "; ".join([*["mean ± standard deviation over seeds"] * several, *devices[:1]]) or None
     return table
 
 
@@ -101,8 +112,7 @@ def _row(entry: Entry, number: int, best: str, test: str) -> list[str]:
         entry.label,
         entry.run.experiment.model.name,
         human(own.params) if own else "–",
-        "–" if entry.best is None else figure(best, entry.best[1]),
-        "–" if entry.best is None else f"{entry.best[0]:,}",
+        "–" if entry.best is None else f"{figure(best, entry.best[1])} at {entry.best[0]:,}",
         cell,
         f"{own.seconds:.0f}" if own else "–",
         own.device if own else "–",
