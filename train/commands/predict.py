@@ -55,9 +55,10 @@ def predict_command(args: Sequence[str]) -> None:
             raise UserError(f"--{name} must be at least 1, not {number}")
     if not options.what:
         raise UserError("zoo predict needs an image, a folder of images or a text: zoo predict FOLDER --weights SOURCE")
-    if options.out is not None or len(options.what) > 1 or is_folder(options.what[0]):
+    first, *others = options.what
+    if options.out is not None or others or is_folder(first):
         return _predict_several(options)
-    return _predict_one(options, options.what[0], options.top or 5)
+    return _predict_one(options, first, options.top or 5)
 
 
 def _predict_several(options: PredictOptions) -> None:

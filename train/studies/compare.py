@@ -1,7 +1,6 @@
 """Several runs side by side: their figures, their curves, and the fields in which their configs differ."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -151,17 +150,28 @@ def differences(experiments: Sequence[Experiment]) -> dict[str, list[Any]]:
 
 def _flat(experiment: Experiment) -> dict[str, Any]:
     """Flatten an Experiment to {"optim.lr": 0.1, …}, as JSON has its values."""
-    facts = json.loads(json.dumps(dataclasses.asdict(experiment)))
+    facts = _plain(experiment)
     facts.pop("smoke")
     facts["optim"] |= constants(experiment.optim)
     model = facts.pop("model")
     config = zoo.card(experiment.model.name).config
-    usual = json.loads(json.dumps(dataclasses.asdict(config))) if dataclasses.is_dataclass(config) else {}
+    usual = _plain(config) if dataclasses.is_dataclass(config) else {}
     usual.pop("classes", None)  # from the data
     found = {"model": model["name"]} | {f"model.{name}": value for name, value in (usual | model["fields"]).items()}
     for name, value in facts.items():
         found |= {f"{name}.{inner}": own for inner, own in value.items()} if isinstance(value, dict) else {name: value}
     return found
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: a Config may hold a mapping that it froze."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _remarks(entries: Sequence[Entry], fields: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import train.loop.run
+import zoo
 from train import cli
 from train.config import Classify, Data, Experiment, Model, Optim, Text
 from train.config.replicas import members
@@ -63,6 +64,11 @@ def test_a_constant_that_is_that_of_the_card_is_no_difference() -> None:
     assert found["optim.momentum"] == [0.9, 0.5]
     assert found["model"] == ["mlp", "lenet5"]
     assert found["model.widths"] == [[16], "–"]
+
+
+def test_the_config_of_every_model_can_be_compared() -> None:
+    experiments = [dataclasses.replace(PLAIN, model=Model(name)) for name in zoo.CARDS]
+    json.dumps(differences(experiments))
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,10 @@ def classify(
         augmented, labels = inputs.train(augment_key, batch, one_hot)
 
         def loss_fn(logits: Array) -> tuple[Loss, Metrics]:
-            accuracy = {"accuracy": (logits.argmax(-1) == labels.argmax(-1)).mean()}
+            accuracy: Metrics = {"accuracy": (logits.argmax(-1) == labels.argmax(-1)).mean()}
             if weights is None:
                 return per_example_loss(logits, labels).mean(), accuracy
-            own = batch.get("class_weights", weights)[None]
+            own = jnp.asarray(batch.get("class_weights", weights))[None]
             return (weighted_mean(per_example_loss, logits, labels, own, label_smoothing),), accuracy
 
         return net.descend(state, augmented, dropout_key, loss_fn)

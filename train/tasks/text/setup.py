@@ -103,7 +103,10 @@ def evaluators(
         at_once = max(1, EVALUATED_TOKENS // data.length)
         batch = evaluation.batch_size(examples_in(split, data.length), mesh, at_once)
         measure = evaluation.resident(task, batches(data, split.arrays, mesh, batch))
-        return measure if finish is None else lambda state: finish(measure(state), split)
+        if finish is None:
+            return measure
+        derive = finish
+        return lambda state: derive(measure(state), split)
 
     return evaluator
 
