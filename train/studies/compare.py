@@ -20,7 +20,7 @@ Curve = list[tuple[int, float]]
 
 SPLITTING = ("validation", "split_seed", "fold", "labels")
 """Fields of the data that choose the examples of training and validation. Test stays the same."""
-ON_TEST = ("image_size", "fit", "time_limit", "sticky", "swap")
+ON_TEST = ("image_size", "fit", "time_limit", "sticky", "swap", "split_by")
 """Fields of the data that change what is measured on test as well."""
 OF_TOKENS = ("tokenizer", "vocab", "lower", "length")
 """Fields of the data that change what a token is, or how many are seen at once."""
@@ -187,7 +187,7 @@ def _remarks(entries: Sequence[Entry], fields: Mapping[str, Any]) -> list[str]:
     elif "folds" in fields:
         remarks.append("the runs train and validate on different examples (folds): compare them on test")
     if given := differ("data", ON_TEST):
-        remarks.append(f"the runs are measured on other inputs ({given})")
+        remarks.append(f"the runs are measured on other examples or inputs ({given})")
     if isinstance(data, Text) and (given := differ("data", OF_TOKENS)):
         remarks.append(f"losses and perplexities are for each token, and the tokens differ ({given})")
     if given := differ("task", OF_LOSS):

@@ -76,7 +76,7 @@ def test_the_config_of_every_model_can_be_compared() -> None:
     [
         ({"data": Data("digits", split_seed=1)}, "different examples (data.split_seed): compare them on test"),
         ({"folds": 2}, "different examples (folds)"),
-        ({"data": Data("digits", image_size=12)}, "measured on other inputs (data.image_size)"),
+        ({"data": Data("digits", image_size=12)}, "measured on other examples or inputs (data.image_size)"),
         ({"task": Classify(loss="mse")}, "losses cannot be compared (task.loss)"),
         ({"task": Classify(label_smoothing=0.1)}, "losses of training cannot be compared (task.label_smoothing)"),
         ({"finished": False}, "not finished, so without test: made/"),
