@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -17,7 +20,6 @@ from train import cli
 from train.commands import confusion as shown
 from train.config import Data, Experiment, Model, Optim, Text
 from train.config.replicas import Member
-from train.core import devices
 from train.loop.fit import fit
 from train.loop.run import Run
 from train.metrics import evaluation
@@ -193,10 +195,21 @@ def test_a_class_name_in_any_script_is_drawn_without_a_warning(tmp_path: Path) -
     assert figures.write(page, tmp_path / "a.png").stat().st_size > 0
 
 
-def test_on_several_devices_the_counts_are_those_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    if jax.device_count() == 1:
-        pytest.skip("one device")
-    setup, mesh = assemble(SMALL), devices.make_mesh(32)
-    state = setup.task.init(jax.random.key(0))
-    one, many = (setup.evaluator("test", each).confuse(state)[1] for each in (None, mesh))
-    np.testing.assert_array_equal(one, many)
+SEVERAL = """
+import jax, numpy as np
+from train.config import Data, Experiment, Model
+from train.core import devices
+from train.tasks.assemble import assemble
+assert jax.device_count() == 4
+setup = assemble(Experiment(Model("perceptron"), Data("digits", batch=32)))
+state = setup.task.init(jax.random.key(0))
+one, many = (setup.evaluator("test", mesh).confuse(state)[1] for mesh in (None, devices.make_mesh(32)))
+np.testing.assert_array_equal(one, many)
+assert one.sum() == 359
+"""
+
+
+@pytest.mark.slow
+def test_on_several_devices_the_counts_are_those_of_one() -> None:
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", SEVERAL], env=environment, check=True, timeout=300)
