@@ -1,5 +1,6 @@
 """What the figures of matplotlib have in common: their page, the frame of their axes, their heading, their file."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ def frame(axes: Any) -> None:
 
 
 def heading(page: Any, title: str, note: str) -> None:
-    """Write the title above the figure and the note below. A dollar sign from data is no formula."""
+    """Write the title above the figure and the note below, in lines that fit. A dollar sign from data is no formula."""
+    wide = page.get_figwidth()
+    title, note = textwrap.fill(title, int(7.5 * wide)), textwrap.fill(note, int(14 * wide))
     page.suptitle(title, x=0.013, ha="left", size=16, color=INK, family="serif", parse_math=False)
     page.supxlabel(note, x=0.013, ha="left", size=8.5, color=SOFT, parse_math=False)
 

@@ -21,14 +21,12 @@ def builder(
     """
 
     def build(experiment: Experiment) -> Task:
-        config = narrow(experiment.task, Classify)
         return classify(
             model,
             make_optimizer(experiment),
             inputs,
             classes=classes,
-            loss=config.loss,
-            label_smoothing=config.label_smoothing,
+            config=narrow(experiment.task, Classify),
             weights=weights,
             precision=experiment.precision,
         )

@@ -9,6 +9,7 @@ from jax import Array
 
 from train.algorithms import losses
 from train.algorithms.accumulate import by_sums
+from train.config import Classify
 from train.config.losses import LOSSES
 from train.config.ways import resolve
 from train.core import Loss, Metrics, State, Task
@@ -26,24 +27,24 @@ def classify(
     inputs: Inputs,
     *,
     classes: int,
-    loss: str = "cross_entropy",
-    label_smoothing: float = 0.0,
+    config: Classify = Classify(),  # noqa: B008  frozen
     weights: np.ndarray | None = None,
     precision: str = "float32",
 ) -> Task:
     """Build the Task over batches that `inputs` accepts, with "y": (B,) int32, and "mask": (B,) when evaluating.
 
+    config: gives the loss and the label smoothing.
     weights: of the classes in the training loss, float32 (classes,). A batch may bring its own as "class_weights".
     """
     net = Network(model, tx if weights is None else by_sums(tx, 1), precision)
-    per_example_loss = resolve(LOSSES.find(loss))
+    per_example_loss = resolve(LOSSES.find(config.loss))
 
     def init(key: Array) -> State:
         return net.init(key, inputs.example())
 
     def step(state: State, batch: dict[str, Array], key: Array) -> tuple[State, Metrics]:
         augment_key, dropout_key = jax.random.split(key)
-        one_hot = losses.one_hot(batch["y"], classes, label_smoothing)
+        one_hot = losses.one_hot(batch["y"], classes, config.label_smoothing)
         augmented, labels = inputs.train(augment_key, batch, one_hot)
 
         def loss_fn(logits: Array) -> tuple[Loss, Metrics]:
@@ -51,7 +52,7 @@ def classify(
             if weights is None:
                 return per_example_loss(logits, labels).mean(), accuracy
             own = jnp.asarray(batch.get("class_weights", weights))[None]
-            return (weighted_mean(per_example_loss, logits, labels, own, label_smoothing),), accuracy
+            return (weighted_mean(per_example_loss, logits, labels, own, config.label_smoothing),), accuracy
 
         return net.descend(state, augmented, dropout_key, loss_fn)
 
