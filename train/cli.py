@@ -18,8 +18,10 @@ zoo: the executable history of deep learning
   zoo configs [PATTERN]     list the configs that come with the project
   zoo train CONFIG          train a config: one of those names, or a Python file
   zoo train --resume RUN    resume a run that was stopped
+  zoo range CONFIG          learning-rate range test: the loss while the rate rises
   zoo eval RUN              evaluate a run on validation and test
   zoo extract RUN NUMBER    take one replica out of a run of several (zoo train CONFIG --seeds 8)
+  zoo compare RUN RUN ...   compare runs: figures, curves (--picture FILE), what differs in their configs
   zoo ensemble RUN RUN ...  average the probabilities of classifiers, or of the replicas of one run
   zoo search CONFIG         search hyperparameters: zoo search digits_mlp --space optim.lr=log:1e-4..1e-1
   zoo search --resume DIR   resume a search, or join it from another process
@@ -32,7 +34,7 @@ zoo: the executable history of deep learning
   zoo play RUN              let an agent play: its returns and a film
   zoo export RUN OUT        export the weights for another library, or the model as StableHLO
   zoo convert IN OUT        convert published weights from one layout to another
-  zoo predict IMAGE|TEXT    predict with weights (--weights FILE)
+  zoo predict IMAGE|TEXT    predict with weights (--weights RUN|FILE); a folder: zoo predict FOLDER --out FILE.csv
   zoo claim NAME            test a paper's claim: error bars and a verdict (zoo claim --list, --all)
   zoo timeline [RUN ...]    train the line of image classifiers on digits, and write the page of all landmarks
   zoo exhibit RUN           save a run's results for that page: figures, curves, pictures, texts
@@ -48,8 +50,10 @@ COMMANDS = {
     "show": "train.commands.show:show_command",
     "configs": "train.commands.configs:configs_command",
     "train": "train.commands.train:train_command",
+    "range": "train.commands.range:range_command",
     "eval": "train.commands.eval:eval_command",
     "extract": "train.commands.extract:extract_command",
+    "compare": "train.commands.compare:compare_command",
     "ensemble": "train.commands.ensemble:ensemble_command",
     "search": "train.commands.search:search_command",
     "compress": "train.commands.compress:compress_command",

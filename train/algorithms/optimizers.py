@@ -75,10 +75,17 @@ def validate(optim: Optim, steps: int) -> None:
         _factor(rate)
     if optim.warmup_steps >= steps:
         raise UserError(f"optim.warmup_steps must be below the {steps} steps of the run, not {optim.warmup_steps}")
-    if not 0 <= optim.final_lr <= optim.lr:
+    if optim.schedule == "exponential":
+        if not 0 < optim.final_lr < math.inf:
+            raise UserError(
+                "optim.schedule=exponential needs optim.final_lr, the rate at the last step, a number above 0, not "
+                f"{optim.final_lr}"
+            )
+    elif not 0 <= optim.final_lr <= optim.lr:
         raise UserError(f"optim.final_lr must be from 0 to optim.lr {optim.lr}, not {optim.final_lr}")
-    if optim.final_lr and optim.schedule != "cosine":
-        raise UserError(f"optim.final_lr {optim.final_lr} needs optim.schedule=cosine, not {optim.schedule}")
+    if optim.final_lr and optim.schedule not in ("cosine", "exponential"):
+        both = "optim.schedule=cosine or exponential"
+        raise UserError(f"optim.final_lr {optim.final_lr} needs {both}, not {optim.schedule}")
     if optim.accumulate > steps:
         raise UserError(f"optim.accumulate must be at most the {steps} steps of the run, not {optim.accumulate}")
     if optim.schedule == "one_cycle" and optim.warmup_steps:
@@ -111,6 +118,7 @@ def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
     constant      lr
     steps         lr · decay_factor ** (milestones of `decay_at` reached)
     cosine        final_lr + (lr - final_lr) · ½(1 + cos(π t / T)) (Loshchilov and Hutter 2016, arXiv 1608.03983, eq. 5)
+    exponential   lr · (final_lr / lr) ** (t / T), which may rise, as in a range test (Smith 2015, arXiv 1506.01186)
     one_cycle     straight lines from lr/25 to lr at 30 % of `steps`, back at 85 %, down to lr/250,000 at the
                   end (Smith and Topin 2017, arXiv 1708.07120, with the defaults of optax's linear one-cycle)
     inverse_sqrt  lr · √(w / (w + t)), w = warmup_steps or 1 (Vaswani et al. 2017, section 5.3)
@@ -124,6 +132,8 @@ def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
             after = optax.piecewise_constant_schedule(optim.lr, scales)
         case "cosine":
             after = optax.cosine_decay_schedule(optim.lr, remaining, optim.final_lr / optim.lr)
+        case "exponential":
+            after = _exponential(optim.lr, optim.final_lr, remaining)
         case "one_cycle":
             after = _one_cycle(optim.lr, steps)
         case "inverse_sqrt":
@@ -131,6 +141,10 @@ def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
     if not warmup:
         return after
     return optax.join_schedules([optax.linear_schedule(0.0, optim.lr, warmup), after], [warmup])
+
+
+def _exponential(lr: float, final_lr: float, steps: int) -> optax.Schedule:
+    return lambda step: lr * jnp.power(final_lr / lr, step / steps)
 
 
 def _one_cycle(lr: float, steps: int) -> optax.Schedule:

@@ -22,7 +22,10 @@ from zoo.files import write_atomically
 
 @dataclasses.dataclass(frozen=True)
 class EnsembleOptions(OwnParts):
-    """Average the probabilities of trained classifiers; accuracy, loss and calibration of each and of the average."""
+    """Average the probabilities of trained classifiers; accuracy, loss and calibration of each and of the average.
+
+    The JSON also holds the confusion matrix of the average; `zoo eval RUN` shows that of a run.
+    """
 
     runs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN RUN ...")]
     """Run folders; each replica of a run of several is a member."""

@@ -20,63 +20,105 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from zoo.weights import Loaded
+    from zoo.weights.preprocessing import Images
 
 
 @dataclasses.dataclass(frozen=True)
 class PredictOptions(OwnParts):
-    """Classes of an image or a text, what stands at each [MASK], or the token that comes next."""
+    """Classes of an image or a text, what stands at each [MASK], or the token that comes next.
 
-    what: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="IMAGE|TEXT")]
-    """An image file, or a text."""
+    Of several images, or of all images in a folder, a line for each, or with --out a row of a CSV or JSON file.
+    """
+
+    what: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE|FOLDER|TEXT")]
+    """An image file or several, a folder of images (with those inside it), or a text."""
     weights: str
     """File, folder, run or hub name (hf://owner/name@revision)."""
     model: str | None = None
     """Name of the model, where the arrays do not tell it."""
     layout: str = "auto"
     """Layout of the weights; auto sees it in the names of the arrays."""
-    top: int = 5
-    """Answers to show."""
+    top: int | None = None
+    """Answers to show: by default 5, of several images 1 each."""
+    out: Path | None = None
+    """Write the predictions of images to this file, .csv or .json. A broken image has its error in its row."""
+    batch: int = 64
+    """Of several images, how many the network sees at once."""
 
 
 def predict_command(args: Sequence[str]) -> None:
     """`zoo predict IMAGE|TEXT --weights SOURCE`."""
     options = parse(PredictOptions, args, prog="zoo predict")
-    if options.top < 1:
-        raise UserError(f"--top must be at least 1, not {options.top}")
-    picture = read_picture(options.what)
-    from train.commands.published import open_weights
-    from train.core import machine
+    for name in ("top", "batch"):
+        number = getattr(options, name)
+        if number is not None and number < 1:
+            raise UserError(f"--{name} must be at least 1, not {number}")
+    if not options.what:
+        raise UserError("zoo predict needs an image, a folder of images or a text: zoo predict FOLDER --weights SOURCE")
+    first, *others = options.what
+    if options.out is not None or others or is_folder(first):
+        return _predict_several(options)
+    return _predict_one(options, first, options.top or 5)
 
-    machine.prepare_backend()
-    loaded = open_weights(options.weights, options.model, options.layout, options.config)
-    takes_images = "x" in zoo.card(loaded.name).inputs
-    if takes_images != (picture is not None):
-        needs, given = ("an image file", "a text") if takes_images else ("a text", "an image")
-        raise UserError(f"{loaded.name} reads {needs}, not {given}")
+
+def _predict_several(options: PredictOptions) -> None:
+    """Predict several images."""
+    from train.commands import predict_images as several
+
+    if options.out is not None:
+        several.require_out(options.out)
+    paths = several.find_images(options.what)
+    loaded = _open(options, images=True, given="images")
+    name = None if loaded.labels == () else _class_names(loaded)
+    several.predict_images(loaded, paths, name, top=options.top or 1, batch=options.batch, out=options.out)
+
+
+def _predict_one(options: PredictOptions, what: str, top: int) -> None:
+    """Predict one image or text."""
+    picture = read_picture(what)
+    loaded = _open(options, images=picture is not None, given="an image" if picture is not None else "a text")
     if picture is not None:
         outputs = image_outputs(loaded, picture)
         if loaded.labels == () or len(outputs) == 1:  # numbers, not the logits of classes
             for number, value in enumerate(outputs):
                 say(f"output {number}  {value:.4g}")
             return
-        rows = _likeliest(outputs, options.top, _class_names(loaded))
+        rows = _likeliest(outputs, top, _class_names(loaded))
     else:
-        rows = read_text(loaded, options.what, options.top)
+        rows = read_text(loaded, what, top)
     width = max(len(name) for _, name in rows)
     for probability, name in rows:
         say(f"{name:<{width}}  {100 * probability:5.1f} %")
+
+
+def _open(options: PredictOptions, *, images: bool, given: str) -> Loaded:
+    """Open the weights. UserError where the model does not read what is given."""
+    from train.commands.published import open_weights
+    from train.core import machine
+
+    machine.prepare_backend()
+    loaded = open_weights(options.weights, options.model, options.layout, options.config)
+    takes_images = "x" in zoo.card(loaded.name).inputs
+    if takes_images != images:
+        raise UserError(f"{loaded.name} reads {'an image file' if takes_images else 'a text'}, not {given}")
+    return loaded
 
 
 def image_outputs(loaded: Loaded, picture: Image.Image) -> Any:
     """Return the output of the model for one image: logits of classes, or other numbers."""
     import jax
 
+    x = inputs_of(loaded)(picture)[None]
+    return jax.jit(lambda v, x: loaded.model.apply(v, x, train=False))(loaded.variables, x)[0]
+
+
+def inputs_of(loaded: Loaded) -> Images:
+    """Return what prepares an image for the network. UserError where the weights do not say it."""
     from zoo.weights.preprocessing import Images
 
     if not isinstance(loaded.preprocessing, Images):
         raise UserError(f"{loaded.source} does not say how images are prepared; export it from its run, or add that")
-    x = loaded.preprocessing(picture)[None]
-    return jax.jit(lambda v, x: loaded.model.apply(v, x, train=False))(loaded.variables, x)[0]
+    return loaded.preprocessing
 
 
 def read_text(loaded: Loaded, text: str, top: int) -> list[tuple[float, str]]:
@@ -158,11 +200,26 @@ def read_picture(what: str) -> Image.Image | None:
         return None
     from PIL import UnidentifiedImageError
 
+    try:
+        return open_picture(path)
+    except UserError as error:
+        if isinstance(error.__cause__, UnidentifiedImageError):
+            raise UserError(f"{what} is no image; a text is given as itself, not as a file") from None
+        raise
+
+
+def is_folder(what: str) -> bool:
+    """Whether `what` names a folder; a text can be too long for a name."""
+    try:
+        return bool(what) and Path(what).expanduser().is_dir()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Return the image in a file; UserError where it cannot be read."""
     from train.data import decode
 
     with decode.reading(path):
-        try:
-            image = decode.open_image(path)
-        except UnidentifiedImageError:
-            raise UserError(f"{what} is no image; a text is given as itself, not as a file") from None
+        image = decode.open_image(path)
     return image.convert("RGB") if image.mode == "P" else image

@@ -23,6 +23,10 @@ POSITIVE = Range("be a number above 0", lambda value: 0 < value < math.inf)
 ALL_POSITIVE = Range("be numbers above 0", lambda values: all(0 < value < math.inf for value in values))
 ALL_FINITE = Range("be finite numbers", lambda values: all(map(math.isfinite, values)))
 NOT_NEGATIVE = Range("not be negative", lambda value: value >= 0)
+WEIGHTS = Range(
+    "be finite numbers from 0 up, one of them above 0",
+    lambda value: isinstance(value, str) or (all(0 <= one < math.inf for one in value) and any(value)),
+)
 BELOW_2_32 = Range("be below 2^32", lambda value: value < 2**32)
 
 

@@ -15,6 +15,7 @@ from train.config.ranges import (
     NOT_NEGATIVE,
     POSITIVE,
     SHARE,
+    WEIGHTS,
     Range,
 )
 from train.config.ways import TaskConfig, task_type
@@ -200,12 +201,12 @@ class Optim:
     """adamw, lamb, lion, muon: decoupled, multiplied by the learning rate; all others: added to the gradient (L2).
     All matrices decay, embeddings and tables of positions too; biases, class tokens and the scales and shifts of
     normalizations do not."""
-    schedule: Literal["constant", "steps", "cosine", "one_cycle", "inverse_sqrt"] = "constant"
+    schedule: Literal["constant", "steps", "cosine", "exponential", "one_cycle", "inverse_sqrt"] = "constant"
     """Schedule of the learning rate after the warm-up."""
     warmup_steps: int = 0
     """Linear rise from zero to `lr` over this many steps."""
     final_lr: float = 0.0
-    """schedule=cosine: the learning rate at the last step."""
+    """schedule=cosine and exponential: the learning rate at the last step."""
     decay_at: tuple[int, ...] = ()
     """schedule=steps: the steps at which the rate is multiplied by `decay_factor`."""
     decay_factor: float = 0.1
@@ -235,6 +236,10 @@ class Classify:
     every other one by 1."""
     label_smoothing: Annotated[float, SHARE] = 0.0
     """Share of the label's probability spread evenly over all classes (0 to below 1)."""
+    class_weights: Annotated[Literal["balanced"] | tuple[float, ...] | None, WEIGHTS] = None
+    """Weight of each class in the training loss, whose mean divides by the sum of the weights: one number for each
+    class, in their order, or `balanced`, which is examples / (classes * examples of the class) in the training split.
+    The losses of validation and test are not weighted."""
 
 
 @dataclasses.dataclass(frozen=True)

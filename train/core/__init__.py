@@ -7,7 +7,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from train.core.chunks import PerReplica, ReplicaTasks, chunk, replicate, run_chunk, run_evaluate, run_replicas
+    from train.core.chunks import (
+        PerReplica,
+        ReplicaTasks,
+        chunk,
+        replicate,
+        run_chunk,
+        run_confuse,
+        run_evaluate,
+        run_replicas,
+    )
     from train.core.task import BySums, Loss, Mean, Metrics, Source, State, Task, descend
 
 __all__ = [
@@ -24,6 +33,7 @@ __all__ = [
     "descend",
     "replicate",
     "run_chunk",
+    "run_confuse",
     "run_evaluate",
     "run_replicas",
 ]

@@ -101,3 +101,22 @@ def run_evaluate(task: Task, state: State, data: Source, planned: Any) -> Metric
 
     _, sums = jax.lax.scan(body, None, planned)
     return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), sums)
+
+
+@partial(jax.jit, static_argnames="task")
+def run_confuse(task: Task, state: State, data: Source, planned: Any) -> tuple[Metrics, Array]:
+    """Return (the sums of `run_evaluate`, the confusion matrix over all planned batches), in one program."""
+    confuse = task.confuse
+    assert confuse is not None, "only a classifier has a confusion matrix"
+
+    def one_batch(planned: Any) -> tuple[Metrics, Array]:
+        return data.feed(planned, lambda batch: confuse(state, batch))
+
+    def body(counts: Array, planned: Any) -> tuple[Array, Metrics]:
+        sums, own = one_batch(planned)
+        return counts + own, sums
+
+    # The matrix is carried along: stacked for every batch it would take more memory than the data.
+    _, matrix = jax.eval_shape(one_batch, jax.tree.map(lambda leaf: leaf[0], planned))
+    counts, sums = jax.lax.scan(body, jnp.zeros(matrix.shape, matrix.dtype), planned)
+    return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), sums), counts

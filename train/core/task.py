@@ -57,12 +57,15 @@ class Task(NamedTuple):
         the examples: {"loss": total, "accuracy": total, "count": number of examples}. A metric that is counted in
         something else (tokens, episodes) is a Mean with a count of its own.
     predict: for a classifier only: takes (state, batch), returns logits (B, classes).
+    confuse: for a classifier only: takes what `evaluate` takes, returns its sums together with the confusion matrix of
+        the batch, int32 (classes, classes): row: the true class, column: the predicted one; padding is not counted.
     """
 
     init: Callable[[Array], State]
     step: Callable[[State, Any, Array], tuple[State, Metrics]]
     evaluate: Callable[[State, Any], Metrics]
     predict: Callable[[State, Any], Array] | None = None
+    confuse: Callable[[State, Any], tuple[Metrics, Array]] | None = None
 
 
 class Source(Protocol):

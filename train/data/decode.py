@@ -49,7 +49,7 @@ def reading(name: os.PathLike[str] | str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # for a damaged file Pillow and its plugins can raise anything
-        reason = " ".join(str(error).replace(str(name), "").split())[:120]
+        reason = " ".join(str(error).replace(str(name), "").replace("''", "").split())[:120]
         raise UserError(f"{name} cannot be read as an image ({reason}): repair or remove it") from error
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from train.core import Mean, State, devices
+from train.core import Mean, Metrics, State, devices
 from train.data.feed import Feed
 from train.loop.replicas import Advance, ReplicaSet
 from train.loop.schedule import Schedule
@@ -20,6 +20,7 @@ class Chunk(NamedTuple):
     state: State
     means: list[Results]  # of each replica, over the steps of the chunk; {} for one that has stopped
     steps_per_second: float
+    each: list[Metrics]  # of each replica, every step of the chunk: leaves (n,)
 
 
 class ChunkRunner:
@@ -43,10 +44,10 @@ class ChunkRunner:
             self.feed.read_ahead(self.schedule.next_stop(stop) - stop)
         devices.settle((state, metrics))
         each = self.replicas.each_metrics(jax.tree.map(np.asarray, metrics))
-        each = [own if active is None or active[number] else {} for number, own in enumerate(each)]
+        each: list[Metrics] = [own if active is None or active[number] else {} for number, own in enumerate(each)]
         self._note_divergence(each, step)
         seconds = time.perf_counter() - began - (self.compile_seconds - compiled_before)
-        return Chunk(state, [chunk_means(own) for own in each], steps / seconds)
+        return Chunk(state, [chunk_means(own) for own in each], steps / seconds, each)
 
     @property
     def all_diverged(self) -> bool:

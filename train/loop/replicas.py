@@ -21,6 +21,7 @@ from train.config.sweep import Setting, with_setting
 from train.core import Metrics, ReplicaTasks, Source, State, Task, chunk
 from train.core.cores import Active, compile_replicas
 from train.loop.summary import Results
+from train.metrics.evaluation import Evaluator, Measure
 from train.tasks.setup import Setup
 
 Advance = Callable[[State, Source, Array, Active], tuple[State, Metrics]]
@@ -186,3 +187,23 @@ def evaluate_replicas(
     if evaluators is None:
         return None
     return lambda state: [evaluate(own) for evaluate, own in zip(evaluators, replicas.each(state), strict=True)]
+
+
+Confused = tuple[Results, np.ndarray | None]
+"""The results of a split, and the confusion matrix of a classifier, integer (classes, classes); None without one."""
+
+
+def confuse_replicas(
+    replicas: ReplicaSet, setup: Setup, split: str, mesh: Mesh | None
+) -> Callable[[State], list[Confused]] | None:
+    """Return a function like that of `evaluate_replicas`, with the confusion matrices of the same pass."""
+    evaluators = setup.measures(split, mesh, [member.fold for member in replicas.members])
+    if evaluators is None:
+        return None
+
+    def one(evaluate: Evaluator, state: State) -> Confused:
+        if isinstance(evaluate, Measure) and evaluate.confuse is not None:
+            return evaluate.confuse(state)
+        return evaluate(state), None
+
+    return lambda state: [one(evaluate, own) for evaluate, own in zip(evaluators, replicas.each(state), strict=True)]

@@ -9,22 +9,38 @@ Here the sums of all batches are added, and divided once at the end, so the way 
 change the result.
 """
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from train.core import Mean, Metrics, State, Task, devices, machine, run_evaluate
+from train.core import Mean, Metrics, State, Task, devices, machine, run_confuse, run_evaluate
 from train.data.sources import LongWindows, Resident, Stacked, Windows, padded
 from train.data.split import Split
+
+T = TypeVar("T")
 
 BATCH = 500  # examples in one batch
 
 Evaluator = Callable[[State], dict[str, float]]
 """Takes a State, returns the mean of each metric over a split by name, and "count", the number of examples."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """An Evaluator. That of a classifier can also count its confusion matrix in the same pass over the split."""
+
+    means: Evaluator
+    confuse: Callable[[State], tuple[dict[str, float], np.ndarray]] | None = None
+    """Takes a State, returns what `means` returns and the matrix, integer (classes, classes): row: the true class."""
+
+    def __call__(self, state: State) -> dict[str, float]:
+        return self.means(state)
 
 
 def batch_size(examples: int, mesh: Mesh | None, limit: int = BATCH) -> int:
@@ -33,7 +49,7 @@ def batch_size(examples: int, mesh: Mesh | None, limit: int = BATCH) -> int:
     return batch if mesh is None else math.ceil(batch / mesh.size) * mesh.size
 
 
-def resident(task: Task, source: Resident | Windows | LongWindows) -> Evaluator:
+def resident(task: Task, source: Resident | Windows | LongWindows) -> Measure:
     """Return an Evaluator for a split in device memory."""
 
     def evaluate(state: State) -> dict[str, float]:
@@ -41,25 +57,43 @@ def resident(task: Task, source: Resident | Windows | LongWindows) -> Evaluator:
         sums = run_evaluate(task, state, source, plan)  # of all batches, in one compiled program
         return means(devices.settle(sums))
 
-    return evaluate
+    def confuse(state: State) -> tuple[dict[str, float], np.ndarray]:
+        sums, counts = devices.settle(run_confuse(task, state, source, source.sweep()))
+        return means(sums), np.asarray(counts)
+
+    return Measure(evaluate, confuse if task.confuse else None)
 
 
-def streamed(task: Task, split: Split, mesh: Mesh | None, size: int) -> Evaluator:
+def streamed(task: Task, split: Split, mesh: Mesh | None, size: int) -> Measure:
     """Return an Evaluator for a split that is read from disk, in batches of `size` examples."""
 
-    def evaluate_batch(state: State, first: int) -> Metrics:
+    def read(first: int) -> Stacked:
         batch = _read(split, np.arange(first, min(first + size, len(split))))
         batch = padded(batch, size)  # adds "mask"
         one_step = jax.tree.map(lambda leaf: leaf[None], batch)
-        data = Stacked(devices.place(one_step, mesh, None, devices.AXIS), devices.batch_sharding(mesh))
-        return devices.settle(run_evaluate(task, state, data, data.batches))
+        return Stacked(devices.place(one_step, mesh, None, devices.AXIS), devices.batch_sharding(mesh))
+
+    def each_batch(run: Callable[[Task, State, Stacked, Any], T], state: State) -> Iterator[T]:
+        for first in range(0, len(split), size):
+            data = read(first)
+            yield devices.settle(run(task, state, data, data.batches))
 
     def evaluate(state: State) -> dict[str, float]:
-        sums = [evaluate_batch(state, first) for first in range(0, len(split), size)]
-        # Add as Python floats, which have 64 bits: float32 would lose digits over many batches.
-        return means(jax.tree.map(lambda *leaves: sum(map(float, leaves)), *sums))
+        return means(_added(list(each_batch(run_evaluate, state))))
 
-    return evaluate
+    def confuse(state: State) -> tuple[dict[str, float], np.ndarray]:
+        sums, counts = [], np.zeros((), np.int64)
+        for own, matrix in each_batch(run_confuse, state):
+            sums.append(own)
+            counts = counts + np.asarray(matrix)
+        return means(_added(sums)), counts
+
+    return Measure(evaluate, confuse if task.confuse else None)
+
+
+def _added(sums: Sequence[Metrics]) -> Metrics:
+    """Add the sums of several batches as Python floats, which have 64 bits: float32 would lose digits."""
+    return jax.tree.map(lambda *leaves: sum(map(float, leaves)), *sums)
 
 
 def means(sums: Metrics) -> dict[str, float]:

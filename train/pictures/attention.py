@@ -52,7 +52,7 @@ def draw_attention(maps: Mapping[str, np.ndarray], rows: Sequence[str], columns:
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure  # slow to import; no pyplot, so no global state
 
-    families, missing = _fonts({character for text in (*rows, *columns, title) for character in text})
+    families, missing = fonts({character for text in (*rows, *columns, title) for character in text})
     across = min(len(maps), ACROSS)
     down = -(-len(maps) // across)
     width, height = (CELL * max(len(tokens), 8) for tokens in (columns, rows))
@@ -71,7 +71,7 @@ def draw_attention(maps: Mapping[str, np.ndarray], rows: Sequence[str], columns:
     for axes in panels[len(maps) :]:  # the empty cells of the last row
         axes.remove()
     heading = {"x": 0.013, "ha": "left", "parse_math": False, "color": INK}
-    lines = textwrap.fill(_drawable(title, missing), int(8 * size[0]))
+    lines = textwrap.fill(drawable(title, missing), int(8 * size[0]))
     figure.suptitle(lines, size=13, family=["DejaVu Serif", *families], **heading)
     if missing:
         note = f"{NO_GLYPH}: a character that is in no installed font"
@@ -110,15 +110,15 @@ def write_picture(figure: Any, path: Path) -> None:
 
 def _name_tokens(axis: Any, tokens: Sequence[str], families: Sequence[str], missing: set[str], **how: Any) -> None:
     places = range(0, len(tokens), -(-len(tokens) // LABELS))
-    names = [_drawable(VISIBLE.get(tokens[i], tokens[i].strip()), missing) for i in places]
+    names = [drawable(VISIBLE.get(tokens[i], tokens[i].strip()), missing) for i in places]
     axis.set_ticks(places, names, family=families, size=9, color=INK, parse_math=False, **how)
 
 
-def _drawable(text: str, missing: set[str]) -> str:
+def drawable(text: str, missing: set[str]) -> str:
     return "".join(NO_GLYPH if character in missing else character for character in text)
 
 
-def _fonts(characters: Iterable[str]) -> tuple[list[str], set[str]]:
+def fonts(characters: Iterable[str]) -> tuple[list[str], set[str]]:
     """Return the installed font families that together have `characters`, and the characters that none has."""
     from matplotlib.font_manager import fontManager, get_font
 

@@ -101,8 +101,9 @@ def judge(found: Sequence[Member]) -> dict[str, dict[str, Any]]:
     """Evaluate each member and the ensemble.
 
     Returns split -> {"count", "members": the metrics of each, "mean": their mean, "ensemble": the metrics of the
-    ensemble}; the metrics are those of `figures`. "validation" is missing without such a split, and where the members
-    hold out different folds. Raises UserError for a member whose outputs are not finite.
+    ensemble, "confusion": its confusion matrix}; the metrics are those of `figures`. "validation" is missing without
+    such a split, and where the members hold out different folds. Raises UserError for a member whose outputs
+    are not finite.
     """
     result = {}
     for split in ("validation", "test"):
@@ -123,6 +124,7 @@ def judge(found: Sequence[Member]) -> dict[str, dict[str, Any]]:
             "members": own,
             "mean": {name: float(np.mean([one[name] for one in own])) for name in own[0]},
             "ensemble": figures(average(each), labels),
+            "confusion": confusion(average(each), labels).tolist(),
         }
     return result
 
@@ -148,6 +150,12 @@ def _batch(part: Any, positions: np.ndarray) -> dict[str, np.ndarray]:
     if hasattr(part, "batch"):  # images
         return part.batch(positions)
     return {name: leaf[positions] for name, leaf in part.arrays.items()}
+
+
+def confusion(log_p: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Count the examples of each true class (row) that were taken for each class: integer (classes, classes)."""
+    classes = log_p.shape[-1]
+    return np.bincount(labels * classes + log_p.argmax(-1), minlength=classes**2).reshape(classes, classes)
 
 
 def average(log_p: Sequence[np.ndarray]) -> np.ndarray:

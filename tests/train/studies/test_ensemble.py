@@ -66,6 +66,9 @@ def test_each_member_has_the_figures_of_its_run(three: Run, other: Run, capsys) 
                 assert mine[name] == pytest.approx(summary.on(split)[name], rel=1e-4)
         mean = np.mean([member["loss"] for member in found[split]["members"]])
         assert found[split]["mean"]["loss"] == pytest.approx(mean)
+        matrix = np.array(found[split]["confusion"])
+        assert matrix.sum() == found[split]["count"]
+        assert matrix.trace() / matrix.sum() == pytest.approx(found[split]["ensemble"]["accuracy"])
         # Jensen: the average of probabilities is never worse than the members are on average.
         assert found[split]["ensemble"]["loss"] < mean
 

@@ -8,7 +8,7 @@ import pytest
 from flax import linen as nn
 
 from train.algorithms import losses
-from train.config import Masked
+from train.config import Classify, Masked
 from train.core import run_chunk, run_evaluate
 from train.data.inputs import sentences
 from train.data.sources import Resident, Windows
@@ -245,7 +245,9 @@ def test_of_a_pair_the_second_sentence_is_segment_1() -> None:
 def test_sentences_are_classified_whatever_their_padding(smoothing: float) -> None:
     tokens = jnp.array([[4, 5, 0, 0], [6, 7, 8, 0], [9, 0, 0, 0], [10, 11, 4, 5]])
     data = Resident({"tokens": tokens, "y": jnp.array([0, 1, 0, 1])}, 4)
-    task = classify(Reader(2, pooled=True), optax.adam(1e-2), sentences(4), classes=2, label_smoothing=smoothing)
+    task = classify(
+        Reader(2, pooled=True), optax.adam(1e-2), sentences(4), classes=2, config=Classify(label_smoothing=smoothing)
+    )
     state, metrics = run_chunk(task, jax.jit(task.init)(KEY), data, KEY, 100)
     assert metrics["accuracy"][-1] == 1
     assert means(run_evaluate(task, state, data, data.sweep()))["count"] == 4

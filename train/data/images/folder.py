@@ -79,7 +79,7 @@ def _folders(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _files(folder: Path) -> list[Path]:
+def files_below(folder: Path) -> list[Path]:
     """Return all files below `folder`, sorted, through linked folders too, without hidden files and folders."""
     found, seen = [], set()
     for place, folders, names in os.walk(folder, followlinks=True):
@@ -97,7 +97,7 @@ def _listing(path: Path, left_out: collections.Counter[str]) -> dict[str, list[P
     """Return class name -> its sorted image files. left_out: counts the other files, by their endings."""
     found = {}
     for folder in _folders(path):
-        files = _files(folder)
+        files = files_below(folder)
         found[folder.name] = [file for file in files if file.suffix.lower() in decode.ENDINGS]
         left_out.update(file.suffix.lower() for file in files if file.suffix.lower() not in decode.ENDINGS)
         if not found[folder.name]:

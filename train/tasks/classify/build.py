@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 from flax import linen as nn
 
 from train.config import Classify, Experiment
@@ -11,18 +12,22 @@ from train.tasks.classify.task import classify
 from train.tasks.setup import make_optimizer, narrow
 
 
-def builder(model: nn.Module, inputs: Inputs, classes: int) -> Callable[[Experiment], Task]:
-    """Return `Setup.build`: the Task of an experiment that differs from the run's own in numbers only."""
+def builder(
+    model: nn.Module, inputs: Inputs, classes: int, weights: np.ndarray | None = None
+) -> Callable[[Experiment], Task]:
+    """Return `Setup.build`: the Task of an experiment that differs from the run's own in numbers only.
+
+    weights: of the classes in the training loss, float32 (classes,).
+    """
 
     def build(experiment: Experiment) -> Task:
-        config = narrow(experiment.task, Classify)
         return classify(
             model,
             make_optimizer(experiment),
             inputs,
             classes=classes,
-            loss=config.loss,
-            label_smoothing=config.label_smoothing,
+            config=narrow(experiment.task, Classify),
+            weights=weights,
             precision=experiment.precision,
         )
 

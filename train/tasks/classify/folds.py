@@ -13,10 +13,11 @@ from train.core import PerReplica, Source, devices
 from train.data.feed import DeviceFeed, Feed, streams
 from train.data.images.folds import Fold, cut
 from train.data.sources import Batch, Resident
-from train.data.split import Split, moments
+from train.data.split import Dataset, Split, moments
 from train.metrics import evaluation
 from train.metrics.evaluation import BATCH, Evaluator
 from train.tasks.classify import images
+from train.tasks.classify.weights import weighting
 from train.tasks.setup import Setup, require_batch
 from zoo.errors import UserError
 
@@ -33,8 +34,9 @@ def assemble(experiment: Experiment, task: Classify, data: Data, count: int) -> 
         raise UserError(f"folds need a set that fits on the device, and {data.name} is read while training")
     folds = cut(dataset.train, count, data.split_seed, dataset.name, dataset.class_names)
     require_batch(data.batch, len(folds[0].train), " of a fold")
-    given = {"mean": dataset.mean, "std": dataset.std} if data.mean and data.normalize else None
-    normalization = [given or _normalization(dataset.train, fold, data.normalize) for fold in folds]
+    fixed = {"mean": dataset.mean, "std": dataset.std} if data.mean and data.normalize else None
+    normalization = [fixed or _normalization(dataset.train, fold, data.normalize) for fold in folds]
+    given = [own | _weights(task, dataset, fold) for own, fold in zip(normalization, folds, strict=True)]
 
     @functools.cache
     def placed(split: str) -> Batch:
@@ -46,7 +48,7 @@ def assemble(experiment: Experiment, task: Classify, data: Data, count: int) -> 
         held_out = [member.fold for member in members(experiment) if member.fold is not None]
         own = {
             "rows": np.stack([folds[fold].train for fold in held_out]).astype(np.int32),
-            "given": {name: np.stack([normalization[fold][name] for fold in held_out]) for name in ("mean", "std")},
+            "given": {name: np.stack([given[fold][name] for fold in held_out]) for name in given[0]},
         }
         source = PerReplica(Resident(placed("train"), data.batch), devices.place(own, None))
         return DeviceFeed(cast(Source, source))  # `train.core.replicate` makes the Source of each replica from it
@@ -61,6 +63,13 @@ def assemble(experiment: Experiment, task: Classify, data: Data, count: int) -> 
         return evaluation.resident(setup.task, source)
 
     return dataclasses.replace(setup, feed=feed, of_fold=of_fold)
+
+
+def _weights(task: Classify, dataset: Dataset, fold: Fold) -> dict[str, np.ndarray]:
+    """The class weights of a fold's own training examples, as a batch brings them; {} without any."""
+    train = Split(dataset.train.store, dataset.train.indices[fold.train])
+    weights, _ = weighting(task, lambda: images.labels_of(train), dataset.class_names)
+    return {} if weights is None else {"class_weights": weights}
 
 
 def _normalization(train: Split, fold: Fold, normalize: bool) -> dict[str, np.ndarray]:

@@ -2,18 +2,23 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 from jax import Array
 
 from train.algorithms import losses
+from train.algorithms.accumulate import by_sums
+from train.config import Classify
 from train.config.losses import LOSSES
 from train.config.ways import resolve
-from train.core import Metrics, State, Task
+from train.core import Loss, Metrics, State, Task
 from train.data.inputs import Inputs
+from train.tasks.classify.weights import weighted_mean
 from train.tasks.network import Network
 
 TOP5_CLASSES = 100  # from this many classes on, top-5 accuracy is reported as well
+MOST_CONFUSED = 5_000  # classes of which a confusion matrix is counted: it takes 100 MB
 
 
 def classify(
@@ -22,25 +27,32 @@ def classify(
     inputs: Inputs,
     *,
     classes: int,
-    loss: str = "cross_entropy",
-    label_smoothing: float = 0.0,
+    config: Classify = Classify(),  # noqa: B008  frozen
+    weights: np.ndarray | None = None,
     precision: str = "float32",
 ) -> Task:
-    """Build the Task over batches that `inputs` accepts, with "y": (B,) int32, and "mask": (B,) when evaluating."""
-    net = Network(model, tx, precision)
-    per_example_loss = resolve(LOSSES.find(loss))
+    """Build the Task over batches that `inputs` accepts, with "y": (B,) int32, and "mask": (B,) when evaluating.
+
+    config: gives the loss and the label smoothing.
+    weights: of the classes in the training loss, float32 (classes,). A batch may bring its own as "class_weights".
+    """
+    net = Network(model, tx if weights is None else by_sums(tx, 1), precision)
+    per_example_loss = resolve(LOSSES.find(config.loss))
 
     def init(key: Array) -> State:
         return net.init(key, inputs.example())
 
     def step(state: State, batch: dict[str, Array], key: Array) -> tuple[State, Metrics]:
         augment_key, dropout_key = jax.random.split(key)
-        one_hot = losses.one_hot(batch["y"], classes, label_smoothing)
+        one_hot = losses.one_hot(batch["y"], classes, config.label_smoothing)
         augmented, labels = inputs.train(augment_key, batch, one_hot)
 
-        def loss_fn(logits: Array) -> tuple[Array, Metrics]:
-            correct = logits.argmax(-1) == labels.argmax(-1)
-            return per_example_loss(logits, labels).mean(), {"accuracy": correct.mean()}
+        def loss_fn(logits: Array) -> tuple[Loss, Metrics]:
+            accuracy: Metrics = {"accuracy": (logits.argmax(-1) == labels.argmax(-1)).mean()}
+            if weights is None:
+                return per_example_loss(logits, labels).mean(), accuracy
+            own = jnp.asarray(batch.get("class_weights", weights))[None]
+            return (weighted_mean(per_example_loss, logits, labels, own, config.label_smoothing),), accuracy
 
         return net.descend(state, augmented, dropout_key, loss_fn)
 
@@ -48,7 +60,13 @@ def classify(
         return net.evaluate(state, inputs.evaluate(batch))
 
     def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
+        return sums(predict(state, batch), batch)
+
+    def confuse(state: State, batch: dict[str, Array]) -> tuple[Metrics, Array]:
         logits = predict(state, batch)
+        return sums(logits, batch), confusion_matrix(logits, batch["y"], batch["mask"])
+
+    def sums(logits: Array, batch: dict[str, Array]) -> Metrics:
         values = {
             "loss": per_example_loss(logits, losses.one_hot(batch["y"], classes)),
             "accuracy": logits.argmax(-1) == batch["y"],
@@ -58,7 +76,17 @@ def classify(
         values["count"] = jnp.ones_like(batch["mask"])
         return {name: jnp.sum(value * batch["mask"]) for name, value in values.items()}
 
-    return Task(init, step, evaluate, predict)
+    return Task(init, step, evaluate, predict, confuse if classes <= MOST_CONFUSED else None)
+
+
+def confusion_matrix(logits: Array, labels: Array, mask: Array) -> Array:
+    """Count the examples of each true class (row) that were taken for each class (column): int32 (C, C).
+
+    logits (B, C), labels (B,) integer, mask (B,): 1 for an example, 0 for padding, which is not counted.
+    """
+    classes = logits.shape[-1]
+    counts = jnp.zeros((classes, classes), jnp.int32)
+    return counts.at[labels, logits.argmax(-1)].add(mask.astype(jnp.int32))
 
 
 def _in_top(logits: Array, labels: Array, k: int) -> Array:

@@ -8,6 +8,7 @@ from train.config import Classify, Experiment, Text
 from train.data.inputs import accepts, sentences
 from train.data.text.encode import frame
 from train.tasks.classify.build import builder
+from train.tasks.classify.weights import weighting
 from train.tasks.setup import Setup, require_able, sizes
 from train.tasks.text import setup as text
 
@@ -16,7 +17,6 @@ WITHOUT_SEGMENTS = "the pairs of sentences are read without segments (data.segme
 
 def assemble(experiment: Experiment, task: Classify, data: Text, tokenizer: Tokenizer | None) -> Setup:
     """Set up a run on sentences with a class. tokenizer: None trains one on the training split."""
-    del task  # `build` reads the config of each replica
     require_able(experiment.model.name, _classifies, "do the task 'classify' on text")
     dataset = train.data.text.load(data, "labelled", tokenizer)
     text.require_enough(data, dataset)
@@ -24,7 +24,8 @@ def assemble(experiment: Experiment, task: Classify, data: Text, tokenizer: Toke
     segmented = dataset.paired and accepts(model, "segments")
     inputs = sentences(data.length, frame(dataset.tokenizer).end if segmented and data.segments else None)
     notes = {"accuracy": WITHOUT_SEGMENTS} if segmented and not data.segments else {}
-    build = builder(model, inputs, dataset.classes)
+    weights, of_weights = weighting(task, lambda: dataset.train.arrays["y"], dataset.class_names)
+    build = builder(model, inputs, dataset.classes, weights)
     learning = build(experiment)
     return Setup(
         dataset,
@@ -35,7 +36,7 @@ def assemble(experiment: Experiment, task: Classify, data: Text, tokenizer: Toke
         feed=text.feeder(data, dataset, text.batches),
         evaluator=text.evaluators(data, dataset, learning, text.batches),
         tokenizer=dataset.tokenizer,
-        remarks=(*text.remarks(data, dataset), *notes.values()),
+        remarks=(*text.remarks(data, dataset), *of_weights, *notes.values()),
         notes=notes,
     )
 

@@ -87,7 +87,7 @@ def evaluators(
     dataset: TextDataset,
     task: Task,
     batches: Batches,
-    finish: Callable[[dict[str, float], Part], dict[str, float]] = lambda means, split: means,
+    finish: Callable[[dict[str, float], Part], dict[str, float]] | None = None,
     examples_in: Callable[[Part, int], int] = lambda split, length: len(split),
 ) -> Callable[[str, Mesh | None], Evaluator | None]:
     """`Setup.evaluator` of a run on text: `task.evaluate` over a split.
@@ -103,7 +103,10 @@ def evaluators(
         at_once = max(1, EVALUATED_TOKENS // data.length)
         batch = evaluation.batch_size(examples_in(split, data.length), mesh, at_once)
         measure = evaluation.resident(task, batches(data, split.arrays, mesh, batch))
-        return lambda state: finish(measure(state), split)
+        if finish is None:
+            return measure
+        derive = finish
+        return lambda state: derive(measure(state), split)
 
     return evaluator
 
