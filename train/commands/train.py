@@ -76,11 +76,18 @@ def train_command(args: Sequence[str]) -> None:
     if args[0].startswith("-"):
         raise UserError(f"the config comes first: zoo train CONFIG {' '.join(args)}")
     prog, asked = f"zoo train {args[0]}", files.load(args[0])
-    read = partial(parse_experiment, args[1:], prog=prog, default=asked, options=TrainOptions)
+    read = partial(parse_experiment, args[1:], prog=prog, default=asked, options=TrainOptions, check=_check)
     if not {"-h", "--help"}.isdisjoint(args[1:]):
         return print_help("train", args, read)
     experiment, options = read()
     return _begin(args[0], experiment, options)
+
+
+def _check(experiment: Experiment) -> None:
+    """Find what else is wrong where an option cannot be read. The import takes seconds, which this alone needs here."""
+    from train.tasks.check import check_readable
+
+    check_readable(experiment)
 
 
 def _begin(config: str, experiment: Experiment, options: TrainOptions) -> None:

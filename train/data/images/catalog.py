@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from train.config import Data
+from train.config.ranges import require_share_of_labels
 from train.data import cache, decode, embedded, own
 from train.data.cut import array_keys, by_hash
 from train.data.images import folder, folds
@@ -40,8 +41,7 @@ def load(data: Data) -> Dataset:
     """
     if not 0 <= data.validation < 1:
         raise UserError(f"data.validation={data.validation}: must be at least 0 and below 1")
-    if not 0 < data.labels <= 1:
-        raise UserError(f"data.labels={data.labels}: must be above 0 and at most 1")
+    require_share_of_labels(data.labels)
     if data.split_seed < 0:
         raise UserError(f"data.split_seed={data.split_seed}: must not be negative")
     if data.image_size is not None and data.image_size < 1:
@@ -74,6 +74,20 @@ def names() -> list[str]:
     return [*embedded.EMBEDDED, *registered, *read.prepared(read.data_dir())]
 
 
+def require_there(name: str) -> None:
+    """Raise UserError for a data set that is not there, without reading any of it."""
+    kind, _, path = name.partition(":")
+    if kind == "folder":
+        folder.existing(path)
+    elif not is_text(name) and own.kind_of(name) is None and name not in embedded.EMBEDDED:
+        read.locate(name, read.data_dir())
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can only be one of text."""
+    return name.startswith(("text:", "tsv:")) or name.partition("/")[0] in ("python_docs", "dates")
+
+
 def find(data: Data) -> Found:
     """Find a data set by its name. Images in files are not read yet."""
     kind, _, path = data.name.partition(":")
@@ -89,7 +103,7 @@ def find(data: Data) -> Found:
             x = np.stack([decode.bring(image, shape, data.fit) for image in x])
         names = tuple(str(label) for label in range(int(whole.y.max()) + 1))
         return Found(data.name, embedded.VERSION, names, {"train": Arrays(x, whole.y)})
-    if data.name.startswith(("text:", "tsv:")) or data.name.partition("/")[0] in ("python_docs", "dates"):
+    if is_text(data.name):
         raise UserError(f"{data.name} contains text, not images: choose a config for text")
     return read.find(data.name, data.image_size, data.fit)
 

@@ -167,11 +167,17 @@ def _split_folders(root: Path) -> tuple[dict[str, Path], list[str]]:
     return found, others if found else []
 
 
-def find(path: str, size: int | None, fit: str) -> Found:
-    """Find the splits of a folder. Only headers of images are read."""
+def existing(path: str) -> Path:
+    """The folder at `path`; UserError where there is none."""
     root = Path(path).expanduser()
     if not path or not root.is_dir():
         raise UserError(f"folder:{path}: there is no such folder; expected PATH/CLASS/*.png or PATH/train/CLASS/*.png")
+    return root
+
+
+def find(path: str, size: int | None, fit: str) -> Found:
+    """Find the splits of a folder. Only headers of images are read."""
+    root = existing(path)
     left_out: collections.Counter[str] = collections.Counter()
     try:
         folders, others = _split_folders(root)

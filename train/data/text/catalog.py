@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from tokenizers import __version__ as tokenizers_version
 
 from train.config import Text
+from train.config.ranges import require_share_of_labels
 from train.core import machine
 from train.data import cache, own
 from train.data.cut import by_hash, by_position, text_keys
@@ -100,8 +101,7 @@ def _check(data: Text, form: Form) -> None:
         raise UserError(f"data.validation={data.validation}: must be at least 0 and below 1")
     if data.split_seed < 0:
         raise UserError(f"data.split_seed={data.split_seed}: must not be negative")
-    if not 0 < data.labels <= 1:
-        raise UserError(f"data.labels={data.labels}: must be above 0 and at most 1")
+    require_share_of_labels(data.labels)
     if data.labels != 1 and form != "labelled":
         raise UserError(f"data.labels={data.labels}: there are no labels in {DESCRIPTION[form]}")
     if data.length < LEAST[form]:
