@@ -18,6 +18,11 @@ class UserErrors(UserError):
         self.errors = tuple(errors)
 
 
+def in_one_line(error: Exception) -> str:
+    """Return the message of `error`, several errors behind each other, for a line that begins with their place."""
+    return "; ".join(map(str, error.errors)) if isinstance(error, UserErrors) else str(error)
+
+
 class Errors:
     """The errors of one input, so that the user learns all of them at once."""
 

@@ -54,6 +54,10 @@ def _one_line(box: str) -> str:
         return str(unknown(choice[2], choice[1], re.findall(r"'([^']*)'", choice[3])))
     if number := re.search(r"Error parsing (--\S+): (invalid literal|could not convert).*: ('.*')", message):
         return f"{number[1]} must be a {'whole ' * (number[2] == 'invalid literal')}number, not {number[3]}"
+    if number := re.search(
+        r"Error parsing (--\S+): no type matching \{None\}\|(INT|FLOAT) .* from \[('.*')\]", message
+    ):
+        return f"{number[1]} must be a {'whole ' * (number[2] == 'INT')}number or None, not {number[3]}"
     if missing := re.search(r"Missing value for argument '(--\S+)'", message):
         return f"{missing[1]} needs a value"
     near = [option for text in rest if "meant" in text for option in re.findall(r"(?<![\w-])--[a-z][\w.-]*", text)]

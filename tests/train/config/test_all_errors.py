@@ -79,7 +79,7 @@ def test_nothing_is_told_that_only_follows_from_another_error() -> None:
 
 
 def test_settings_of_a_sweep() -> None:
-    with pytest.raises(UserErrors, match="optim.lr must be a number above 0, not -1.0\n.*optim.b1 must be") as caught:
+    with pytest.raises(UserErrors, match=r"optim.lr must be a number above 0, not -1.0\n.*optim.b1 must be") as caught:
         check(Experiment(Model("mlp"), Data("digits"), sweep=("optim.lr=-1,0.1", "optim.b1=0.5,3")))
     assert len(caught.value.errors) == 2
 
@@ -90,9 +90,9 @@ def test_fields_from_json_and_from_python() -> None:
     assert [str(error).partition(":")[0] for error in caught.value.errors] == [
         *("unknown field 'stps'", "seed cannot be 'x'", "optim", "optim.lr cannot be 'y'"),
     ]
-    with pytest.raises(UserErrors, match="2 errors:\n  mlp: widths must be .*\n  mlp: dropout must be"):
+    with pytest.raises(UserErrors, match=r"2 errors:\n  mlp: widths must be .*\n  mlp: dropout must be"):
         zoo.create("mlp", widths=(-3,), dropout=2.0)
-    with pytest.raises(UserErrors, match="unknown field 'width'.*\n.*unknown field 'drop'"):
+    with pytest.raises(UserErrors, match=r"unknown field 'width'.*\n.*unknown field 'drop'"):
         zoo.create("mlp", width=(3,), drop=2.0)
 
 
