@@ -29,6 +29,8 @@ BAD_INPUT = [
     ("list --jsn", "usage: zoo list [PATTERN] [--json]"),
     ("configs zzz*", "unknown config 'zzz*'"),
     ("data prepare", "usage: zoo data, or zoo data prepare NAME"),
+    ("data clean --yess", "unknown option --yess: usage: zoo data clean [NAME …] [--yes]"),
+    ("data clean nosuch", "holds nothing of nosuch: zoo data clean lists what is there"),
     ("data prepare nosuch", "unknown TFDS data set 'nosuch'"),
     ("eval", "zoo eval needs a RUN first"),
     ("eval nowhere", "no run folder at nowhere"),

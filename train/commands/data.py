@@ -1,10 +1,14 @@
-"""`zoo data`: which data sets are here and which can be had; `zoo data prepare NAME` gets one."""
+"""`zoo data`: which data sets are here and which can be had; `zoo data prepare NAME` gets one.
+
+`zoo data clean` is in `train.commands.data_clean`.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 
+from train.commands.console import console_for
 from train.commands.options import with_config
 from train.core.console import Console
 from zoo.errors import UserError
@@ -28,7 +32,10 @@ TO_BE_HAD = {
 """TFDS sets whose builders run without TensorFlow: content, train + test examples; bytes of the download."""
 
 
-USAGE = "usage: zoo data, or zoo data prepare NAME, for example zoo data prepare mnist; or zoo data --config FILE"
+USAGE = (
+    "usage: zoo data, or zoo data prepare NAME, for example zoo data prepare mnist; or zoo data --config FILE; "
+    "or zoo data clean [NAME …] [--yes]"
+)
 
 
 def data_command(args: Sequence[str]) -> None:
@@ -41,6 +48,10 @@ def data_command(args: Sequence[str]) -> None:
         show(Console())
     elif args[0] == "prepare" and len(args) == 2 and not args[1].startswith("-"):
         prepare(args[1], None, Console())
+    elif args[0] == "clean":
+        from train.commands import data_clean
+
+        data_clean.clean(args[1:], console_for())
     else:
         raise UserError(USAGE)
 
