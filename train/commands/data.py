@@ -86,6 +86,7 @@ def show(console: Console) -> None:
     console.print(
         f"`zoo data prepare NAME` downloads one of these, or another set of labelled images or text of TFDS, to "
         f"{root} (set TFDS_DATA_DIR for another place). `--data.name folder:PATH` reads your own PATH/CLASS/*.png,",
+        "npz:FILE arrays of images, csv:FILE a table of image files or of pixels,",
         "text:PATH your own text, tsv:PATH your own sentences with a class or a translation in the second column.",
         soft_wrap=True,
         markup=False,
@@ -95,13 +96,12 @@ def show(console: Console) -> None:
 
 def prepare(name: str, data_dir: Path | None, console: Console) -> None:
     """Prepares a TFDS set and prints where it lies. Raises UserError with one line."""
-    from train.data.tfds import prepare as tfds_prepare
-
-    local = name.partition(":")[0] in ("folder", "text", "tsv") or name.partition("/")[0] == "dates"
-    from train.data import embedded, own
+    from train.data import embedded, kinds, own
     from train.data.text import python_docs
+    from train.data.tfds import prepare as tfds_prepare
     from train.data.tfds import read as tfds_read
 
+    local = kinds.prefix(name) or name.partition("/")[0] == "dates"
     if local or name in own.DATA or name in embedded.EMBEDDED or name in python_docs.EMBEDDED:
         raise UserError(f"{name} needs no preparation: train with --data.name {name}")
     folder = tfds_prepare.prepare(name, data_dir)

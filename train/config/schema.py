@@ -51,7 +51,8 @@ class Data:
     KIND: ClassVar[str] = "a set of images"
 
     name: str
-    """`digits` (embedded), a TFDS name such as `mnist` or `cifar10`, or `folder:PATH`; `zoo data` lists them."""
+    """`digits` (embedded), a TFDS name such as `mnist` or `cifar10`, `folder:PATH` (PATH/CLASS/*.png), `npz:FILE`
+    (arrays x and y) or `csv:FILE` (columns file and label, or label and pixels); `zoo data` lists them."""
     batch: Annotated[int, COUNT] = 128
     """Examples per step, over all devices."""
     image_size: Annotated[int | None, COUNT] = None

@@ -6,13 +6,15 @@ import numpy as np
 
 from train.config import Data
 from train.config.ranges import require_share_of_labels
-from train.data import cache, decode, embedded, own
+from train.data import cache, decode, embedded, kinds, own
 from train.data.cut import array_keys, by_hash
-from train.data.images import folder, folds
+from train.data.images import folder, folds, npz, table
 from train.data.split import Arrays, Dataset, Found, Split, Store, cut, moments, read_all
 from train.data.tfds import read
 from zoo.errors import UserError
 
+FILES = {"folder": folder, "npz": npz, "csv": table}
+"""Prefix of a name -> the module that finds the user's own images behind it."""
 IN_MEMORY = 2 << 30
 """A data set of up to so many decoded bytes is decoded once, cached and kept in host memory, if it is not streamed. Its
 splits are stratified, and its mean and deviation are exact, streamed or not."""
@@ -26,8 +28,8 @@ def load(data: Data) -> Dataset:
     """Load the data set of a config, with fixed train, validation and test splits.
 
     name: `digits`, one that was registered (`train.data.register`), a TFDS name that is prepared in $TFDS_DATA_DIR
-    (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or `folder:PATH` (see `train.data.images.folder`). Images are brought
-    to `data.image_size` by `data.fit`.
+    (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or `folder:PATH`, `npz:FILE`, `csv:FILE` (see the modules in
+    `train.data.images`). Images are brought to `data.image_size` by `data.fit`.
 
     Test split: the data set's `test` split if it has labels, else its `validation`, else 20 % of train (the same for
     every config). Validation split: the data set's own if it is not the test split; else the share `data.validation` of
@@ -77,22 +79,22 @@ def names() -> list[str]:
 def require_there(name: str) -> None:
     """Raise UserError for a data set that is not there, without reading any of it."""
     kind, _, path = name.partition(":")
-    if kind == "folder":
-        folder.existing(path)
+    if kind in FILES:
+        FILES[kind].existing(path)
     elif not is_text(name) and own.kind_of(name) is None and name not in embedded.EMBEDDED:
         read.locate(name, read.data_dir())
 
 
 def is_text(name: str) -> bool:
     """Whether a name can only be one of text."""
-    return name.startswith(("text:", "tsv:")) or name.partition("/")[0] in ("python_docs", "dates")
+    return kinds.prefix(name) in kinds.TEXT or name.partition("/")[0] in ("python_docs", "dates")
 
 
 def find(data: Data) -> Found:
     """Find a data set by its name. Images in files are not read yet."""
     kind, _, path = data.name.partition(":")
-    if kind == "folder":
-        return folder.find(path, data.image_size, data.fit)
+    if kind in FILES:
+        return FILES[kind].find(path, data.image_size, data.fit)
     if (registered := own.kind_of(data.name)) is not None:
         return _find_own(data, registered)
     if data.name in embedded.EMBEDDED:

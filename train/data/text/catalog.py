@@ -12,7 +12,7 @@ from tokenizers import __version__ as tokenizers_version
 from train.config import Text
 from train.config.ranges import require_share_of_labels
 from train.core import machine
-from train.data import cache, own
+from train.data import cache, kinds, own
 from train.data.cut import by_hash, by_position, text_keys
 from train.data.text import dates, files, python_docs, tfds, tokenizers
 from train.data.text.dataset import DESCRIPTION, Corpus, Examples, Form, Part, TextDataset
@@ -151,7 +151,7 @@ def find(name: str, form: Form) -> Corpus:
         corpus = python_docs.EMBEDDED[name]()
     elif name.partition("/")[0] == "dates":
         corpus = dates.dates(name)
-    elif kind == "folder" or name == "digits":
+    elif kind in kinds.IMAGES or name == "digits":
         raise UserError(f"{name} contains images, not {DESCRIPTION[form]}: choose a config for images")
     else:
         corpus = tfds.find(name, form)
