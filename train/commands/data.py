@@ -87,7 +87,8 @@ def show(console: Console) -> None:
         f"`zoo data prepare NAME` downloads one of these, or another set of labelled images or text of TFDS, to "
         f"{root} (set TFDS_DATA_DIR for another place). `--data.name folder:PATH` reads your own PATH/CLASS/*.png,",
         "npz:FILE arrays of images, csv:FILE a table of image files or of pixels,",
-        "text:PATH your own text, tsv:PATH your own sentences with a class or a translation in the second column.",
+        "text:PATH your own text, tsv:PATH your own sentences with a class or a translation in the second column, "
+        "datasets:owner/name a set of the Hugging Face hub (pip install 'zoo-timeline[datasets]').",
         soft_wrap=True,
         markup=False,
         highlight=False,

@@ -8,13 +8,13 @@ from train.config import Data
 from train.config.ranges import require_share_of_labels
 from train.data import cache, decode, embedded, kinds, own
 from train.data.cut import array_keys, by_hash
-from train.data.images import folder, folds, npz, table
+from train.data.images import folder, folds, hub, npz, table
 from train.data.split import Arrays, Dataset, Found, Split, Store, cut, moments, read_all
 from train.data.tfds import read
 from zoo.errors import UserError
 
-FILES = {"folder": folder, "npz": npz, "csv": table}
-"""Prefix of a name -> the module that finds the user's own images behind it."""
+FILES = {"folder": folder, "npz": npz, "csv": table, "datasets": hub}
+"""Prefix of a name -> the module that finds the images behind it."""
 IN_MEMORY = 2 << 30
 """A data set of up to so many decoded bytes is decoded once, cached and kept in host memory, if it is not streamed. Its
 splits are stratified, and its mean and deviation are exact, streamed or not."""
@@ -28,8 +28,8 @@ def load(data: Data) -> Dataset:
     """Load the data set of a config, with fixed train, validation and test splits.
 
     name: `digits`, one that was registered (`train.data.register`), a TFDS name that is prepared in $TFDS_DATA_DIR
-    (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or `folder:PATH`, `npz:FILE`, `csv:FILE` (see the modules in
-    `train.data.images`). Images are brought to `data.image_size` by `data.fit`.
+    (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or `folder:PATH`, `npz:FILE`, `csv:FILE`, `datasets:NAME` (see the
+    modules in `train.data.images`). Images are brought to `data.image_size` by `data.fit`.
 
     Test split: the data set's `test` split if it has labels, else its `validation`, else 20 % of train (the same for
     every config). Validation split: the data set's own if it is not the test split; else the share `data.validation` of

@@ -56,8 +56,7 @@ class Files:
         return self.contents
 
     def digest(self, indices: np.ndarray) -> str:
-        rows = np.stack([self.contents[indices], self.classes[indices].astype(np.uint64)], axis=1)
-        return f"files {hashlib.blake2b(rows.astype('<u8').tobytes(), digest_size=16).hexdigest()}"
+        return digest(self.contents[indices], self.classes[indices])
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x = np.empty((len(indices), *self.shape), np.uint8)
@@ -70,6 +69,12 @@ class Files:
                 except UserError as error:
                     raise UserError(f"{path}: {error}") from None
         return x, self.classes[indices]
+
+
+def digest(contents: np.ndarray, classes: np.ndarray) -> str:
+    """Return the digest of examples by the keys of their files (N,) and their classes (N,); see `Store.digest`."""
+    rows = np.stack([contents, classes.astype(np.uint64)], axis=1)
+    return f"files {hashlib.blake2b(rows.astype('<u8').tobytes(), digest_size=16).hexdigest()}"
 
 
 def _fingerprint(paths: tuple[Path, ...]) -> list:

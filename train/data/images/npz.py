@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from train.core import machine
+from train.data.classes import numbered
 from train.data.cut import array_keys
 from train.data.images import pixels
 from train.data.images.folder import SPLIT_OF
@@ -51,8 +52,8 @@ def find(path: str, size: int | None, fit: str) -> Found:
     if len(shapes) > 1:
         what = "an image" if size is None else "its channels"
         raise UserError(f"{name}: its splits differ in the shape of {what}: {' and '.join(map(str, shapes))}")
-    names, numbered = pixels.classes(name, labels, classes)
-    found = {split: Arrays(pixels.brought(x, size, fit), numbered[split], array_keys(x)) for split, x in stores.items()}
+    names, y = numbered(name, labels, classes)
+    found = {split: Arrays(pixels.brought(x, size, fit), y[split], array_keys(x)) for split, x in stores.items()}
     return Found(name, "", names, found, tuple(remarks), str(file.absolute()))
 
 

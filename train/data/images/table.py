@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from train.data import cache
+from train.data.classes import numbered
 from train.data.cut import array_keys
 from train.data.images import folder, pixels
 from train.data.split import Arrays, Found, Store
@@ -153,7 +154,7 @@ def _of_files(file: Path, text: str, columns: Columns, size: int | None, fit: st
     _require_train(file, list(labels))
     names = sorted_names(set(labels["train"]))
     words = {split: np.array(column, np.str_) for split, column in labels.items()}
-    _, numbered = pixels.classes(name, words, names)
+    _, y = numbered(name, words, names)
     try:
         every = tuple(path for split in paths.values() for path in split)
         known = folder.held(f"csv:{file.absolute()}", every)
@@ -163,7 +164,7 @@ def _of_files(file: Path, text: str, columns: Columns, size: int | None, fit: st
     stores, start = {}, 0
     for split, column in paths.items():
         keys = known["keys"][start : start + len(column)]
-        stores[split] = folder.Files(tuple(column), keys, numbered[split], shape, fit if size else None)
+        stores[split] = folder.Files(tuple(column), keys, y[split], shape, fit if size else None)
         start += len(column)
     return Found(name, "", names, stores, place=str(file.absolute()))
 
@@ -218,8 +219,8 @@ def _read_pixels(file: Path, text: str, columns: Columns) -> cache.Arrays:
     names = sorted_names(set(words[split == 0].tolist()))
     parts = {SPLITS[number]: words[split == number] for number in sorted(set(split.tolist()))}
     y = np.zeros(len(table), np.int32)
-    for name, numbered in pixels.classes(f"csv:{file}", parts, names)[1].items():
-        y[split == SPLITS.index(name)] = numbered
+    for name, of_split in numbered(f"csv:{file}", parts, names)[1].items():
+        y[split == SPLITS.index(name)] = of_split
     x = table[:, columns.pixels]
     if (x == np.round(x)).all():  # whole numbers up to 255, written with a point or without; NaN equals nothing
         x = x.astype(np.int64)

@@ -14,7 +14,7 @@ from train.config.ranges import require_share_of_labels
 from train.core import machine
 from train.data import cache, kinds, own
 from train.data.cut import by_hash, by_position, text_keys
-from train.data.text import dates, files, python_docs, tfds, tokenizers
+from train.data.text import dates, files, hub, python_docs, tfds, tokenizers
 from train.data.text.dataset import DESCRIPTION, Corpus, Examples, Form, Part, TextDataset
 from train.data.text.encode import FORMS, LEAST
 from zoo.errors import UserError, unknown
@@ -147,6 +147,8 @@ def find(name: str, form: Form) -> Corpus:
         corpus = files.text(path)
     elif kind == "tsv":
         corpus = files.tsv(path, form)
+    elif kind == "datasets":
+        corpus = hub.find(path, form)
     elif name in python_docs.EMBEDDED:
         corpus = python_docs.EMBEDDED[name]()
     elif name.partition("/")[0] == "dates":
@@ -192,7 +194,7 @@ def _roles(corpus: Corpus, data: Text, form: Form) -> dict[str, Examples]:
 
 def _by_hash(corpus: Corpus, data: Text) -> bool:
     """Whether a data set is split by a hash of each example: the user's own may change."""
-    return data.split_by == "hash" and (bool(corpus.files) or corpus.version == own.VERSION)
+    return data.split_by == "hash" and (bool(kinds.prefix(corpus.name)) or corpus.version == own.VERSION)
 
 
 def divide(examples: Examples, share: float, seed: int, form: Form, purpose: str = "") -> tuple[Examples, Examples]:
