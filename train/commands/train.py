@@ -54,7 +54,7 @@ class TrainOptions(Processes):
     """Where and how a run is trained; nothing here changes its result."""
 
     workdir: Path = RUNS
-    """Run folders are made in here: WORKDIR/<config>/<time>."""
+    """Run folders are made in here: WORKDIR/<config>/<time>; with other data WORKDIR/<model>_on_<data>/<time>."""
     log: Literal["text", "json"] = "text"
     """How progress is printed: for people, or for machines, one line of JSON for each event: start, evaluation, end."""
 
@@ -98,19 +98,24 @@ def _check(experiment: Experiment) -> None:
 
 
 def _begin(config: str, experiment: Experiment, options: TrainOptions) -> None:
-    """Train a new run of `experiment`, which comes from `config`, in WORKDIR/<config>."""
+    """Train a new run of `experiment`, which comes from `config`, in WORKDIR/<config>, or with other data beside it."""
     import jax
 
     from train.core import machine, processes
     from train.loop.restore import assemble_run
 
-    name, source = Path(config).stem, files.source_of(config)
+    source, own = files.source_of(config), Path(config).stem
+    name = train.loop.run.name_of(config, experiment)
     options.join()
     machine.prepare_backend()
     with processes.together():
         setup = assemble_run(experiment)
         path = processes.agree(
-            lambda: train.loop.run.create(name, experiment, options.workdir, setup.tokenizer, source=source).path
+            lambda: (
+                train.loop.run.create(
+                    name, experiment, options.workdir, setup.tokenizer, source=source, config=own
+                ).path
+            )
         )
         _train(Run(path, experiment, writes=jax.process_index() == 0, source=source), setup, options.log)
 
