@@ -93,12 +93,17 @@ def require_tokens(tokens: Array, vocab: int, model: str, what: str = "tokens") 
     if tokens.ndim != 2 or not jnp.issubdtype(tokens.dtype, jnp.integer):
         given = f"an array of shape {tokens.shape} and dtype {tokens.dtype}"
         raise UserError(f"{model} takes {what} (batch, length) of whole numbers, not {given}")
-    if isinstance(tokens, Tracer) or not tokens.size:
+    require_range(tokens, vocab, model, what)
+
+
+def require_range(numbers: Array, count: int, model: str, what: str) -> None:
+    """Raise UserError unless whole numbers are from 0 to count - 1; inside jit they cannot be looked at."""
+    if isinstance(numbers, Tracer) or not numbers.size:
         return
-    numbers = np.asarray(tokens)  # of jax.numpy the smallest would be traced where jit closes over the tokens
-    lowest, highest = numbers.min(), numbers.max()
-    if lowest < 0 or highest >= vocab:
-        raise UserError(f"{model}: {what} must be from 0 to {vocab - 1}, not {lowest if lowest < 0 else highest}")
+    held = np.asarray(numbers)  # of jax.numpy the smallest would be traced where jit closes over the numbers
+    lowest, highest = held.min(), held.max()
+    if lowest < 0 or highest >= count:
+        raise UserError(f"{model}: {what} must be from 0 to {count - 1}, not {lowest if lowest < 0 else highest}")
 
 
 def flatten(x: Array) -> Array:

@@ -11,7 +11,6 @@ from tokenizers import __version__ as tokenizers_version
 
 from train.config import Text
 from train.config.ranges import require_share_of_labels
-from train.core import machine
 from train.data import cache, kinds, own
 from train.data.cut import by_hash, by_position, text_keys
 from train.data.text import dates, files, hub, python_docs, tfds, tokenizers
@@ -118,7 +117,7 @@ def _check_sizes(corpus: Corpus, data: Text, tokenizer: Tokenizer | None) -> Non
     learned = tokenizer is None
     if tokenizer is None:
         tokenizer = tokenizers.blank(data.tokenizer)
-    most = machine.host_memory_free() // tokenizers.BYTES_PER_CHARACTER // 4
+    most = tokenizers.most_characters()
     for split, part in corpus.splits.items():
         for index, text in enumerate(part.every_text):
             if len(text) < tokenizers.LONGEST_WORD:
