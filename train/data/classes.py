@@ -38,7 +38,7 @@ def numbered(
         known = tuple(map(str, range(count))) if names is None else names
         numbered = {split: y.astype(np.int32) for split, y in labels.items()}
     if len(known) < 2:
-        raise UserError(f"{name} has only one class, {known[0]!r}: at least two are needed")
+        raise UserError(f"{name} has only one class, {', '.join(known)!r}: at least two are needed")
     return known, numbered
 
 

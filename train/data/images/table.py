@@ -187,7 +187,7 @@ def _of_pixels(file: Path, text: str, columns: Columns, size: int | None, fit: s
 def _read_pixels(file: Path, text: str, columns: Columns) -> cache.Arrays:
     """Return x uint8 (N, pixels), y int32 (N,), split (N,), the names of the classes and remarks."""
     labels, splits = Words(), Words()
-    converters: dict[int, Callable[[str], float]] = {columns.label: labels}
+    converters: dict[int | str, Callable[[str], float]] = {columns.label: labels}
     if columns.split is not None:
         converters[columns.split] = splits
     if columns.header and not text.partition("\n")[2].strip():

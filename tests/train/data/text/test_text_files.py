@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from train.config import Text
-from train.data.text import catalog, files, tokenizers
+from train.data.text import files, tokenizers
 from train.data.text.catalog import load
 from train.data.text.dataset import Form
 from zoo.errors import UserError
