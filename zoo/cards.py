@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from zoo.errors import UserError, unknown
+from zoo.errors import Errors, UserError, unknown
 from zoo.registry import Registry
 
 Class = TypeVar("Class", bound=type)
@@ -96,9 +96,12 @@ class Card:
     def changed(self, **changes: Any) -> Any:
         """Return the Config with fields changed. UserError suggests names for an unknown field."""
         fields = [f.name for f in dataclasses.fields(self.config)]
+        errors = Errors()
         for name in changes:
-            if name not in fields:
-                raise UserError(f"{self.name}: {unknown('field', name, fields)}")
+            with errors.kept():
+                if name not in fields:
+                    raise UserError(f"{self.name}: {unknown('field', name, fields)}")
+        errors.report()
         # Values read from JSON are lists where the Config has tuples.
         changes = {name: tuple(v) if isinstance(v, list) else v for name, v in changes.items()}
         return dataclasses.replace(self.config, **changes)

@@ -13,7 +13,7 @@ from flax import linen as nn
 from jax import Array
 from jax.core import Tracer
 
-from zoo.errors import UserError, unknown
+from zoo.errors import Errors, UserError, unknown
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": nn.relu,
@@ -34,30 +34,36 @@ Activation = Literal["relu", "leaky_relu", "elu", "gelu", "swish", "sigmoid", "t
 
 
 def check(config: Any) -> None:
-    """Check every field of a Config against its annotation; raise UserError on the first impossible value.
+    """Check every field of a Config against its annotation; raise UserError for all impossible values.
 
     Each Config's `__post_init__` calls it. An int must be positive, or 0 if 0 is the default. A float must be at least
     0 and below 1. A Literal must be one of its values. A tuple[int, ...] must contain positive integers.
     """
     family = type(config).__module__.rpartition(".")[2]
     hints = typing.get_type_hints(type(config))
+    errors = Errors()
     for field in dataclasses.fields(config):
-        value, hint = getattr(config, field.name), hints[field.name]
-        if typing.get_origin(hint) is Literal:
-            if value not in typing.get_args(hint):
-                raise UserError(f"{family}: {unknown(field.name, value, typing.get_args(hint))}")
-        elif hint is bool:
-            require(isinstance(value, bool), family, field.name, "True or False", value)
-        elif hint is int:
-            zero = field.default == 0
-            what = "a positive integer or 0" if zero else "a positive integer"
-            require(_count(value, least=0 if zero else 1), family, field.name, what, value)
-        elif hint is float:
-            fraction = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
-            require(fraction, family, field.name, "at least 0 and below 1", value)
-        else:
-            counts = isinstance(value, tuple) and all(map(_count, value))
-            require(counts, family, field.name, "a tuple of positive integers", value)
+        with errors.kept():
+            _check_field(family, field, hints[field.name], getattr(config, field.name))
+    errors.report()
+
+
+def _check_field(family: str, field: dataclasses.Field[Any], hint: Any, value: Any) -> None:
+    if typing.get_origin(hint) is Literal:
+        if value not in typing.get_args(hint):
+            raise UserError(f"{family}: {unknown(field.name, value, typing.get_args(hint))}")
+    elif hint is bool:
+        require(isinstance(value, bool), family, field.name, "True or False", value)
+    elif hint is int:
+        zero = field.default == 0
+        what = "a positive integer or 0" if zero else "a positive integer"
+        require(_count(value, least=0 if zero else 1), family, field.name, what, value)
+    elif hint is float:
+        fraction = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+        require(fraction, family, field.name, "at least 0 and below 1", value)
+    else:
+        counts = isinstance(value, tuple) and all(map(_count, value))
+        require(counts, family, field.name, "a tuple of positive integers", value)
 
 
 def require(holds: bool, family: str, field: str, what: str, value: object) -> None:
@@ -87,12 +93,17 @@ def require_tokens(tokens: Array, vocab: int, model: str, what: str = "tokens") 
     if tokens.ndim != 2 or not jnp.issubdtype(tokens.dtype, jnp.integer):
         given = f"an array of shape {tokens.shape} and dtype {tokens.dtype}"
         raise UserError(f"{model} takes {what} (batch, length) of whole numbers, not {given}")
-    if isinstance(tokens, Tracer) or not tokens.size:
+    require_range(tokens, vocab, model, what)
+
+
+def require_range(numbers: Array, count: int, model: str, what: str) -> None:
+    """Raise UserError unless whole numbers are from 0 to count - 1; inside jit they cannot be looked at."""
+    if isinstance(numbers, Tracer) or not numbers.size:
         return
-    numbers = np.asarray(tokens)  # of jax.numpy the smallest would be traced where jit closes over the tokens
-    lowest, highest = numbers.min(), numbers.max()
-    if lowest < 0 or highest >= vocab:
-        raise UserError(f"{model}: {what} must be from 0 to {vocab - 1}, not {lowest if lowest < 0 else highest}")
+    held = np.asarray(numbers)  # of jax.numpy the smallest would be traced where jit closes over the numbers
+    lowest, highest = held.min(), held.max()
+    if lowest < 0 or highest >= count:
+        raise UserError(f"{model}: {what} must be from 0 to {count - 1}, not {lowest if lowest < 0 else highest}")
 
 
 def flatten(x: Array) -> Array:

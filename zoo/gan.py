@@ -16,7 +16,7 @@ from jax import Array
 
 from zoo.cards import Card, Paper
 from zoo.errors import UserError
-from zoo.fields import check, flatten
+from zoo.fields import check, flatten, require_range
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +48,17 @@ def uniform(bound: float) -> nn.initializers.Initializer:
 def append_labels(x: Array, labels: Array | None, classes: int) -> Array:
     """Append `labels` (B,) int, one-hot encoded, to the channels of x (B, ..., C) -> (B, ..., C + classes).
 
-    Without labels x is unchanged. Raises UserError for labels without classes and for classes without labels.
+    Without labels x is unchanged. Raises UserError for labels without classes, for classes without labels, and outside
+    of jit for labels that are not from 0 to classes - 1. Inside, such a label is none: its channels are all 0.
     """
     if (labels is None) != (classes == 0):
         raise UserError(f"gan: classes is {classes}, so labels must be {'given' if classes else 'omitted'}")
     if labels is None:
         return x
+    if labels.shape != x.shape[:1] or not jnp.issubdtype(labels.dtype, jnp.integer):
+        given = f"an array of shape {labels.shape} and dtype {labels.dtype}"
+        raise UserError(f"gan: labels must be ({len(x)},) whole numbers, not {given}")
+    require_range(labels, classes, "gan", "labels")
     hot = jax.nn.one_hot(labels, classes, dtype=x.dtype)
     hot = hot.reshape(len(x), *(1,) * (x.ndim - 2), classes)
     return jnp.concatenate([x, jnp.broadcast_to(hot, (*x.shape[:-1], classes))], axis=-1)

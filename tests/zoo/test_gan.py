@@ -210,6 +210,22 @@ def test_layer_table_shows_both_networks() -> None:
         ("discriminate", (4, 9, 8, 1), None, 0, "gan: images must have shape (batch, 8, 8, 1), not (4, 9, 8, 1)"),
         ("generate", (4, 6), LABELS, 0, "gan: classes is 0, so labels must be omitted"),
         ("discriminate", (4, 8, 8, 1), None, 3, "gan: classes is 3, so labels must be given"),
+        ("generate", (4, 6), jnp.array([0, 1, 3, 2]), 3, "gan: labels must be from 0 to 2, not 3"),
+        ("discriminate", (4, 8, 8, 1), jnp.array([0, -1, 2, 2]), 3, "gan: labels must be from 0 to 2, not -1"),
+        (
+            "generate",
+            (4, 6),
+            jnp.zeros(3, jnp.int32),
+            3,
+            "gan: labels must be (4,) whole numbers, not an array of shape (3,) and dtype int32",
+        ),
+        (
+            "generate",
+            (4, 6),
+            jnp.zeros(4),
+            3,
+            "gan: labels must be (4,) whole numbers, not an array of shape (4,) and dtype float32",
+        ),
     ],
 )
 def test_an_input_that_does_not_fit_is_one_line(

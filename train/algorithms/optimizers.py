@@ -23,7 +23,7 @@ from train.algorithms.averages import _average_weights
 from train.algorithms.cards import ALGORITHMS
 from train.algorithms.parameters import hidden_matrices, matrices, path_of
 from train.config import Optim
-from zoo.errors import UserError, unknown
+from zoo.errors import Errors, UserError, unknown
 
 _NAMES = get_args(get_type_hints(Optim)["name"])
 _SCHEDULES = get_args(get_type_hints(Optim)["schedule"])
@@ -54,51 +54,101 @@ _NUMBERS = {
 
 
 def validate(optim: Optim, steps: int) -> None:
-    """Raise UserError naming the field for a value that cannot work in a run of `steps` steps."""
-    if optim.name not in _NAMES:
-        raise unknown("optim.name", optim.name, _NAMES)
-    if optim.schedule not in _SCHEDULES:
-        raise unknown("optim.schedule", optim.schedule, _SCHEDULES)
-    taken = ALGORITHMS[optim.name].constants
-    for field, (types, test, allowed) in _NUMBERS.items():
-        value = getattr(optim, field)
-        if value is None and field in CONSTANTS:
-            continue
-        if field in CONSTANTS and field not in taken:
+    """Raise UserError naming all fields whose value cannot work in a run of `steps` steps."""
+    validate_fields(optim)
+    errors = Errors()
+    for of_some in (_validate_steps, _validate_final_lr, _validate_decay_at):
+        with errors.kept():
+            of_some(optim, steps)
+    errors.report()
+
+
+def holds(optim: Optim) -> bool:
+    """Return whether all fields are possible by themselves."""
+    try:
+        validate_fields(optim)
+    except UserError:
+        return False
+    return True
+
+
+def validate_fields(optim: Optim) -> None:
+    """Raise UserError naming all fields whose value is impossible in a run of any length."""
+    errors = Errors()
+    with errors.kept():
+        if optim.name not in _NAMES:
+            raise unknown("optim.name", optim.name, _NAMES)
+    with errors.kept():
+        if optim.schedule not in _SCHEDULES:
+            raise unknown("optim.schedule", optim.schedule, _SCHEDULES)
+    for field in _NUMBERS:
+        with errors.kept():
+            _validate_number(optim, field)
+    with errors.kept():
+        if optim.clip_norm is not None and not (_is_real(optim.clip_norm) and 0 < optim.clip_norm < math.inf):
+            most = "a number above 0, or None for no clipping"
+            raise UserError(f"optim.clip_norm must be {most}, not {optim.clip_norm!r}")
+    with errors.kept():
+        if not optim.eps_in_root and optim.name != "rmsprop_graves":
+            raise UserError(f"optim.eps_in_root means nothing to the rule {optim.name!r}: only rmsprop_graves has it")
+    for rate in optim.rates:
+        with errors.kept():
+            _factor(rate)
+    errors.report()
+
+
+def _validate_number(optim: Optim, field: str) -> None:
+    types, test, allowed = _NUMBERS[field]
+    value = getattr(optim, field)
+    if field in CONSTANTS:
+        if value is None or optim.name not in _NAMES:
+            return
+        taken = ALGORITHMS[optim.name].constants
+        if field not in taken:
             own = f"; its constants: {', '.join(taken)}" if taken else ", which has no constants"
             raise UserError(f"optim.{field} means nothing to the rule {optim.name!r}{own}")
-        if isinstance(value, bool) or not isinstance(value, types) or not test(value):
-            raise UserError(f"optim.{field} must be {allowed}, not {value!r}")
-    if optim.clip_norm is not None and not 0 < optim.clip_norm < math.inf:
-        raise UserError(f"optim.clip_norm must be a number above 0, or None for no clipping, not {optim.clip_norm!r}")
-    for rate in optim.rates:
-        _factor(rate)
+    if isinstance(value, bool) or not isinstance(value, types) or not test(value):
+        raise UserError(f"optim.{field} must be {allowed}, not {value!r}")
+
+
+def _validate_steps(optim: Optim, steps: int) -> None:
     if optim.warmup_steps >= steps:
         raise UserError(f"optim.warmup_steps must be below the {steps} steps of the run, not {optim.warmup_steps}")
-    if optim.schedule == "exponential":
-        if not 0 < optim.final_lr < math.inf:
-            raise UserError(
-                "optim.schedule=exponential needs optim.final_lr, the rate at the last step, a number above 0, not "
-                f"{optim.final_lr}"
-            )
-    elif not 0 <= optim.final_lr <= optim.lr:
-        raise UserError(f"optim.final_lr must be from 0 to optim.lr {optim.lr}, not {optim.final_lr}")
-    if optim.final_lr and optim.schedule not in ("cosine", "exponential"):
-        both = "optim.schedule=cosine or exponential"
-        raise UserError(f"optim.final_lr {optim.final_lr} needs {both}, not {optim.schedule}")
     if optim.accumulate > steps:
         raise UserError(f"optim.accumulate must be at most the {steps} steps of the run, not {optim.accumulate}")
     if optim.schedule == "one_cycle" and optim.warmup_steps:
         own = "optim.schedule=one_cycle, which begins with its own rise"
         raise UserError(f"optim.warmup_steps must be 0 with {own}, not {optim.warmup_steps}")
+
+
+def _validate_final_lr(optim: Optim, steps: int) -> None:
+    del steps
+    if optim.schedule == "exponential":
+        if not (_is_real(optim.final_lr) and 0 < optim.final_lr < math.inf):
+            raise UserError(
+                "optim.schedule=exponential needs optim.final_lr, the rate at the last step, a number above 0, not "
+                f"{optim.final_lr}"
+            )
+    elif not (_is_real(optim.final_lr) and 0 <= optim.final_lr <= optim.lr):
+        raise UserError(f"optim.final_lr must be from 0 to optim.lr {optim.lr}, not {optim.final_lr}")
+    if optim.final_lr and optim.schedule not in ("cosine", "exponential"):
+        both = "optim.schedule=cosine or exponential"
+        raise UserError(f"optim.final_lr {optim.final_lr} needs {both}, not {optim.schedule}")
+
+
+def _validate_decay_at(optim: Optim, steps: int) -> None:
     if optim.decay_at and optim.schedule != "steps":
         raise UserError(f"optim.decay_at {optim.decay_at} needs optim.schedule=steps, not {optim.schedule}")
     if optim.schedule == "steps" and not optim.decay_at:
         raise UserError("optim.schedule=steps needs optim.decay_at, the steps at which the rate falls")
     bounds = (optim.warmup_steps, *optim.decay_at, steps)
-    if any(a >= b for a, b in itertools.pairwise(bounds)):
+    if optim.decay_at and any(a >= b for a, b in itertools.pairwise(bounds)):
         between = f"between the {optim.warmup_steps} steps of warm-up and the {steps} of the run"
         raise UserError(f"optim.decay_at must rise and lie {between}, not {optim.decay_at}")
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, _REAL) and not isinstance(value, bool)
 
 
 def remarks(optim: Optim, steps: int) -> tuple[str, ...]:

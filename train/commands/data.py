@@ -1,10 +1,14 @@
-"""`zoo data`: which data sets are here and which can be had; `zoo data prepare NAME` gets one."""
+"""`zoo data`: which data sets are here and which can be had; `zoo data prepare NAME` gets one.
+
+`zoo data clean` is in `train.commands.data_clean`.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 
+from train.commands.console import console_for
 from train.commands.options import with_config
 from train.core.console import Console
 from zoo.errors import UserError
@@ -28,7 +32,10 @@ TO_BE_HAD = {
 """TFDS sets whose builders run without TensorFlow: content, train + test examples; bytes of the download."""
 
 
-USAGE = "usage: zoo data, or zoo data prepare NAME, for example zoo data prepare mnist; or zoo data --config FILE"
+USAGE = (
+    "usage: zoo data, or zoo data prepare NAME, for example zoo data prepare mnist; or zoo data --config FILE; "
+    "or zoo data clean [NAME …] [--yes]"
+)
 
 
 def data_command(args: Sequence[str]) -> None:
@@ -41,6 +48,10 @@ def data_command(args: Sequence[str]) -> None:
         show(Console())
     elif args[0] == "prepare" and len(args) == 2 and not args[1].startswith("-"):
         prepare(args[1], None, Console())
+    elif args[0] == "clean":
+        from train.commands import data_clean
+
+        data_clean.clean(args[1:], console_for())
     else:
         raise UserError(USAGE)
 
@@ -75,7 +86,9 @@ def show(console: Console) -> None:
     console.print(
         f"`zoo data prepare NAME` downloads one of these, or another set of labelled images or text of TFDS, to "
         f"{root} (set TFDS_DATA_DIR for another place). `--data.name folder:PATH` reads your own PATH/CLASS/*.png,",
-        "text:PATH your own text, tsv:PATH your own sentences with a class or a translation in the second column.",
+        "npz:FILE arrays of images, csv:FILE a table of image files or of pixels,",
+        "text:PATH your own text, tsv:PATH your own sentences with a class or a translation in the second column, "
+        "datasets:owner/name a set of the Hugging Face hub (pip install 'zoo-timeline[datasets]').",
         soft_wrap=True,
         markup=False,
         highlight=False,
@@ -84,13 +97,12 @@ def show(console: Console) -> None:
 
 def prepare(name: str, data_dir: Path | None, console: Console) -> None:
     """Prepares a TFDS set and prints where it lies. Raises UserError with one line."""
-    from train.data.tfds import prepare as tfds_prepare
-
-    local = name.partition(":")[0] in ("folder", "text", "tsv") or name.partition("/")[0] == "dates"
-    from train.data import embedded, own
+    from train.data import embedded, kinds, own
     from train.data.text import python_docs
+    from train.data.tfds import prepare as tfds_prepare
     from train.data.tfds import read as tfds_read
 
+    local = kinds.prefix(name) or name.partition("/")[0] == "dates"
     if local or name in own.DATA or name in embedded.EMBEDDED or name in python_docs.EMBEDDED:
         raise UserError(f"{name} needs no preparation: train with --data.name {name}")
     folder = tfds_prepare.prepare(name, data_dir)

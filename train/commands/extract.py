@@ -67,7 +67,7 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
     parts, team, state = restore_replicas(run)
     member = team.members[number]
     experiment = alone(run.experiment, member)
-    new = train.loop.run.create(run.name, experiment, workdir, parts.tokenizer, source=run.source)
+    new = train.loop.run.create(run.name, experiment, workdir, parts.tokenizer, source=run.source, config=run.config)
     dataset = parts.dataset
     if isinstance(experiment.data, Data) and member.fold is not None:  # its training split and moments are its own
         dataset = train.data.load(experiment.data)

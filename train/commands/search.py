@@ -138,7 +138,7 @@ def _resumed(args: Sequence[str]) -> Folder:
 
 def _opened(config: str, experiment: Experiment, about: About, options: SearchOptions) -> Folder:
     """The search folder of a command: the one that it names, the newest unfinished one of the same, or a new one."""
-    name, place = Path(config).stem, options.folder
+    name, place = train.loop.run.name_of(config, experiment), options.folder
     from train.loop.restore import assemble_run
     from train.studies.search import folder as folders
     from train.studies.search.folder import Folder
@@ -151,9 +151,9 @@ def _opened(config: str, experiment: Experiment, about: About, options: SearchOp
     else:
         if place is not None and place.exists() and (not place.is_dir() or any(place.iterdir())):
             raise UserError(f"--folder: {place} is there already and is no search folder")
-        there = (
-            None if place else folders.unfinished(options.workdir / "search" / name, experiment, about, options.trials)
-        )
+        there = None
+        for own in (name, Path(config).stem) if place is None else ():  # older searches are named after their config
+            there = there or folders.unfinished(options.workdir / "search" / own, experiment, about, options.trials)
     if there is not None:
         changed = there.trials != options.trials
         there.trials, there.batch = options.trials, options.batch

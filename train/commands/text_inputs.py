@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from pathlib import Path
@@ -74,7 +75,10 @@ def open_run(path: str, task: str, config: Path | None = None) -> Opened:
 
 
 def read_texts(text: str | None, file: str | None) -> list[str]:
-    """The text given, or the lines of a file or of standard input ("-"). UserError unless there is some, in UTF-8."""
+    """The text given, or the lines of a file or of standard input ("-").
+
+    UserError unless there is some, in UTF-8, and no more than a data file may hold.
+    """
     if (text is None) == (file is None):
         raise UserError("give one text, or --file FILE for one a line (- reads standard input)")
     if file is None:
@@ -82,8 +86,11 @@ def read_texts(text: str | None, file: str | None) -> list[str]:
         name, raw = "the text", text.encode(errors="surrogateescape")  # the bytes that were typed
     else:
         name = "standard input" if file == "-" else file
+        from train.data.text.files import read_bounded
+
         try:
-            raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+            with contextlib.nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb") as opened:
+                raw = read_bounded(opened, name)
         except OSError as error:
             raise UserError(f"cannot read {name}: {error.strerror}") from None
     try:
@@ -97,9 +104,10 @@ def read_texts(text: str | None, file: str | None) -> list[str]:
 
 
 def encode_prompt(opened: Opened, number: int, text: str) -> list[int]:
-    """Ids of a text; what the vocabulary lacks is said, and read as [UNK]."""
-    from train.data.text.tokenizers import encode, listed, unknown_characters
+    """Ids of a text; what the vocabulary lacks is said, and read as [UNK]. UserError for more than memory allows."""
+    from train.data.text.tokenizers import encode, listed, require_encodable, unknown_characters
 
+    require_encodable(text, f"text {number}")
     if found := unknown_characters(opened.tokenizer, [text]):
         note(f"text {number} has characters that are not in the vocabulary: {listed(found)}")
     return encode(opened.tokenizer, text, strict=False)

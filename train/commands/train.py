@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
 
 import train.loop.run
 from train.commands.answers import print_help
@@ -52,15 +54,20 @@ class TrainOptions(Processes):
     """Where and how a run is trained; nothing here changes its result."""
 
     workdir: Path = RUNS
-    """Run folders are made in here: WORKDIR/<config>/<time>."""
+    """Run folders are made in here: WORKDIR/<config>/<time>; with other data WORKDIR/<model>_on_<data>/<time>."""
     log: Literal["text", "json"] = "text"
     """How progress is printed: for people, or for machines, one line of JSON for each event: start, evaluation, end."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ResumeOptions(OwnParts, Processes):
-    """Go on with a run that stopped."""
+    """Go on with a run that stopped, or with a finished one for more steps. The run keeps its config."""
 
+    steps: int | None = None
+    """Train up to this step: longer than the run was to be. Its bits are then those of a run of that length, so the
+    learning rate must not depend on the number of steps (optim.schedule cosine and one_cycle do)."""
+    workers: Annotated[int | None, tyro.conf.arg(name="data.workers")] = None
+    """Reader processes when streaming (0: read in this process)."""
     log: Literal["text", "json"] = "text"
     """How progress is printed: for people, or one line of JSON for each event."""
 
@@ -76,38 +83,54 @@ def train_command(args: Sequence[str]) -> None:
     if args[0].startswith("-"):
         raise UserError(f"the config comes first: zoo train CONFIG {' '.join(args)}")
     prog, asked = f"zoo train {args[0]}", files.load(args[0])
-    read = partial(parse_experiment, args[1:], prog=prog, default=asked, options=TrainOptions)
+    read = partial(parse_experiment, args[1:], prog=prog, default=asked, options=TrainOptions, check=_check)
     if not {"-h", "--help"}.isdisjoint(args[1:]):
         return print_help("train", args, read)
     experiment, options = read()
     return _begin(args[0], experiment, options)
 
 
+def _check(experiment: Experiment) -> None:
+    """Find what else is wrong where an option cannot be read. The import takes seconds, which this alone needs here."""
+    from train.tasks.check import check_readable
+
+    check_readable(experiment)
+
+
 def _begin(config: str, experiment: Experiment, options: TrainOptions) -> None:
-    """Train a new run of `experiment`, which comes from `config`, in WORKDIR/<config>."""
+    """Train a new run of `experiment`, which comes from `config`, in WORKDIR/<config>, or with other data beside it."""
     import jax
 
     from train.core import machine, processes
     from train.loop.restore import assemble_run
 
-    name, source = Path(config).stem, files.source_of(config)
+    source, own = files.source_of(config), Path(config).stem
+    name = train.loop.run.name_of(config, experiment)
     options.join()
     machine.prepare_backend()
     with processes.together():
         setup = assemble_run(experiment)
         path = processes.agree(
-            lambda: train.loop.run.create(name, experiment, options.workdir, setup.tokenizer, source=source).path
+            lambda: (
+                train.loop.run.create(
+                    name, experiment, options.workdir, setup.tokenizer, source=source, config=own
+                ).path
+            )
         )
         _train(Run(path, experiment, writes=jax.process_index() == 0, source=source), setup, options.log)
 
 
 def _resume(args: Sequence[str]) -> None:
-    """`zoo train --resume RUN`: the run keeps its config, so the only options are the processes that train it, and
-    where the user's own config file lies."""
+    """`zoo train --resume RUN`: the run keeps its config, so the only options are the processes that train it, where
+    the user's own config file lies, and what changes no result."""
+    _require_no_other_fields(args)
     path, options = named(args, "RUN", ResumeOptions, "zoo train --resume")
     run = train.loop.run.load(path, options.config)
-    if train.loop.run.read_summary(run.path):
-        raise UserError(f"{run.path} is finished: nothing to resume (zoo eval measures it)")
+    from train.loop import change
+
+    experiment = change.changed(run, options.steps, options.workers)
+    if train.loop.run.read_summary(run.path) and experiment.steps == run.experiment.steps:
+        raise UserError(f"{run.path} is finished: nothing to resume (zoo eval measures it, --steps N trains longer)")
     import jax
 
     from train.core import machine, processes
@@ -117,7 +140,21 @@ def _resume(args: Sequence[str]) -> None:
         options.join()
         machine.prepare_backend()
         run.writes = jax.process_index() == 0
-        _train(run, assemble_run(run.experiment, run.path), options.log, resume=True)
+        setup = assemble_run(experiment, run.path)
+        change.apply(run, experiment)
+        _train(run, setup, options.log, resume=True)
+
+
+def _require_no_other_fields(args: Sequence[str]) -> None:
+    """Raise UserError for a field of an experiment that a resumed run keeps."""
+    own = {field.name for field in dataclasses.fields(Experiment)} - {"steps", "data"}
+    for option in (word.partition("=")[0] for word in args if word.startswith("--")):
+        part, _, field = option.removeprefix("--").replace("-", "_").partition(".")
+        if part in own or (part == "data" and field not in ("", "workers")):
+            raise UserError(
+                f"{option}: a resumed run keeps its config, but for --steps and --data.workers; a new run starts from "
+                f"its weights with: zoo train CONFIG --init-from {args[0]} {option} …"
+            )
 
 
 def _train(run: Run, setup: Setup, log: Literal["text", "json"], *, resume: bool = False) -> None:

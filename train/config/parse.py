@@ -1,10 +1,10 @@
-"""Fill dataclasses from the command line and from JSON; every error is one line."""
+"""Fill dataclasses from the command line and from JSON; every error is one line, and all of them are told at once."""
 
 import contextlib
 import dataclasses
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -13,7 +13,7 @@ import tyro
 import zoo
 from train.config.schema import Experiment, Model
 from train.config.ways import WAYS
-from zoo.errors import UserError, unknown
+from zoo.errors import Errors, UserError, unknown
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -54,6 +54,10 @@ def _one_line(box: str) -> str:
         return str(unknown(choice[2], choice[1], re.findall(r"'([^']*)'", choice[3])))
     if number := re.search(r"Error parsing (--\S+): (invalid literal|could not convert).*: ('.*')", message):
         return f"{number[1]} must be a {'whole ' * (number[2] == 'invalid literal')}number, not {number[3]}"
+    if number := re.search(
+        r"Error parsing (--\S+): no type matching \{None\}\|(INT|FLOAT) .* from \[('.*')\]", message
+    ):
+        return f"{number[1]} must be a {'whole ' * (number[2] == 'INT')}number or None, not {number[3]}"
     if missing := re.search(r"Missing value for argument '(--\S+)'", message):
         return f"{missing[1]} needs a value"
     near = [option for text in rest if "meant" in text for option in re.findall(r"(?<![\w-])--[a-z][\w.-]*", text)]
@@ -61,13 +65,81 @@ def _one_line(box: str) -> str:
     return f"{message}: did you mean {' or '.join(list(dict.fromkeys(near))[:3])}?" if near else message
 
 
-def parse_experiment(args: Sequence[str], *, prog: str, default: Experiment, options: type[T]) -> tuple[Experiment, T]:
+def parse_experiment(
+    args: Sequence[str],
+    *,
+    prog: str,
+    default: Experiment,
+    options: type[T],
+    check: Callable[[Experiment], None] | None = None,
+) -> tuple[Experiment, T]:
     """Parse one command line into (`default` with overrides applied, the command's own `options`).
 
     `--model.FIELD` takes the fields of the named model's own Config, so `--help` shows them too. Which tasks and losses
     there are is read from their tables now, after the user's own file has entered its own.
+
+    Raises UserError for all that is wrong at once: every option that cannot be read, and what `check` finds in the
+    fields of the others.
     """
     args, name = take("--model.name", args)
+    try:
+        return _parse_experiment(args, name, prog, default, options)
+    except UserError:
+        errors = Errors()
+        with errors.kept():
+            zoo.card(default.model.name if name is None else name)
+        if errors:  # without the model, its fields mean nothing
+            name, args = None, [word for words in _cut(args) if not _is_of_model(words) for word in words]
+
+        def attempt(words: Sequence[str]) -> tuple[Experiment, T]:
+            return _parse_experiment(words, name, prog, default, options)
+
+        readable = _readable(attempt, args, errors)
+        if check is not None:
+            with errors.kept():
+                check(attempt(readable)[0])
+        errors.report()
+        raise
+
+
+def _readable(attempt: Callable[[Sequence[str]], object], args: Sequence[str], errors: Errors) -> list[str]:
+    """Return the options in `args` that can be read, and enter what is wrong with the others into `errors`."""
+    options, readable = list(_cut(args)), []
+    for words in options:
+        if not _is_of_model(words):
+            with errors.kept():
+                attempt(words)
+                readable += words
+    # One field of a model may be impossible without another one, so they are judged together first.
+    of_model = [words for words in options if _is_of_model(words)]
+    try:
+        attempt(together := [word for words in of_model for word in words])
+        return readable + together
+    except UserError as error:
+        alone = Errors()
+        for words in of_model:
+            with alone.kept():
+                attempt(words)
+        with errors.kept():
+            alone.report()
+            raise error
+    return readable
+
+
+def _cut(args: Sequence[str]) -> Iterator[list[str]]:
+    """Cut `args` before each option; words before the first one are a part of their own."""
+    starts = [i for i, word in enumerate(args) if i == 0 or word.startswith("--")]
+    for start, end in zip(starts, [*starts[1:], len(args)], strict=False):
+        yield list(args[start:end])
+
+
+def _is_of_model(words: Sequence[str]) -> bool:
+    return words[0].startswith("--model.")
+
+
+def _parse_experiment(
+    args: Sequence[str], name: str | None, prog: str, default: Experiment, options: type[T]
+) -> tuple[Experiment, T]:
     model = default.model if name in (None, default.model.name) else Model(name)
     shared = [
         ("options", Annotated[options, tyro.conf.arg(name="")]),
@@ -120,27 +192,28 @@ def override(instance: D, changes: Mapping[str, Any], where: str = "") -> D:
 
     The fields of a model are merged: {"model": {"fields": {"depth": 2}}} keeps the others, unless the changes name
     another model. Any other mapping is replaced as a whole.
-    Raises UserError for a name that is not a field, saying `where`, and for a value of another type.
+    Raises UserError for names that are not fields, saying `where`, and for values of another type, all at once.
     """
     hints = get_type_hints(type(instance), include_extras=True)
     names = [f.name for f in dataclasses.fields(instance)]
     same_model = isinstance(instance, Model) and changes.get("name", instance.name) == instance.name
-    new = {}
+    new, errors = {}, Errors()
     for name, value in changes.items():
-        if name not in names:
-            raise UserError(
-                f"{where}: {unknown('field', name, names)}" if where else f"{unknown('field', name, names)}"
-            )
-        old, path = getattr(instance, name), f"{where}.{name}" if where else name
-        hint = declared(hints[name])
-        if dataclasses.is_dataclass(old) and isinstance(value, Mapping):
-            new[name] = override(_of_kind(old, value, hint), value, path)
-        elif not _fits(value, hint):
-            raise UserError(f"{path} cannot be {value!r}")
-        elif same_model and isinstance(old, Mapping):
-            new[name] = _merged(old, value)
-        else:
-            new[name] = tuple(value) if isinstance(value, list) else value
+        with errors.kept():
+            if name not in names:
+                unknown_field = unknown("field", name, names)
+                raise UserError(f"{where}: {unknown_field}") if where else unknown_field
+            old, path = getattr(instance, name), f"{where}.{name}" if where else name
+            hint = declared(hints[name])
+            if dataclasses.is_dataclass(old) and isinstance(value, Mapping):
+                new[name] = override(_of_kind(old, value, hint), value, path)
+            elif not _fits(value, hint):
+                raise UserError(f"{path} cannot be {value!r}")
+            elif same_model and isinstance(old, Mapping):
+                new[name] = _merged(old, value)
+            else:
+                new[name] = tuple(value) if isinstance(value, list) else value
+    errors.report()
     return dataclasses.replace(instance, **new)
 
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from zoo.errors import UserError
+from zoo.errors import Errors, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,14 +31,33 @@ BELOW_2_32 = Range("be below 2^32", lambda value: value < 2**32)
 
 
 def check(config: Any, where: str = "") -> None:
-    """Raise UserError on the first field of `config` (a dataclass), or of a dataclass in it, outside of its range."""
+    """Raise UserError for all fields of `config` (a dataclass), and of dataclasses in it, outside of their ranges."""
+    errors = Errors()
     for name, hint in get_type_hints(type(config), include_extras=True).items():
         value, path = getattr(config, name), f"{where}{name}"
         if dataclasses.is_dataclass(value):
-            check(value, f"{path}.")
-        for one in _ranges(hint):
-            if value is not None and not one.holds(value):
-                raise UserError(f"{path} must {one.says}, not {value}")
+            with errors.kept():
+                check(value, f"{path}.")
+        with errors.kept():
+            for one in _ranges(hint):
+                if value is not None and not one.holds(value):
+                    raise UserError(f"{path} must {one.says}, not {value}")
+    errors.report()
+
+
+def holds(config: Any) -> bool:
+    """Return whether all fields of `config` are in their ranges."""
+    try:
+        check(config)
+    except UserError:
+        return False
+    return True
+
+
+def require_share_of_labels(labels: float) -> None:
+    """Raise UserError unless `data.labels` is a share."""
+    if not 0 < labels <= 1:
+        raise UserError(f"data.labels={labels}: must be above 0 and at most 1")
 
 
 def _ranges(hint: Any) -> Iterator[Range]:

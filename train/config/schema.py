@@ -52,7 +52,9 @@ class Data:
     KIND: ClassVar[str] = "a set of images"
 
     name: str
-    """`digits` (embedded), a TFDS name such as `mnist` or `cifar10`, or `folder:PATH`; `zoo data` lists them."""
+    """`digits` (embedded), a TFDS name such as `mnist` or `cifar10`, `folder:PATH` (PATH/CLASS/*.png), `npz:FILE`
+    (arrays x and y), `csv:FILE` (columns file and label, or label and pixels) or `datasets:owner/name` (Hugging
+    Face's); `zoo data` lists them."""
     batch: Annotated[int, COUNT] = 128
     """Examples per step, over all devices."""
     image_size: Annotated[int | None, COUNT] = None
@@ -100,8 +102,9 @@ class Text:
     KIND: ClassVar[str] = "text"
 
     name: str
-    """`python_docs`, `dates/en-ko` (embedded), a TFDS name such as `tiny_shakespeare`, `text:PATH` (raw text) or
-    `tsv:PATH` (two columns: source and target, or sentence and label); `zoo data` lists them."""
+    """`python_docs`, `dates/en-ko` (embedded), a TFDS name such as `tiny_shakespeare`, `text:PATH` (raw text),
+    `tsv:PATH` (two columns: source and target, or sentence and label) or `datasets:owner/name` (Hugging Face's);
+    `zoo data` lists them."""
     batch: Annotated[int, COUNT] = 32
     """Examples per step, over all devices."""
     tokenizer: str = "bpe"

@@ -53,8 +53,8 @@ def reading(name: os.PathLike[str] | str) -> Iterator[None]:
         raise UserError(f"{name} cannot be read as an image ({reason}): repair or remove it") from error
 
 
-def header(path: os.PathLike[str]) -> Header:
-    """Return the header of an image file, with height and width as it is shown."""
+def header(path: os.PathLike[str] | io.BytesIO) -> Header:
+    """Return the header of an image file, or of its content, with height and width as it is shown."""
     with Image.open(path) as image:
         _require_integers(image)
         # Not `image.getexif`: in a PNG file it reads all pixels, to find what may stand behind them.

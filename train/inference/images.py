@@ -11,6 +11,7 @@ from jax import Array
 
 from train.algorithms.averages import evaluation_variables
 from train.core import State
+from zoo.errors import UserError
 
 BLOCK = 100  # images per call; a smaller last block is filled up, so that one program is compiled
 
@@ -34,8 +35,14 @@ def latents(model: nn.Module, seed: int, count: int) -> Array:
 
 
 def labels(model: nn.Module, count: int, label: int | None = None) -> np.ndarray | None:
-    """Return (count,) int32: `label` repeated, or the classes in turn; None for an unconditional model."""
+    """Return (count,) int32: `label` repeated, or the classes in turn; None for an unconditional model.
+
+    Raises UserError for a label that the model was not told.
+    """
     classes = model.cfg.classes
+    if label is not None and not 0 <= label < classes:
+        allowed = f"from 0 to {classes - 1}" if classes else "None for an unconditional model"
+        raise UserError(f"label must be {allowed}, not {label}")
     if not classes:
         return None
     return np.full(count, label, np.int32) if label is not None else np.arange(count, dtype=np.int32) % classes

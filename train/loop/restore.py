@@ -19,7 +19,7 @@ from train.loop.transfer import is_published
 from train.tasks.assemble import assemble
 from train.tasks.check import check
 from train.tasks.setup import Setup
-from zoo.errors import UserError
+from zoo.errors import Errors, UserError
 
 
 def assemble_run(experiment: Experiment, folder: Path | None = None) -> Setup:
@@ -28,12 +28,16 @@ def assemble_run(experiment: Experiment, folder: Path | None = None) -> Setup:
     folder: the folder of an existing run; None for a new run, which may start from another one (`init_from`).
     What has changed in the data since the run was made is printed; UserError where their classes have.
     """
-    check(experiment)
+    errors = Errors()
+    with errors.kept():
+        check(experiment)
+    with errors.kept():
+        if folder is None:
+            starting_run(experiment)  # raises for a missing run before any data is read
+    errors.report()
     if isinstance(experiment.data, Text):
         setup = assemble(experiment, saved_tokenizer(experiment, folder))
     else:
-        if folder is None:
-            starting_run(experiment)  # raises for a missing run before any data is read
         setup = assemble(known_data.normalizing_as_trained(experiment, folder))
     if folder is not None:
         known_data.compare(setup.dataset, folder)

@@ -6,6 +6,7 @@ import datetime
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
@@ -15,8 +16,9 @@ import filelock
 import train.tasks  # noqa: F401  fills the table of ways of learning, from which config.json takes its types
 from train.config import Data, Experiment, Model, files, override
 from train.config.files import ConfigFile
+from train.data import kinds
 from train.loop.summary import Summary
-from zoo.errors import UserError, note
+from zoo.errors import UserError, in_one_line, note
 from zoo.files import parse_json, require_no_pattern, write_atomically
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 TOKENIZER = "tokenizer.json"
 SOURCE = "config_file"  # key of config.json
+CONFIG = "config"  # key of config.json: the config of a run that is not named after it
+CHANGES = "changes"  # key of config.json: what `--resume` changed
 
 
 class Run:
@@ -34,11 +38,20 @@ class Run:
     """
 
     def __init__(
-        self, path: Path, experiment: Experiment, *, writes: bool = True, source: ConfigFile | None = None
+        self,
+        path: Path,
+        experiment: Experiment,
+        *,
+        writes: bool = True,
+        source: ConfigFile | None = None,
+        changes: Sequence[Mapping[str, Any]] = (),
+        config: str = "",
     ) -> None:
         self.path = path
         self.experiment = experiment
         self.source = source  # the user's own config file that it was made with
+        self.changes = tuple(changes)  # {field, from, to, at_step} of each change of the config since it began
+        self.config = config  # the name of its config, where that is not the run's own
         self.writes = writes
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
@@ -47,7 +60,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name of the run's config."""
+        """The name of the run: that of its config, or with other data of model and data (see `name_of`)."""
         return self.path.parent.name
 
     def __enter__(self) -> "Run":
@@ -118,6 +131,19 @@ class Run:
         if self.writes:
             write_atomically(self.path / name, json.dumps(content, indent=2) + "\n")
 
+    def change(self, experiment: Experiment, changes: Sequence[Mapping[str, Any]]) -> None:
+        """Go on with another experiment, and keep what was changed. A finished run is finished no more."""
+        self.experiment, self.changes = experiment, (*self.changes, *changes)
+        if not self.writes:
+            return
+        try:
+            with _one_line_errors(self.path), self._lock.acquire(timeout=0):
+                # In this order: a run without a summary resumes, whichever of the two configs it has.
+                (self.path / "summary.json").unlink(missing_ok=True)
+                _write_config(self)
+        except filelock.Timeout:
+            raise UserError(f"{self.path} is in use by another process") from None
+
     def _open_metrics(self) -> TextIO:
         return open(self.path / "metrics.jsonl", "a", encoding="utf-8")
 
@@ -136,14 +162,13 @@ def create(
     tokenizer: Any = None,
     folder: Path | None = None,
     source: ConfigFile | None = None,
+    config: str = "",
 ) -> Run:
     """Create the folder `workdir/name/<time>`, or `folder`, with config.json and, for text, tokenizer.json in it.
 
     source: the user's own config file that the experiment comes from (`files.source_of`), if it is one.
+    config: the name of the config, where `name` is another one (`name_of`).
     """
-    content = dataclasses.asdict(experiment)
-    if source is not None:
-        content[SOURCE] = dataclasses.asdict(source)
     time = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
     for attempt in range(1000):
         path = folder or workdir / name / (f"{time}_{attempt}" if attempt else time)
@@ -158,9 +183,40 @@ def create(
             raise UserError(f"cannot make {path}: {error.strerror}") from None
         if tokenizer is not None:
             write_atomically(path / TOKENIZER, tokenizer.to_str(pretty=True) + "\n")
-        write_atomically(path / "config.json", json.dumps(content, indent=2) + "\n")
-        return Run(path, experiment, source=source)
+        run = Run(path, experiment, source=source, config=config if config != name else "")
+        _write_config(run)
+        return run
     raise UserError(f"{workdir / name} already has 1000 runs of this second")
+
+
+def name_of(config: str, experiment: Experiment) -> str:
+    """Return the name of a run of `experiment`, which comes from `config`, loaded before.
+
+    It is that of the config; with other data than the config's it would mislead, and names the model and the data:
+    "lenet5_on_pets".
+    """
+    data = experiment.data.name
+    if kinds.same_set(data, files.loaded(config).data.name):
+        return Path(config).stem
+    kind, _, place = data.partition(":")
+    if kinds.prefix(data):
+        last = Path(os.path.abspath(Path(place).expanduser())).name
+        short = last if kind == "folder" else re.sub(r"(\.(npz|csv|tsv|txt|jsonl?|parquet|arrow))?(\.gz)?$", "", last)
+    else:
+        short = kind.replace("/", "_")
+    short = re.sub(r"[^\w.-]+", "-", short).strip("-.")[-60:]
+    return f"{experiment.model.name}_on_{short or 'data'}"
+
+
+def _write_config(run: Run) -> None:
+    content = dataclasses.asdict(run.experiment)
+    if run.source is not None:
+        content[SOURCE] = dataclasses.asdict(run.source)
+    if run.config:
+        content[CONFIG] = run.config
+    if run.changes:
+        content[CHANGES] = list(run.changes)
+    write_atomically(run.path / "config.json", json.dumps(content, indent=2) + "\n")
 
 
 def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = None) -> Run:
@@ -182,6 +238,12 @@ def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = N
     try:
         fields = parse_json((folder / "config.json").read_text(encoding="utf-8"))
         source = files.source_from_json(fields.pop(SOURCE, None))
+        changes = fields.pop(CHANGES, [])
+        if not isinstance(changes, list) or not all(isinstance(change, dict) for change in changes):
+            raise UserError(f"{CHANGES} is no list of changes")
+        asked = fields.pop(CONFIG, "")
+        if not isinstance(asked, str):
+            raise UserError(f"{CONFIG} is no name")
         _complete(fields, own=source is not None)
     except (OSError, ValueError, AttributeError, TypeError) as error:  # UserError is a ValueError
         raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from None
@@ -190,8 +252,8 @@ def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = N
         experiment = override(Experiment(Model(""), Data("")), fields)
         experiment = dataclasses.replace(experiment, model=_tuples(experiment.model))
     except (AttributeError, UserError) as error:
-        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from None
-    return Run(folder, experiment, source=source)
+        raise UserError(f"{folder / 'config.json'} cannot be read: {in_one_line(error)}") from None
+    return Run(folder, experiment, source=source, changes=changes, config=asked)
 
 
 def _complete(fields: dict[str, Any], own: bool) -> None:

@@ -11,11 +11,13 @@ from jax import Array
 
 import train.loop.run
 import zoo
-from train.config import Experiment
+from train.config import Data, Experiment, Model
 from train.core import State
+from train.data.images import augment, catalog
 from train.loop.checkpoints import Checkpoints
+from zoo import vit
 from zoo.errors import UserError
-from zoo.weights import runs
+from zoo.weights import layouts, runs
 from zoo.weights.fit import IN_TRAINING
 
 OF_THE_DATA = ("classes", "vocab", "source_vocab", "head", "actions")
@@ -25,11 +27,15 @@ ENCODER = "encoder"  # where a SimCLR model keeps the network that is of use by 
 SHOWN = 6  # names of arrays that keep their initial values
 
 
+Grid = tuple[int, int]
+
+
 class Weights(NamedTuple):
     """The arrays to start from."""
 
     source: str  # for messages
     arrays: Mapping[str, Any]  # by their path in a State: "params/net/stem/conv/kernel"
+    grid: Grid | None  # the patches (rows, columns) of its images, of which a ViT has a table; None: not known
 
 
 def start_from(state: State, experiment: Experiment) -> tuple[State, str]:
@@ -37,19 +43,24 @@ def start_from(state: State, experiment: Experiment) -> tuple[State, str]:
 
     An array is taken wherever this network has one of the same path and shape. From a run the best checkpoint is
     taken, without its averaged parameters; the arrays of its "encoder" also match the same network without that prefix.
+    The position table of a ViT is resampled where its images had as many patches in another arrangement.
     Raise UserError where no parameter matches, or where published weights are of another network.
     """
     weights = _load(experiment)
     inside = {_without_encoder(name): array for name, array in weights.arrays.items() if f"/{ENCODER}/" in name}
     ours = {"params": state.params, "vars": state.vars}
+    grid, remark = _grid(experiment), ""
     taken: list[str] = []
     kept: list[str] = []
 
     def transfer(path: Any, leaf: Array) -> Array:
+        nonlocal remark
         name = _name(path)
         for found in (weights.arrays.get(name), inside.get(name)):
             if found is not None and found.shape == leaf.shape:
                 taken.append(name)
+                if grid and name.endswith("/positions"):
+                    found, remark = _arranged(found, weights.grid, grid)
                 return jax.device_put(found.astype(leaf.dtype), leaf.sharding)
         kept.append(name)
         return leaf
@@ -62,16 +73,50 @@ def start_from(state: State, experiment: Experiment) -> tuple[State, str]:
         names = [name.removeprefix("params/").removeprefix("vars/") for name in kept]
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         line += f"; as they were: {', '.join(names[:SHOWN])}{more}"
+    line += remark
     return state.replace(params=new["params"], vars=new["vars"]), line
 
 
 def _load(experiment: Experiment) -> Weights:
     source = str(experiment.init_from)
     if is_published(source):
-        return Weights(source, _published(experiment, source))
+        return _published(experiment, source)
     run = train.loop.run.load(source)
     arrays = Checkpoints(run.checkpoints, read_only=True).networks()
-    return Weights(f"{run.path} ({run.experiment.model.name})", arrays)
+    return Weights(f"{run.path} ({run.experiment.model.name})", arrays, _grid(run.experiment))
+
+
+def _arranged(table: Any, old: Grid | None, new: Grid) -> tuple[Any, str]:
+    """Return a table of as many positions as `new` has patches for that arrangement of them, and a remark."""
+    if old is None:
+        return (
+            table,
+            f"; whether its positions are of {new[0]}x{new[1]} patches too is not known",
+        )
+    if old == new or old[0] * old[1] != new[0] * new[1]:
+        return table, ""
+    resampled = vit.resample_positions({"params": {"positions": table}}, old, new)["params"]["positions"]
+    return resampled, f"; its positions of {old[0]}x{old[1]} patches are resampled to {new[0]}x{new[1]}"
+
+
+def _grid(experiment: Experiment) -> Grid | None:
+    """Return the patches (rows, columns) of the images that a ViT with a table of positions reads; None: not known."""
+    patch, data = _patch(experiment.model), experiment.data
+    if patch is None or not isinstance(data, Data):
+        return None
+    try:
+        shape = catalog.find(data).stores["train"].shape
+        height, width, _ = augment.output_shape(augment.parse(data.augment, shape), shape)
+    except (UserError, KeyError):  # the set is not here any more
+        return None
+    return height // patch, width // patch
+
+
+def _patch(model: Model) -> int | None:
+    config = getattr(zoo.create(model.name, **model.fields), "cfg", None)
+    if hasattr(config, "make_encoder"):  # SimCLR: the positions are its encoder's
+        config = getattr(config.make_encoder(), "cfg", None)  # pyright: ignore[reportOptionalMemberAccess]
+    return getattr(config, "patch", None) if getattr(config, "positions", None) == "learned" else None
 
 
 def _name(path: Any) -> str:
@@ -95,8 +140,8 @@ def _holds_weights(folder: Path) -> bool:
     return bool(files) and runs.find(folder) is None
 
 
-def _published(experiment: Experiment, source: str) -> Mapping[str, Array]:
-    """Return published weights by their path in a State."""
+def _published(experiment: Experiment, source: str) -> Weights:
+    """Return published weights."""
     model = experiment.model
     fields = {name: value for name, value in model.fields.items() if name not in OF_THE_DATA}
     loaded = zoo.load_model(model.name, source, **fields)
@@ -110,10 +155,15 @@ def _published(experiment: Experiment, source: str) -> Mapping[str, Array]:
         options = " ".join(_option(name.replace("_", "-"), value) for name, value in wrong.items())
         raise UserError(f"init_from: {loaded.source} is of another network than this config's model: add {options}")
     arrays: dict[str, Any] = flatten_dict(loaded.variables, sep="/")
-    return {
+    by_path = {
         f"params/net{path.removeprefix('params')}" if path.startswith("params/") else f"vars/net/{path}": array
         for path, array in arrays.items()
     }
+    patch, grid = _patch(model), None
+    if patch is not None and (loaded.layout != layouts.OWN or loaded.preprocessing is not None):
+        height, width, _ = loaded.inputs["x"][0]  # our own files without preprocessing do not tell it
+        grid = height // patch, width // patch
+    return Weights(source, by_path, grid)
 
 
 def _option(name: str, value: Any) -> str:

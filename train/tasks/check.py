@@ -2,31 +2,84 @@
 
 import zoo
 from train.algorithms import optimizers
-from train.config import Data, Experiment, Text, ranges, sweep
+from train.config import Data, Experiment, Text, World, ranges, sweep
 from train.config.ways import Way, resolve, way_of
-from zoo.errors import UserError
+from train.data import worlds
+from train.data.images import augment, catalog
+from zoo.errors import Errors, UserError
 
 LEAST_LENGTH = 5  # tokens of a text: two of content and the three that frame a pair of sentences
 NO_VALIDATION = "patience needs a validation split to judge by, and here is none (data.validation is its share)"
 
 
 def check(experiment: Experiment) -> None:
-    """Raise UserError for whatever can be seen to be wrong before data are read or anything is compiled."""
+    """Raise UserError for all that can be seen to be wrong before data are read or anything is compiled.
+
+    What contradicts what is only judged of values that are possible by themselves.
+    """
     if experiment.sweep:
+        errors = Errors()
         for setting in sweep.settings(experiment):
-            check(sweep.with_setting(experiment, setting))
-        return
-    way, data = way_of(experiment.task), experiment.data
-    way.require(data)
-    ranges.check(experiment)
+            with errors.kept():
+                check(sweep.with_setting(experiment, setting))
+        return errors.report()
+    errors, way, data = Errors(), way_of(experiment.task), experiment.data
+    with errors.kept():
+        way.require(data)
+    fits = not errors
+    with errors.kept():
+        check_fields(experiment)
+    for of_all in (_check_folds, _check_patience):
+        with errors.kept():
+            of_all(experiment, way)
+    if fits and way.check is not None and ranges.holds(experiment.task) and ranges.holds(data):
+        with errors.kept():
+            resolve(way.check)(experiment)
+    if experiment.steps >= 1 and optimizers.holds(experiment.optim):
+        with errors.kept():
+            optimizers.validate(experiment.optim, experiment.steps)
+    if errors:
+        with errors.kept():
+            _find_data(data)
+    errors.report()
+
+
+def check_fields(experiment: Experiment) -> None:
+    """Raise UserError for all fields whose value is impossible, whatever the others are."""
+    errors, data = Errors(), experiment.data
+    with errors.kept():
+        ranges.check(experiment)
     if isinstance(data, Text):
-        _check_lengths(data)
-    _check_folds(experiment, way)
-    _check_patience(experiment, way)
-    if way.check is not None:
-        resolve(way.check)(experiment)
-    optimizers.validate(experiment.optim, experiment.steps)
-    zoo.create(experiment.model.name, **experiment.model.fields)
+        with errors.kept():
+            _check_lengths(data)
+    for name in data.augment if isinstance(data, Data) else ():
+        with errors.kept():
+            augment.parse((name,))
+    if not isinstance(data, World):
+        with errors.kept():
+            ranges.require_share_of_labels(data.labels)
+    with errors.kept():
+        optimizers.validate_fields(experiment.optim)
+    with errors.kept():
+        zoo.create(experiment.model.name, **experiment.model.fields)
+    errors.report()
+
+
+def check_readable(experiment: Experiment) -> None:
+    """`check_fields`, and whether there is such a data set, of an experiment of which some fields could not be read."""
+    errors = Errors()
+    for each in (lambda: check_fields(experiment), lambda: _find_data(experiment.data)):
+        with errors.kept():
+            each()
+    errors.report()
+
+
+def _find_data(data: Data | Text | World) -> None:
+    """Raise UserError for images or an environment that are not there. Nothing of them is read."""
+    if isinstance(data, Data):
+        catalog.require_there(data.name)
+    elif isinstance(data, World):
+        worlds.require_there(data.name)
 
 
 def _check_folds(experiment: Experiment, way: Way) -> None:

@@ -40,6 +40,7 @@ class Loaded:
     labels: tuple[str, ...] | None  # names of the classes, if the source has them
     passed_over: tuple[str, ...]  # arrays of heads that this model does not have
     folder: Path | None  # where a vocabulary may be
+    inputs: Mapping[str, Any]  # those of the weights, like `Card.inputs`: the size of image that positions belong to
 
 
 def load_weights(
@@ -108,6 +109,7 @@ def _load(
         None if new_head else _labels(opened, fitted.kept),
         fitted.passed_over,
         opened.folder,
+        _of_size(fitted.inputs, size),
     )
 
 
@@ -154,6 +156,14 @@ def _read(
     if broken:
         warnings.warn(f"{source}: NaN or infinity in {listed(broken)}", stacklevel=5)
     return arrays
+
+
+def _of_size(inputs: Mapping[str, Any], size: int | tuple[int, int] | None) -> Mapping[str, Any]:
+    """Return `inputs` with images of `size`, if the weights were adapted to it."""
+    if size is None:
+        return inputs
+    shape, dtype = inputs["x"]
+    return {**inputs, "x": ((*adapt.pair(size), *shape[2:]), dtype)}
 
 
 def _preprocessing(fitted: Fitted, opened: Opened, size: int | tuple[int, int] | None) -> Preprocessing | None:

@@ -269,6 +269,31 @@ def test_bad_input_is_one_line(line, says, tmp_path, monkeypatch):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("command", ["sample", "translate", "fill"])
+@pytest.mark.parametrize("file", ["large", "-"])
+def test_a_file_is_no_larger_than_memory_allows(command, file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("train.core.machine.host_memory_free", lambda: 8 << 20)
+    content = b"[MASK] cat\n" * 100_000
+    (tmp_path / "large").write_bytes(content)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    name = "standard input" if file == "-" else file
+    with pytest.raises(
+        UserError, match=f"^{name} holds more than 0.00098 GiB of text, which is 1/8 of the free memory"
+    ):
+        COMMANDS[command](["run", "--file", file])
+
+
+@pytest.mark.parametrize(("command", "whose"), [("sample", "the text"), ("translate", "text 2"), ("fill", "text 2")])
+def test_a_line_is_no_longer_than_memory_allows(command, whose, tmp_path, monkeypatch):
+    monkeypatch.setattr("train.core.machine.host_memory_free", lambda: 600 * 1000)
+    (tmp_path / "long").write_text("ab\n" * (command != "fill") + "[MASK]\n" * (command == "fill") + "a" * 1001 + "\n")
+    with pytest.raises(
+        UserError, match=f"^{whose} has 1,001 characters, and there is memory to encode 1,000: divide it"
+    ):
+        COMMANDS[command](["run", "--file", str(tmp_path / "long")])
+
+
 def test_characters_that_a_translator_lacks_are_said_and_read_as_unknown(capsys):
     translate.translate_command(["run", "aéb", "--beams", "1"])
     out, err = capsys.readouterr()

@@ -266,6 +266,6 @@ def test_a_folder_that_cannot_be_resumed_is_one_line(finished: Run, what: str, t
         "nothing": f"no run folder at {path}",
         "file": f"no run folder at {path}",
         "folder": f"{path} is not a run folder: it has no config.json",
-        "finished": f"{path} is finished: nothing to resume (zoo eval measures it)",
+        "finished": f"{path} is finished: nothing to resume (zoo eval measures it, --steps N trains longer)",
     }
     assert line == f"zoo: {expected[what]}"

@@ -5,13 +5,16 @@ import dataclasses
 import numpy as np
 
 from train.config import Data
-from train.data import cache, decode, embedded, own
+from train.config.ranges import require_share_of_labels
+from train.data import cache, decode, embedded, kinds, own
 from train.data.cut import array_keys, by_hash
-from train.data.images import folder, folds
+from train.data.images import folder, folds, hub, npz, table
 from train.data.split import Arrays, Dataset, Found, Split, Store, cut, moments, read_all
 from train.data.tfds import read
 from zoo.errors import UserError
 
+FILES = {"folder": folder, "npz": npz, "csv": table, "datasets": hub}
+"""Prefix of a name -> the module that finds the images behind it."""
 IN_MEMORY = 2 << 30
 """A data set of up to so many decoded bytes is decoded once, cached and kept in host memory, if it is not streamed. Its
 splits are stratified, and its mean and deviation are exact, streamed or not."""
@@ -25,8 +28,8 @@ def load(data: Data) -> Dataset:
     """Load the data set of a config, with fixed train, validation and test splits.
 
     name: `digits`, one that was registered (`train.data.register`), a TFDS name that is prepared in $TFDS_DATA_DIR
-    (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or `folder:PATH` (see `train.data.images.folder`). Images are brought
-    to `data.image_size` by `data.fit`.
+    (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or `folder:PATH`, `npz:FILE`, `csv:FILE`, `datasets:NAME` (see the
+    modules in `train.data.images`). Images are brought to `data.image_size` by `data.fit`.
 
     Test split: the data set's `test` split if it has labels, else its `validation`, else 20 % of train (the same for
     every config). Validation split: the data set's own if it is not the test split; else the share `data.validation` of
@@ -40,8 +43,7 @@ def load(data: Data) -> Dataset:
     """
     if not 0 <= data.validation < 1:
         raise UserError(f"data.validation={data.validation}: must be at least 0 and below 1")
-    if not 0 < data.labels <= 1:
-        raise UserError(f"data.labels={data.labels}: must be above 0 and at most 1")
+    require_share_of_labels(data.labels)
     if data.split_seed < 0:
         raise UserError(f"data.split_seed={data.split_seed}: must not be negative")
     if data.image_size is not None and data.image_size < 1:
@@ -74,11 +76,25 @@ def names() -> list[str]:
     return [*embedded.EMBEDDED, *registered, *read.prepared(read.data_dir())]
 
 
+def require_there(name: str) -> None:
+    """Raise UserError for a data set that is not there, without reading any of it."""
+    kind, _, path = name.partition(":")
+    if kind in FILES:
+        FILES[kind].existing(path)
+    elif not is_text(name) and own.kind_of(name) is None and name not in embedded.EMBEDDED:
+        read.locate(name, read.data_dir())
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can only be one of text."""
+    return kinds.prefix(name) in kinds.TEXT or name.partition("/")[0] in ("python_docs", "dates")
+
+
 def find(data: Data) -> Found:
     """Find a data set by its name. Images in files are not read yet."""
     kind, _, path = data.name.partition(":")
-    if kind == "folder":
-        return folder.find(path, data.image_size, data.fit)
+    if kind in FILES:
+        return FILES[kind].find(path, data.image_size, data.fit)
     if (registered := own.kind_of(data.name)) is not None:
         return _find_own(data, registered)
     if data.name in embedded.EMBEDDED:
@@ -89,7 +105,7 @@ def find(data: Data) -> Found:
             x = np.stack([decode.bring(image, shape, data.fit) for image in x])
         names = tuple(str(label) for label in range(int(whole.y.max()) + 1))
         return Found(data.name, embedded.VERSION, names, {"train": Arrays(x, whole.y)})
-    if data.name.startswith(("text:", "tsv:")) or data.name.partition("/")[0] in ("python_docs", "dates"):
+    if is_text(data.name):
         raise UserError(f"{data.name} contains text, not images: choose a config for text")
     return read.find(data.name, data.image_size, data.fit)
 

@@ -25,6 +25,7 @@ SPLITS = {
     "test": ("test", "testing"),
 }
 """Split -> the names of its folder, in lower case."""
+SPLIT_OF = {name: split for split, names in SPLITS.items() for name in names}
 
 
 BEGINNING = 1 << 16
@@ -55,8 +56,7 @@ class Files:
         return self.contents
 
     def digest(self, indices: np.ndarray) -> str:
-        rows = np.stack([self.contents[indices], self.classes[indices].astype(np.uint64)], axis=1)
-        return f"files {hashlib.blake2b(rows.astype('<u8').tobytes(), digest_size=16).hexdigest()}"
+        return digest(self.contents[indices], self.classes[indices])
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x = np.empty((len(indices), *self.shape), np.uint8)
@@ -69,6 +69,12 @@ class Files:
                 except UserError as error:
                     raise UserError(f"{path}: {error}") from None
         return x, self.classes[indices]
+
+
+def digest(contents: np.ndarray, classes: np.ndarray) -> str:
+    """Return the digest of examples by the keys of their files (N,) and their classes (N,); see `Store.digest`."""
+    rows = np.stack([contents, classes.astype(np.uint64)], axis=1)
+    return f"files {hashlib.blake2b(rows.astype('<u8').tobytes(), digest_size=16).hexdigest()}"
 
 
 def _fingerprint(paths: tuple[Path, ...]) -> list:
@@ -130,7 +136,12 @@ def _headers(paths: tuple[Path, ...]) -> cache.Arrays:
     return {"rows": np.array(rows, np.int32), "keys": keys_of(beginnings)}
 
 
-def _shape(root: Path, rows: np.ndarray, paths: tuple[Path, ...], size: int | None) -> tuple[int, int, int]:
+def held(name: str, paths: tuple[Path, ...]) -> cache.Arrays:
+    """Return what `_headers` reads, from the cache if it is there. name: of the set, with its absolute path."""
+    return cache.cached(f"{name}-headers", [decode.STAMP, *_fingerprint(paths)], lambda: _headers(paths))
+
+
+def shape_of(name: str, rows: np.ndarray, paths: tuple[Path, ...], size: int | None) -> tuple[int, int, int]:
     """Return the shape that all images have or will be brought to."""
     channels = 3 if rows[:, 2].any() else 1
     if size is not None:
@@ -139,7 +150,7 @@ def _shape(root: Path, rows: np.ndarray, paths: tuple[Path, ...], size: int | No
     if odd.size:
         (height, width, _), (other_height, other_width, _) = rows[0].tolist(), rows[odd[0]].tolist()
         raise UserError(
-            f"folder:{root}: images differ in size ({paths[0].name} has {height}x{width}, {paths[odd[0]].name} "
+            f"{name}: images differ in size ({paths[0].name} has {height}x{width}, {paths[odd[0]].name} "
             f"{other_height}x{other_width}): give data.image_size"
         )
     return int(rows[0, 0]), int(rows[0, 1]), channels
@@ -167,11 +178,17 @@ def _split_folders(root: Path) -> tuple[dict[str, Path], list[str]]:
     return found, others if found else []
 
 
-def find(path: str, size: int | None, fit: str) -> Found:
-    """Find the splits of a folder. Only headers of images are read."""
+def existing(path: str) -> Path:
+    """The folder at `path`; UserError where there is none."""
     root = Path(path).expanduser()
     if not path or not root.is_dir():
         raise UserError(f"folder:{path}: there is no such folder; expected PATH/CLASS/*.png or PATH/train/CLASS/*.png")
+    return root
+
+
+def find(path: str, size: int | None, fit: str) -> Found:
+    """Find the splits of a folder. Only headers of images are read."""
+    root = existing(path)
     left_out: collections.Counter[str] = collections.Counter()
     try:
         folders, others = _split_folders(root)
@@ -184,16 +201,15 @@ def find(path: str, size: int | None, fit: str) -> Found:
             if strange := sorted(set(listing) - set(classes)):
                 raise UserError(f"{name}: {split} has the class {strange[0]!r}, and train does not")
         files = tuple(file for listing in parts.values() for own in listing.values() for file in own)
-        stamp = [decode.STAMP, *_fingerprint(files)]
-        held = cache.cached(f"folder:{root.absolute()}-headers", stamp, lambda: _headers(files))
-        shape = _shape(root, held["rows"], files, size)
+        known = held(f"folder:{root.absolute()}", files)
+        shape = shape_of(name, known["rows"], files, size)
     except OSError as error:
         raise UserError(f"{error.filename} cannot be read: {error.strerror}") from None
     number, start, stores = {label: i for i, label in enumerate(classes)}, 0, {}
     for split, listing in parts.items():
         labels = np.repeat([number[label] for label in listing], [len(own) for own in listing.values()])
         part = slice(start, start + len(labels))
-        stores[split] = Files(files[part], held["keys"][part], labels.astype(np.int32), shape, fit if size else None)
+        stores[split] = Files(files[part], known["keys"][part], labels.astype(np.int32), shape, fit if size else None)
         start = part.stop
     beside = (f"folders beside the splits are left out: {', '.join(others[:5])}",) if others else ()
     return Found(name, "", classes, stores, (*_remarks(left_out), *beside), str(root.absolute()))

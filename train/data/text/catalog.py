@@ -10,10 +10,10 @@ from tokenizers import Tokenizer
 from tokenizers import __version__ as tokenizers_version
 
 from train.config import Text
-from train.core import machine
-from train.data import cache, own
+from train.config.ranges import require_share_of_labels
+from train.data import cache, kinds, own
 from train.data.cut import by_hash, by_position, text_keys
-from train.data.text import dates, files, python_docs, tfds, tokenizers
+from train.data.text import dates, files, hub, python_docs, tfds, tokenizers
 from train.data.text.dataset import DESCRIPTION, Corpus, Examples, Form, Part, TextDataset
 from train.data.text.encode import FORMS, LEAST
 from zoo.errors import UserError, unknown
@@ -100,8 +100,7 @@ def _check(data: Text, form: Form) -> None:
         raise UserError(f"data.validation={data.validation}: must be at least 0 and below 1")
     if data.split_seed < 0:
         raise UserError(f"data.split_seed={data.split_seed}: must not be negative")
-    if not 0 < data.labels <= 1:
-        raise UserError(f"data.labels={data.labels}: must be above 0 and at most 1")
+    require_share_of_labels(data.labels)
     if data.labels != 1 and form != "labelled":
         raise UserError(f"data.labels={data.labels}: there are no labels in {DESCRIPTION[form]}")
     if data.length < LEAST[form]:
@@ -118,7 +117,7 @@ def _check_sizes(corpus: Corpus, data: Text, tokenizer: Tokenizer | None) -> Non
     learned = tokenizer is None
     if tokenizer is None:
         tokenizer = tokenizers.blank(data.tokenizer)
-    most = machine.host_memory_free() // tokenizers.BYTES_PER_CHARACTER // 4
+    most = tokenizers.most_characters()
     for split, part in corpus.splits.items():
         for index, text in enumerate(part.every_text):
             if len(text) < tokenizers.LONGEST_WORD:
@@ -147,11 +146,13 @@ def find(name: str, form: Form) -> Corpus:
         corpus = files.text(path)
     elif kind == "tsv":
         corpus = files.tsv(path, form)
+    elif kind == "datasets":
+        corpus = hub.find(path, form)
     elif name in python_docs.EMBEDDED:
         corpus = python_docs.EMBEDDED[name]()
     elif name.partition("/")[0] == "dates":
         corpus = dates.dates(name)
-    elif kind == "folder" or name == "digits":
+    elif kind in kinds.IMAGES or name == "digits":
         raise UserError(f"{name} contains images, not {DESCRIPTION[form]}: choose a config for images")
     else:
         corpus = tfds.find(name, form)
@@ -192,7 +193,7 @@ def _roles(corpus: Corpus, data: Text, form: Form) -> dict[str, Examples]:
 
 def _by_hash(corpus: Corpus, data: Text) -> bool:
     """Whether a data set is split by a hash of each example: the user's own may change."""
-    return data.split_by == "hash" and (bool(corpus.files) or corpus.version == own.VERSION)
+    return data.split_by == "hash" and (bool(kinds.prefix(corpus.name)) or corpus.version == own.VERSION)
 
 
 def divide(examples: Examples, share: float, seed: int, form: Form, purpose: str = "") -> tuple[Examples, Examples]:

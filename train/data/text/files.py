@@ -13,6 +13,7 @@ import gzip
 import re
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -42,19 +43,13 @@ def read(path: Path) -> str:
 
     Raises UserError where it is empty, binary, not UTF-8, or larger, once unpacked, than memory allows.
     """
-    most = machine.host_memory_free() // SHARE_OF_MEMORY
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            content = file.read(most + 1)
+            content = read_bounded(file, path)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path} is damaged ({' '.join(str(error).split())})") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) > most:
-        raise UserError(
-            f"{path} holds more than {most / 2**30:.2g} GiB of text, which is 1/{SHARE_OF_MEMORY} of the free memory: "
-            "divide it, or use a part of it"
-        )
     if b"\0" in content:
         raise UserError(f"{path} is not text: it has a zero byte at {content.index(0)}")
     try:
@@ -67,6 +62,18 @@ def read(path: Path) -> str:
     if not text.strip():
         raise UserError(f"{path} is empty")
     return text
+
+
+def read_bounded(file: IO[bytes] | gzip.GzipFile, name: object) -> bytes:
+    """Read the rest of a binary file. Raises UserError where it is larger than memory allows."""
+    most = machine.host_memory_free() // SHARE_OF_MEMORY
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise UserError(
+            f"{name} holds more than {most / 2**30:.2g} GiB of text, which is 1/{SHARE_OF_MEMORY} of the free memory: "
+            "divide it, or use a part of it"
+        )
+    return content
 
 
 def _stem(path: Path) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from train.core import machine
 from zoo.errors import UserError, unknown
 
 KINDS = ("char", "bpe", "wordpiece")
@@ -264,6 +265,7 @@ def encode(tokenizer: Tokenizer, text: str, strict: bool = True) -> list[int]:
     strict: raise UserError for characters that a character vocabulary does not have. Otherwise they become [UNK], or
     are left out if the vocabulary has no [UNK].
     """
+    require_encodable(text, "the text")
     plain = text
     for token in tokenizer.get_added_tokens_decoder().values():
         plain = plain.replace(token.content, "")
@@ -340,6 +342,17 @@ def _pieces(text: str, cut: re.Pattern[str] | None) -> Iterator[str]:
         yield text[start : found.start()]
         start = found.start()
     yield text[start:]
+
+
+def most_characters() -> int:
+    """Return how many characters may be encoded at once: what a quarter of the free memory has room for."""
+    return machine.host_memory_free() // BYTES_PER_CHARACTER // 4
+
+
+def require_encodable(text: str, whose: str) -> None:
+    """Raise UserError for a text that memory has no room to encode. whose: begins the message, such as "text 3"."""
+    if len(text) > (most := most_characters()):
+        raise UserError(f"{whose} has {len(text):,} characters, and there is memory to encode {most:,}: divide it")
 
 
 def longest_piece(tokenizer: Tokenizer, text: str) -> tuple[int, int]:

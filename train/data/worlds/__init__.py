@@ -15,12 +15,17 @@ def names() -> list[str]:
     return [*classic.CLASSIC, *minatar.GAMES, *registered]
 
 
+def require_there(name: str) -> None:
+    """Raise UserError for an unknown environment; whether Atari has a game is only known to its library."""
+    if not name.startswith(atari.PREFIX) and name not in names():
+        raise unknown("environment", name, names())
+
+
 def make(world: World) -> Environment:
     """Return the environment that `world` names; raise UserError if it is unknown or its library is not installed."""
     if world.name.startswith(atari.PREFIX):
         return atari.make(world.name, world.time_limit, world.sticky)
-    if world.name not in names():
-        raise unknown("environment", world.name, names())
+    require_there(world.name)
     if world.name in own.DATA:
         return _own(world)
     if world.name in minatar.GAMES:

@@ -25,7 +25,7 @@ from train.loop.run import Run
 from train.studies.search import Sampler
 from train.studies.search.journal import Journal
 from train.studies.search.samplers import make_sampler
-from zoo.errors import UserError, note
+from zoo.errors import UserError, in_one_line, note
 from zoo.files import is_file_name, parse_json, read_json, write_atomically, writing
 
 ABOUT = "search.json"
@@ -106,7 +106,7 @@ def load(path: Path, config: Path | None = None) -> Folder:
         metric = str(content.pop("metric")).removeprefix("-")
         there = Folder(run, override(About(), content), trials, batch, metric, config)
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # UserError is a ValueError
-        raise UserError(f"{path / ABOUT} cannot be read: {error}") from None
+        raise UserError(f"{path / ABOUT} cannot be read: {in_one_line(error)}") from None
     if config is None and there.config not in files.names():  # its report names what differs from that file
         kept = run.source or ConfigFile(os.path.abspath(there.config), "")
         files.load_for(path, dataclasses.replace(kept, registers=kept.registers or ("the CONFIG",)))

@@ -10,7 +10,7 @@ from train.config.parse import parse_experiment
 from train.config.sweep import SWEEPABLE
 from train.studies.search.fields import Field, fields_of, words
 from train.tasks.check import check
-from zoo.errors import UserError, unknown
+from zoo.errors import UserError, in_one_line, unknown
 
 NOTATION = "log:A..B, A..B, int:A..B, log:int:A..B or a|b|c"
 FIXED = (
@@ -96,7 +96,7 @@ def read(experiment: Experiment, texts: Sequence[str]) -> list[Space]:
             try:
                 check(apply(experiment, [space], {space.name: value}))
             except UserError as error:
-                raise UserError(f"--space {space.name}={space.text}: {error}") from None
+                raise UserError(f"--space {space.name}={space.text}: {in_one_line(error)}") from None
     return spaces
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from train.config import Text
-from train.data.text import catalog, files, tokenizers
+from train.data.text import files, tokenizers
 from train.data.text.catalog import load
 from train.data.text.dataset import Form
 from zoo.errors import UserError
@@ -83,7 +83,7 @@ def test_text_that_no_tokenizer_can_take_is_named_by_file_and_line(
         says = refused(load, Text(name, tokenizer="bpe", vocab=300), form)
         assert says.startswith(f"{place}: a word of more than 10,000 characters, from which learning bpe would")
     assert load(Text(cases[0][0], tokenizer="char", length=8), "stream").vocab  # characters know no words
-    monkeypatch.setattr(catalog.machine, "host_memory_free", lambda: 4 * 150 * 15_000)
+    monkeypatch.setattr(files.machine, "host_memory_free", lambda: 4 * 150 * 15_000)
     monkeypatch.setattr(tokenizers, "_cut", lambda tokenizer: None)  # one of which nothing is known
     says = refused(load, Text(cases[1][0], tokenizer="char"), "pairs")
     assert says == (

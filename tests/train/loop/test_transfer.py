@@ -1,0 +1,106 @@
+"""The position table of a ViT belongs to an arrangement of patches: 16 may be 4x4 or 2x8."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import train.loop.run
+import zoo
+from train.config import Contrast, Data, Experiment, Model
+from train.loop import transfer
+from train.loop.checkpoints import Checkpoints
+from train.loop.transfer import start_from
+from zoo import vit
+from zoo.weights import layouts
+
+SMALL = {"patch": 2, "width": 4, "depth": 1, "heads": 1}
+TABLE = np.random.default_rng(0).normal(size=(1, 17, 4)).astype(np.float32)
+PATH = "params/net/positions"
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameters:
+    """As much of a State as a transfer reads."""
+
+    params: Any
+    vars: Any
+
+    def replace(self, **changes: Any) -> "Parameters":
+        return dataclasses.replace(self, **changes)
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> dict[str, Data]:
+    """Images of 8x8 pixels, which are 4x4 patches, and of 4x16, which are 2x8."""
+    found = {}
+    for name, shape in (("square", (8, 8)), ("wide", (4, 16))):
+        np.savez(tmp_path / f"{name}.npz", x=np.zeros((20, *shape), np.uint8), y=np.arange(20) % 2)
+        found[name] = Data(f"npz:{tmp_path / name}.npz")
+    return found
+
+
+def moved(tmp_path: Path, monkeypatch, old: Data, new: Data, path: str = PATH, **fields: Any) -> tuple[Any, str]:
+    """The positions that a run on `new` takes from one on `old`, and the remark."""
+    source = Experiment(Model("vit_mini_patch2", SMALL), old)
+    if "encoder" in path:
+        source = Experiment(
+            Model("simclr_resnet20", {"encoder": "vit_mini_patch2", "fields": SMALL}), old, task=Contrast()
+        )
+    run = train.loop.run.create("source", source, tmp_path)
+    monkeypatch.setattr(Checkpoints, "networks", lambda self: {path: TABLE})
+    state = Parameters({"net": {"positions": jnp.zeros_like(TABLE)}}, {})
+    experiment = Experiment(Model("vit_mini_patch2", SMALL | fields), new, init_from=str(run.path))
+    start, remark = start_from(state, experiment)
+    return start.params["net"]["positions"], remark
+
+
+@pytest.mark.parametrize("path", [PATH, "params/net/encoder/positions"])
+def test_a_table_of_another_arrangement_is_resampled(path: str, sets, tmp_path, monkeypatch) -> None:
+    found, remark = moved(tmp_path, monkeypatch, sets["square"], sets["wide"], path)
+    expected = vit.resample_positions({"params": {"positions": TABLE}}, (4, 4), (2, 8))["params"]["positions"]
+    np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(found, TABLE)
+    assert remark.endswith("; its positions of 4x4 patches are resampled to 2x8")
+
+
+def test_a_table_of_the_same_arrangement_is_taken_unchanged(sets, tmp_path, monkeypatch) -> None:
+    wider = dataclasses.replace(sets["wide"], image_size=8)  # 4x16, brought to 8x8
+    for old, new in ((sets["wide"], sets["wide"]), (wider, sets["square"])):
+        found, remark = moved(tmp_path, monkeypatch, old, new)
+        np.testing.assert_array_equal(found, TABLE)
+        assert "positions" not in remark
+
+
+def test_the_size_of_a_crop_decides(sets, tmp_path, monkeypatch) -> None:
+    larger = Data(sets["wide"].name, image_size=12, augment=("crop_8",))
+    found, remark = moved(tmp_path, monkeypatch, larger, sets["square"])
+    np.testing.assert_array_equal(found, TABLE)
+    assert "positions" not in remark
+
+
+def test_images_that_are_gone_are_said(sets, tmp_path, monkeypatch) -> None:
+    found, remark = moved(tmp_path, monkeypatch, Data("npz:gone.npz"), sets["wide"])
+    np.testing.assert_array_equal(found, TABLE)
+    assert remark.endswith("; whether its positions are of 2x8 patches too is not known")
+
+
+def test_other_networks_have_no_arrangement(sets) -> None:
+    assert transfer._grid(Experiment(Model("vit_mini_patch2", SMALL), sets["wide"])) == (2, 8)
+    assert transfer._grid(Experiment(Model("vit_mini_patch2", SMALL | {"positions": "sine"}), sets["wide"])) is None
+    assert transfer._grid(Experiment(Model("mlp"), sets["wide"])) is None
+
+
+@pytest.mark.parametrize(("layout", "grid"), [("timm", (2, 8)), (layouts.OWN, None)])
+def test_published_weights_say_their_size_and_our_own_files_may_not(layout, grid, sets, monkeypatch) -> None:
+    model = zoo.create("vit_mini_patch2", **SMALL)
+    inputs = {"x": ((4, 16, 1), jnp.float32)}
+    loaded = zoo.weights.load.Loaded(
+        model, {"params": {"positions": TABLE}}, "vit_mini_patch2", layout, "file", None, None, (), None, inputs
+    )
+    monkeypatch.setattr(zoo, "load_model", lambda *_, **__: loaded, raising=False)
+    weights = transfer._published(Experiment(Model("vit_mini_patch2", SMALL), sets["square"]), "file")
+    assert (weights.grid, list(weights.arrays)) == (grid, [PATH])
