@@ -178,6 +178,20 @@ def faster_transform(experiment: Experiment, task: Task) -> Literal["vmap", "map
     return "vmap" if isinstance(experiment.data, World) and not convolves else "map"
 
 
+def finite_replicas(replicas: ReplicaSet, state: State) -> list[bool]:
+    """Return whether each replica has finite parameters and variables.
+
+    A metric does not always say so: an agent whose Q-values are NaN still plays.
+    """
+    return [bool(_all_finite((own.params, own.vars))) for own in replicas.each(state)]
+
+
+@jax.jit
+def _all_finite(tree: Any) -> Array:
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    return jnp.array([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+
+
 def evaluate_replicas(
     replicas: ReplicaSet, setup: Setup, split: str, mesh: Mesh | None
 ) -> Callable[[State], list[Results]] | None:

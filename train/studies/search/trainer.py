@@ -171,9 +171,10 @@ class Trainer:
             if outcome.ended:
                 continue
             own = [state for state, its_trial in zip(each, batch.trials, strict=True) if its_trial == trial]
-            outcome.validation = summary.mean([self.validate(state) for state in own])
+            results = [self.validate(state) for state in own]
+            outcome.validation = summary.mean(results)
             outcome.score, outcome.step = self.setup.score(outcome.validation), step
-            if not np.isfinite(outcome.score):
+            if not np.isfinite(outcome.score) or not all(map(summary.is_finite, results)):
                 outcome.diverged = step
             elif report(trial, step, outcome.score) and step < self.experiment.steps:
                 outcome.pruned = step
