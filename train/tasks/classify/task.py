@@ -11,6 +11,7 @@ from train.config.losses import LOSSES
 from train.config.ways import resolve
 from train.core import Metrics, State, Task
 from train.data.inputs import Inputs
+from train.metrics.accuracy import is_among_top, is_correct
 from train.tasks.network import Network
 
 TOP5_CLASSES = 100  # from this many classes on, top-5 accuracy is reported as well
@@ -39,7 +40,7 @@ def classify(
         augmented, labels = inputs.train(augment_key, batch, one_hot)
 
         def loss_fn(logits: Array) -> tuple[Array, Metrics]:
-            correct = logits.argmax(-1) == labels.argmax(-1)
+            correct = is_correct(logits, labels.argmax(-1))
             return per_example_loss(logits, labels).mean(), {"accuracy": correct.mean()}
 
         return net.descend(state, augmented, dropout_key, loss_fn)
@@ -51,17 +52,11 @@ def classify(
         logits = predict(state, batch)
         values = {
             "loss": per_example_loss(logits, losses.one_hot(batch["y"], classes)),
-            "accuracy": logits.argmax(-1) == batch["y"],
+            "accuracy": is_correct(logits, batch["y"]),
         }
         if classes >= TOP5_CLASSES:
-            values["top5_accuracy"] = _in_top(logits, batch["y"], 5)
+            values["top5_accuracy"] = is_among_top(logits, batch["y"], 5)
         values["count"] = jnp.ones_like(batch["mask"])
         return {name: jnp.sum(value * batch["mask"]) for name, value in values.items()}
 
     return Task(init, step, evaluate, predict)
-
-
-def _in_top(logits: Array, labels: Array, k: int) -> Array:
-    """Whether fewer than k classes have a higher logit than the label: (B,) bool."""
-    label_logit = jnp.take_along_axis(logits, labels[:, None], axis=-1)
-    return jnp.sum(logits > label_logit, axis=-1) < k

@@ -18,6 +18,7 @@ from train.algorithms.accumulate import by_sums
 from train.config import Masked
 from train.core import Loss, Mean, Metrics, State, Task
 from train.data.inputs import segments
+from train.metrics.accuracy import is_correct
 from train.tasks.network import Network
 
 
@@ -146,13 +147,13 @@ def judge(
     token_logits, pair_logits = output
     tokens = {
         "loss": losses.token_cross_entropy(token_logits, answers.token),
-        "accuracy": token_logits.argmax(-1) == answers.token,
+        "accuracy": is_correct(token_logits, answers.token),
     }
     if not next_sentence:
         return tokens, {}
     return tokens, {
         "next_sentence_loss": losses.token_cross_entropy(pair_logits, answers.follows),
-        "next_sentence_accuracy": pair_logits.argmax(-1) == answers.follows,
+        "next_sentence_accuracy": is_correct(pair_logits, answers.follows),
     }
 
 
