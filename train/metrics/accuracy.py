@@ -1,5 +1,6 @@
 """Accuracy: which predictions are right."""
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -18,7 +19,7 @@ def is_among_top(logits: Array, labels: Array, k: int) -> Array:
     There are exactly k of them: of equal logits the first count. A row with NaN or infinity is wrong.
     """
     own = jnp.take_along_axis(logits, labels[..., None], axis=-1)
-    is_before = jnp.arange(logits.shape[-1]) < labels[..., None]
+    is_before = jax.lax.broadcasted_iota(labels.dtype, logits.shape, logits.ndim - 1) < labels[..., None]
     rank = jnp.sum((logits > own) | ((logits == own) & is_before), axis=-1)
     return (rank < k) & _is_finite(logits)
 
