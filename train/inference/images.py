@@ -64,8 +64,8 @@ def _make(model: nn.Module, generator: Generator, z: Array, labels: Array | None
 
 
 def bytes_of(images: np.ndarray) -> np.ndarray:
-    """Convert images in [0, 1] to uint8, as in an image file."""
-    return np.round(images * 255).astype(np.uint8)
+    """Convert images in [0, 1] to uint8, as in an image file. NaN, of a diverged generator, is black."""
+    return np.round(np.nan_to_num(images) * 255).astype(np.uint8)
 
 
 def between(model: nn.Module, ends: Array, steps: int) -> Array:

@@ -196,7 +196,7 @@ def evaluate_replicas(
     replicas: ReplicaSet, setup: Setup, split: str, mesh: Mesh | None
 ) -> Callable[[State], list[Results]] | None:
     """Return a function that evaluates every replica on a split ("validation" or "test"); None where it is empty."""
-    evaluators = setup.measures(split, mesh, [member.fold for member in replicas.members])
+    evaluators = setup.measures(split, mesh, replicas.members)
     if evaluators is None:
         return None
     return lambda state: [evaluate(own) for evaluate, own in zip(evaluators, replicas.each(state), strict=True)]

@@ -25,5 +25,8 @@ def is_among_top(logits: Array, labels: Array, k: int) -> Array:
 
 
 def _is_finite(logits: Array) -> Array:
-    """Return whether each row has a finite maximum: a logit of -inf only says that a class is out of the question."""
-    return jnp.isfinite(logits.max(-1))
+    """Return where a row has neither NaN nor +inf; a logit of -inf only says that a class is out of the question.
+
+    Every logit is compared, because on a CPU a compiled maximum may pass over NaN.
+    """
+    return (logits < jnp.inf).all(-1)

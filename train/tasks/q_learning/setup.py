@@ -65,6 +65,7 @@ def assemble(experiment: Experiment, task: QLearning, data: World) -> Setup:
         )
 
     learning = build(experiment)
+    of_seed = _evaluators(task.eval_episodes, learning)
     values = q_values(model, experiment.precision)
 
     def feed(mesh: Mesh | None, reader: Any) -> Feed:
@@ -86,7 +87,8 @@ def assemble(experiment: Experiment, task: QLearning, data: World) -> Setup:
         build,
         *_sizes(learning, values, env),
         feed=feed,
-        evaluator=_evaluators(experiment.seed, task.eval_episodes, learning),
+        evaluator=lambda split, mesh: of_seed(split, mesh, experiment.seed),
+        of_seed=of_seed,
         longest_chunk=LONGEST_CHUNK,
         show=show,
         notes={"return": _note(task, env)},
@@ -105,11 +107,11 @@ def _sizes(task: Task, values: Callable[[Any, Array], Array], env: Environment) 
     return Sizes(abstract, count_params(abstract), count_flops(values, abstract.params["q"], observation))
 
 
-def _evaluators(seed: int, count: int, task: Task) -> Callable[[str, Mesh | None], Evaluator | None]:
-    """`Setup.evaluator`: means over `count` episodes, other episodes for validation than for test."""
+def _evaluators(count: int, task: Task) -> Callable[[str, Mesh | None, int], Evaluator]:
+    """`Setup.of_seed`: means over `count` episodes of a seed, other episodes for validation than for test."""
     run_evaluate = jax.jit(task.evaluate)
 
-    def evaluator(split: str, mesh: Mesh | None) -> Evaluator:
+    def evaluator(split: str, mesh: Mesh | None, seed: int) -> Evaluator:
         del mesh
         keys = episodes.keys(split, seed, count)
         return lambda state: evaluation.means(devices.settle(run_evaluate(state, keys)))
