@@ -134,10 +134,19 @@ def masked(
         tokens, pairs = judge(net.evaluate(state, inputs), answers, config.next_sentence)
         weight = answers.weight * batch["mask"][:, None]
         sums = {name: jnp.sum(value * weight) for name, value in tokens.items()} | {"count": weight.sum()}
+        sums["masked_loss"] = sums.pop("loss")  # "loss" is what is trained, both parts: see `with_loss`
         examples = batch["mask"].sum()
         return sums | {name: Mean(jnp.sum(value * batch["mask"]), examples) for name, value in pairs.items()}
 
     return Task(init, step, evaluate)
+
+
+def with_loss(means: dict[str, float]) -> dict[str, float]:
+    """Add "loss" to the means over a split: the sum of the losses of guesses and of pairs, as in training.
+
+    The two are means over different counts, so their sum cannot be added up batch by batch.
+    """
+    return {"loss": means["masked_loss"] + means.get("next_sentence_loss", 0.0), **means}
 
 
 def judge(
