@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 from train.algorithms.accumulate import MultiSteps
 from train.algorithms.averages import _average_weights
 from train.algorithms.cards import ALGORITHMS
+from train.algorithms.freezing import Freezing, zero_frozen
 from train.algorithms.parameters import hidden_matrices, matrices, path_of
 from train.config import Optim
 from zoo.errors import UserError, unknown
@@ -69,13 +70,15 @@ def validate(optim: Optim, steps: int) -> None:
             raise UserError(f"optim.{field} means nothing to the rule {optim.name!r}{own}")
         if isinstance(value, bool) or not isinstance(value, types) or not test(value):
             raise UserError(f"optim.{field} must be {allowed}, not {value!r}")
-    if optim.clip_norm is not None and not 0 < optim.clip_norm < math.inf:
+    if optim.clip_norm is not None and not (_is_real(optim.clip_norm) and 0 < optim.clip_norm < math.inf):
         raise UserError(f"optim.clip_norm must be a number above 0, or None for no clipping, not {optim.clip_norm!r}")
+    if not optim.eps_in_root and optim.name != "rmsprop_graves":
+        raise UserError(f"optim.eps_in_root means nothing to the rule {optim.name!r}: only rmsprop_graves has it")
     for rate in optim.rates:
         _factor(rate)
     if optim.warmup_steps >= steps:
         raise UserError(f"optim.warmup_steps must be below the {steps} steps of the run, not {optim.warmup_steps}")
-    if not 0 <= optim.final_lr <= optim.lr:
+    if not (_is_real(optim.final_lr) and 0 <= optim.final_lr <= optim.lr):
         raise UserError(f"optim.final_lr must be from 0 to optim.lr {optim.lr}, not {optim.final_lr}")
     if optim.final_lr and optim.schedule != "cosine":
         raise UserError(f"optim.final_lr {optim.final_lr} needs optim.schedule=cosine, not {optim.schedule}")
@@ -92,6 +95,10 @@ def validate(optim: Optim, steps: int) -> None:
     if any(a >= b for a, b in itertools.pairwise(bounds)):
         between = f"between the {optim.warmup_steps} steps of warm-up and the {steps} of the run"
         raise UserError(f"optim.decay_at must rise and lie {between}, not {optim.decay_at}")
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, _REAL) and not isinstance(value, bool)
 
 
 def remarks(optim: Optim, steps: int) -> tuple[str, ...]:
@@ -146,7 +153,7 @@ def _inverse_sqrt(lr: float, width: int) -> optax.Schedule:
 
 
 def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
-    """Return the whole update: clip, L2 decay, rule with schedule, parameter average; with accumulation around it.
+    """Return the whole update: freeze, clip, L2 decay, rule with schedule, average; with accumulation around it.
 
     Weight decay acts on all matrices, embeddings and position tables among them: not on biases, on the scales and
     shifts of normalization layers, or on class tokens (see `parameters.is_matrix`).
@@ -176,6 +183,8 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
     if optim.ema:
         parts.append(_average_weights(optim.ema))
     transformation = optax.chain(*parts)
+    if optim.freeze:
+        transformation = Freezing(transformation, optim.freeze)
     if optim.accumulate > 1:
         return MultiSteps(transformation, optim.accumulate)
     return transformation
@@ -225,16 +234,16 @@ def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
 
 
 def _own_rates(optim: Optim) -> optax.GradientTransformation:
-    """Return a transformation that scales the updates of some parameters, and those of frozen ones by 0.
+    """Return a transformation that scales the updates of some parameters, and sets those of frozen ones to 0.
 
-    It comes last, so that weight decay is scaled as well. A pattern is matched against the path of a parameter,
+    It comes last, so that it acts on weight decay as well. A pattern is matched against the path of a parameter,
     "block0/attention/qkv/kernel". Raise UserError where a pattern matches no parameter.
     """
-    factors = [(pattern, 0.0) for pattern in optim.freeze] + [_factor(rate) for rate in optim.rates]
+    factors = [_factor(rate) for rate in optim.rates]
 
     def init(params: Any) -> optax.EmptyState:
         paths = [path_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-        for pattern, _ in factors:
+        for pattern in (*optim.freeze, *(pattern for pattern, _ in factors)):
             if not any(fnmatchcase(path, pattern) for path in paths):
                 raise UserError(f"optim: no parameter is called {pattern!r}; there are {', '.join(paths[:4])} …")
         return optax.EmptyState()
@@ -246,7 +255,7 @@ def _own_rates(optim: Optim) -> optax.GradientTransformation:
             # The first pattern that matches counts.
             return leaf * next((factor for pattern, factor in factors if fnmatchcase(path_of(path), pattern)), 1.0)
 
-        return jax.tree_util.tree_map_with_path(scale, updates), state
+        return zero_frozen(optim.freeze, jax.tree_util.tree_map_with_path(scale, updates)), state
 
     return optax.GradientTransformation(init, update)
 
