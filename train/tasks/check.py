@@ -19,6 +19,8 @@ def check(experiment: Experiment) -> None:
     way, data = way_of(experiment.task), experiment.data
     way.require(data)
     ranges.check(experiment)
+    if experiment.seed + experiment.seeds > 2**32:
+        raise UserError(f"seed {experiment.seed} and seeds {experiment.seeds}: the last seed must be below 2^32")
     if isinstance(data, Text):
         _check_lengths(data)
     _check_folds(experiment, way)

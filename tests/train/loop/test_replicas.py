@@ -174,6 +174,12 @@ def test_commands_ask_for_one_replica_and_name_those_that_are_there(together: Ru
     assert Checkpoints(Path(path) / "checkpoints", read_only=True).steps() == [12]
 
 
+def test_the_last_seed_of_several_has_32_bits_too() -> None:
+    check(dataclasses.replace(ALONE, seed=2**32 - 2, seeds=2))
+    with pytest.raises(UserError, match="seed 4294967295 and seeds 2: the last seed must be below 2"):
+        check(dataclasses.replace(ALONE, seed=2**32 - 1, seeds=2))
+
+
 def test_streamed_sets_have_one_order_and_so_no_replicas(tmp_path) -> None:
     data = dataclasses.replace(ALONE.data, placement="stream", workers=0)
     with pytest.raises(UserError, match="one order for all replicas"):
