@@ -10,7 +10,7 @@ import optax
 import optax.contrib
 from jax import Array
 
-from train.core import State
+from train.core import State, devices
 
 
 class WeightAverage(NamedTuple):
@@ -90,6 +90,20 @@ def evaluation_variables(state: State, name: str = "net") -> dict[str, Any]:
 def evaluation_params(state: State, name: str = "net") -> Any:
     """Return the parameters among `evaluation_variables`."""
     return evaluation_variables(state, name)["params"]
+
+
+def whole(state: State) -> State:
+    """Return what evaluation needs of `state`, so that a process can use it alone; see `devices.gathered`.
+
+    With one process it is `state`. Else the States of the optimizers are left out: their averages, where evaluation
+    uses these, stand in the place of parameters and variables.
+    """
+    if jax.process_count() == 1:
+        return state
+    variables = {name: evaluation_variables(state, name) for name in state.opt}
+    params = {name: own.pop("params") for name, own in variables.items()}
+    changed = state.replace(params=state.params | params, vars=state.vars | variables, opt=dict.fromkeys(state.opt, ()))
+    return devices.gathered(changed)
 
 
 def has_unfit_average(state: State, name: str = "net") -> bool:

@@ -10,7 +10,7 @@ from flax import linen as nn
 from jax import Array
 
 from train.algorithms.averages import evaluation_variables
-from train.core import State
+from train.core import State, devices
 
 BLOCK = 100  # images per call; a smaller last block is filled up, so that one program is compiled
 
@@ -23,8 +23,11 @@ class Generator(NamedTuple):
 
 
 def variables(state: State) -> Generator:
-    """Return the generator's parameters and batch statistics: their averages, if the optimizer keeps them."""
-    own = evaluation_variables(state, "gen")
+    """Return the generator's parameters and batch statistics: their averages, if the optimizer keeps them.
+
+    With several processes it is a collective: each generates for itself.
+    """
+    own = devices.gathered(evaluation_variables(state, "gen"))
     return Generator(own.pop("params"), own)
 
 

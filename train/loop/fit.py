@@ -16,6 +16,7 @@ import jax
 from jax.sharding import Mesh
 from rich.console import Console
 
+from train.algorithms.averages import whole
 from train.core import State, devices, machine, processes
 from train.core.signals import Stopped, Watch
 from train.data.feed import Feed
@@ -29,6 +30,7 @@ from train.loop.schedule import Schedule, make_schedule
 from train.loop.start import initialize, restore_last
 from train.loop.stopping import EarlyStopping
 from train.loop.summary import Results, Summary, best_score, is_finite, mean, replica_results, setting_results
+from train.pictures.guard import guarded
 from train.tasks.check import NO_VALIDATION
 from train.tasks.setup import Setup
 from zoo.errors import UserError
@@ -84,6 +86,7 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
         # These two come last and together: a run that is killed before has not used its test split.
         session.reporter.report(step, "test", session.with_best_step(test))
         run.summarize(summary)
+        processes.wait_for_all("summary")
         return summary
 
 
@@ -149,13 +152,22 @@ class Session:
 
     def draw_progress(self, state: State, step: int) -> None:
         """Draw what the first replica has learned by now into the run folder, where the task has something to draw."""
-        if self.setup.watch and self.run.writes:
-            self.setup.watch(self.replicas.each(state)[0], self.run.samples, step)
+        watch = self.setup.watch
+        if watch:
+            self._draw(state, f"what samples/ shows of step {step:,}", lambda own: watch(own, self.run.samples, step))
 
     def draw_result(self, state: State) -> None:
         """Write what the first replica makes after training into the run folder, such as translations."""
-        if self.setup.show and self.run.writes:
-            self.setup.show(self.replicas.each(state)[0], self.run.samples)
+        show = self.setup.show
+        if show:
+            self._draw(state, "what samples/ shows of the last step", lambda own: show(own, self.run.samples))
+
+    def _draw(self, state: State, what: str, draw: Callable[[State], None]) -> None:
+        """Let the process that writes draw. All processes gather the State first, so none runs a program alone."""
+        own = whole(self.replicas.each(state)[0])
+        if self.run.writes:
+            with guarded(what):
+                draw(own)
 
     def with_best_step(self, results: list[Results]) -> list[Results]:
         """Return `results` with the step of the State that they are of, where early stopping chose it."""

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from flax.traverse_util import flatten_dict
 from jax import Array
 
 import train.loop.run
 import zoo
 from train.config import Experiment
-from train.core import State
+from train.core import State, devices
 from train.loop.checkpoints import Checkpoints
 from zoo.errors import UserError
 from zoo.weights import runs
@@ -50,7 +51,7 @@ def start_from(state: State, experiment: Experiment) -> tuple[State, str]:
         for found in (weights.arrays.get(name), inside.get(name)):
             if found is not None and found.shape == leaf.shape:
                 taken.append(name)
-                return jax.device_put(found.astype(leaf.dtype), leaf.sharding)
+                return devices.put(np.asarray(found).astype(leaf.dtype), leaf.sharding)
         kept.append(name)
         return leaf
 

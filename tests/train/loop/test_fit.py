@@ -181,6 +181,20 @@ def test_an_evaluation_is_checked_as_training_is(validation: float, broken: int,
     assert train.loop.run.read_summary(run.path) is None
 
 
+def test_no_picture_decides_whether_a_run_finishes(parts, tmp_path, capsys) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    experiment = dataclasses.replace(EXPERIMENT, steps=20)
+    run = train.loop.run.create("undrawn", experiment, tmp_path)
+    fit(run, dataclasses.replace(parts, watch=fail, show=fail), QUIET)
+    assert train.loop.run.read_summary(run.path) is not None
+    assert capsys.readouterr().err.splitlines() == [
+        "zoo: what samples/ shows of step 20 is missing: ZeroDivisionError: division by zero",
+        "zoo: what samples/ shows of the last step is missing: ZeroDivisionError: division by zero",
+    ]
+
+
 def test_best_and_last_checkpoint_are_kept(tmp_path) -> None:
     state = State(jnp.int32(1), {"net": {"w": jnp.ones(3)}}, {}, {})
     checkpoints = Checkpoints(tmp_path)

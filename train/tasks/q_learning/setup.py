@@ -21,6 +21,7 @@ from train.inference.episodes import q_values
 from train.metrics import evaluation
 from train.metrics.evaluation import Evaluator
 from train.pictures import films
+from train.pictures.guard import guarded
 from train.tasks.q_learning.frames import make_replay
 from train.tasks.q_learning.task import q_learning
 from train.tasks.setup import Setup, Sizes, count_params, make_model, make_optimizer, narrow, require_able
@@ -77,8 +78,10 @@ def assemble(experiment: Experiment, task: QLearning, data: World) -> Setup:
         film = episodes.record(env, values, evaluation_params(state, "q"), key, task.eval_epsilon)
         with writing(folder):
             folder.mkdir(exist_ok=True)
-        films.write_gif(env.name, film, folder / "episode.gif")
-        films.write_strip(env.name, film, folder / "episode.png")
+        with guarded("episode.gif"):
+            films.write_gif(env.name, film, folder / "episode.gif")
+        with guarded("episode.png"):
+            films.write_strip(env.name, film, folder / "episode.png")
 
     return Setup(
         env,
