@@ -53,7 +53,7 @@ class InsidePictures:
         maps = attention_maps(self.model, variables, x=x)
         columns = [shades(np.asarray(x), whole=True)]
         for path in sorted(maps, key=lambda path: int("".join(filter(str.isdigit, path)) or 0)):
-            cells = attention_cells(self.model, maps[path], x.shape[1:3])
+            cells = attention_cells(self.model, maps[path], (x.shape[1], x.shape[2]))
             cells = cells / cells.max((1, 2), keepdims=True)
             factor = (x.shape[1] // cells.shape[1], x.shape[2] // cells.shape[2])
             shown = np.repeat(np.repeat(cells, factor[0], 1), factor[1], 2)
