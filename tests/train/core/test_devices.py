@@ -269,7 +269,7 @@ def test_two_processes_finish_every_way_of_learning(config: str, tmp_path) -> No
 
 @pytest.mark.slow
 def test_two_processes_start_from_another_run(tmp_path) -> None:
-    small = ["--steps=2", "--eval-every-steps=2"]
+    small = ["--steps=2", "--eval-every-steps=2", "--optim.warmup-steps=0"]
     assert cli.run(["train", "digits_mlp", *small, f"--workdir={tmp_path / 'first'}"]) == 0
     [first] = (tmp_path / "first" / "digits_mlp").iterdir()
     command = ["train", "digits_mlp", *small, "--shard=fsdp", f"--init-from={first}"]
