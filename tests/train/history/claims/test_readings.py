@@ -18,6 +18,8 @@ from zoo.errors import UserError
 QUIET = Console(quiet=True)
 EXPERIMENT = Experiment(Model("mlp"), Data("digits"), steps=40, eval_every_steps=10, seeds=2)
 
+OTHER = dataclasses.replace(EXPERIMENT, seed=7)
+
 
 def written(folder: Path, losses: dict[int, list], *replicas: ReplicaResult, steps: int = 40) -> Run:
     """A run whose lines of training are `losses`, one for each seed, by step."""
@@ -61,14 +63,15 @@ def claim(arms: dict[str, TrainedArm], **fields) -> Claim:
 def test_the_seconds_of_arms_that_are_one_run_count_once(tmp_path, monkeypatch) -> None:
     lines = {10: [1.0, 1.0], 40: [1.0, 1.0]}
     run = written(tmp_path, lines, replica(0), replica(1))
-    there = ClaimRun("mine", claim({name: TrainedArm(name, EXPERIMENT) for name in "ab"}), tmp_path, QUIET)
-    monkeypatch.setattr(there, "_ensure", lambda name, experiment: run)
-    arms = there.run()["arms"]
-    assert [round(arm["seconds"]) for arm in arms] == [60, 0]
+    other = written(tmp_path, lines, replica(0), replica(1))
+    arms = {"a": TrainedArm("a", EXPERIMENT), "b": TrainedArm("b", OTHER), "c": TrainedArm("c", EXPERIMENT)}
+    there = ClaimRun("mine", claim(arms), tmp_path, QUIET)
+    monkeypatch.setattr(there, "_ensure", lambda name, experiment: other if name == "b" else run)
+    assert [round(arm["seconds"]) for arm in there.run()["arms"]] == [60, 60, 0]
 
 
 def test_data_of_a_start_that_are_missing_are_seen_before_the_first_arm(tmp_path) -> None:
     missing = dataclasses.replace(EXPERIMENT, data=Data("folder:/nowhere/at/all"))
-    arms = {name: TrainedArm(name, EXPERIMENT, start="pretrained") for name in "ab"}
+    arms = {"a": TrainedArm("a", EXPERIMENT, start="pretrained"), "b": TrainedArm("b", OTHER, start="pretrained")}
     with pytest.raises(UserError, match="nowhere"):
         ClaimRun("mine", claim(arms, starts={"pretrained": missing}), tmp_path, QUIET).check()
