@@ -46,7 +46,7 @@ def trace(run: Any, setup: Any, *_: Any, **__: Any) -> None:
     abstract = jax.eval_shape(replicas.init, replicas.key)
     source = setup.feed(devices.make_mesh(run.experiment.data.batch), None).take(1)
     jax.eval_shape(lambda state, key: replicas_step(replicas, state, source, key), abstract, replicas.key)
-    setup.measures("validation", None, [member.fold for member in replicas.members])
+    setup.measures("validation", None, replicas.members)
     raise Fits
 
 

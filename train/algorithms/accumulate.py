@@ -72,4 +72,6 @@ def by_sums(tx: optax.GradientTransformation, totals: int) -> optax.GradientTran
         kept, seen = jax.tree.map(lambda leaf: jnp.where(last, 0, leaf), (gradients, seen))
         return steps, SumsState((state.mini_step + 1) % every, kept, seen, inner_state)
 
-    return BySums(init, update)
+    accumulated = BySums(init, update)
+    accumulated.inner = inner
+    return accumulated

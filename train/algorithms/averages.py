@@ -10,7 +10,7 @@ import optax
 import optax.contrib
 from jax import Array
 
-from train.core import State
+from train.core import State, devices
 
 
 class WeightAverage(NamedTuple):
@@ -26,12 +26,13 @@ def _average_weights(decay: float) -> optax.GradientTransformationExtraArgs:
 
     average_t = Σ_i decay^(t-i) · value_i / Σ_i decay^(t-i), i = 1…t. It is debiased as in Kingma and Ba 2014
     (section 3), so that the random initial parameters do not dominate it in a short run. The variables are averaged
-    with the same weights: batch statistics of the last step do not fit parameters of the last thousand.
+    with the same weights: batch statistics of the last step do not fit parameters of the last thousand. Averages are
+    kept in float32 at least: in bfloat16 a step of a thousandth of the way would be rounded away.
     """
 
     def init(params: Any) -> WeightAverage:
         # A copy, because the State is donated, and one buffer cannot be donated twice.
-        return WeightAverage(jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, params))
+        return WeightAverage(jnp.zeros((), jnp.int32), jax.tree.map(_copy_in_float32, params))
 
     def update(
         updates: Any, state: Any, params: Any = None, *, variables: Any = (), **extra: Any
@@ -55,8 +56,14 @@ def _average_weights(decay: float) -> optax.GradientTransformationExtraArgs:
 
 def init_optimizer(tx: optax.GradientTransformation, params: Any, variables: Any) -> Any:
     """Return the initial state of `tx` for a network with these parameters and other variables."""
-    copies = jax.tree.map(jnp.copy, dict(variables))
+    copies = jax.tree.map(_copy_in_float32, dict(variables))
     return _map_averages(lambda average: average._replace(variables=copies or ()), tx.init(params))
+
+
+def _copy_in_float32(leaf: Array) -> Array:
+    """Return a copy in float32, or in the leaf's own dtype if that has more bits or is no float."""
+    dtype = jnp.promote_types(leaf.dtype, jnp.float32) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf.dtype
+    return jnp.array(leaf, dtype=dtype, copy=True)
 
 
 def ema_params(opt_state: Any) -> Any | None:
@@ -83,6 +90,20 @@ def evaluation_variables(state: State, name: str = "net") -> dict[str, Any]:
 def evaluation_params(state: State, name: str = "net") -> Any:
     """Return the parameters among `evaluation_variables`."""
     return evaluation_variables(state, name)["params"]
+
+
+def whole(state: State) -> State:
+    """Return what evaluation needs of `state`, so that a process can use it alone; see `devices.gathered`.
+
+    With one process it is `state`. Else the States of the optimizers are left out: their averages, where evaluation
+    uses these, stand in the place of parameters and variables.
+    """
+    if jax.process_count() == 1:
+        return state
+    variables = {name: evaluation_variables(state, name) for name in state.opt}
+    params = {name: own.pop("params") for name, own in variables.items()}
+    changed = state.replace(params=state.params | params, vars=state.vars | variables, opt=dict.fromkeys(state.opt, ()))
+    return devices.gathered(changed)
 
 
 def has_unfit_average(state: State, name: str = "net") -> bool:

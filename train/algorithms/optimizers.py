@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 from train.algorithms.accumulate import MultiSteps
 from train.algorithms.averages import _average_weights
 from train.algorithms.cards import ALGORITHMS
+from train.algorithms.freezing import Freezing, zero_frozen
 from train.algorithms.parameters import hidden_matrices, matrices, path_of
 from train.config import Optim
 from zoo.errors import Errors, UserError, unknown
@@ -210,7 +211,7 @@ def _inverse_sqrt(lr: float, width: int) -> optax.Schedule:
 
 
 def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
-    """Return the whole update: clip, L2 decay, rule with schedule, parameter average; with accumulation around it.
+    """Return the whole update: freeze, clip, L2 decay, rule with schedule, average; with accumulation around it.
 
     Weight decay acts on all matrices, embeddings and position tables among them: not on biases, on the scales and
     shifts of normalization layers, or on class tokens (see `parameters.is_matrix`).
@@ -240,6 +241,8 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
     if optim.ema:
         parts.append(_average_weights(optim.ema))
     transformation = optax.chain(*parts)
+    if optim.freeze:
+        transformation = Freezing(transformation, optim.freeze)
     if optim.accumulate > 1:
         return MultiSteps(transformation, optim.accumulate)
     return transformation
@@ -289,16 +292,16 @@ def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
 
 
 def _own_rates(optim: Optim) -> optax.GradientTransformation:
-    """Return a transformation that scales the updates of some parameters, and those of frozen ones by 0.
+    """Return a transformation that scales the updates of some parameters, and sets those of frozen ones to 0.
 
-    It comes last, so that weight decay is scaled as well. A pattern is matched against the path of a parameter,
+    It comes last, so that it acts on weight decay as well. A pattern is matched against the path of a parameter,
     "block0/attention/qkv/kernel". Raise UserError where a pattern matches no parameter.
     """
-    factors = [(pattern, 0.0) for pattern in optim.freeze] + [_factor(rate) for rate in optim.rates]
+    factors = [_factor(rate) for rate in optim.rates]
 
     def init(params: Any) -> optax.EmptyState:
         paths = [path_of(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-        for pattern, _ in factors:
+        for pattern in (*optim.freeze, *(pattern for pattern, _ in factors)):
             if not any(fnmatchcase(path, pattern) for path in paths):
                 raise UserError(f"optim: no parameter is called {pattern!r}; there are {', '.join(paths[:4])} …")
         return optax.EmptyState()
@@ -310,7 +313,7 @@ def _own_rates(optim: Optim) -> optax.GradientTransformation:
             # The first pattern that matches counts.
             return leaf * next((factor for pattern, factor in factors if fnmatchcase(path_of(path), pattern)), 1.0)
 
-        return jax.tree_util.tree_map_with_path(scale, updates), state
+        return zero_frozen(optim.freeze, jax.tree_util.tree_map_with_path(scale, updates)), state
 
     return optax.GradientTransformation(init, update)
 

@@ -1,10 +1,11 @@
 """`zoo extract RUN NUMBER`: one replica of a run as an ordinary run, which can be resumed, measured and used."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -16,8 +17,11 @@ from train.config import Data
 from train.config.parse import parse
 from train.config.replicas import Member, alone, members
 from train.loop.run import Run
-from train.loop.summary import setting_results
+from train.loop.summary import Results, setting_results
 from zoo.errors import UserError
+
+if TYPE_CHECKING:
+    from train.tasks.setup import Setup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +83,10 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
         line | {"step": min(line["step"], step)} for line in lines if line["step"] <= step or line["split"] == "test"
     ]
     new.write_metrics(lines)
-    validation = (own and own.validation) or next(
-        (line for line in lines if line["split"] == "validation" and line["step"] == step), None
-    )
     with closing(Checkpoints(new.checkpoints)) as checkpoints:
-        score = parts.score(validation) if validation else 0.0
+        evaluated = step % experiment.eval_every_steps == 0 or step == experiment.steps or own is not None
+        at_step = {line["split"]: line for line in lines if line["step"] == step}
+        score = _score(parts, own.validation if own else {}, at_step) if evaluated else None
         checkpoints.save(team.each(state)[number], step, score, tokenizer=parts.fingerprint)
     if summary and own:
         alone_result = dataclasses.replace(own, setting={}, fold=None)
@@ -100,6 +103,19 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
             )
         )
     return new
+
+
+def _score(setup: "Setup", validation: Results, lines: dict[str, dict[str, Any]]) -> float:
+    """Return the score of an evaluated checkpoint, as training would have given it to this replica alone.
+
+    validation: from the summary; {} where there is none. lines: the last line of each split at the checkpoint's step.
+    """
+    results = validation or lines.get("validation")
+    if results:
+        return math.nan if results[setup.best] is None else setup.score(results)
+    if "loss" not in (trained := lines.get("train", {})):
+        return trained.get("step", 0)
+    return math.nan if trained["loss"] is None else -trained["loss"]
 
 
 def _of_one(line: dict[str, Any], number: int) -> dict[str, Any]:

@@ -197,7 +197,8 @@ class Optim:
     accumulator: float | None = None
     """adagrad: the sum of squared gradients before the first step."""
     eps_in_root: bool = True
-    """rmsprop_graves: add `eps` under the root, as Graves and DQN do, or outside of it, as PyTorch does."""
+    """rmsprop_graves: add `eps` under the root, as Graves and DQN do, or outside of it, as PyTorch does. No other rule
+    has the choice."""
     trust: float | None = None
     """lars: trust coefficient. A matrix's rate is multiplied by this and by its norm over its gradient's norm."""
     weight_decay: float = 0.0

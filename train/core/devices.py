@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
 from zoo.errors import UserError
 
@@ -58,7 +58,12 @@ def place(arrays: Any, mesh: Mesh | None, *axes: str | None) -> Any:
     if mesh is None:
         return jax.tree.map(jax.numpy.asarray, arrays)
     sharding = NamedSharding(mesh, PartitionSpec(*axes))
-    return jax.tree.map(lambda a: jax.make_array_from_callback(a.shape, sharding, lambda cut: a[cut]), arrays)
+    return jax.tree.map(lambda array: put(array, sharding), arrays)
+
+
+def put(array: np.ndarray, sharding: Sharding) -> jax.Array:
+    """Copy a host array to devices, also to those of other processes, which `jax.device_put` cannot."""
+    return jax.make_array_from_callback(array.shape, sharding, lambda cut: array[cut])
 
 
 def settle(arrays: T) -> T:
@@ -68,3 +73,23 @@ def settle(arrays: T) -> T:
     for one another in the program before, both can deadlock.
     """
     return jax.block_until_ready(arrays)
+
+
+def gathered(arrays: T) -> T:
+    """Return `arrays` so that programs of this process alone can use them: whole, on one of its devices.
+
+    With several processes it is a collective, which all of them must call. With one process nothing changes.
+    """
+    if jax.process_count() == 1:
+        return arrays
+
+    def gather(leaf: jax.Array) -> Any:
+        if leaf.is_fully_addressable:
+            return leaf
+        if not leaf.is_fully_replicated:
+            assert isinstance(leaf.sharding, NamedSharding)  # see `state_sharding`
+            replicated = NamedSharding(leaf.sharding.mesh, PartitionSpec())
+            leaf = settle(jax.jit(lambda x: x, out_shardings=replicated)(leaf))
+        return leaf.addressable_data(0)
+
+    return jax.tree.map(gather, arrays)

@@ -115,6 +115,12 @@ def largest(number: int) -> int:
     return number if jax.process_count() == 1 else int(multihost_utils.process_allgather(np.int32(number)).max())
 
 
+def wait_for_all(what: str) -> None:
+    """Return when every process has come here. A process that leaves before aborts the others: see LEAVE_SECONDS."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(what)
+
+
 @contextlib.contextmanager
 def together() -> Iterator[None]:
     """When another process of the run is lost, print one line and exit at once.

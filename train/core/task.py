@@ -36,6 +36,8 @@ Loss = Array | tuple[Mean, ...]
 class BySums(optax.GradientTransformationExtraArgs):
     """An optimizer that accumulates the gradients of totals: `update` takes one for each total, and their `counts`."""
 
+    inner: optax.GradientTransformation  # what it accumulates for
+
 
 class State(struct.PyTreeNode):
     """Everything that changes during training. It holds only arrays, so a checkpoint of it is the whole run."""

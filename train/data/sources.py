@@ -80,16 +80,17 @@ class Resident:
         return position if self.rows is None else self.rows[position]
 
     def sweep(self) -> dict[str, Array]:
-        """Plan every example once, in order: {"index", "mask"}, each (batches, batch).
+        """Plan every example once, in order: {"index", "mask", "position"}, each (batches, batch).
 
-        The last batch is filled up by repeating an example; its mask is 1 for an example and 0 for padding.
+        The last batch is filled up by repeating an example; its mask is 1 for an example and 0 for padding. `position`
+        counts the examples of the sweep, however it is cut into batches: what an evaluation draws is keyed by it.
         """
         parts, start = [], 0
         for number, size in enumerate(self._sizes()):
             index = start + jnp.arange(-(-size // self.batch) * self.batch).reshape(-1, self.batch)
             start += size
             own = self._at(jnp.minimum(index, start - 1))
-            part = {"index": own, "mask": (index < start).astype(jnp.float32)}
+            part = {"index": own, "mask": (index < start).astype(jnp.float32), "position": index}
             parts.append(part | ({"bucket": jnp.full(len(index), number)} if self.buckets else {}))
         return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 

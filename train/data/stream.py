@@ -54,7 +54,10 @@ class _Steps:
 
 
 class Batches:
-    """An iterator over batches; see the function `batches`. Its state is JSON, for the checkpoint."""
+    """An iterator over batches; see the function `batches`. Its state is JSON, for the checkpoint.
+
+    The state says of which sequence its step is: that of other examples, another batch or seed is another one.
+    """
 
     def __init__(self, split: Split, batch: int, seed: int, workers: int) -> None:
         self._arguments, self._workers = (split, batch, seed), workers
@@ -71,13 +74,28 @@ class Batches:
         return batch
 
     def get_state(self) -> dict[str, int]:
-        """Return how many batches were handed out so far."""
-        return {"step": self._step}
+        """Return how many batches were handed out so far, and of which sequence."""
+        return {"step": self._step, **self._sequence}
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Continue after the batch at which `get_state` returned `state`."""
+        """Continue after the batch at which `get_state` returned `state`; older ones hold the step alone.
+
+        Raise UserError where that was another sequence.
+        """
+        for name, value in self._sequence.items():
+            if state.get(name, value) != value:
+                raise UserError(
+                    f"the checkpoint was reading with {name} {state[name]}, and now it is {value}: its place in the "
+                    "data is lost, so start the run again"
+                )
         self.close()
         self._step = int(state["step"])
+
+    @property
+    def _sequence(self) -> dict[str, int]:
+        """What the sequence of batches depends on."""
+        split, batch, seed = self._arguments
+        return {"examples": len(split), "batch": batch, "seed": seed}
 
     def close(self) -> None:
         """Stop the readers; the next batch starts them again."""

@@ -10,7 +10,7 @@ from flax import linen as nn
 from jax import Array
 
 from train.algorithms.averages import evaluation_variables
-from train.core import State
+from train.core import State, devices
 from zoo.errors import UserError
 
 BLOCK = 100  # images per call; a smaller last block is filled up, so that one program is compiled
@@ -24,8 +24,11 @@ class Generator(NamedTuple):
 
 
 def variables(state: State) -> Generator:
-    """Return the generator's parameters and batch statistics: their averages, if the optimizer keeps them."""
-    own = evaluation_variables(state, "gen")
+    """Return the generator's parameters and batch statistics: their averages, if the optimizer keeps them.
+
+    With several processes it is a collective: each generates for itself.
+    """
+    own = devices.gathered(evaluation_variables(state, "gen"))
     return Generator(own.pop("params"), own)
 
 
@@ -71,8 +74,8 @@ def _make(model: nn.Module, generator: Generator, z: Array, labels: Array | None
 
 
 def bytes_of(images: np.ndarray) -> np.ndarray:
-    """Convert images in [0, 1] to uint8, as in an image file."""
-    return np.round(images * 255).astype(np.uint8)
+    """Convert images in [0, 1] to uint8, as in an image file. NaN, of a diverged generator, is black."""
+    return np.round(np.nan_to_num(images) * 255).astype(np.uint8)
 
 
 def between(model: nn.Module, ends: Array, steps: int) -> Array:

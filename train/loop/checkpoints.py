@@ -4,7 +4,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,7 +110,7 @@ class Checkpoints:
             abstract = self._as_saved(abstract, step, "state")
             args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
             state = self._manager.restore(step, args=args)["state"]
-            if int(checksum(state)) != extra.checksum:
+            if not is_as_saved(state, extra.checksum):
                 raise ValueError("its arrays are not those that were saved")
         return state, extra
 
@@ -123,7 +123,7 @@ class Checkpoints:
             abstract = self._as_saved(abstract, step, "kept")
             args = ocp.args.Composite(kept=ocp.args.StandardRestore(abstract))
             kept = self._manager.restore(step, args=args)["kept"]
-            if int(checksum(kept)) != extra.checksum_kept:
+            if not is_as_saved(kept, extra.checksum_kept):
                 raise ValueError("the arrays of its best State are not those that were saved")
         return kept
 
@@ -198,21 +198,38 @@ def _best_of(folder: Path) -> tuple[int, float] | None:
     return found[0], found[1].score
 
 
-@jax.jit
 def checksum(state: State) -> Array:
     """Return a checksum of all bits of `state`, () uint32. It changes when any one word changes.
 
     It is computed where the arrays are, so a sharded State is not gathered.
     """
+    return _checksum(state, whole=True)
+
+
+def is_as_saved(state: State, expected: int) -> bool:
+    """Return whether `state` has the checksum that was saved with it.
+
+    Older versions took the low half alone of words of 64 bits, which a State has under JAX_ENABLE_X64.
+    """
+    return any(int(_checksum(state, whole=whole)) == expected for whole in (True, False))
+
+
+@partial(jax.jit, static_argnames="whole")
+def _checksum(state: State, *, whole: bool) -> Array:
+    def words(leaf: Array) -> Array:
+        if leaf.dtype == bool:
+            return leaf
+        if leaf.dtype.itemsize == 8 and whole:
+            return jax.lax.bitcast_convert_type(leaf, jnp.uint32)  # (..., 2), the low half first
+        return jax.lax.bitcast_convert_type(leaf, jnp.dtype(f"uint{8 * leaf.dtype.itemsize}"))
 
     def add(total: Array, leaf: Array) -> Array:
-        word = jnp.dtype(f"uint{8 * leaf.dtype.itemsize}")
-        bits = leaf if leaf.dtype == bool else jax.lax.bitcast_convert_type(leaf, word)
-        # index: the position of each element in the flattened array.
-        index, stride = jnp.zeros(leaf.shape, jnp.uint32), 1
-        for axis in reversed(range(leaf.ndim)):
-            index += stride * jax.lax.broadcasted_iota(jnp.uint32, leaf.shape, axis)
-            stride *= leaf.shape[axis]
+        bits = words(leaf)
+        # index: the position of each word in the flattened array.
+        index, stride = jnp.zeros(bits.shape, jnp.uint32), 1
+        for axis in reversed(range(bits.ndim)):
+            index += stride * jax.lax.broadcasted_iota(jnp.uint32, bits.shape, axis)
+            stride *= bits.shape[axis]
         # Multiplying by an odd number loses no bits; a different one for each position notices words that are swapped.
         return total * 31 + jnp.sum(bits.astype(jnp.uint32) * (2 * index + 1), dtype=jnp.uint32)
 

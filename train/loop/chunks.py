@@ -1,7 +1,7 @@
 """Chunks on the device: compile them, run them, and bring their metrics to the host."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -29,7 +29,7 @@ class ChunkRunner:
     def __init__(self, replicas: ReplicaSet, feed: Feed, schedule: Schedule, sharding: Any) -> None:
         self.replicas, self.feed, self.schedule, self.sharding = replicas, feed, schedule, sharding
         self.compile_seconds = 0.0
-        self.diverged: dict[int, int] = {}  # replica -> the first step at which its loss was not finite
+        self.diverged: dict[int, int] = {}  # replica -> the first step at which it was not finite
         self._key = replicas.key
         self._programs: dict[int, Advance] = {}  # steps in the chunk -> its program
 
@@ -60,6 +60,12 @@ class ChunkRunner:
             self._programs[steps] = self.replicas.compile(state, data, steps, active, self.sharding)
             self.compile_seconds += time.perf_counter() - began
         return self._programs[steps]
+
+    def note_evaluation(self, each: Sequence[bool], step: int) -> None:
+        """Note which replicas are finite at the evaluation of `step`: a loss is that before the update of its step."""
+        for number, is_finite in enumerate(each):
+            if not is_finite:
+                self.diverged.setdefault(number, step)
 
     def _note_divergence(self, each: list[dict[str, Any]], step: int) -> None:
         for number, metrics in enumerate(each):

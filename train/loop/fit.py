@@ -7,6 +7,7 @@ and how a checkpoint is written are matters of the objects that `fit` calls.
 import contextlib
 import dataclasses
 import datetime
+import math
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ import jax
 from jax.sharding import Mesh
 from rich.console import Console
 
+from train.algorithms.averages import whole
 from train.core import State, devices, machine, processes
 from train.core.signals import Stopped, Watch
 from train.data.feed import Feed
@@ -22,12 +24,13 @@ from train.loop import known_data
 from train.loop.checkpoints import Checkpoints
 from train.loop.chunks import ChunkRunner
 from train.loop.progress import Lines, Reporter
-from train.loop.replicas import ReplicaSet, evaluate_replicas, make_replica_set
+from train.loop.replicas import ReplicaSet, evaluate_replicas, finite_replicas, make_replica_set
 from train.loop.run import Run
 from train.loop.schedule import Schedule, make_schedule
 from train.loop.start import initialize, restore_last
 from train.loop.stopping import EarlyStopping
-from train.loop.summary import Results, Summary, mean, replica_results, setting_results
+from train.loop.summary import Results, Summary, best_score, is_finite, mean, replica_results, setting_results
+from train.pictures.guard import guarded
 from train.tasks.check import NO_VALIDATION
 from train.tasks.setup import Setup
 from zoo.errors import UserError
@@ -37,7 +40,7 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
     """Train a run to its last step, from the start or (`resume`) from its last checkpoint, and return its summary.
 
     lines: how to print an evaluation where there is no progress bar; see `train.loop.progress`.
-    Raise Stopped after Ctrl-C or SIGTERM, when everything is saved, and when no replica has a finite loss any more.
+    Raise Stopped after Ctrl-C or SIGTERM, when everything is saved, and when no replica is finite any more.
     """
     with contextlib.ExitStack() as stack:
         session, state, step = _open(run, setup, console, stack, resume=resume, lines=lines)
@@ -53,9 +56,11 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
             session.reporter.report(step, "train", result.means, result.steps_per_second)
 
             is_evaluation = schedule.is_evaluation(step)
-            if is_evaluation and session.validate:
-                validation = early_stopping.update(state, step, session.validate(state))
-                session.reporter.report(step, "validation", validation)
+            if is_evaluation:
+                measured = session.evaluate_validation(state, step)
+                validation = early_stopping.update(state, step, measured)
+                if validation:
+                    session.reporter.report(step, "validation", validation)
             finished = step == schedule.steps or early_stopping.over
             if finished:  # with early stopping the best State takes the place of the last
                 state, validation = early_stopping.finish(state, step, validation)
@@ -74,13 +79,14 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
 
         checkpoints.wait()
         if session.validate and not validation:  # the run was killed between its last step and its summary
-            validation = session.validate(state)
+            validation = session.evaluate_validation(state, step)
         test = session.evaluate_test(state)  # nothing else in training reads the test split
         summary = session.summarize(step, validation, test)
         session.draw_result(state)
         # These two come last and together: a run that is killed before has not used its test split.
         session.reporter.report(step, "test", session.with_best_step(test))
         run.summarize(summary)
+        processes.wait_for_all("summary")
         return summary
 
 
@@ -101,6 +107,23 @@ class Session:
     reporter: Reporter
     validate: Callable[[State], list[Results]] | None  # None where nothing is held out
 
+    def evaluate_validation(self, state: State, step: int) -> list[Results]:
+        """Evaluate every replica on the validation split; [] where nothing is held out.
+
+        Raise Stopped where no replica is finite any more, so that its State never takes the place of a good one.
+        """
+        results = self.validate(state) if self.validate else []
+        finite = finite_replicas(self.replicas, state)
+        if results:
+            finite = [own and self._is_finite(result) for own, result in zip(finite, results, strict=True)]
+        self.chunk_runner.note_evaluation(finite, step)
+        if self.chunk_runner.all_diverged:
+            raise Stopped(self.divergence_message("evaluation"), 1)
+        return results
+
+    def _is_finite(self, validation: Results) -> bool:
+        return is_finite(validation) and math.isfinite(self.setup.score(validation))
+
     def evaluate_test(self, state: State) -> list[Results]:
         """Evaluate every replica on the test split."""
         evaluate = evaluate_replicas(self.replicas, self.setup, "test", self.mesh)
@@ -109,15 +132,18 @@ class Session:
         return evaluate(state)
 
     def score(self, step: int, validation: list[Results], means: list[Results]) -> float:
-        """Return the score of an evaluation at `step`, over all replicas: higher is better.
+        """Return the score of an evaluation at `step`, that of the best setting: higher is better.
 
-        Without a validation split it is minus the loss of the last chunk. Without a loss (networks that play against
-        each other have none that says how good they are) it is the step, so the latest checkpoint is the best.
+        A setting counts while none of its replicas has diverged. Without a validation split the score is minus the loss
+        of the last chunk. Without a loss (networks that play against each other have none that says how good they are)
+        it is the step, so the latest checkpoint is the best.
         """
+        members = self.replicas.members
         if validation:
-            return self.setup.score(mean(validation))
-        loss = mean(means).get("loss")
-        return step if loss is None else -loss
+            return best_score(members, validation, self.setup.score)
+        if "loss" not in mean(means):
+            return step
+        return best_score(members, means, lambda own: -own["loss"])
 
     def save(self, state: State, step: int, score: float | None) -> None:
         """Write a checkpoint from which the run resumes to the same bits. score: None where `step` was not evaluated"""
@@ -126,13 +152,22 @@ class Session:
 
     def draw_progress(self, state: State, step: int) -> None:
         """Draw what the first replica has learned by now into the run folder, where the task has something to draw."""
-        if self.setup.watch and self.run.writes:
-            self.setup.watch(self.replicas.each(state)[0], self.run.samples, step)
+        watch = self.setup.watch
+        if watch:
+            self._draw(state, f"what samples/ shows of step {step:,}", lambda own: watch(own, self.run.samples, step))
 
     def draw_result(self, state: State) -> None:
         """Write what the first replica makes after training into the run folder, such as translations."""
-        if self.setup.show and self.run.writes:
-            self.setup.show(self.replicas.each(state)[0], self.run.samples)
+        show = self.setup.show
+        if show:
+            self._draw(state, "what samples/ shows of the last step", lambda own: show(own, self.run.samples))
+
+    def _draw(self, state: State, what: str, draw: Callable[[State], None]) -> None:
+        """Let the process that writes draw. All processes gather the State first, so none runs a program alone."""
+        own = whole(self.replicas.each(state)[0])
+        if self.run.writes:
+            with guarded(what):
+                draw(own)
 
     def with_best_step(self, results: list[Results]) -> list[Results]:
         """Return `results` with the step of the State that they are of, where early stopping chose it."""
@@ -141,12 +176,12 @@ class Session:
             return results
         return [own | {"best_step": stop.best_step} for own, stop in zip(results, stops, strict=True)]
 
-    def divergence_message(self) -> str:
+    def divergence_message(self, what: str = "loss") -> str:
         self.checkpoints.wait()
         steps = self.checkpoints.steps()
         kept = f"the checkpoint of step {steps[-1]} in {self.run.path} is kept" if steps else "nothing was saved yet"
         step = max(self.chunk_runner.diverged.values())
-        return f"the loss is not finite at step {step}; {kept}; a smaller optim.lr or optim.clip_norm may help"
+        return f"the {what} is not finite at step {step}; {kept}; a smaller optim.lr or optim.clip_norm may help"
 
     def summarize(self, step: int, validation: list[Results], test: list[Results]) -> Summary:
         """Return the summary of the run, which ended at `step`."""

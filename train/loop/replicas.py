@@ -179,11 +179,25 @@ def faster_transform(experiment: Experiment, task: Task) -> Literal["vmap", "map
     return "vmap" if isinstance(experiment.data, World) and not convolves else "map"
 
 
+def finite_replicas(replicas: ReplicaSet, state: State) -> list[bool]:
+    """Return whether each replica has finite parameters and variables.
+
+    A metric does not always say so: an agent whose Q-values are NaN still plays.
+    """
+    return [bool(_all_finite((own.params, own.vars))) for own in replicas.each(state)]
+
+
+@jax.jit
+def _all_finite(tree: Any) -> Array:
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    return jnp.array([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+
+
 def evaluate_replicas(
     replicas: ReplicaSet, setup: Setup, split: str, mesh: Mesh | None
 ) -> Callable[[State], list[Results]] | None:
     """Return a function that evaluates every replica on a split ("validation" or "test"); None where it is empty."""
-    evaluators = setup.measures(split, mesh, [member.fold for member in replicas.members])
+    evaluators = setup.measures(split, mesh, replicas.members)
     if evaluators is None:
         return None
     return lambda state: [evaluate(own) for evaluate, own in zip(evaluators, replicas.each(state), strict=True)]

@@ -250,7 +250,8 @@ def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = N
     files.load_for(folder, source, config)
     try:
         experiment = override(Experiment(Model(""), Data("")), fields)
-        experiment = dataclasses.replace(experiment, model=_tuples(experiment.model))
+        smoke = _tuples(experiment.smoke)  # an Experiment that is read back equals the one that was written
+        experiment = dataclasses.replace(experiment, model=_model(experiment.model), smoke=smoke)
     except (AttributeError, UserError) as error:
         raise UserError(f"{folder / 'config.json'} cannot be read: {in_one_line(error)}") from None
     return Run(folder, experiment, source=source, changes=changes, config=asked)
@@ -325,17 +326,18 @@ def read_summary(path: Path) -> Summary | None:
     return Summary.from_json(content) if isinstance(content, dict) else None
 
 
-def _tuples(model: Model) -> Model:
+def _model(model: Model) -> Model:
     """Return `model` with tuples for the lists that JSON made of them. UserError for a field called "name"."""
     if "name" in model.fields:  # `zoo.create(name, **fields)` takes the model's name
         raise UserError("model.fields: unknown field 'name'")
+    return Model(model.name, _tuples(model.fields))
 
-    def one(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: one(inner) for name, inner in value.items()}
-        return tuple(value) if isinstance(value, list) else value
 
-    return Model(model.name, one(model.fields))
+def _tuples(value: Any) -> Any:
+    """Return a dictionary of config fields with tuples for the lists that JSON made of them."""
+    if isinstance(value, dict):
+        return {name: _tuples(inner) for name, inner in value.items()}
+    return tuple(value) if isinstance(value, list) else value
 
 
 def json_number(value: float | None) -> float | None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from train.core import State
 from train.loop.replicas import ReplicaSet
-from train.loop.summary import Results, Stops
+from train.loop.summary import Results, Stops, is_finite
 
 
 @dataclasses.dataclass
@@ -68,7 +68,7 @@ class EarlyStopping:
         """Take an evaluation into account, and return the validation of the State that each replica has now.
 
         It is `validation`, except for replicas that stopped earlier: those keep that of their best State. A tie is no
-        improvement, and a score that is NaN never is.
+        improvement, and the score of a replica that is not finite never is.
         """
         if self.patience is None:
             return validation
@@ -131,4 +131,5 @@ class EarlyStopping:
         self.best = jax.tree.map(jnp.copy, self.replicas.join(chosen))
 
     def _number(self, validation: Results) -> float:
-        return float(np.nan_to_num(self._score(validation), nan=-np.inf))
+        score = self._score(validation)
+        return score if is_finite(validation) and np.isfinite(score) else -np.inf

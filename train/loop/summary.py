@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class ReplicaResult:
     validation: Results  # {} where nothing is held out
     test: Results
     fold: int | None = None  # the one that it validates on
-    diverged_at_step: int | None = None  # the first step at which its loss was not finite
+    diverged_at_step: int | None = None  # the first step at which its loss or its evaluation was not finite
     best_step: int | None = None  # with early stopping: its State is that of this step
     stopped_at_step: int | None = None
 
@@ -178,7 +178,7 @@ def replica_results(
     """Return what each replica came to.
 
     validation, test, stops: one for each member, or empty: where nothing is held out, and without early stopping.
-    diverged: number of a replica -> the first step at which its loss was not finite.
+    diverged: number of a replica -> the first step at which it was not finite.
     """
     return tuple(
         ReplicaResult(
@@ -199,20 +199,63 @@ def setting_results(
 ) -> tuple[SettingResult, ...]:
     """Return means and spread of each setting, over its replicas.
 
-    The best setting is the one with the highest `score` on validation; the first where nothing is held out.
+    The best setting is the one with the highest `score` on validation; the first where nothing is held out. A setting
+    of which more replicas have diverged is worse, whatever the mean of those that are left.
     """
     if len(replicas) == 1:
         [one] = replicas
         return (SettingResult(one.setting, (one.seed,), one.validation, one.test, best=True),)
-    settings: list[Setting] = []
-    for replica in replicas:
-        if replica.setting not in settings:
-            settings.append(replica.setting)
-    found = [_setting_result(setting, [r for r in replicas if r.setting == setting]) for setting in settings]
+    groups = by_setting(replicas)
+    found = [_setting_result(own[0].setting, own) for own in groups]
     best = 0
     if replicas[0].validation:
-        best = int(np.argmax([np.nan_to_num(score(each.validation), nan=-np.inf) for each in found]))
+        ranks = [_rank([replica.validation for replica in own], score) for own in groups]
+        best = max(range(len(ranks)), key=lambda number: ranks[number])
     return tuple(dataclasses.replace(each, best=number == best) for number, each in enumerate(found))
+
+
+def best_score(
+    members: Sequence[Member], results: Sequence[Results], score: Callable[[Mapping[str, float]], float]
+) -> float:
+    """Return the score of the best setting, in which every replica must be finite: -inf where there is none.
+
+    results: those of each member.
+    """
+    pairs = [_Scored(member.setting, own) for member, own in zip(members, results, strict=True)]
+    groups = [[pair.results for pair in group] for group in by_setting(pairs)]
+    scores = [score(mean(own)) if all(map(is_finite, own)) else -math.inf for own in groups]
+    return max(own if math.isfinite(own) else -math.inf for own in scores)
+
+
+class _Scored(NamedTuple):
+    setting: Setting
+    results: Results
+
+
+class _HasSetting(Protocol):
+    @property
+    def setting(self) -> Setting: ...
+
+
+OfSetting = TypeVar("OfSetting", bound=_HasSetting)
+
+
+def by_setting(replicas: Sequence[OfSetting]) -> list[list[OfSetting]]:
+    """Return the replicas of each setting, in the order in which the settings come first."""
+    groups: list[list[OfSetting]] = []
+    for replica in replicas:
+        own = next((group for group in groups if group[0].setting == replica.setting), None)
+        if own is None:
+            groups.append([replica])
+        else:
+            own.append(replica)
+    return groups
+
+
+def _rank(validation: Sequence[Results], score: Callable[[Mapping[str, float]], float]) -> tuple[float, float]:
+    """Return what the best setting has most of: the share of its replicas that are finite, then their score."""
+    own = score(mean(validation))
+    return sum(map(is_finite, validation)) / len(validation), own if math.isfinite(own) else -math.inf
 
 
 def _setting_result(setting: Setting, replicas: Sequence[ReplicaResult]) -> SettingResult:
@@ -230,9 +273,10 @@ def _setting_result(setting: Setting, replicas: Sequence[ReplicaResult]) -> Sett
 
 
 def mean(results: Sequence[Mapping[str, float]]) -> Results:
-    """Return the mean of each metric over the replicas in which it is finite; NaN where it is finite in none.
+    """Return the mean of each metric over the replicas that did not diverge; NaN where it is finite in none of them.
 
-    "count" is that of the first replica.
+    So all means are over the same replicas. Where every replica diverged they are over all. "count" is that of the
+    first replica.
     """
     means = {name: float(values.mean()) if values.size else float("nan") for name, values in _finite(results).items()}
     if results and "count" in results[0]:
@@ -241,7 +285,7 @@ def mean(results: Sequence[Mapping[str, float]]) -> Results:
 
 
 def spread(results: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
-    """Return the spread of each metric over the replicas in which it is finite, where there are at least two."""
+    """Return the spread of each metric over the replicas that did not diverge, where there are at least two."""
     from train.metrics.statistics import student  # slow to import, and most commands only read summaries
 
     return {
@@ -251,7 +295,13 @@ def spread(results: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
     }
 
 
+def is_finite(results: Mapping[str, float]) -> bool:
+    """Return whether every loss in the results of a replica is finite: one that diverged may still have an accuracy."""
+    return all(math.isfinite(value) for name, value in results.items() if name.endswith("loss"))
+
+
 def _finite(results: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
+    results = [result for result in results if is_finite(result)] or results
     names = dict.fromkeys(name for result in results for name in result)
     columns = {name: np.array([result[name] for result in results if name in result]) for name in names}
     return {name: values[np.isfinite(values)] for name, values in columns.items()}

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from flax.traverse_util import flatten_dict
 from jax import Array
 
 import train.loop.run
 import zoo
 from train.config import Data, Experiment, Model
-from train.core import State
+from train.core import State, devices
 from train.data.images import augment, catalog
 from train.loop.checkpoints import Checkpoints
 from zoo import vit
@@ -61,7 +62,7 @@ def start_from(state: State, experiment: Experiment) -> tuple[State, str]:
                 taken.append(name)
                 if grid and name.endswith("/positions"):
                     found, remark = _arranged(found, weights.grid, grid)
-                return jax.device_put(found.astype(leaf.dtype), leaf.sharding)
+                return devices.put(np.asarray(found).astype(leaf.dtype), leaf.sharding)
         kept.append(name)
         return leaf
 

@@ -69,6 +69,7 @@ def streamed(task: Task, split: Split, mesh: Mesh | None, size: int) -> Measure:
 
     def read(first: int) -> Stacked:
         batch = _read(split, np.arange(first, min(first + size, len(split))))
+        batch["position"] = np.arange(first, first + len(batch["y"]), dtype=np.int32)
         batch = padded(batch, size)  # adds "mask"
         one_step = jax.tree.map(lambda leaf: leaf[None], batch)
         return Stacked(devices.place(one_step, mesh, None, devices.AXIS), devices.batch_sharding(mesh))

@@ -5,6 +5,7 @@ computed from pixels, or from the features of a classifier of this zoo. Those va
 compared with values from the same features.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -23,19 +24,22 @@ class Gaussian(NamedTuple):
 
 
 def fitted(points: np.ndarray) -> Gaussian:
-    """Fit a Gaussian to points (N, D), N at least 2, with the unbiased covariance."""
+    """Fit a Gaussian to points (N, D) with the unbiased covariance; that of a single point is zero."""
     points = np.asarray(points, np.float64)
     mean = points.mean(axis=0)
     centred = points - mean[None]
-    return Gaussian(mean, centred.T @ centred / (len(points) - 1))
+    return Gaussian(mean, centred.T @ centred / max(len(points) - 1, 1))
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     """Return d² = |mean_a - mean_b|² + tr(C_a + C_b - 2 (C_a C_b)^½), a squared distance as in the FID.
 
     The trace of (C_a C_b)^½ is the sum of the square roots of the eigenvalues of C_a^½ C_b C_a^½. That matrix is
-    symmetric, so no square root of an asymmetric matrix is needed.
+    symmetric, so no square root of an asymmetric matrix is needed. The distance is NaN where a Gaussian is not finite,
+    as that of a diverged network's images.
     """
+    if not all(np.isfinite(part).all() for part in (*a, *b)):
+        return math.nan
     values, vectors = np.linalg.eigh(a.covariance)
     root = (vectors * np.sqrt(np.maximum(values, 0))[None]) @ vectors.T
     mixed = np.linalg.eigvalsh(root @ b.covariance @ root)

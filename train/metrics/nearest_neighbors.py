@@ -23,16 +23,24 @@ def vote(
 
     A neighbour votes with weight exp(cosine / temperature): Wu et al. 2018, arXiv 1805.01978, section 3.4, with their
     temperature 0.07; 20 neighbours as in Caron et al. 2021, arXiv 2104.14294, section 4.1. In a smaller bank all vote.
+    Features that are not finite do not vote, and a query that has such features gets the class -1, which is none.
     """
     from sklearn.neighbors import NearestNeighbors  # slow to import
 
+    is_voter, is_query = np.isfinite(bank).all(1), np.isfinite(queries).all(1)
+    bank, labels = bank[is_voter], labels[is_voter]
+    predicted = np.full(len(queries), -1)
+    if not len(bank) or not is_query.any():
+        return predicted
+    queries = queries[is_query]
     count = min(neighbours, len(bank))
     nearest = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(unit(bank))
     distance, index = nearest.kneighbors(unit(queries))
     weight = np.exp((1 - distance**2 / 2 - 1) / temperature)  # minus the largest cosine, 1, against overflow
     votes = np.zeros((len(queries), classes))
     np.add.at(votes, (np.arange(len(queries))[:, None], labels[index]), weight)
-    return votes.argmax(1)
+    predicted[is_query] = votes.argmax(1)
+    return predicted
 
 
 def accuracy(bank: np.ndarray, labels: np.ndarray, queries: np.ndarray, truth: np.ndarray, classes: int) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
@@ -17,6 +16,7 @@ from train.data.inputs import Inputs
 from train.data.split import Split, some
 from train.pictures import grids
 from train.pictures.attention import attention_maps
+from train.pictures.guard import guarded
 
 MOST, ACROSS = 64, 8  # filters in the picture and in a row, at most
 SHOWN = 6  # images in the picture of attention
@@ -31,19 +31,18 @@ class InsidePictures:
     inputs: Inputs
 
     def show(self, state: State, folder: Path) -> None:
-        """Write filters.png if the first layer sees pixels, and attention.png if the model attends to patches.
-
-        With several processes nothing is written, since no single process has the whole model.
-        """
+        """Write filters.png if the first layer sees pixels, and attention.png if the model attends to patches."""
         shape = self.inputs.example()["x"].shape[1:]
-        if jax.process_count() > 1 or len(shape) != 3:  # a registered set may hold other things than images
+        if len(shape) != 3:  # a registered set may hold other things than images
             return
         variables = evaluation_variables(state)
-        filters = first_filters(variables["params"], shape, getattr(self.model.cfg, "patch", None))
-        if filters is not None:
-            grids.write(grids.grid(shades(filters[:MOST]), min(ACROSS, len(filters))), folder / "filters.png")
-        if hasattr(self.model.cfg, "patch") and len(self.test):
-            grids.write(self._attention(variables), folder / "attention.png")
+        with guarded("filters.png"):
+            filters = first_filters(variables["params"], shape, getattr(self.model.cfg, "patch", None))
+            if filters is not None:
+                grids.write(grids.grid(shades(filters[:MOST]), min(ACROSS, len(filters))), folder / "filters.png")
+        with guarded("attention.png"):
+            if hasattr(self.model.cfg, "patch") and len(self.test):
+                grids.write(self._attention(variables), folder / "attention.png")
 
     def _attention(self, variables: Mapping[str, Any]) -> np.ndarray:
         """Draw a row for each image: the image, then for each block the attention of the class token to each patch.
@@ -53,17 +52,24 @@ class InsidePictures:
         x = self.inputs.evaluate({"x": jnp.asarray(some(self.test, SHOWN)["x"])})["x"]
         maps = attention_maps(self.model, variables, x=x)
         columns = [shades(np.asarray(x), whole=True)]
-        side = x.shape[1] // self.model.cfg.patch
         for path in sorted(maps, key=lambda path: int("".join(filter(str.isdigit, path)) or 0)):
-            weights = maps[path].mean(1)  # (B, T, T)
-            # Without a class token: the mean attention of all patches.
-            weights = weights[:, 0, 1:] if weights.shape[-1] == side**2 + 1 else weights.mean(1)
-            cells = weights.reshape(len(x), side, -1, 1)
+            cells = attention_cells(self.model, maps[path], (x.shape[1], x.shape[2]))
             cells = cells / cells.max((1, 2), keepdims=True)
             factor = (x.shape[1] // cells.shape[1], x.shape[2] // cells.shape[2])
             shown = np.repeat(np.repeat(cells, factor[0], 1), factor[1], 2)
             columns.append(np.repeat(np.round(255 * shown).astype(np.uint8), x.shape[-1], 3))
         return grids.grid(np.stack(columns, 1).reshape(-1, *columns[0].shape[1:]), len(columns))
+
+
+def attention_cells(model: nn.Module, weights: np.ndarray, sides: tuple[int, int]) -> np.ndarray:
+    """Return the attention of the class token to each patch, the mean over heads: (B, rows, columns, 1).
+
+    Without a class token it is the mean attention of all patches. weights: (B, heads, T, T). sides: of the images.
+    """
+    rows, columns = (side // model.cfg.patch for side in sides)
+    mean = weights.mean(1)
+    mean = mean[:, 0, 1:] if mean.shape[-1] == rows * columns + 1 else mean.mean(1)
+    return mean.reshape(len(mean), rows, columns, 1)
 
 
 def first_filters(params: Mapping[str, Any], shape: tuple[int, int, int], patch: int | None) -> np.ndarray | None:

@@ -13,6 +13,7 @@ from train.data.images.augment import Operation, for_evaluation
 from train.data.split import Split, some
 from train.inference import images as samples
 from train.pictures import grids
+from train.pictures.guard import guarded
 
 SIDE = 8  # rows and columns of a grid
 FIXED = SIDE * SIDE  # latents whose images are drawn at each evaluation
@@ -42,11 +43,15 @@ class Pictures:
         generator = samples.variables(state)
         z = samples.latents(self.model, self.seed + SAMPLES_SEED, 100)
         images = samples.bytes_of(samples.make(self.model, generator, z, samples.labels(self.model, 100)))
-        grids.write(grids.grid(images, 10), folder / "samples.png")
-        grids.write(grids.grid(self._interpolations(generator), 10), folder / "interpolation.png")
-        grids.write(self._nearest(images[:SIDE]), folder / "nearest.png")
-        if history := self._history(folder):
-            grids.write(grids.grid(np.concatenate(history), SIDE), folder / "growth.png")
+        with guarded("samples.png"):
+            grids.write(grids.grid(images, 10), folder / "samples.png")
+        with guarded("interpolation.png"):
+            grids.write(grids.grid(self._interpolations(generator), 10), folder / "interpolation.png")
+        with guarded("nearest.png"):
+            grids.write(self._nearest(images[:SIDE]), folder / "nearest.png")
+        with guarded("growth.png"):
+            if history := self._history(folder):
+                grids.write(grids.grid(np.concatenate(history), SIDE), folder / "growth.png")
 
     def _interpolations(self, generator: samples.Generator) -> np.ndarray:
         """Return ten images of each of 8 interpolations between two latents, one in each row, each with one label."""

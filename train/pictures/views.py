@@ -13,10 +13,12 @@ from train.data.split import Dataset, Split, cut
 from train.inference.features import Extractor
 from train.metrics.nearest_neighbors import unit
 from train.pictures.style import INK, SOFT
+from zoo.errors import UserError
 from zoo.files import atomic_file
 
 IMAGES = 8  # images in the picture of views
-POINTS = 1_000  # images on the map
+POINTS = 1_000  # images on the map, at most
+LEAST_POINTS = 2
 # Ten colors that differ in lightness and in hue. With more classes they are repeated with another marker.
 COLORS = ("#1c68ad", "#bd4228", "#48720f", "#dfa01a", "#6748c2", "#1aa89a", "#e377c2", "#5b3a1e", "#9aa0a6", "#16191d")
 MARKERS = "osD^vPX"
@@ -60,6 +62,8 @@ def write_map(extract: Extractor, variables: Mapping[str, Any], dataset: Dataset
     if len(split) > POINTS:
         _, chosen = cut(split.store, split.indices, POINTS / len(split), seed=0)
         positions = np.searchsorted(split.indices, chosen)
+    if len(positions) < LEAST_POINTS:
+        raise UserError(f"a map needs at least {LEAST_POINTS} test images, and there is {len(positions)}")
     features = unit(extract(variables, split, positions))
     perplexity = min(30.0, (len(positions) - 1) / 3)
     # The threads of t-SNE spin while they wait: on a busy machine two threads take 45 s, and one takes 1 s.

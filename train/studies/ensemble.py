@@ -170,8 +170,10 @@ def figures(log_p: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     confidence, the probability of the predicted class. It is the mean over the bins of |accuracy - mean confidence|,
     weighted by their number of examples.
     """
-    right = log_p.argmax(-1) == labels
-    confidence = np.exp(log_p.max(-1))
+    # A row of NaN, from a member that diverged, predicts nothing: it is wrong, and has no confidence.
+    largest = np.nan_to_num(log_p.max(-1), nan=-np.inf)
+    right = (log_p.argmax(-1) == labels) & np.isfinite(largest)
+    confidence = np.exp(largest)
     bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     gaps = np.bincount(bins, right - confidence, BINS)
     return {

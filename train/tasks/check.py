@@ -49,6 +49,9 @@ def check_fields(experiment: Experiment) -> None:
     errors, data = Errors(), experiment.data
     with errors.kept():
         ranges.check(experiment)
+    with errors.kept():
+        if experiment.seed + experiment.seeds > 2**32:
+            raise UserError(f"seed {experiment.seed} and seeds {experiment.seeds}: the last seed must be below 2^32")
     if isinstance(data, Text):
         with errors.kept():
             _check_lengths(data)

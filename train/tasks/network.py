@@ -11,6 +11,7 @@ from flax import linen as nn
 from jax import Array
 
 from train.algorithms.averages import evaluation_variables, init_optimizer
+from train.algorithms.freezing import patterns_of, still_statistics
 from train.core import Loss, Metrics, State, descend
 
 ModelInputs = Mapping[str, Array]  # the arguments of the model, by name
@@ -46,9 +47,10 @@ class Network:
         variables = state.vars["net"]
 
         def loss_of(params: Any) -> tuple[Loss, tuple[Any, Metrics]]:
-            output, updated = self._apply(
-                params, variables, inputs, train=True, rngs={"dropout": key}, mutable=list(variables)
-            )
+            with still_statistics(patterns_of(self.tx), params):
+                output, updated = self._apply(
+                    params, variables, inputs, train=True, rngs={"dropout": key}, mutable=list(variables)
+                )
             loss, metrics = loss_fn(output)
             return loss, (updated, metrics)
 

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 import zoo
 from train.algorithms import optimizers
 from train.config import Experiment, metrics
+from train.config.replicas import Member
 from train.core import State, Task
 from train.data.feed import Feed
 from train.data.text import tokenizers
@@ -47,6 +48,9 @@ class Setup:
     watch: Callable[[State, Path, int], None] | None = None  # after each evaluation: draws into a folder at that step
     show: Callable[[State, Path], None] | None = None  # after the last step: writes samples of the model into a folder
     of_fold: Callable[[str, int], Evaluator] | None = None  # with folds: (split, fold) -> the evaluator of that fold
+    of_seed: Callable[[str, Mesh | None, int], Evaluator | None] | None = (
+        None  # where an evaluation draws: that of a seed
+    )
     remarks: tuple[str, ...] = ()  # printed before training begins
     notes: Mapping[str, str] = dataclasses.field(default_factory=dict)  # metric -> how it was computed
     bounds_on: str | None = None  # the data whose own bounds the metrics have; set by `assemble`
@@ -56,12 +60,19 @@ class Setup:
         """The fingerprint of the tokenizer: a checkpoint is never read with another one."""
         return None if self.tokenizer is None else tokenizers.fingerprint(self.tokenizer)
 
-    def measures(self, split: str, mesh: Mesh | None, folds: Sequence[int | None]) -> list[Evaluator] | None:
-        """The evaluator of each replica, by the fold that it holds out; None where the split is empty."""
+    def measures(self, split: str, mesh: Mesh | None, replicas: Sequence[Member]) -> list[Evaluator] | None:
+        """Return the evaluator of each replica, which is that of its run alone; None where the split is empty.
+
+        Replicas differ by the fold that they hold out, and by what an evaluation draws from their seed.
+        """
         if self.of_fold:
-            return [self.of_fold(split, fold) for fold in folds if fold is not None]
-        evaluator = self.evaluator(split, mesh)
-        return evaluator and [evaluator] * len(folds)
+            return [self.of_fold(split, replica.fold) for replica in replicas if replica.fold is not None]
+        if self.of_seed is None:
+            evaluator = self.evaluator(split, mesh)
+            return evaluator and [evaluator] * len(replicas)
+        each = {seed: self.of_seed(split, mesh, seed) for seed in {replica.seed for replica in replicas}}
+        found = [each[replica.seed] for replica in replicas]
+        return [evaluator for evaluator in found if evaluator is not None] or None
 
     def score(self, validation: Mapping[str, float]) -> float:
         """How good a validation is: higher is better, whatever the direction of the metric."""

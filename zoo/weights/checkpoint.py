@@ -121,17 +121,22 @@ def read_arrays(folder: Path, step: int, extra: Extra) -> dict[tuple[str, ...], 
         )
         flat = {_names(keys): np.asarray(leaf) for keys, leaf in jax.tree_util.tree_leaves_with_path(restored)}
         arrays = {names: flat[names] for names in _order(state) if names in flat}
-        if arrays.keys() != flat.keys() or checksum(list(arrays.values())) != extra.checksum:
+        if arrays.keys() != flat.keys() or not _is_as_saved(list(arrays.values()), extra.checksum):
             raise ValueError("its arrays are not those that were saved")
     return arrays
 
 
-def checksum(leaves: Sequence[np.ndarray]) -> int:
-    """Return the checksum of the arrays of a State, in its order; `train.loop.checkpoints.checksum` on the host."""
+def checksum(leaves: Sequence[np.ndarray], *, whole: bool = True) -> int:
+    """Return the checksum of the arrays of a State, in its order; `train.loop.checkpoints.checksum` on the host.
+
+    whole: of words of 64 bits take both halves; older versions took the low one alone.
+    """
     total = 0
     for leaf in leaves:
         words = np.ascontiguousarray(leaf).reshape(-1)
-        words = words.view(f"uint{8 * leaf.dtype.itemsize}") if leaf.dtype != bool else words
+        if leaf.dtype != bool:
+            bits = 32 if leaf.dtype.itemsize == 8 and whole else 8 * leaf.dtype.itemsize
+            words = words.view(f"<u{bits // 8}")
         of_leaf = 0
         for start in range(0, words.size, BLOCK):
             block = words[start : start + BLOCK].astype(np.uint32)
@@ -139,6 +144,10 @@ def checksum(leaves: Sequence[np.ndarray]) -> int:
             of_leaf += int((block * odd).sum(dtype=np.uint32))
         total = (total * 31 + of_leaf) % 2**32
     return total
+
+
+def _is_as_saved(leaves: Sequence[np.ndarray], expected: int) -> bool:
+    return any(checksum(leaves, whole=whole) == expected for whole in (True, False))
 
 
 @contextlib.contextmanager

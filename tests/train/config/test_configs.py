@@ -83,6 +83,13 @@ def test_a_config_is_sound_and_says_how_to_repeat_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_config_that_is_read_back_is_the_one_that_was_written(name: str, tmp_path: Path) -> None:
+    """A search that was interrupted goes on only where they are equal."""
+    run = train.loop.run.create(name, EXPERIMENTS[name], tmp_path)
+    assert train.loop.run.load(run.path).experiment == EXPERIMENTS[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_schedule_fits_the_run(name: str) -> None:
     experiment = files.load(name)
     rates = jax.vmap(make_schedule(experiment.optim, experiment.steps))(jnp.linspace(0, experiment.steps - 1, 1001))

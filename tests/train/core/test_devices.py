@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +198,29 @@ def task_of_slurm(process: int, port: int) -> dict[str, str]:
     }
 
 
+def in_two_processes(
+    command: Sequence[str], folder: Path, port: int, *, slurm: bool = False, seconds: int = 120
+) -> list[tuple[str, str]]:
+    """Run `zoo COMMAND` in two processes that train together, each with a folder of its own, and fail if one fails.
+
+    Return (stdout, stderr) of each.
+    """
+    processes = []
+    for process in (0, 1):
+        line = [
+            *command,
+            f"--workdir={folder / f'process{process}'}",
+            *([] if slurm else [f"--coordinator=127.0.0.1:{port}", "--processes=2", f"--process={process}"]),
+        ]
+        environment = os.environ | (task_of_slurm(process, port) if slurm else {})
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        program = [sys.executable, "-m", "train", *line]
+        processes.append(subprocess.Popen(program, cwd=ROOT, env=environment, text=True, **pipes))
+    outputs = [process.communicate(timeout=seconds) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    return outputs
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("placement", ["device", "stream", "slurm"])
 def test_two_processes_have_the_losses_of_one(placement: str, tmp_path, capsys) -> None:
@@ -206,21 +229,9 @@ def test_two_processes_have_the_losses_of_one(placement: str, tmp_path, capsys) 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 65535 - os.getpid() % 4096 if slurm else 0))
         port = probe.getsockname()[1]
-    processes = []
-    for process in (0, 1):
-        own = tmp_path / f"process{process}"
-        line = [
-            *command,
-            f"--workdir={own}",
-            *([] if slurm else [f"--coordinator=127.0.0.1:{port}", "--processes=2", f"--process={process}"]),
-        ]
-        environment = os.environ | (task_of_slurm(process, port) if slurm else {})
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        program = [sys.executable, "-m", "train", *line]
-        processes.append(subprocess.Popen(program, cwd=ROOT, env=environment, text=True, **pipes))
-    outputs = [process.communicate(timeout=120) for process in processes]
+    outputs = in_two_processes(command, tmp_path, port, slurm=slurm)
     errors = [err.removeprefix("zoo train: starting JAX\n") for _, err in outputs]  # which a slow start prints
-    assert [(process.returncode, err) for process, err in zip(processes, errors, strict=True)] == [(0, "")] * 2
+    assert errors == ["", ""]
     assert "test accuracy" in outputs[0][0]
     assert "test accuracy" not in outputs[1][0]
     assert [path.name for path in tmp_path.iterdir()] == ["process0"]
@@ -228,6 +239,48 @@ def test_two_processes_have_the_losses_of_one(placement: str, tmp_path, capsys) 
     alone, together = losses(tmp_path / "alone" / "digits_mlp"), losses(tmp_path / "process0" / "digits_mlp")
     assert len(alone) == 3 + 3 + 1
     np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
+SHORT = "--steps=2 --eval-every-steps=2 --data.batch=8 --optim.warmup-steps=0"
+WAYS_OF_LEARNING = {
+    "python_docs_gpt_char_mini": ("--data.length=16 --model.width=16 --model.heads=2 --model.depth=1", "samples.txt"),
+    "dates_seq2seq_attention": ("--model.width=8 --model.embed=8 --model.align=8 --model.maxout=8", "test.tsv"),
+    "python_docs_bert_tiny": ("--data.length=16", ""),
+    "python_docs_topic_bert_tiny": ("--data.length=16", ""),
+    "digits_simclr": ("", "features.png"),
+    "digits_gan": ("", "samples.png"),
+    "digits_vit": ("", "attention.png"),
+    "cartpole_dqn": ("--task.replay=200 --task.replay-start=40 --task.eval-episodes=4", "episode.png"),
+}
+"""A config of each way of learning: options that make it small, and something that the first process draws."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", WAYS_OF_LEARNING)
+def test_two_processes_finish_every_way_of_learning(config: str, tmp_path) -> None:
+    """The first process sampled and drew with sharded programs alone, and the other left before it was done."""
+    options, drawn = WAYS_OF_LEARNING[config]
+    command = ["train", config, *SHORT.split(), *options.split(), "--shard=fsdp"]
+    in_two_processes(command, tmp_path, free_port(), seconds=600)
+    [run] = (tmp_path / "process0" / config).iterdir()
+    assert (run / "summary.json").is_file()
+    assert not drawn or (run / "samples" / drawn).is_file()
+
+
+@pytest.mark.slow
+def test_two_processes_start_from_another_run(tmp_path) -> None:
+    small = ["--steps=2", "--eval-every-steps=2", "--optim.warmup-steps=0"]
+    assert cli.run(["train", "digits_mlp", *small, f"--workdir={tmp_path / 'first'}"]) == 0
+    [first] = (tmp_path / "first" / "digits_mlp").iterdir()
+    command = ["train", "digits_mlp", *small, "--shard=fsdp", f"--init-from={first}"]
+    outputs = in_two_processes(command, tmp_path, free_port(), seconds=600)
+    assert "init_from: took" in outputs[0][0]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @pytest.mark.parametrize(

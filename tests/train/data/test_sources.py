@@ -159,3 +159,10 @@ def test_buckets_of_whole_batches_are_drawn_as_they_always_were() -> None:
 def test_a_sweep_of_buckets_sees_every_example_once(bucketed: Resident) -> None:
     seen = used(bucketed, bucketed.sweep())
     assert sorted(seen["y"][seen["mask"] == 1]) == list(range(30))
+
+
+def test_a_sweep_counts_its_examples_however_it_is_cut() -> None:
+    examples = {"x": jnp.arange(10)}
+    for batch in (3, 4, 10):
+        plan = Resident(examples, batch).sweep()
+        np.testing.assert_array_equal(plan["position"][plan["mask"] == 1], np.arange(10))

@@ -64,7 +64,8 @@ def test_workers_read_the_same_batches(lazy: Split) -> None:
     for _ in range(3):
         next(alone)
     assert all(same(next(together), next(alone)) for _ in range(6))
-    assert together.get_state() == alone.get_state() == {"step": 9}
+    assert together.get_state() == alone.get_state()
+    assert together.get_state()["step"] == 9
     together.close()
 
 
@@ -81,3 +82,12 @@ def test_damage_met_while_streaming_is_one_line(lazy: Split) -> None:
     stream = batches(lazy, 8, seed=0, workers=0)
     with pytest.raises(UserError, match=r"tiny-train.*is damaged"):
         next(stream)
+
+
+@pytest.mark.parametrize(("batch", "seed", "line"), [(8, 0, "batch 16, and now it is 8"), (16, 1, "seed 0, and now")])
+def test_the_place_in_another_sequence_is_refused(batch: int, seed: int, line: str, lazy: Split) -> None:
+    """The step alone silently continued elsewhere."""
+    whole = batches(lazy, 16, seed=0, workers=0)
+    with pytest.raises(UserError, match=line):
+        batches(lazy, batch, seed=seed, workers=0).set_state(whole.get_state())
+    batches(lazy, batch, seed=seed, workers=0).set_state({"step": 3})  # as older checkpoints have it

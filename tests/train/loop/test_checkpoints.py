@@ -19,7 +19,7 @@ from train import cli
 from train.config import Data, Experiment, Model, Optim
 from train.core import State
 from train.core.signals import Stopped
-from train.loop.checkpoints import Checkpoints, checksum
+from train.loop.checkpoints import Checkpoints, _checksum, checksum, is_as_saved
 from train.loop.fit import fit
 from train.loop.run import Run
 from train.tasks.assemble import assemble
@@ -148,6 +148,20 @@ def test_the_checksum_on_the_host_is_that_of_the_device() -> None:
         rng.integers(0, 255, (checkpoint.BLOCK + 3,), np.uint8),
     ]
     assert checkpoint.checksum([np.asarray(leaf) for leaf in leaves]) == int(checksum(leaves))
+
+
+def test_the_checksum_sees_both_halves_of_words_of_64_bits(tmp_path) -> None:
+    with jax.enable_x64(True):
+        state = STATE.replace(params={"net": {"w": jnp.arange(3.0, dtype=jnp.float64)}})
+        flipped = state.replace(params={"net": {"w": -state.params["net"]["w"]}})  # the sign is in the high half
+        assert int(checksum(flipped)) != int(checksum(state))
+        host = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
+        assert checkpoint.checksum(host) == int(checksum(state))
+        older = int(_checksum(state, whole=False))
+        assert older == checkpoint.checksum(host, whole=False)
+        assert is_as_saved(state, older)  # an older version took the low half alone
+        assert is_as_saved(state, int(checksum(state)))
+        assert not is_as_saved(flipped, int(checksum(state)))
 
 
 def test_a_folder_whose_name_orbax_takes_for_a_pattern_is_refused(tmp_path, capsys) -> None:

@@ -1,5 +1,6 @@
 """Runs from end to end on digits: what is written, resume to the bit, and every way a run can stop early."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -137,7 +138,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     experiment = Experiment(
         model=Model("mlp", {"widths": (8,)}),
         data=Data("digits", batch=32),
-        optim=Optim("sgd", lr=1e18),
+        optim=Optim("sgd", lr=1e9),
         task=Classify(loss="mse"),
         steps=40,
         eval_every_steps=1,
@@ -148,6 +149,50 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
         fit(run, parts, QUIET)
     assert stop.value.code == 1
     assert "summary.json" not in os.listdir(run.path)
+
+
+def broken_after(step: int, monkeypatch) -> None:
+    """From `step` on the parameters are infinite, while the losses of the steps until then are finite."""
+    advance = ChunkRunner.advance
+
+    def lose(self, state, start, stop, *rest):
+        result = advance(self, state, start, stop, *rest)
+        if stop < step:
+            return result
+        self.diverged.clear()
+        return result._replace(
+            state=result.state.replace(params=jax.tree.map(lambda w: w * jnp.inf, result.state.params))
+        )
+
+    monkeypatch.setattr(ChunkRunner, "advance", lose)
+
+
+@pytest.mark.parametrize(("validation", "broken"), [(0.1, 40), (0.1, 60), (0.0, 40), (0.0, 60)])
+def test_an_evaluation_is_checked_as_training_is(validation: float, broken: int, tmp_path, monkeypatch) -> None:
+    """The update after the last finite loss of a chunk can be the one that breaks the parameters."""
+    experiment = dataclasses.replace(EXPERIMENT, data=dataclasses.replace(EXPERIMENT.data, validation=validation))
+    run = train.loop.run.create("breaks", experiment, tmp_path)
+    broken_after(broken, monkeypatch)
+    with pytest.raises(
+        Stopped, match=f"evaluation is not finite at step {broken}; .* step {broken - 20} in .* is kept"
+    ):
+        fit(run, assemble(experiment), QUIET)
+    assert Checkpoints(run.checkpoints, read_only=True).steps()[-1] == broken - 20
+    assert train.loop.run.read_summary(run.path) is None
+
+
+def test_no_picture_decides_whether_a_run_finishes(parts, tmp_path, capsys) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    experiment = dataclasses.replace(EXPERIMENT, steps=20)
+    run = train.loop.run.create("undrawn", experiment, tmp_path)
+    fit(run, dataclasses.replace(parts, watch=fail, show=fail), QUIET)
+    assert train.loop.run.read_summary(run.path) is not None
+    assert capsys.readouterr().err.splitlines() == [
+        "zoo: what samples/ shows of step 20 is missing: ZeroDivisionError: division by zero",
+        "zoo: what samples/ shows of the last step is missing: ZeroDivisionError: division by zero",
+    ]
 
 
 def test_best_and_last_checkpoint_are_kept(tmp_path) -> None:

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -15,7 +16,7 @@ from rich.console import Console
 import train.config.schema
 import train.loop.run
 from train import cli
-from train.commands.extract import extract
+from train.commands.extract import _score, extract
 from train.config import Data, Experiment, Model, Optim, Text, Translate
 from train.core.signals import Stopped
 from train.loop import replicas
@@ -173,6 +174,12 @@ def test_commands_ask_for_one_replica_and_name_those_that_are_there(together: Ru
     assert Checkpoints(Path(path) / "checkpoints", read_only=True).steps() == [12]
 
 
+def test_the_last_seed_of_several_has_32_bits_too() -> None:
+    check(dataclasses.replace(ALONE, seed=2**32 - 2, seeds=2))
+    with pytest.raises(UserError, match="seed 4294967295 and seeds 2: the last seed must be below 2"):
+        check(dataclasses.replace(ALONE, seed=2**32 - 1, seeds=2))
+
+
 def test_streamed_sets_have_one_order_and_so_no_replicas(tmp_path) -> None:
     data = dataclasses.replace(ALONE.data, placement="stream", workers=0)
     with pytest.raises(UserError, match="one order for all replicas"):
@@ -203,3 +210,25 @@ def _decomposed(program) -> Iterator[tuple[int, ...]]:
         for inner in jax.tree.leaves(list(line.params.values()), is_leaf=lambda value: hasattr(value, "jaxpr")):
             if hasattr(inner, "jaxpr"):
                 yield from _decomposed(inner.jaxpr)
+
+
+def test_a_replica_taken_out_has_the_score_of_its_own_evaluation() -> None:
+    setup = SimpleNamespace(best="loss", score=lambda own: -own["loss"])
+    assert _score(setup, {"loss": 2.0}, {}) == -2.0
+    assert _score(setup, {}, {"validation": {"loss": 3.0}, "train": {"loss": 1.0}}) == -3.0
+    assert math.isnan(_score(setup, {}, {"validation": {"loss": None}}))  # it has diverged
+    assert _score(setup, {}, {"train": {"step": 8, "loss": 1.0}}) == -1.0
+    assert _score(setup, {}, {"train": {"step": 8, "disc_loss": 1.0}}) == 8
+
+
+@pytest.mark.slow
+def test_a_replica_taken_out_between_two_evaluations_has_no_score(tmp_path, monkeypatch) -> None:
+    """It was 0, which no negative loss and no negative return ever beats."""
+    monkeypatch.setattr("train.loop.schedule.LONGEST_CHUNK", 2)
+    monkeypatch.setattr("train.loop.fit.Watch", lambda: Interruption(3))
+    experiment = dataclasses.replace(ALONE, seeds=2)
+    with pytest.raises(Stopped, match="stopped at step 8"):
+        trained(experiment, tmp_path)
+    [path] = (tmp_path / "digits").iterdir()
+    taken = extract(train.loop.run.load(path), 1, tmp_path / "out")
+    assert Checkpoints(taken.checkpoints, read_only=True).restore(restore(taken)[0].abstract)[1].score is None

@@ -1,6 +1,7 @@
 """The summary of a run: its JSON is that of the run folders of all versions, and what is read back is the same."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from train.config.replicas import Member
 from train.loop.run import read_summary
 from train.loop.stopping import Stops
-from train.loop.summary import Spread, Summary, replica_results, setting_results
+from train.loop.summary import Spread, Summary, best_score, mean, replica_results, setting_results, spread
 
 FACTS = {
     "name": "digits_mlp", "model": "mlp", "task": "classify", "dataset": "digits", "steps": 60, "examples": 1920,
@@ -92,3 +93,43 @@ def test_a_run_whose_summary_cannot_be_read_is_not_finished(text: str, tmp_path:
     assert read_summary(tmp_path) is None
     (tmp_path / "summary.json").write_bytes(text.encode("latin-1"))
     assert read_summary(tmp_path) is None
+
+
+def chosen(*losses: tuple[float, ...]) -> int:
+    """The setting that wins, each with the validation losses of its three seeds."""
+    members = [Member(seed, {"optim.lr": float(lr)}) for lr, _ in enumerate(losses) for seed in range(3)]
+    validation = [results(loss) | {"accuracy": 0.9} for own in losses for loss in own]
+    found = replica_results(members, validation, validation, {}, [])
+    settings = setting_results(found, lambda own: -own["loss"])
+    return [setting.best for setting in settings].index(True)
+
+
+NAN = float("nan")
+
+
+def test_a_setting_is_not_chosen_by_its_survivors() -> None:
+    assert chosen((1.50, NAN, NAN), (1.52, 1.53, 1.51)) == 1
+    assert chosen((1.52, 1.53, 1.51), (1.50, 1.50, NAN)) == 0
+    assert chosen((1.0, NAN, NAN), (9.0, 9.0, NAN)) == 1
+    assert chosen((NAN, NAN, NAN), (NAN, NAN, 7.0)) == 1
+    assert chosen((1.5, 1.5, 1.5), (1.4, 1.4, 1.4)) == 1
+
+
+def test_all_means_of_a_row_are_over_the_same_replicas() -> None:
+    rows = [{"loss": 1.0, "accuracy": 0.8, "count": 5}, {"loss": NAN, "accuracy": 0.1, "count": 5}]
+    assert mean(rows) == {"loss": 1.0, "accuracy": 0.8, "count": 5}
+    assert spread([*rows, {"loss": 3.0, "accuracy": 0.6}])["accuracy"].deviation == pytest.approx(0.1414, abs=1e-3)
+    gone = mean([rows[1], rows[1] | {"accuracy": 0.3}])
+    assert gone["accuracy"] == pytest.approx(0.2)
+    assert gone["loss"] != gone["loss"]
+
+
+def test_the_score_of_a_checkpoint_does_not_rise_when_a_bad_replica_is_lost() -> None:
+    def score(*losses: float, sweep: bool = False) -> float:
+        members = [Member(seed, {"optim.lr": 0.1 * seed} if sweep else {}) for seed in range(len(losses))]
+        return best_score(members, [results(loss) for loss in losses], lambda own: -own["loss"])
+
+    assert score(1.0, 5.0) == -3.0
+    assert score(1.0, NAN) == -math.inf
+    assert score(1.0, NAN, sweep=True) == -1.0
+    assert score(NAN, NAN, sweep=True) == -math.inf

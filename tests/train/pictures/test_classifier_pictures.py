@@ -1,6 +1,7 @@
 """What an image classifier learned to look at: the right numbers in the right places of the pictures."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -11,8 +12,10 @@ from train.data.inputs import images
 from train.data.split import some
 from train.pictures import grids
 from train.pictures.attention import attention_maps
-from train.pictures.classifier import SHOWN, first_filters, shades
+from train.pictures.classifier import SHOWN, attention_cells, first_filters, shades
+from train.pictures.views import write_map
 from train.tasks.assemble import assemble
+from zoo.errors import UserError
 
 
 def test_filters_are_those_of_the_layer_that_sees_pixels() -> None:
@@ -63,3 +66,30 @@ def test_attention_is_that_of_the_class_token(drawn: tuple) -> None:
     second = maps["block1/attention"][4].mean(0)[0, 1:].reshape(4, 4)
     expected = np.round(255 * second / second.max()).astype(np.uint8)
     np.testing.assert_allclose(tiles[3 * 4 + 2, ::2, ::2, 0].astype(int), expected.astype(int), atol=1)
+
+
+@pytest.mark.parametrize("token", ["class", "mean"])
+def test_attention_of_images_that_are_not_square(token: str) -> None:
+    """A class token was looked for among side * side patches: the run ended after its last step, for good."""
+    weights = np.random.default_rng(0).random((2, 3, 9 if token == "class" else 8, 9 if token == "class" else 8))
+    model = SimpleNamespace(cfg=SimpleNamespace(patch=2))
+    wanted = weights.mean(1)[:, 0, 1:] if token == "class" else weights.mean(1).mean(1)
+    cells = np.asarray(attention_cells(model, weights, (8, 4)))
+    np.testing.assert_allclose(cells[..., 0], wanted.reshape(2, 4, 2))
+
+
+def test_a_picture_that_cannot_be_drawn_ends_nothing_and_is_said(drawn: tuple, tmp_path, monkeypatch, capsys) -> None:
+    _, parts, state = drawn
+
+    def fail(*_: object) -> None:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr("train.pictures.classifier.first_filters", fail)
+    parts.show(state, tmp_path)
+    assert capsys.readouterr().err == "zoo: filters.png is missing: IndexError: list index out of range\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["attention.png"]
+
+
+def test_a_map_of_one_image_is_one_line(tmp_path) -> None:
+    with pytest.raises(UserError, match="a map needs at least 2 test images, and there is 1"):
+        write_map(None, {}, SimpleNamespace(test=[0]), tmp_path / "features.png")

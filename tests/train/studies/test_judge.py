@@ -41,6 +41,18 @@ def test_frechet_distance_of_gaussians_that_do_not_commute_agrees_with_the_root_
     assert frechet_distance(b, a) == pytest.approx(expected)
 
 
+def test_the_distance_of_what_is_not_finite_is_nan_and_one_point_is_a_gaussian() -> None:
+    """A replica that diverged ended the run of all others by a LinAlgError, and so did one validation image."""
+    whole, gone = fitted(RNG.normal(size=(50, 4))), fitted(np.full((50, 4), np.nan))
+    assert math.isnan(frechet_distance(whole, gone))
+    assert math.isnan(frechet_distance(gone, whole))
+    point = fitted(np.ones((1, 4)))
+    assert frechet_distance(point, point) == 0
+    assert frechet_distance(point, whole) == pytest.approx(
+        np.square(whole.mean - 1).sum() + np.trace(whole.covariance), rel=1e-6
+    )
+
+
 def test_a_gaussian_is_fitted_to_points() -> None:
     points = RNG.normal(size=(20, 3)).astype(np.float32)
     np.testing.assert_allclose(fitted(points).covariance, np.cov(points.T), rtol=1e-5)
@@ -152,6 +164,14 @@ def test_features_are_what_the_head_reads(runs: dict[str, Run]) -> None:
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(labels, np.asarray(expected).argmax(-1))
     assert judge.accuracy == train.loop.run.read_summary(runs["mlp"].path).test["accuracy"]
+
+
+def test_the_accuracy_of_a_classifier_is_that_of_the_checkpoint_that_judges(runs: dict[str, Run], tmp_path) -> None:
+    """The summary is of the last checkpoint, and the best one judges."""
+    path = shutil.copytree(runs["mlp"].path, tmp_path / "mlp")
+    summary = json.loads((path / "summary.json").read_text())
+    (path / "summary.json").write_text(json.dumps(summary | {"test": summary["test"] | {"accuracy": 0.0}}))
+    assert classifier.load(train.loop.run.load(path)).accuracy == summary["test"]["accuracy"]
 
 
 def judged(runs: dict[str, Run], *options: str) -> dict[str, Any]:

@@ -264,6 +264,19 @@ def test_evaluation_is_masked_and_repeats() -> None:
     assert whole["fake_accuracy"] + whole["real_accuracy"] <= 16
 
 
+def test_what_an_evaluation_draws_follows_from_the_position_alone() -> None:
+    """It followed from the sum of the pixels: that of a batch, and 0 for images of float between 0 and 1."""
+    made = game("gan")
+    evaluate, state = jax.jit(made.evaluate), fresh(made)
+    batch = batch_of() | {"mask": jnp.ones(8), "position": jnp.arange(8)}
+    whole = evaluate(state, batch)
+    halves = [evaluate(state, jax.tree.map(lambda leaf, cut=cut: leaf[cut], batch)) for cut in (slice(4), slice(4, 8))]
+    for name, value in whole.items():
+        np.testing.assert_allclose(halves[0][name] + halves[1][name], value, rtol=1e-5)
+    z = np.asarray(made.latents_at(jnp.arange(8)))
+    assert len(np.unique(z, axis=0)) == 8
+
+
 @pytest.mark.slow
 def test_seeds_side_by_side_play_as_they_do_alone() -> None:
     made = game("gan")

@@ -269,6 +269,15 @@ def test_checkpoints_keep_the_names_that_old_runs_have() -> None:
     }
 
 
+def test_with_words_of_64_bits_a_step_keeps_the_shape_of_its_state() -> None:
+    with jax.enable_x64(True):
+        task = assemble(override(EXPERIMENT, PRIORITIZED)).task
+        before = jax.eval_shape(task.init, jax.random.key(0))
+        after, _ = jax.eval_shape(task.step, before, None, jax.random.key(0))
+    types = [jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), state) for state in (before, after)]
+    assert types[0] == types[1]
+
+
 # Whole runs
 
 

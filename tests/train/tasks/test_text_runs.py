@@ -92,7 +92,7 @@ def runs(experiments: dict[str, Experiment], tmp_path_factory: pytest.TempPathFa
 METRICS = {
     "language": {"loss", "accuracy", "perplexity", "bits_per_byte", "count"},
     "translate": {"loss", "accuracy", "perplexity", "bleu", "chrf", "exact_match", "count"},
-    "masked": {"loss", "accuracy", "next_sentence_loss", "next_sentence_accuracy", "count"},
+    "masked": {"loss", "accuracy", "masked_loss", "next_sentence_loss", "next_sentence_accuracy", "count"},
     "classify": {"loss", "accuracy", "count"},
 }
 
@@ -106,6 +106,13 @@ def test_a_run_measures_what_its_task_is_judged_by(task: str, runs: dict[str, Ru
     assert lines[-1]["loss"] < lines[0]["loss"]
     assert train.loop.run.load(runs[task].path).experiment == runs[task].experiment
     assert (runs[task].path / "tokenizer.json").is_file()
+
+
+@pytest.mark.slow
+def test_the_loss_of_a_validation_is_what_is_trained(runs: dict[str, Run]) -> None:
+    """It was that of the guesses alone, so the best checkpoint ignored half of what is trained."""
+    for line in train.loop.run.read_metrics(runs["masked"].path):
+        np.testing.assert_allclose(line["loss"], line["masked_loss"] + line["next_sentence_loss"], rtol=1e-5)
 
 
 def test_perplexity_and_bits_follow_from_the_loss(runs: dict[str, Run]) -> None:

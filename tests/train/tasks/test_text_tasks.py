@@ -15,7 +15,7 @@ from train.data.sources import Resident, Windows
 from train.metrics.evaluation import means
 from train.tasks.classify.task import classify
 from train.tasks.text.language import language
-from train.tasks.text.masked import Marks, Poser, Shape, foresee, hide, join, masked, random_text
+from train.tasks.text.masked import Marks, Poser, Shape, foresee, hide, join, masked, random_text, with_loss
 from train.tasks.text.translate import translate
 
 KEY = jax.random.key(0)
@@ -203,7 +203,9 @@ def test_masked_modelling_learns_and_half_of_the_pairs_belong_together() -> None
     assert float(metrics["masked_loss"][-50:].mean()) < 0.6 * float(metrics["masked_loss"][:5].mean())
     result = means(run_evaluate(task, state, data, data.sweep()))
     assert result["count"] == 64  # one guess in each
-    assert result["loss"] > 0
+    assert result["masked_loss"] > 0
+    assert "loss" not in result
+    assert with_loss(result)["loss"] == result["masked_loss"] + result["next_sentence_loss"]
     again = means(run_evaluate(task, state, data, data.sweep()))
     assert result == again
 

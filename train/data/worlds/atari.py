@@ -111,7 +111,9 @@ def _native_vector_env(emulators: Any, num_envs: int) -> NativeVectorEnv:
         result = Step(_channels_last(frames), rewards.astype(jnp.float32), terminated, truncated)
         # An emulator whose episode ended in the last step ignores this action and shows its next episode.
         resetting = states["over"] & same_process
-        return NativeStep(make_states(next_handle, terminated | truncated), observations, result, resetting)
+        return NativeStep(
+            make_states(next_handle, terminated | truncated), observations, result, resetting, restarted=~same_process
+        )
 
     return NativeVectorEnv(reset, step)
 

@@ -41,6 +41,7 @@ class NativeStep(NamedTuple):
     observations: Array  # (N, ...): the ones that were acted on
     step: Step  # leaves (N, ...)
     resetting: Array  # (N,) bool: this step only showed the first observation of the next episode
+    restarted: Array | bool = False  # bool: the episodes before this step were lost with their process, all are new
 
 
 class NativeVectorEnv(NamedTuple):

@@ -12,6 +12,9 @@ from jax import Array
 from train.data.worlds.environment import Environment, NativeVectorEnv
 from train.data.worlds.noise import EnvNoise, as_keys
 
+NO_ACTION = -1
+"""The action of a transition from which nothing is learned: see `_without_resetting_steps`."""
+
 
 @struct.dataclass
 class VectorState:
@@ -27,7 +30,7 @@ class Transitions(NamedTuple):
     """One transition (s, a, r, s') of each of N environments: what an agent learns from."""
 
     observations: Array  # (N, ...)
-    actions: Array  # (N,) int32
+    actions: Array  # (N,) int32; NO_ACTION where the step was none of the environment
     rewards: Array  # (N,) float32
     next_observations: Array  # (N, ...): the last observation of the episode if it has just ended
     terminated: Array  # (N,) bool; False if the episode was only truncated
@@ -94,8 +97,9 @@ def _step(env: Environment, env_state: VectorState, actions: Array, noise: EnvNo
 def _without_resetting_steps(native: NativeVectorEnv) -> VectorEnv:
     """Turn environments that reset themselves a step late into a VectorEnv.
 
-    In that late step nothing happens but the reset. It becomes a transition from the old episode's last observation,
-    terminated and with reward 0. That is true of a finished episode, and every step still gives N transitions.
+    In that late step nothing happens but the reset. It becomes a transition whose action is NO_ACTION, so that every
+    step still gives N transitions. To learn from it would be wrong where the old episode was cut off: the value of its
+    last observation is not 0.
     """
 
     def reset(keys: Array) -> VectorState:
@@ -103,19 +107,22 @@ def _without_resetting_steps(native: NativeVectorEnv) -> VectorEnv:
         return _new_episodes(states, observations)
 
     def step(env_state: VectorState, actions: Array, noise: EnvNoise) -> VectorStep:
-        states, observations, step, resetting = native.step(
+        states, observations, step, resetting, restarted = native.step(
             noise.emulator_seed, env_state.states, env_state.observations, actions
         )
         done = (step.terminated | step.truncated) & ~resetting
         rewards = jnp.where(resetting, 0, step.reward)
-        ends = EpisodeEnds(done, env_state.returns + rewards, env_state.lengths + ~resetting)
+        # What a lost episode had earned is not part of the return of the new one.
+        returns, lengths = (jnp.where(restarted, 0, leaf) for leaf in (env_state.returns, env_state.lengths))
+        ends = EpisodeEnds(done, returns + rewards, lengths + ~resetting)
         next_env_state = VectorState(
             states,
             step.observation,
             jnp.where(done, 0, ends.returns),
             jnp.where(done, 0, ends.lengths),
         )
-        transitions = Transitions(observations, actions, rewards, step.observation, step.terminated | resetting)
+        taken = jnp.where(resetting, NO_ACTION, actions)
+        transitions = Transitions(observations, taken, rewards, step.observation, step.terminated | resetting)
         return VectorStep(next_env_state, transitions, ends)
 
     return VectorEnv(reset, step)

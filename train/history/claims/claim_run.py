@@ -65,18 +65,21 @@ class ClaimRun:
         self.done: list[Run] = []  # all of these, and the tuning runs
         self.remarks: dict[str, str] = {}
         self.seconds: dict[str, float] = {}
+        self._counted: set[Path] = set()  # runs whose seconds an arm has already
 
     def check(self) -> None:
         """Check all arms and their data sets before the first run. Raises UserError for the first problem."""
         loaded = set()
-        for arm in self.claim.arms.values():
-            if isinstance(arm, TrainedArm):
-                check(arm.experiment)
-                if arm.tune:
-                    check(tuning(arm.experiment, arm.tune))
-                if arm.experiment.data not in loaded:  # loads the data, compiles nothing
-                    assemble_run(dataclasses.replace(arm.experiment, init_from=None))
-                loaded.add(arm.experiment.data)
+        arms = [arm for arm in self.claim.arms.values() if isinstance(arm, TrainedArm)]
+        starts = [self.claim.starts[arm.start] for arm in arms if arm.start]
+        for experiment in [*starts, *(arm.experiment for arm in arms)]:
+            check(experiment)
+            if experiment.data not in loaded:  # loads the data, compiles nothing
+                assemble_run(dataclasses.replace(experiment, init_from=None))
+            loaded.add(experiment.data)
+        for arm in arms:
+            if arm.tune:
+                check(tuning(arm.experiment, arm.tune))
 
     def run(self, setting: str = "small") -> dict[str, Any]:
         """Run the claim. Returns its object for results/claims.json. Raises Stopped where it is interrupted."""
@@ -128,18 +131,25 @@ class ClaimRun:
         experiment = dataclasses.replace(arm.experiment, seeds=self.claim.seeds)
         seconds = 0.0
         if arm.start:
-            if arm.start not in self.starts:  # its time counts once, for the first arm that starts from it
+            if arm.start not in self.starts:
                 self.starts[arm.start] = self._ensure(f"start.{arm.start}", self.claim.starts[arm.start])
-                seconds += spent(self.starts[arm.start])
+            seconds += self._spent(self.starts[arm.start])
             experiment = dataclasses.replace(experiment, init_from=str(self.starts[arm.start].path))
         if arm.tune:
             tuned = self._ensure(f"{name}.tune", tuning(experiment, arm.tune))
             setting, self.remarks[name] = choose(tuned, arm.tune)
             experiment = sweep.with_setting(experiment, setting)
-            seconds += spent(tuned)
+            seconds += self._spent(tuned)
         run = self._ensure(name, experiment)
-        self.seconds[name] = seconds + spent(run)
+        self.seconds[name] = seconds + self._spent(run)
         return run
+
+    def _spent(self, run: Run) -> float:
+        """Return the seconds of a run, which count once: for the first of the arms that have it in common."""
+        if run.path in self._counted:
+            return 0.0
+        self._counted.add(run.path)
+        return spent(run)
 
     def _ensure(self, name: str, experiment: Experiment) -> Run:
         """Return a finished run of exactly this experiment.

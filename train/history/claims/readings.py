@@ -24,13 +24,15 @@ def read(run: Run, metric: Metric) -> list[float | None]:
             raise UserError(f"{metric.name}: {len(values)} values for {run.experiment.seeds} seeds")
         return [None if i in gone else value for i, value in enumerate(values)]
     if metric.name.startswith("steps to reach "):
-        return list(_steps_to_reach(run, *metric.name.removeprefix("steps to reach ").split()))
+        steps = _steps_to_reach(run, *metric.name.removeprefix("steps to reach ").split())
+        # A seed that diverged has not stayed at its goal: it counts as one that never reached it.
+        return [float(run.experiment.steps) if i in gone else value for i, value in enumerate(steps)]
     if metric.name.startswith("mean "):
         values = curve(run, metric.name.removeprefix("mean ")).y.mean(1)
         return [None if i in gone else value for i, value in enumerate(values)]
     split, name = metric.name.split()
     if split == "train":
-        values = _at_the_end(run, name)
+        values = _at_the_end(run, name, summary)
     else:
         there = summary.replicas[0].on(split)
         if name not in there:
@@ -60,14 +62,19 @@ def _each(line: Mapping[str, Any], what: str) -> list[float]:
     return [np.nan if value is None else value for value in found]
 
 
-def _at_the_end(run: Run, what: str) -> np.ndarray:
-    """Return the mean over the steps since the last evaluation but one. Chunks are weighted by their steps."""
-    line = curve(run, f"train {what}")
-    every, last = run.experiment.eval_every_steps, run.experiment.steps
-    since = (last - 1) // every * every
-    inside = line.x > since
-    steps = np.diff(line.x, prepend=0)[inside]
-    return (line.y[:, inside] * steps).sum(1) / steps.sum()
+def _at_the_end(run: Run, what: str, summary: Summary) -> list[float]:
+    """Return the mean of each seed over the steps since the last evaluation but one, chunks weighted by their steps.
+
+    With early stopping the last step is that of the State that the seed keeps, its best one.
+    """
+    line, every = curve(run, f"train {what}"), run.experiment.eval_every_steps
+    chunks = np.diff(line.x, prepend=0)
+    found = []
+    for replica, y in zip(summary.replicas, line.y, strict=True):
+        last = replica.best_step or summary.steps or run.experiment.steps
+        inside = (line.x > (last - 1) // every * every) & (line.x <= last)
+        found.append(float((y[inside] * chunks[inside]).sum() / chunks[inside].sum()))
+    return found
 
 
 def _steps_to_reach(run: Run, split: str, what: str, goal: str) -> np.ndarray:

@@ -15,6 +15,7 @@ import train.loop.run
 from train.algorithms.averages import evaluation_variables
 from train.config import Classify, Data, Experiment, Model, Optim, files
 from train.config.files import ConfigFile
+from train.core import devices
 from train.data.decode import bring
 from train.data.inputs import Inputs, images
 from train.loop.fit import fit
@@ -33,7 +34,7 @@ class Classifier:
 
     name: str  # of its model
     path: Path  # of its run
-    accuracy: float  # on the test split, from its summary
+    accuracy: float  # on the test split, of that checkpoint
     classes: int
     model: nn.Module
     variables: dict[str, Any]
@@ -131,13 +132,14 @@ def train_or_find(data: Data, workdir: Path, console: Console, source: ConfigFil
 def load(run: Run) -> Classifier:
     """Load the best checkpoint of a finished run."""
     setup, state = restore(run, "best")
-    dataset, data, summary = setup.dataset, narrow(run.experiment.data, Data), train.loop.run.read_summary(run.path)
-    assert summary is not None, f"{run.path} is not finished"
+    dataset, data = setup.dataset, narrow(run.experiment.data, Data)
+    evaluate = setup.evaluator("test", devices.make_mesh(data.batch))
+    assert evaluate is not None, f"{run.path} is not finished: it has no test split"
     moments = (dataset.mean, dataset.std) if data.normalize else (0.0, 1.0)
     return Classifier(
         run.experiment.model.name,
         run.path,
-        summary.test["accuracy"],
+        evaluate(state)["accuracy"],  # the summary is of the last checkpoint
         dataset.classes,
         setup.model,
         evaluation_variables(state),

@@ -90,11 +90,11 @@ class Trainer:
                 "each device with CUDA_VISIBLE_DEVICES set to it, all with the same --folder"
             )
         self.experiment, self.setup = experiment, setup
-        validate = setup.evaluator("validation", None)
-        if validate is None:
-            raise UserError(f"a search scores trials on validation, and {experiment.data.name} has no such split here")
-        self.validate = validate
         self.seeds = range(experiment.seed, experiment.seed + experiment.seeds)
+        evaluators = setup.measures("validation", None, [Member(seed, {}) for seed in self.seeds])
+        if evaluators is None:
+            raise UserError(f"a search scores trials on validation, and {experiment.data.name} has no such split here")
+        self.evaluators = dict(zip(self.seeds, evaluators, strict=True))
         self.feed = setup.feed(None, None)
         self.programs: dict[tuple[int, int], Program] = {}
 
@@ -170,10 +170,12 @@ class Trainer:
         for trial, outcome in enumerate(outcomes):
             if outcome.ended:
                 continue
-            own = [state for state, its_trial in zip(each, batch.trials, strict=True) if its_trial == trial]
-            outcome.validation = summary.mean([self.validate(state) for state in own])
+            pairs = zip(batch.members, each, strict=True)
+            own = [pair for pair, its_trial in zip(pairs, batch.trials, strict=True) if its_trial == trial]
+            results = [self.evaluators[member.seed](state) for member, state in own]
+            outcome.validation = summary.mean(results)
             outcome.score, outcome.step = self.setup.score(outcome.validation), step
-            if not np.isfinite(outcome.score):
+            if not np.isfinite(outcome.score) or not all(map(summary.is_finite, results)):
                 outcome.diverged = step
             elif report(trial, step, outcome.score) and step < self.experiment.steps:
                 outcome.pruned = step

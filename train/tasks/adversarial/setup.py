@@ -64,6 +64,7 @@ def assemble(experiment: Experiment, task: Adversarial, data: Data) -> Setup:
             "task.loss=wasserstein penalizes the gradient of each image, and this discriminator's batch normalization "
             "mixes images: choose model.norm=layer"
         )
+    of_seed = _evaluators(experiment, dataset, learning, model)
     pictures = Pictures(model, seed=experiment.seed, split=dataset.train, operations=operations)
     return Setup(
         dataset,
@@ -72,7 +73,8 @@ def assemble(experiment: Experiment, task: Adversarial, data: Data) -> Setup:
         build,
         *cost,
         feed=lambda mesh, reader: _feed(experiment, dataset, mesh, reader),
-        evaluator=_evaluators(experiment, dataset, learning, model),
+        evaluator=lambda split, mesh: of_seed(split, mesh, experiment.seed),
+        of_seed=of_seed,
         passes=_passes(task.critic_steps, dataset, learning, cost),
         watch=pictures.watch,
         show=pictures.show,
@@ -154,17 +156,17 @@ def _feed(experiment: Experiment, dataset: Dataset, mesh: Mesh | None, reader: A
 class _PixelFrechet:
     """Measures the Fréchet distance of generated images from a split, in the pixels of the training images."""
 
-    def __init__(self, dataset: Dataset, operations: tuple[Operation, ...], model: nn.Module, seed: int) -> None:
-        self.dataset, self.operations, self.model, self.seed = dataset, operations, model, seed
+    def __init__(self, dataset: Dataset, operations: tuple[Operation, ...], model: nn.Module) -> None:
+        self.dataset, self.operations, self.model = dataset, operations, model
 
-    def on(self, split: Any) -> Callable[[State], float]:
-        """Return the function that measures a State on some images of `split`."""
+    def on(self, split: Any) -> Callable[[State, int], float]:
+        """Return the function that measures a State on some images of `split`, with the latents of a seed."""
         compared = some(split, COMPARED)
         real = frechet.fitted(self._components(self._prepared(compared["x"])))
         labels = np.resize(compared["y"], COMPARED) if self.model.cfg.classes else None
 
-        def distance(state: State) -> float:
-            z = samples.latents(self.model, self.seed, COMPARED)
+        def distance(state: State, seed: int) -> float:
+            z = samples.latents(self.model, seed, COMPARED)
             generated = samples.make(self.model, samples.variables(state), z, labels)
             return frechet.frechet_distance(real, frechet.fitted(self._components(generated)))
 
@@ -181,22 +183,27 @@ class _PixelFrechet:
 
 def _evaluators(
     experiment: Experiment, dataset: Dataset, task: Task, model: nn.Module
-) -> Callable[[str, Mesh | None], Evaluator | None]:
-    """`Setup.evaluator`: losses and accuracies over a split, and the distance of generated images from it."""
-    augmentations = narrow(experiment.data, Data).augment
-    frechet_on = _PixelFrechet(dataset, parse(augmentations), model, experiment.seed).on
+) -> Callable[[str, Mesh | None, int], Evaluator | None]:
+    """`Setup.of_seed`: losses and accuracies over a split, and the distance of generated images from it."""
+    frechet_on = _PixelFrechet(dataset, parse(narrow(experiment.data, Data).augment), model).on
     means_on = evaluators(experiment, dataset, task)
 
-    def evaluator(name: str, mesh: Mesh | None) -> Evaluator | None:
+    @functools.cache
+    def of_split(name: str, mesh: Mesh | None) -> tuple[Evaluator, Callable[[State, int], float]] | None:
+        """What all seeds share: the split on the device, and the Gaussian of its images."""
         measure = means_on(name, mesh)
-        if measure is None:
+        return measure and (measure, frechet_on(getattr(dataset, name)))
+
+    def evaluator(name: str, mesh: Mesh | None, seed: int) -> Evaluator | None:
+        shared = of_split(name, mesh)
+        if shared is None:
             return None
-        pixel_frechet = frechet_on(getattr(dataset, name))
+        measure, pixel_frechet = shared
 
         def evaluate(state: State) -> dict[str, float]:
             means = measure(state)
             count = means.pop("count")
-            return means | {"pixel_frechet": pixel_frechet(state), "count": count}
+            return means | {"pixel_frechet": pixel_frechet(state, seed), "count": count}
 
         return evaluate
 

@@ -12,6 +12,7 @@ from jax import Array
 
 from train.algorithms import losses
 from train.algorithms.averages import evaluation_variables, init_optimizer
+from train.algorithms.freezing import patterns_of, still_statistics
 from train.config import Adversarial
 from train.core import Mean, Metrics, State, Task, descend
 from train.data.inputs import Batch, Inputs
@@ -44,6 +45,7 @@ class Player:
     model: nn.Module
     name: str
     precision: str = "float32"
+    frozen: tuple[str, ...] = ()  # patterns of its parameters that do not learn
 
     def variables(self, params: Any, rest: Any) -> dict[str, Any]:
         """Nest a State's params[name] and vars[name] as the model expects its variables."""
@@ -52,7 +54,10 @@ class Player:
 
     def train(self, params: Any, rest: Any, x: Array, labels: Array | None, key: Array) -> tuple[Array, Any]:
         """Return (output, vars[name] with updated batch statistics); `key` is that of dropout."""
-        output, updated = self._apply(params, rest, x, labels, train=True, rngs={"dropout": key}, mutable=list(rest))
+        with still_statistics(self.frozen, params, above=1):
+            output, updated = self._apply(
+                params, rest, x, labels, train=True, rngs={"dropout": key}, mutable=list(rest)
+            )
         return output, {collection: tree[NETWORKS[self.name]] for collection, tree in updated.items()}
 
     def evaluate(self, params: Any, rest: Any, x: Array, labels: Array | None) -> Array:
@@ -78,11 +83,11 @@ class Game:
 
     @property
     def gen(self) -> Player:
-        return Player(self.model, "gen", self.precision)
+        return Player(self.model, "gen", self.precision, patterns_of(self.gen_tx))
 
     @property
     def disc(self) -> Player:
-        return Player(self.model, "disc", self.precision)
+        return Player(self.model, "disc", self.precision, patterns_of(self.disc_tx))
 
     @property
     def losses(self) -> Losses:
@@ -181,12 +186,18 @@ class Game:
         state, gen_metrics = self.update_gen(state, self.labels_of(last), len(last["y"]), gen_key)
         return state, metrics | gen_metrics
 
+    def latents_at(self, positions: Array) -> Array:
+        """Return the latents that evaluation judges beside the real images at `positions` of a split: (B, Z).
+
+        They follow from the position alone. So a figure repeats, whatever the size of a batch and the form of an image.
+        """
+        keys = jax.vmap(lambda position: jax.random.fold_in(jax.random.key(0), position))(positions)
+        return jax.vmap(lambda key: self.model.prior(key, 1)[0])(keys)
+
     def evaluate(self, state: State, batch: Batch) -> Metrics:
         """Sum losses and metrics over the examples under "mask", and count them."""
         real, labels = self.inputs.evaluate(batch)["x"], self.labels_of(batch)
-        # The noise depends on the images alone: a figure repeats, and other images get other noise.
-        key = jax.random.fold_in(jax.random.key(0), jnp.sum(batch["x"].astype(jnp.uint32)))
-        z = self.model.prior(key, len(real))
+        z = self.latents_at(batch.get("position", jnp.arange(len(real))))
         generator = evaluation_variables(state, "gen")
         fake = self.gen.evaluate(generator.pop("params"), generator, z, labels)
         params, averages = state.params["disc"], state.vars["disc"]

@@ -14,6 +14,7 @@ from train.config.losses import LOSSES
 from train.config.ways import resolve
 from train.core import Loss, Metrics, State, Task
 from train.data.inputs import Inputs
+from train.metrics.accuracy import is_among_top, is_correct
 from train.tasks.classify.weights import weighted_mean
 from train.tasks.network import Network
 
@@ -48,7 +49,7 @@ def classify(
         augmented, labels = inputs.train(augment_key, batch, one_hot)
 
         def loss_fn(logits: Array) -> tuple[Loss, Metrics]:
-            accuracy: Metrics = {"accuracy": (logits.argmax(-1) == labels.argmax(-1)).mean()}
+            accuracy: Metrics = {"accuracy": is_correct(logits, labels.argmax(-1)).mean()}
             if weights is None:
                 return per_example_loss(logits, labels).mean(), accuracy
             own = jnp.asarray(batch.get("class_weights", weights))[None]
@@ -69,10 +70,10 @@ def classify(
     def sums(logits: Array, batch: dict[str, Array]) -> Metrics:
         values = {
             "loss": per_example_loss(logits, losses.one_hot(batch["y"], classes)),
-            "accuracy": logits.argmax(-1) == batch["y"],
+            "accuracy": is_correct(logits, batch["y"]),
         }
         if classes >= TOP5_CLASSES:
-            values["top5_accuracy"] = _in_top(logits, batch["y"], 5)
+            values["top5_accuracy"] = is_among_top(logits, batch["y"], 5)
         values["count"] = jnp.ones_like(batch["mask"])
         return {name: jnp.sum(value * batch["mask"]) for name, value in values.items()}
 
@@ -82,14 +83,9 @@ def classify(
 def confusion_matrix(logits: Array, labels: Array, mask: Array) -> Array:
     """Count the examples of each true class (row) that were taken for each class (column): int32 (C, C).
 
-    logits (B, C), labels (B,) integer, mask (B,): 1 for an example, 0 for padding, which is not counted.
+    logits (B, C), labels (B,) integer, mask (B,): 1 for an example, 0 for padding, which is not counted. A row that is
+    not finite is wrong: it counts as taken for the next class.
     """
     classes = logits.shape[-1]
-    counts = jnp.zeros((classes, classes), jnp.int32)
-    return counts.at[labels, logits.argmax(-1)].add(mask.astype(jnp.int32))
-
-
-def _in_top(logits: Array, labels: Array, k: int) -> Array:
-    """Whether fewer than k classes have a higher logit than the label: (B,) bool."""
-    label_logit = jnp.take_along_axis(logits, labels[:, None], axis=-1)
-    return jnp.sum(logits > label_logit, axis=-1) < k
+    found = jnp.where(jnp.isfinite(logits).all(-1), logits.argmax(-1), (labels + 1) % classes)
+    return jnp.zeros((classes, classes), jnp.int32).at[labels, found].add(mask.astype(jnp.int32))

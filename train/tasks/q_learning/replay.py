@@ -56,7 +56,7 @@ class ReplayMemory:
     def init(self, shapes: Transitions) -> ReplayState:
         """Return an empty memory. shapes: shapes and dtypes of what `add` takes, leaves (N, ...)."""
         transitions = jax.tree.map(lambda leaf: jnp.zeros((self.capacity, *leaf.shape[1:]), leaf.dtype), shapes)
-        priorities = jnp.zeros(self.capacity) if self.prioritized else None
+        priorities = jnp.zeros(self.capacity, jnp.float32) if self.prioritized else None
         max_priority = jnp.float32(1) if self.prioritized else None
         return ReplayState(transitions, jnp.int32(0), priorities, max_priority)
 
@@ -120,6 +120,7 @@ class ReplayMemory:
         if state.priorities is None or state.max_priority is None:
             return state
         new = (jnp.abs(td_errors) + PRIORITY_EPSILON) ** self.priority_exponent
+        new = new.astype(state.priorities.dtype)  # under JAX_ENABLE_X64 errors have 64 bits
         return dataclasses.replace(
             state,
             priorities=state.priorities.at[indices].set(new),

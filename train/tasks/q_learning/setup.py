@@ -21,6 +21,7 @@ from train.inference.episodes import q_values
 from train.metrics import evaluation
 from train.metrics.evaluation import Evaluator
 from train.pictures import films
+from train.pictures.guard import guarded
 from train.tasks.q_learning.frames import make_replay
 from train.tasks.q_learning.task import q_learning
 from train.tasks.setup import Setup, Sizes, count_params, make_model, make_optimizer, narrow, require_able
@@ -65,6 +66,7 @@ def assemble(experiment: Experiment, task: QLearning, data: World) -> Setup:
         )
 
     learning = build(experiment)
+    of_seed = _evaluators(task.eval_episodes, learning)
     values = q_values(model, experiment.precision)
 
     def feed(mesh: Mesh | None, reader: Any) -> Feed:
@@ -76,8 +78,10 @@ def assemble(experiment: Experiment, task: QLearning, data: World) -> Setup:
         film = episodes.record(env, values, evaluation_params(state, "q"), key, task.eval_epsilon)
         with writing(folder):
             folder.mkdir(exist_ok=True)
-        films.write_gif(env.name, film, folder / "episode.gif")
-        films.write_strip(env.name, film, folder / "episode.png")
+        with guarded("episode.gif"):
+            films.write_gif(env.name, film, folder / "episode.gif")
+        with guarded("episode.png"):
+            films.write_strip(env.name, film, folder / "episode.png")
 
     return Setup(
         env,
@@ -86,7 +90,8 @@ def assemble(experiment: Experiment, task: QLearning, data: World) -> Setup:
         build,
         *_sizes(learning, values, env),
         feed=feed,
-        evaluator=_evaluators(experiment.seed, task.eval_episodes, learning),
+        evaluator=lambda split, mesh: of_seed(split, mesh, experiment.seed),
+        of_seed=of_seed,
         longest_chunk=LONGEST_CHUNK,
         show=show,
         notes={"return": _note(task, env)},
@@ -105,11 +110,11 @@ def _sizes(task: Task, values: Callable[[Any, Array], Array], env: Environment) 
     return Sizes(abstract, count_params(abstract), count_flops(values, abstract.params["q"], observation))
 
 
-def _evaluators(seed: int, count: int, task: Task) -> Callable[[str, Mesh | None], Evaluator | None]:
-    """`Setup.evaluator`: means over `count` episodes, other episodes for validation than for test."""
+def _evaluators(count: int, task: Task) -> Callable[[str, Mesh | None, int], Evaluator]:
+    """`Setup.of_seed`: means over `count` episodes of a seed, other episodes for validation than for test."""
     run_evaluate = jax.jit(task.evaluate)
 
-    def evaluator(split: str, mesh: Mesh | None) -> Evaluator:
+    def evaluator(split: str, mesh: Mesh | None, seed: int) -> Evaluator:
         del mesh
         keys = episodes.keys(split, seed, count)
         return lambda state: evaluation.means(devices.settle(run_evaluate(state, keys)))

@@ -24,7 +24,7 @@ from train.core.pytrees import stored_as
 from train.data.worlds import vector
 from train.data.worlds.environment import Environment
 from train.data.worlds.noise import FILL_WORDS, STEP_WORDS, StepNoise, fill_noise, step_noise, uniform_int
-from train.data.worlds.vector import VectorEnv, VectorState
+from train.data.worlds.vector import NO_ACTION, VectorEnv, VectorState
 from train.inference.episodes import QValues, epsilon_greedy, network_input, q_values, run_episodes
 from train.tasks.q_learning.frames import FrameReplayMemory, make_replay
 from train.tasks.q_learning.replay import ReplayMemory, ReplayState
@@ -153,6 +153,8 @@ class DQN:
         first_beta = self.config.priority_beta
         beta = first_beta + (1 - first_beta) * state.step / self.num_updates
         batch, indices, importance_weights = self.replay.sample(replay_state, noise.sample, beta)
+        if self.env.native_vector_env is not None:  # its resets are steps, from which nothing is learned
+            importance_weights = jnp.where(batch.actions == NO_ACTION, 0, importance_weights)
 
         # Learn: move Q(s, a) toward its target. The target is outside `loss_fn`, so it has no gradient.
         next_q_target = self.q_values(target_params, batch.next_observations)

@@ -7,6 +7,7 @@ from jax import Array
 
 from train.algorithms import losses
 from train.core import Metrics, State, Task
+from train.metrics.accuracy import is_correct
 from train.tasks.network import Network
 
 
@@ -33,7 +34,7 @@ def language(model: nn.Module, tx: optax.GradientTransformation, *, length: int,
         logits = net.evaluate(state, {"tokens": inputs})
         sums = {
             "loss": losses.token_cross_entropy(logits, targets),
-            "accuracy": logits.argmax(-1) == targets,
+            "accuracy": is_correct(logits, targets),
             "count": jnp.ones_like(batch["mask"]),
         }
         return {name: jnp.sum(value * batch["mask"]) for name, value in sums.items()}

@@ -18,6 +18,7 @@ from train.algorithms.accumulate import by_sums
 from train.config import Masked
 from train.core import Loss, Mean, Metrics, State, Task
 from train.data.inputs import segments
+from train.metrics.accuracy import is_correct
 from train.tasks.network import Network
 
 
@@ -133,10 +134,19 @@ def masked(
         tokens, pairs = judge(net.evaluate(state, inputs), answers, config.next_sentence)
         weight = answers.weight * batch["mask"][:, None]
         sums = {name: jnp.sum(value * weight) for name, value in tokens.items()} | {"count": weight.sum()}
+        sums["masked_loss"] = sums.pop("loss")  # "loss" is what is trained, both parts: see `with_loss`
         examples = batch["mask"].sum()
         return sums | {name: Mean(jnp.sum(value * batch["mask"]), examples) for name, value in pairs.items()}
 
     return Task(init, step, evaluate)
+
+
+def with_loss(means: dict[str, float]) -> dict[str, float]:
+    """Add "loss" to the means over a split: the sum of the losses of guesses and of pairs, as in training.
+
+    The two are means over different counts, so their sum cannot be added up batch by batch.
+    """
+    return {"loss": means["masked_loss"] + means.get("next_sentence_loss", 0.0), **means}
 
 
 def judge(
@@ -146,13 +156,13 @@ def judge(
     token_logits, pair_logits = output
     tokens = {
         "loss": losses.token_cross_entropy(token_logits, answers.token),
-        "accuracy": token_logits.argmax(-1) == answers.token,
+        "accuracy": is_correct(token_logits, answers.token),
     }
     if not next_sentence:
         return tokens, {}
     return tokens, {
         "next_sentence_loss": losses.token_cross_entropy(pair_logits, answers.follows),
-        "next_sentence_accuracy": pair_logits.argmax(-1) == answers.follows,
+        "next_sentence_accuracy": is_correct(pair_logits, answers.follows),
     }
 
 

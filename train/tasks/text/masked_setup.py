@@ -10,7 +10,7 @@ from train.core import Task
 from train.data.text import tokenizers
 from train.tasks.setup import Setup, make_optimizer, narrow, require_able, sizes
 from train.tasks.text import setup as text
-from train.tasks.text.masked import Marks, Shape, masked
+from train.tasks.text.masked import Marks, Shape, masked, with_loss
 from zoo.errors import UserError
 
 
@@ -32,7 +32,7 @@ def assemble(experiment: Experiment, task: Masked, data: Text, tokenizer: Tokeni
         build,
         *sizes(learning, model, inputs),
         feed=text.feeder(data, dataset, text.batches),
-        evaluator=text.evaluators(data, dataset, learning, text.batches),
+        evaluator=text.evaluators(data, dataset, learning, text.batches, lambda means, split: with_loss(means)),
         tokenizer=dataset.tokenizer,
         remarks=text.remarks(data, dataset),
     )

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from train.algorithms.averages import evaluation_variables
 from train.config import Experiment, Text, Translate
-from train.core import State
+from train.core import State, devices
 from train.data.text import tokenizers
 from train.inference import text as write
 from train.inference.decode import Beam, Decoder, Sampling, SpecialTokens
@@ -113,4 +113,5 @@ def with_samples(setup: Setup, experiment: Experiment) -> Setup:
 
 
 def _variables(state: State) -> dict[str, Any]:
-    return evaluation_variables(state)
+    """Return the variables that write; with several processes it is a collective: each writes for itself."""
+    return devices.gathered(evaluation_variables(state))

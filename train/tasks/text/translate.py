@@ -8,6 +8,7 @@ from jax import Array
 from train.algorithms import losses
 from train.algorithms.accumulate import by_sums
 from train.core import Loss, Mean, Metrics, State, Task
+from train.metrics.accuracy import is_correct
 from train.tasks.network import Network
 
 
@@ -41,7 +42,7 @@ def translate(
 
         def loss_fn(logits: Array) -> tuple[Loss, Metrics]:
             loss = losses.token_cross_entropy(logits, targets, label_smoothing)
-            correct = logits.argmax(-1) == targets
+            correct = is_correct(logits, targets)
             return (Mean(jnp.sum(loss * real), real.sum()),), {"accuracy": jnp.sum(correct * real) / real.sum()}
 
         return net.descend(state, inputs, key, loss_fn)
@@ -51,7 +52,7 @@ def translate(
         logits = net.evaluate(state, inputs)
         sums = {
             "loss": losses.token_cross_entropy(logits, targets),
-            "accuracy": logits.argmax(-1) == targets,
+            "accuracy": is_correct(logits, targets),
             "count": jnp.ones_like(real),
         }
         return {name: jnp.sum(value * real * batch["mask"][:, None]) for name, value in sums.items()}
