@@ -66,11 +66,20 @@ def _read(path: Path, stamp: str) -> Arrays | None:
 
 
 def _write(path: Path, name: str, stamp: str, arrays: Arrays) -> None:
+    _remove_unfinished()
     with atomic_file(path, make_folder=True) as temporary, open(temporary, "w+b") as file:
         _lock(file)
         np.savez(file, allow_pickle=False, stamp=np.array(stamp), **arrays)
         with zipfile.ZipFile(file, "a") as archive:
             archive.comment = name.encode(errors="replace")[-60_000:]
+
+
+def _remove_unfinished() -> None:
+    """Remove files that a kill has left: of some age, as a file that was just made is not locked yet."""
+    for path in place().glob(".*.part"):
+        with contextlib.suppress(OSError):  # another process removes it too
+            if UNFINISHED.fullmatch(path.name) and time.time() - path.stat().st_mtime > 60 and not _is_locked(path):
+                path.unlink()
 
 
 class Entry(NamedTuple):

@@ -211,7 +211,7 @@ def confuse_replicas(
     replicas: ReplicaSet, setup: Setup, split: str, mesh: Mesh | None
 ) -> Callable[[State], list[Confused]] | None:
     """Return a function like that of `evaluate_replicas`, with the confusion matrices of the same pass."""
-    evaluators = setup.measures(split, mesh, [member.fold for member in replicas.members])
+    evaluators = setup.measures(split, mesh, replicas.members)
     if evaluators is None:
         return None
 

@@ -74,3 +74,15 @@ def test_decoded_again_when_the_records_change(make: Callable) -> None:
     os.utime(record, ns=(1, 1))
     changed = load(Data("tiny", validation=0)).train.arrays()["x"]
     np.testing.assert_array_equal(changed[:6], content["test"][0][:6])
+
+
+def test_what_a_kill_left_is_removed_by_the_next_write_but_not_what_is_being_written(tmp_path: Path) -> None:
+    cache.place().mkdir(parents=True)
+    left, young, foreign = (cache.place() / f".{name}.part" for name in ("0" * 16, "1" * 16, "notes"))
+    for path in (left, young, foreign):
+        path.write_bytes(b"half")
+        os.utime(path, (1, 1))
+    with young.open("r+b") as file:
+        cache._lock(file)
+        cache.cached("new", [], lambda: {"x": np.zeros(3)})
+        assert [path.exists() for path in (left, young, foreign)] == [False, True, True]
