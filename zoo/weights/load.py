@@ -40,6 +40,7 @@ class Loaded:
     labels: tuple[str, ...] | None  # names of the classes, if the source has them
     passed_over: tuple[str, ...]  # arrays of heads that this model does not have
     folder: Path | None  # where a vocabulary may be
+    inputs: Mapping[str, Any]  # like Card.inputs, of the size that the weights are for where they show it
 
 
 def load_weights(
@@ -108,6 +109,7 @@ def _load(
         None if new_head else _labels(opened, fitted.kept),
         fitted.passed_over,
         opened.folder,
+        _at_size(fitted.inputs, size, channels),
     )
 
 
@@ -156,6 +158,16 @@ def _read(
     return arrays
 
 
+def _at_size(inputs: Mapping[str, Any], size: int | tuple[int, int] | None, channels: int | None) -> dict[str, Any]:
+    """Return the inputs with the image size and the number of channels that the weights were adapted to."""
+    if "x" not in inputs:
+        return dict(inputs)
+    shape, dtype = inputs["x"]
+    shape = shape if size is None else (*adapt.pair(size), *shape[2:])
+    shape = shape if channels is None else (*shape[:-1], channels)
+    return {**inputs, "x": (shape, dtype)}
+
+
 def _preprocessing(fitted: Fitted, opened: Opened, size: int | tuple[int, int] | None) -> Preprocessing | None:
     """Return the preprocessing that came with the weights, or else the layout's, at the model's image size."""
     usual, kept = fitted.layout.preprocessing, fitted.kept
@@ -187,10 +199,12 @@ def _for_channels(usual: Preprocessing | None, channels: int | None) -> Preproce
 
 
 def _labels(opened: Opened, kept: Mapping[str, Any]) -> tuple[str, ...] | None:
+    if kept.get("labels"):  # the file's own come before those of a config.json beside it
+        return tuple(map(str, kept["labels"]))
     names = opened.config.get("id2label")
     if isinstance(names, Mapping) and all(str(key).isdigit() for key in names):
         return tuple(str(names[key]) for key in sorted(names, key=int))
-    if names := kept.get("labels") or opened.config.get("label_names"):
+    if isinstance(names := opened.config.get("label_names"), list) and names:
         return tuple(map(str, names))
     return None
 
