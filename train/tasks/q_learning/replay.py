@@ -56,7 +56,7 @@ class ReplayMemory:
     def init(self, shapes: Transitions) -> ReplayState:
         """Return an empty memory. shapes: shapes and dtypes of what `add` takes, leaves (N, ...)."""
         transitions = jax.tree.map(lambda leaf: jnp.zeros((self.capacity, *leaf.shape[1:]), leaf.dtype), shapes)
-        priorities = jnp.zeros(self.capacity) if self.prioritized else None
+        priorities = jnp.zeros(self.capacity, jnp.float32) if self.prioritized else None
         max_priority = jnp.float32(1) if self.prioritized else None
         return ReplayState(transitions, jnp.int32(0), priorities, max_priority)
 
@@ -119,7 +119,7 @@ class ReplayMemory:
         """Set the priorities of the transitions that were just learned from: (|TD error| + epsilon)^alpha."""
         if state.priorities is None or state.max_priority is None:
             return state
-        new = (jnp.abs(td_errors) + PRIORITY_EPSILON) ** self.priority_exponent
+        new = (jnp.abs(td_errors.astype(jnp.float32)) + PRIORITY_EPSILON) ** self.priority_exponent
         return dataclasses.replace(
             state,
             priorities=state.priorities.at[indices].set(new),
