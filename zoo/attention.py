@@ -139,7 +139,7 @@ class SelfAttention(nn.Module):
     def empty_cache(self, batch: int, length: int) -> KeysValues:
         """Return a cache with room for the keys and values of `length` tokens in each of `batch` texts."""
         # A cache in the dtype of the parameters halves its memory when they are bfloat16.
-        dtype = self.variables["params"]["qkv"]["kernel"].dtype
+        dtype = jax.tree.leaves(self.variables["params"]["qkv"])[0].dtype  # a kernel, or its factors
         empty = jnp.zeros((batch, length, self.heads, self.width // self.heads), dtype)
         return KeysValues(keys=empty, values=empty)
 

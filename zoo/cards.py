@@ -16,6 +16,8 @@ from zoo.registry import Registry
 
 Class = TypeVar("Class", bound=type)
 Inputs = dict[str, tuple[tuple[int, ...], Any]]  # argument -> (shape without batch, dtype)
+TEXTS = ("tokens", "source", "source_mask", "target")
+"""Arguments that are a text, whose only axis is its length."""
 
 
 def renamed(**new_names: str) -> Callable[[Class], Class]:
@@ -105,6 +107,19 @@ class Card:
         # Values read from JSON are lists where the Config has tuples.
         changes = {name: tuple(v) if isinstance(v, list) else v for name, v in changes.items()}
         return dataclasses.replace(self.config, **changes)
+
+    def inputs_of(self, config: Any) -> Inputs:
+        """Return `inputs` as a changed Config needs them: its own size of z, labels, texts within its context."""
+        inputs = dict(self.inputs)
+        if "z" in inputs and hasattr(config, "latent"):
+            inputs["z"] = ((config.latent,), inputs["z"][1])
+            if getattr(config, "classes", 0):
+                inputs["labels"] = ((), jnp.int32)
+        context = getattr(config, "context", None)
+        for name, (shape, dtype) in self.inputs.items():
+            if name in TEXTS and len(shape) == 1 and context:
+                inputs[name] = ((min(shape[0], context),), dtype)
+        return inputs
 
     def shapes(self, batch: int = 2) -> tuple[Any, Any]:
         """Return (output, variables) as shapes and dtypes. Nothing is computed or allocated, so any size is fast."""

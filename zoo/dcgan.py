@@ -17,7 +17,7 @@ from jax import Array
 
 from zoo import layers
 from zoo.cards import Card, Paper
-from zoo.fields import check, flatten
+from zoo.fields import check, flatten, require
 from zoo.gan import GAN, append_labels
 from zoo.layers import Conv
 from zoo.transposed import ConvTranspose
@@ -43,6 +43,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self)
+        require(bool(self.widths), "dcgan", "widths", "at least one number", self.widths)
 
     @property
     def shape(self) -> tuple[int, int, int]:

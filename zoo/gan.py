@@ -60,7 +60,7 @@ def append_labels(x: Array, labels: Array | None, classes: int) -> Array:
         raise UserError(f"gan: labels must be ({len(x)},) whole numbers, not {given}")
     require_range(labels, classes, "gan", "labels")
     hot = jax.nn.one_hot(labels, classes, dtype=x.dtype)
-    hot = hot.reshape(len(x), *(1,) * (x.ndim - 2), classes)
+    hot = hot.reshape(x.shape[0], *(1,) * (x.ndim - 2), classes)
     return jnp.concatenate([x, jnp.broadcast_to(hot, (*x.shape[:-1], classes))], axis=-1)
 
 

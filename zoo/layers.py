@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 from jax import Array, lax
@@ -130,6 +131,8 @@ def kernel_gradient(x: Array, dy: Array, shape: tuple[int, ...], stride: Sequenc
     It is x convolved with dy, dilated by the stride, where the examples play the role of channels. For a 1x1 kernel it
     is a matrix multiplication.
     """
+    if not x.size or not dy.size:
+        return jnp.zeros(shape, dy.dtype)
     border, used = [], []  # `used`: the rows and columns of x inside a window; the last window may end before them
     for n, out, k, s, (low, _) in zip(x.shape[1:3], dy.shape[1:3], shape, stride, padding, strict=False):
         high = (out - 1) * s + k - n - low
@@ -224,8 +227,22 @@ def max_pool(x: Array, window: Pair, stride: Pair, padding: Padding = 0) -> Arra
 
 
 def avg_pool(x: Array, window: Pair, stride: Pair, padding: Padding = 0) -> Array:
-    """Take the mean over windows, x (B, H, W, C) -> (B, H', W', C); padding counts as zeros."""
-    return pool(x, window, stride, padding, 0, jnp.add) / math.prod(pair(window))
+    """Take the mean over windows, x (B, H, W, C) -> (B, H', W', C), of their pixels inside the image."""
+    total = pool(x, window, stride, padding, 0, jnp.add)
+    border = pads(padding, x.shape[1:3], pair(window), pair(stride))
+    if not any(map(any, border)):
+        return total / math.prod(pair(window))
+    rows, columns = (
+        _inside(n, size, step, sides)
+        for n, size, step, sides in zip(x.shape[1:3], pair(window), pair(stride), border, strict=True)
+    )
+    return total / jnp.asarray(rows[None, :, None, None] * columns[None, None, :, None], x.dtype)
+
+
+def _inside(n: int, size: int, step: int, border: tuple[int, int]) -> np.ndarray:
+    """Return how many of the n pixels of an axis each window covers."""
+    first = np.arange(0, n + sum(border) - size + 1, step) - border[0]
+    return np.minimum(first + size, n) - np.maximum(first, 0)
 
 
 def local_response_norm(x: Array, size: int, alpha: float, beta: float, k: float) -> Array:

@@ -105,7 +105,8 @@ def card(name: str) -> Card:
 
 def param_count(name: str, **fields: Any) -> int:
     """Count the parameters of a model, with fields changed as in `create`, without allocating any array."""
-    return measure.param_count(create(name, **fields), card(name).inputs)
+    model: Any = create(name, **fields)
+    return measure.param_count(model, card(name).inputs_of(model.cfg))
 
 
 def load_weights(

@@ -5,8 +5,9 @@ W ~ u v with u (in, r) and v (r, out), the nearest matrix of rank r (Eckart and 
 convolution with a larger window is a matrix from all values in the window to the features; it becomes a convolution
 with r features, followed by a 1x1 convolution. Denton et al. 2014 (arXiv:1404.0736) accelerated trained networks so.
 
-    layers = low_rank.find(model, x, train=False)                       # what can be factorized; computes nothing
-    small = low_rank.truncate(low_rank.decompose(variables["params"], layers), energy=0.9)
+    layers = low_rank.find(model, x, train=False).layers                # what can be factorized; computes nothing
+    params = variables["params"]
+    small = low_rank.truncate(params, low_rank.decompose(params, layers), energy=0.9)
     logits = low_rank.apply(model, variables | {"params": small.params}, x, train=False)
     low_rank.save("small.safetensors", model, variables | {"params": small.params})
     model, variables = low_rank.load("small.safetensors")

@@ -34,6 +34,8 @@ class Config:
     widths: tuple[int, ...] = (2048, 128)  # of the projection head; the last is P
 
     def __post_init__(self) -> None:
+        require(isinstance(self.fields, Mapping), "simclr", "fields", "fields of the encoder", self.fields)
+        require(isinstance(self.widths, tuple), "simclr", "widths", "a tuple of positive integers", self.widths)
         # Values read from JSON are lists where the Config has tuples.
         fields = {name: tuple(v) if isinstance(v, list) else v for name, v in self.fields.items()}
         object.__setattr__(self, "fields", FrozenDict(fields))  # hashable, as a module's fields must be

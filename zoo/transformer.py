@@ -129,7 +129,7 @@ class DecoderBlock(Block):
 
     def begin(self, memory: Array, length: int) -> BlockCache:
         """Return the cache before the first target token: the source's keys and values, and room for `length` more."""
-        target = self.attention.empty_cache(len(memory), length)
+        target = self.attention.empty_cache(memory.shape[0], length)
         return BlockCache(target=target, source=self.cross.keys_values(memory))
 
     def decode(self, x: Array, cache: BlockCache, position: Array, *, mask: Array) -> tuple[Array, BlockCache]:
@@ -191,7 +191,8 @@ class Transformer(nn.Module):
 
     def begin(self, batch: int, length: int, source: Array, source_mask: Array) -> Cache:
         """Encode the source and return the cache before the first target token, with room for `length` of them."""
-        require(batch == len(source), "transformer", "batch", f"the {len(source)} sources", batch)
+        sources = source.shape[0]
+        require(batch == sources, "transformer", "batch", f"the {sources} sources", batch)
         memory = self.encode(source, source_mask, train=False)
         blocks = [block.begin(memory, length) for block in self.decoder]
         return Cache(position=jnp.int32(0), mask=source_mask, blocks=blocks)

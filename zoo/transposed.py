@@ -58,7 +58,7 @@ def transposed_convolution(x: Array, kernel: Array, stride: Sequence[int], paddi
     rows, columns = (axis.phases() for axis in axes)
     parts = [[convolution(x, kernel[r, c], (1, 1), (top, left)) for c, left in columns] for r, top in rows]
     y = jnp.stack([jnp.stack(part, axis=3) for part in parts], axis=2)  # (B, H'/s, s, W'/s, s, F), rounded up
-    y = y.reshape(len(x), y.shape[1] * stride[0], y.shape[3] * stride[1], y.shape[5])
+    y = y.reshape(x.shape[0], y.shape[1] * stride[0], y.shape[3] * stride[1], y.shape[5])
     return y[:, : axes[0].size, : axes[1].size]
 
 

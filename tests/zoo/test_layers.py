@@ -118,9 +118,25 @@ def test_pooling_equals_linen(window: object, stride: object, padding: object) -
     x = jax.random.normal(KEY, (2, 9, 8, 3))
     both = [(n, n) if isinstance(n, int) else n for n in (window, stride)]
     border = pads(padding, (9, 8), *both)
-    for ours, linen in ((max_pool, nn.max_pool), (avg_pool, nn.avg_pool)):
+    for ours, linen in ((max_pool, nn.max_pool), (avg_pool, partial(nn.avg_pool, count_include_pad=False))):
         run = lambda f: jax.jit(jax.value_and_grad(lambda x: jnp.sum(jnp.sin(f(x)))))(x)  # noqa: E731
         close(run(lambda x: ours(x, window, stride, padding)), run(lambda x: linen(x, *both, border)))  # noqa: B023
+
+
+@pytest.mark.parametrize(("x", "kernel"), [((0, 8, 8, 3), (3, 3, 3, 4)), ((2, 8, 8, 3), (3, 3, 3, 0))])
+def test_the_gradient_of_no_numbers_is_zero(x: tuple[int, ...], kernel: tuple[int, ...]) -> None:
+    loss = lambda x, k: convolution(x, k, (1, 1), ((1, 1), (1, 1))).sum()  # noqa: E731
+    to_x, to_kernel = jax.grad(loss, (0, 1))(jnp.ones(x), jnp.ones(kernel))
+    assert not np.any(to_x)
+    np.testing.assert_array_equal(to_kernel, np.zeros(kernel))
+
+
+def test_a_mean_counts_the_pixels_inside_the_image_only() -> None:
+    """As in cuda-convnet: the mean of ones is one at the border too."""
+    for padding in (0, 1, ((0, 1), (0, 1)), "SAME"):
+        np.testing.assert_array_equal(avg_pool(jnp.ones((1, 4, 4, 1)), 3, 2, padding), 1.0)
+    corner = avg_pool(jnp.arange(16.0).reshape(1, 4, 4, 1), 3, 2, ((0, 1), (0, 1)))[0, 1, 1, 0]
+    assert corner == (10 + 11 + 14 + 15) / 4
 
 
 def test_elements_that_tie_share_the_gradient_of_their_maximum() -> None:

@@ -123,3 +123,34 @@ def test_what_cannot_be_is_one_line(tmp_path) -> None:
     zoo.save_weights(tmp_path / "whole.safetensors", model, variables)
     with pytest.raises(UserError, match="contains no factors"):
         low_rank.load(tmp_path / "whole.safetensors")
+
+
+def test_the_example_of_the_module_runs(tmp_path, monkeypatch) -> None:
+    """The lines of its documentation, as they are."""
+    lines = [line[4:] for line in low_rank.__doc__.splitlines() if line.startswith("    ")]
+    assert any("low_rank.find" in line for line in lines)
+    monkeypatch.chdir(tmp_path)
+    model = zoo.create("mlp", widths=(24, 12))
+    x = jnp.ones((2, 28, 28, 1))
+    names = {"low_rank": low_rank, "model": model, "x": x, "variables": model.init(jax.random.key(0), x, train=False)}
+    exec("\n".join(lines), names)
+    assert names["logits"].shape == (2, 10)
+    assert names["model"] == model
+
+
+@pytest.mark.parametrize("name", ["gpt_char_mini", "transformer_mini"])
+def test_a_network_of_factors_generates_with_a_cache(name: str) -> None:
+    fields = {"vocab": 9, "width": 16, "depth": 1, "heads": 2}
+    model = zoo.create(name, **fields)
+    tokens = jnp.array([[1, 2, 3]])
+    source = {"source": tokens, "source_mask": tokens > 0} if name == "transformer_mini" else {}
+    inputs = {**source, "target" if source else "tokens": tokens}
+    params = jax.jit(lambda key: model.init(key, **inputs, train=False))(jax.random.key(0))["params"]
+    layers = low_rank.find(model, **inputs, train=False).layers
+    cut = low_rank.truncate(params, low_rank.decompose(params, layers), rank=4)
+    assert any(path.endswith("qkv") for path in cut.ranks)
+    variables = {"params": cut.params}
+    cache = low_rank.apply(model, variables, 1, 3, **source, method="begin")
+    logits, _ = low_rank.apply(model, variables, tokens, cache, method="decode")
+    whole = low_rank.apply(model, variables, **inputs, train=False)
+    np.testing.assert_allclose(logits, whole, rtol=1e-4, atol=1e-5)

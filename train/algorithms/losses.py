@@ -26,15 +26,16 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     return -jnp.sum(labels.astype(jnp.float32) * log_probabilities, axis=-1)
 
 
-def token_cross_entropy(logits: Array, tokens: Array, smoothing: float = 0.0) -> Array:
+def token_cross_entropy(logits: Array, tokens: Array, smoothing: float | Array = 0.0) -> Array:
     """-log softmax(logits)[token], in nats: logits (..., V), tokens (...) integer -> (...) float32.
 
     It equals `cross_entropy` with labels `one_hot(tokens, V, smoothing)`, but never builds them: V may be large.
     """
     logits = logits.astype(jnp.float32)
+    unsmoothed = isinstance(smoothing, int | float) and smoothing == 0  # a swept value is an array, inside jit
     log_total = jax.nn.logsumexp(logits, axis=-1)
     own = jnp.take_along_axis(logits, tokens[..., None], axis=-1)[..., 0]
-    return log_total - (1 - smoothing) * own - (smoothing * logits.mean(-1) if smoothing else 0.0)
+    return log_total - (1 - smoothing) * own - (0.0 if unsmoothed else smoothing * logits.mean(-1))
 
 
 def nt_xent(first: Array, second: Array, temperature: float, mask: Array | None = None) -> tuple[Array, Array]:

@@ -96,15 +96,18 @@ def take_apart(run: Run, parts: Setup, state: State, windows: bool = False) -> N
     import jax
 
     from train.algorithms.averages import evaluation_params
-    from train.studies.compress.curve import Network
+    from train.studies.compress.curve import Network, timed_batch
     from zoo import low_rank
 
-    call = low_rank.find_in(lambda: parts.task.init(jax.random.key(0)), windows=windows)
+    if parts.example:  # at the size of training: a task may begin with a shorter text
+        call = low_rank.find(parts.model, **parts.example, train=False, windows=windows)
+    else:
+        call = low_rank.find_in(lambda: parts.task.init(jax.random.key(0)), windows=windows)
     spectra = low_rank.decompose(evaluation_params(state), call.layers)
     if not any(spectrum.saves(1) for spectrum in spectra.values()):
         what = "dense kernel or convolution" if windows else "dense kernel or 1x1 convolution"
         raise UserError(f"{run.path}: {run.experiment.model.name} has no {what} that factors would make smaller")
-    return Network(parts.model, state, call, spectra)
+    return Network(parts.model, state, call, spectra, timed_batch(run.experiment))
 
 
 def _trace(console: Console, network: Network, hows: list[dict[str, Any]], validate: Any) -> list[Point]:
@@ -159,7 +162,7 @@ def _write(
     variables = {"params": network.cut(**_how(chosen)).params, **network.statistics}
     from train.core import machine
     from train.studies.compress import picture
-    from train.studies.compress.curve import BATCH, busy
+    from train.studies.compress.curve import busy
     from zoo import low_rank
 
     low_rank.save(factors, parts.model, variables)
@@ -170,7 +173,7 @@ def _write(
         "full": dataclasses.asdict(points[0]) | {"test": test["full"]},
         "chosen": dataclasses.asdict(chosen) | {"test": test["chosen"]},
         "curve": [dataclasses.asdict(point) for point in points[1:]],
-        "speed_batch": BATCH,
+        "speed_batch": network.batch,
         "device": machine.describe(),
         "remark": busy(),
         "date": datetime.date.today().isoformat(),
@@ -185,10 +188,11 @@ def _write(
 def _table(run: Run, parts: Setup, points: list[Point], chosen: Point) -> Table:
     full, metric = points[0], parts.best
     from train.core import machine
-    from train.studies.compress.curve import BATCH
+    from train.studies.compress.curve import timed_batch
 
+    examples = timed_batch(run.experiment)
     caption = (
-        f"{title(metric)} on validation; ms: a forward pass of {BATCH} examples in the fastest round; "
+        f"{title(metric)} on validation; ms: a forward pass of {examples} examples in the fastest round; "
         f"speed: the full network's time over it; {machine.describe()}; * chosen"
     )
     table = Table(title=str(run.path), caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)

@@ -48,7 +48,7 @@ def eval_command(args: Sequence[str]) -> None:
 
     machine.prepare_backend()
     parts, replicas, state = restore_replicas(run, options.checkpoint)
-    mesh = devices.make_mesh(run.experiment.data.batch)
+    mesh = devices.make_mesh(run.experiment.data.batch if options.remeasure else None)
     heading = f"{run.path}, step {int(state.step.max()):,}"
     if options.remeasure:
         state = remeasure(parts, replicas, state, run.experiment.data.batch, mesh)

@@ -75,7 +75,10 @@ def judge_command(args: Sequence[str]) -> None:
         report["features"] = by_features(run, parts, made, labels, classifier.load(judge_run))
     report |= {"device": machine.describe(), "date": datetime.date.today().isoformat()}
     report["versions"] = {"jax": jax.__version__, "flax": flax.__version__}
-    file = run.path / "judge" / f"{options.checkpoint}_{options.by}_{options.samples}_{options.seed}.json"
+    which = ""
+    if options.classifier and options.by != "parzen" and judge_run is not None:
+        which = f"_{judge_run.name}_{judge_run.path.name}"  # figures of another classifier are on another scale
+    file = run.path / "judge" / f"{options.checkpoint}_{options.by}_{options.samples}_{options.seed}{which}.json"
     write_atomically(file, json.dumps(report, indent=2) + "\n", make_folder=True)
     _print(console, run, report, file)
 

@@ -98,8 +98,11 @@ def _open(options: PredictOptions, *, images: bool, given: str) -> Loaded:
 
     machine.prepare_backend()
     loaded = open_weights(options.weights, options.model, options.layout, options.config)
-    takes_images = "x" in zoo.card(loaded.name).inputs
+    inputs = zoo.card(loaded.name).inputs
+    takes_images = "x" in inputs
     if takes_images != images:
+        if "z" in inputs:
+            raise UserError(f"{loaded.name} makes images from noise and predicts nothing: zoo sample, of its run")
         raise UserError(f"{loaded.name} reads {'an image file' if takes_images else 'a text'}, not {given}")
     return loaded
 
@@ -116,6 +119,8 @@ def inputs_of(loaded: Loaded) -> Images:
     """Return what prepares an image for the network. UserError where the weights do not say it."""
     from zoo.weights.preprocessing import Images
 
+    if hasattr(loaded.model.cfg, "actions"):
+        raise UserError(f"{loaded.source} is of an agent and describes no images: zoo play lets it act")
     if not isinstance(loaded.preprocessing, Images):
         raise UserError(f"{loaded.source} does not say how images are prepared; export it from its run, or add that")
     return loaded.preprocessing
@@ -129,25 +134,35 @@ def read_text(loaded: Loaded, text: str, top: int) -> list[tuple[float, str]]:
 
     from train.commands.published import tokenizer_of
     from train.data.inputs import accepts, reading
+    from train.data.text.encode import frame, framed
     from train.data.text.tokenizers import encode, require
     from train.inference import text as write
-    from zoo.weights.preprocessing import reads_segments
+    from zoo.weights.preprocessing import Text, reads_segments
 
     tokenizer = tokenizer_of(loaded)
-    head = getattr(loaded.model.cfg, "head", None)
+    head, context = getattr(loaded.model.cfg, "head", None), getattr(loaded.model.cfg, "context", None)
     ids = encode(tokenizer, text, strict=False)
+    if not ids:
+        raise UserError(f"nothing of the text {text!r} is in the vocabulary")
+    if context and isinstance(loaded.preprocessing, Text):  # positions beyond those of training have learned nothing
+        context = min(context, loaded.preprocessing.length or context)
     if head in ("pretrain", "masked"):
         marks = write.MaskTokens(*require(tokenizer, ("[CLS]", "[SEP]", "[MASK]"), "filling masks"))
         if marks.mask not in ids:
             raise UserError("these weights guess masked words: write [MASK] where one is to be guessed")
-        shown = write.around_masks(ids, loaded.model.cfg.context - 2, marks.mask)
+        assert context is not None, "every model with such a head has positions"
+        shown = write.around_masks(ids, context - 2, marks.mask)
         guesses = write.fill_row(
             loaded.model, loaded.variables, shown, marks, top, segmented=reads_segments(loaded.preprocessing)
         )
         return [(p, f"{place} {tokenizer.id_to_token(i)}") for place, found in enumerate(guesses, 1) for i, p in found]
     if head in ("classify", "token"):
-        first, last = require(tokenizer, ("[CLS]", "[SEP]"), "reading a text")
-        ids = [first, *ids[: loaded.model.cfg.context - 2], last]
+        assert context is not None, "every model with such a head has positions"
+        around = frame(tokenizer)
+        if around.end is None or (around.start is None and head == "token"):
+            require(tokenizer, ("[CLS]", "[SEP]"), "reading a text")
+        ids = framed(ids, around, context) if head == "classify" else [around.start, *ids[: context - 2], around.end]
+        last = around.end
         segmented = reads_segments(loaded.preprocessing) and accepts(loaded.model, "segments")
         logits = _apply(loaded, **reading(jnp.array([ids], jnp.int32), last if segmented else None))
         if head == "classify":
@@ -158,7 +173,7 @@ def read_text(loaded: Loaded, text: str, top: int) -> list[tuple[float, str]]:
         raise UserError(f"{loaded.source} has no head to predict with: only the hidden states of BERT")
     if "tokens" not in zoo.card(loaded.name).inputs:
         raise UserError(f"{loaded.name} translates, which zoo translate does for runs of this project")
-    ids = ids[-getattr(loaded.model.cfg, "context", len(ids)) :] or require(tokenizer, ["[BOS]"], "an empty text")
+    ids = ids[-(context or len(ids)) :]
     return _likeliest(
         _apply(loaded, tokens=jnp.array([ids], jnp.int32))[-1], top, lambda i: repr(tokenizer.decode([i]))
     )

@@ -24,7 +24,8 @@ def probe_command(args: Sequence[str]) -> None:
     run = train.loop.run.load(options.run, options.config)
     machine.prepare_backend()
     result = probe(run, options)
-    file = run.path / f"probe_{options.features}_{options.labels:g}.json"
+    which = "_last" if (options.features, options.checkpoint) == ("trained", "last") else ""
+    file = run.path / f"probe_{options.features}_{options.labels:g}{which}.json"
     write_atomically(file, json.dumps(result, indent=2) + "\n")
     Console().print(_table(run, result))
     for name in ("linear", "nearest neighbours", "weights"):

@@ -2,14 +2,16 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
 import train.data
+import train.data.worlds
 import train.loop.run
 import zoo
-from train.config import Data, Text, files
+from train.config import Data, Experiment, Text, files
 from train.data import record
 from train.data.images.augment import output_shape, parse
 from train.data.record import Record
@@ -34,29 +36,37 @@ def open_weights(source: str, model: str | None, layout: str, config: Path | Non
         files.load_for(Path(source), None, config)
     name = model or identify(open_source(source))
     loaded = zoo.load_model(name, source, layout=layout)
-    return with_inputs_of_run(loaded)
-
-
-def with_inputs_of_run(loaded: Loaded) -> Loaded:
-    """Of a run: with the normalization and the classes of its data, which it keeps."""
-    if loaded.folder is None or runs.find(loaded.folder) is None:
+    if run is None:
         return loaded
-    run = train.loop.run.load(loaded.folder)
-    data, known = run.experiment.data, record.read(run.path)
+    return with_inputs_of_run(loaded, train.loop.run.load(run).experiment, record.read(run))
+
+
+def with_inputs_of_run(loaded: Loaded, experiment: Experiment, known: Record | None) -> Loaded:
+    """Return weights of a run with the inputs of its data: their size, normalization and classes.
+
+    known: what the run keeps of its data; None for a run of before there were such records.
+    """
+    data = experiment.data
     if isinstance(data, Text):
-        inputs = TextInputs(lower=data.lower, segments=data.segments)
+        inputs = TextInputs(lower=data.lower, segments=data.segments, length=data.length)
         return dataclasses.replace(loaded, preprocessing=inputs, labels=(known and known.class_names) or None)
-    if not isinstance(data, Data):
-        raise UserError(f"{loaded.folder} is the run of an agent and describes no images: zoo play lets it act")
-    # A run of before there were records keeps nothing of its data, so they are read.
-    return image_inputs(loaded, data, known or record.of_images(train.data.load(data)))
+    if isinstance(data, Data):
+        return image_inputs(loaded, data, known or record.of_images(train.data.load(data)))
+    observation = train.data.worlds.make(data).observation
+    return with_shape(loaded, observation.shape, observation.dtype)
+
+
+def with_shape(loaded: Loaded, shape: tuple[int, ...], dtype: Any = np.float32) -> Loaded:
+    """Return weights that know the shape of one input `x`."""
+    return dataclasses.replace(loaded, inputs={"x": (shape, dtype)} if "x" in loaded.inputs else loaded.inputs)
 
 
 def image_inputs(loaded: Loaded, data: Data, known: Record) -> Loaded:
     """What training did to an image. Padding, and a part of an image out of shape, have no such description: none."""
     if len(known.shape) != 3:  # a registered set of other things than images
-        return dataclasses.replace(loaded, labels=known.class_names or None)
+        return dataclasses.replace(with_shape(loaded, tuple(known.shape)), labels=known.class_names or None)
     height, width, channels = output_shape(parse(data.augment, known.shape), known.shape)
+    loaded = with_shape(loaded, (height, width, channels))
     cut = (height, width) != known.shape[:2]
     if data.image_size is not None and (data.fit == "pad" or (cut and data.fit == "resize")):
         return dataclasses.replace(loaded, labels=known.class_names)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COMMAND_FOR = {
     **{"language": "zoo sample", "translate": "zoo translate", "masked": "zoo fill", "classify": "zoo eval"},
-    **{"adversarial": "zoo sample"},
+    **{"adversarial": "zoo sample", "q_learning": "zoo play", "contrast": "zoo probe"},
 }
 
 

@@ -12,13 +12,14 @@ T = TypeVar("T")
 AXIS = "batch"
 
 
-def make_mesh(batch: int) -> Mesh | None:
+def make_mesh(batch: int | None = None) -> Mesh | None:
     """Return a mesh of all devices along one axis, or None when there is one device.
 
-    Raise UserError where `batch` is not a multiple of their number.
+    batch: that of training, where the mesh is to train on. Evaluation has batches of its own, which are padded.
+    Raise UserError where `batch` is not a multiple of the number of devices.
     """
     count = jax.device_count()
-    if batch % count:
+    if batch is not None and batch % count:
         raise UserError(f"data.batch {batch} does not divide among {count} devices: take a multiple of {count}")
     return Mesh(np.array(jax.devices()), (AXIS,)) if count > 1 else None
 

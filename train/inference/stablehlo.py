@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from flax.traverse_util import flatten_dict
 from jax import export
 
 import zoo
 from train.data.inputs import accepts
+from zoo.cards import TEXTS
 from zoo.errors import UserError
 from zoo.files import write_atomically
 from zoo.weights import Loaded
+from zoo.weights.fit import expected_shapes
 from zoo.weights.preprocessing import Images, reads_segments
 
 
@@ -25,6 +28,8 @@ def write(path: Path, loaded: Loaded, length: int | None) -> tuple[str, ...]:
         name: jax.ShapeDtypeStruct((batch, *shape), dtype) for name, (shape, dtype) in _inputs(loaded, length).items()
     }
 
+    _require_fit(loaded, arguments)
+
     def evaluate(*values: Any) -> Any:
         return loaded.model.apply(loaded.variables, **dict(zip(arguments, values, strict=True)), train=False)
 
@@ -37,23 +42,33 @@ def write(path: Path, loaded: Loaded, length: int | None) -> tuple[str, ...]:
     return tuple(f"{name} {spec.dtype}{list(spec.shape)}".replace("'", "") for name, spec in arguments.items())
 
 
+def _require_fit(loaded: Loaded, arguments: dict[str, jax.ShapeDtypeStruct]) -> None:
+    """Raise UserError where the weights are for images of another size than that of the inputs."""
+    one = {name: (spec.shape[1:], spec.dtype) for name, spec in arguments.items()}
+    expected = expected_shapes(loaded.model, one)
+    flat: dict[str, Any] = flatten_dict(loaded.variables, sep="/")
+    actual = {path: leaf.shape for path, leaf in flat.items()}
+    if expected != actual:
+        raise UserError(
+            f"{loaded.source} does not record the size of its images, and these weights are not for those of "
+            f"{loaded.name}'s card: export them from their run"
+        )
+
+
 def _inputs(loaded: Loaded, length: int | None) -> dict[str, tuple[tuple[int, ...], Any]]:
     """Return the inputs like Card.inputs: images of the size of the weights, texts of `length` tokens.
 
     A text has a mask and segments, where the model takes them.
     """
-    card = zoo.card(loaded.name)
-    inputs = dict(card.inputs)
-    if isinstance(loaded.preprocessing, Images) and "x" in inputs:
-        images = loaded.preprocessing
-        inputs["x"] = ((*images.size, len(images.mean)), inputs["x"][1])
-    if "z" in inputs:
-        inputs["z"] = ((loaded.model.cfg.latent,), inputs["z"][1])
-    context = getattr(loaded.model.cfg, "context", None)
+    inputs = zoo.card(loaded.name).inputs_of(loaded.model.cfg)
+    if "x" in inputs:
+        inputs["x"] = loaded.inputs["x"]
+        if isinstance(loaded.preprocessing, Images):
+            images = loaded.preprocessing
+            inputs["x"] = ((*images.size, len(images.mean)), inputs["x"][1])
     for name, (shape, dtype) in inputs.items():
-        if name in ("tokens", "source", "source_mask", "target"):
-            tokens = length or min(shape[0], context or shape[0])
-            inputs[name] = ((tokens,), dtype)
+        if name in TEXTS:
+            inputs[name] = ((length or shape[0],), dtype)
     if "tokens" in inputs and accepts(loaded.model, "mask"):
         inputs["mask"] = (inputs["tokens"][0], bool)
     if "tokens" in inputs and accepts(loaded.model, "segments") and reads_segments(loaded.preprocessing):

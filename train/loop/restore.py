@@ -65,7 +65,7 @@ def restore_replicas(run: Run, checkpoint: Literal["last", "best"] = "last") -> 
     """Return the Setup of a run, its replicas, and the State of all of them from one of its checkpoints."""
     setup = assemble_run(run.experiment, run.path)
     replicas = make_replica_set(run.experiment, setup.task, setup.build)
-    mesh = devices.make_mesh(run.experiment.data.batch)
+    mesh = devices.make_mesh()
     abstract = devices.placed(jax.eval_shape(replicas.init, replicas.key), mesh, run.experiment.shard)
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     state, _ = checkpoints.restore(abstract, checkpoint, setup.fingerprint)

@@ -82,14 +82,16 @@ def _fits(x: np.ndarray, labels: np.ndarray) -> Iterator[_Fit]:
     from sklearn.linear_model import LogisticRegression  # slow to import
 
     model = LogisticRegression(max_iter=ITERATIONS, warm_start=True)
+    # For two classes scikit-learn has one vector of weights, the difference of the two, whose square is twice theirs.
+    rows = 2 if len(np.unique(labels)) == 2 else 1
     for strength in STRENGTHS:
-        model.C = 1 / (strength * len(x))
+        model.C = rows / (strength * len(x))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model.fit(x, labels)
         converged = not any(issubclass(each.category, ConvergenceWarning) for each in caught)
         weights, bias = np.array(model.coef_), np.array(model.intercept_)
-        if len(weights) == 1:  # for two classes scikit-learn has the weights of one only
+        if len(weights) == 1:
             weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
         classes = int(labels.max()) + 1
         all_weights, all_bias = np.zeros((classes, x.shape[1])), np.full(classes, -np.inf)

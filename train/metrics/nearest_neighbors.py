@@ -34,13 +34,26 @@ def vote(
         return predicted
     queries = queries[is_query]
     count = min(neighbours, len(bank))
-    nearest = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(unit(bank))
-    distance, index = nearest.kneighbors(unit(queries))
+    bank, queries = _on_the_sphere(unit(bank), unit(queries))
+    nearest = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(bank)
+    distance, index = nearest.kneighbors(queries)
     weight = np.exp((1 - distance**2 / 2 - 1) / temperature)  # minus the largest cosine, 1, against overflow
     votes = np.zeros((len(queries), classes))
     np.add.at(votes, (np.arange(len(queries))[:, None], labels[index]), weight)
     predicted[is_query] = votes.argmax(1)
     return predicted
+
+
+def _on_the_sphere(bank: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give zero vectors length 1 in a direction of their own, so that their cosine with all others is 0."""
+    of_bank, of_queries = (np.asarray(~part.any(axis=1, keepdims=True), part.dtype) for part in (bank, queries))
+    if not of_bank.any() and not of_queries.any():
+        return bank, queries
+    none = np.zeros_like
+    return (
+        np.concatenate([bank, of_bank, none(of_bank)], axis=1),
+        np.concatenate([queries, none(of_queries), of_queries], axis=1),
+    )
 
 
 def accuracy(bank: np.ndarray, labels: np.ndarray, queries: np.ndarray, truth: np.ndarray, classes: int) -> float:

@@ -115,8 +115,13 @@ def judge(found: Sequence[Member]) -> dict[str, dict[str, Any]]:
         for member in found:
             log_p, labels = log_probabilities(member, split)
             if not np.isfinite(log_p).all():
-                which = "" if member.replica is None else f" (replica {member.replica})"
-                raise UserError(f"{member.run.path}{which} has outputs that are not finite: leave it out")
+                path, number = member.run.path, member.replica
+                if number is None:
+                    raise UserError(f"{path} has outputs that are not finite: leave this run out")
+                raise UserError(
+                    f"replica {number} of {path} has outputs that are not finite: take the others out by `zoo extract "
+                    "RUN NUMBER`, and name those"
+                )
             each.append(log_p)
         own = [figures(log_p, labels) for log_p in each]
         result[split] = {

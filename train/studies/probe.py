@@ -20,8 +20,10 @@ from train.data.split import Dataset, Split
 from train.inference.features import Extractor, fingerprint, frozen
 from train.loop.checkpoints import Checkpoints
 from train.loop.known_data import normalizing_as_trained
+from train.loop.replicas import make_replica_set
 from train.loop.restore import assemble_run, restore_replicas
 from train.loop.run import Run
+from train.loop.start import initialize
 from train.metrics import linear_probe, nearest_neighbors
 from train.tasks.setup import narrow
 from zoo.errors import UserError
@@ -86,9 +88,10 @@ def linear_each(run: Run, labels: float = 1.0, *, untrained: bool = False) -> li
     """Return the linear evaluation of every replica of a finished run, of its last checkpoint or its initialization."""
     dataset = _dataset(run, labels)
     setup, replicas, states = restore_replicas(run)
+    mesh = devices.make_mesh()
     if untrained:
-        states = jax.jit(replicas.init)(replicas.key)
-    extract = _extractor(run, dataset, setup.model, devices.make_mesh(run.experiment.data.batch))
+        states = initialize(run.experiment, replicas, mesh).state
+    extract = _extractor(run, dataset, setup.model, mesh)
     results = []
     for state in replicas.each(states):
         variables = frozen(state)
@@ -122,10 +125,11 @@ def _network(run: Run, dataset: Dataset, options: ProbeOptions) -> tuple[dict[st
 
         return {}, pixels, 0
     setup = assemble_run(run.experiment, run.path)
-    mesh = devices.make_mesh(data.batch)
+    mesh = devices.make_mesh()
     extract = _extractor(run, dataset, setup.model, mesh)
     if options.features == "untrained":
-        state = jax.jit(setup.task.init)(jax.random.key(run.experiment.seed))
+        replicas = make_replica_set(run.experiment, setup.task, setup.build)
+        state = replicas.each(initialize(run.experiment, replicas, mesh).state)[0]  # of several, the first seed
     else:
         abstract = devices.placed(setup.abstract, mesh, run.experiment.shard)
         saved = Checkpoints(run.checkpoints, read_only=True)

@@ -41,6 +41,8 @@ class Setup:
     best: str = (
         ""  # the validation metric that chooses the best checkpoint; `assemble` takes it from the way of learning
     )
+    example: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the model's arguments for one example, at
+    # the size that training uses; empty where there is more than one network
     counts: str = "examples"  # what the "count" of an evaluation counts; likewise
     passes: float = 3  # cost of a step for each example of a batch, in forward passes: backward costs about two more
     longest_chunk: int | None = None  # most steps in one program, where the usual 200 would be over in no time

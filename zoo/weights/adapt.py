@@ -34,6 +34,8 @@ def to_input(
     if channels is not None:
         path = _path(layout.first, rules, "channels", module)
         patch = getattr(module.cfg, "patch", None)
+        if arrays[path].ndim == 2 and patch is None:
+            raise UserError(f"{type(module).__name__} reads numbers here, and no images with channels")
         arrays[path] = with_channels(arrays[path], channels, patch)
     if size is not None:
         path = _path(layout.positions, rules, "size", module)
@@ -50,9 +52,10 @@ def to_input(
 
 def channels_of(arrays: Mapping[str, jax.Array], module: Any, layout: Layout, rules: Sequence[Rule]) -> int | None:
     """Return the number of channels of the images that these arrays read; None where they read none."""
-    if layout.first is None:
+    path = layout.first and next((rule.ours[0] for rule in rules if layout.first[0] in rule.theirs), None)
+    if path is None:
         return None
-    kernel = arrays[_path(layout.first, rules, "channels", module)]
+    kernel = arrays[path]
     if kernel.ndim == 2:  # (patch * patch * C, F); of a network that reads numbers, (numbers, F)
         patch = getattr(module.cfg, "patch", None)
         return kernel.shape[0] // patch**2 if patch else None
@@ -107,12 +110,17 @@ def pair(size: Size) -> tuple[int, int]:
 def at_size(images: Images, size: Size) -> Images:
     """Return the preprocessing for another image size, with the cropped margin in proportion."""
     new = pair(size)
-    resize = None if images.resize is None else round(images.resize * min(new) / min(images.size))
+    resize = images.resize
+    if isinstance(resize, int):
+        resize = round(resize * min(new) / min(images.size))
+    elif resize is not None:
+        resize = (round(resize[0] * new[0] / images.size[0]), round(resize[1] * new[1] / images.size[1]))
     return dataclasses.replace(images, size=new, resize=resize)
 
 
 def _path(array: tuple[str, int] | None, rules: Sequence[Rule], what: str, module: nn.Module) -> str:
     """Return our path of `array`, an entry of the layout; UserError if the layout has none."""
-    if array is None:
+    path = array and next((rule.ours[0] for rule in rules if array[0] in rule.theirs), None)
+    if path is None:  # the architecture has no such array, or not with these fields
         raise UserError(f"{type(module).__name__} cannot be adapted to another {what}")
-    return next(rule.ours[0] for rule in rules if array[0] in rule.theirs)
+    return path

@@ -52,6 +52,8 @@ def _infer(shapes: Shapes, content: object, config: Config) -> Found:
 def _refuses(config: Config) -> str:
     if config.classes:
         return "its networks are not conditioned on labels"
+    if config.norm != "batch":
+        return "its discriminator normalizes over the batch"
     return "its kernels are 4x4, with one pixel of padding on all sides" if config.kernel != 4 else ""
 
 

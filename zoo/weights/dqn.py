@@ -62,6 +62,7 @@ def _cleanrl_last(config: Config) -> str:
     return cleanrl_rules(config)[-1].theirs[0].removesuffix(".bias")
 
 
+HEADS = ("params/head/out", "params/head/advantage/out")  # plain and dueling: an output for each action
 LAYOUTS = [
     Layout(
         "cleanrl",
@@ -70,7 +71,7 @@ LAYOUTS = [
         known_by=("network.0.weight", "network.2.weight"),
         infer=_infer(_cleanrl_last),
         refuses=_refuses,
-        head="params/head/out",
+        heads=HEADS,
         first=("network.0.weight", 1),
     ),
     Layout(
@@ -81,7 +82,7 @@ LAYOUTS = [
         infer=_infer(lambda config: "q_net.q_net.0"),
         other_heads=("q_net_target.*",),
         refuses=_baselines_refuses,
-        head="params/head/out",
+        heads=HEADS,
         first=("q_net.features_extractor.cnn.0.weight", 1),
     ),
 ]

@@ -27,6 +27,8 @@ CONVERT = (
 )
 DTYPES = ("BOOL", "U8", "I8", "U16", "I16", "F16", "BF16", "U32", "I32", "F32", "U64", "I64", "F64")
 """The types in a safetensors file that NumPy has, BF16 with JAX's help."""
+NPZ_MARK = b"zoo "
+"""The beginning of the comment of an npz in which `save_weights` records what a safetensors file has as metadata."""
 SHORT = 10
 """Number of names that a message lists; then it says how many more there are."""
 
@@ -64,7 +66,8 @@ def open_path(path: str | os.PathLike[str]) -> Opened:
     if not path.exists():
         raise UserError(f"no file or folder at {path}")
     if path.suffix == ".npz":
-        return Opened(str(path), _open_npz(path))
+        tensors, metadata = _open_npz(path)
+        return Opened(str(path), tensors, metadata, folder=path.parent)
     if path.name.endswith(".safetensors.index.json"):
         return dataclasses.replace(_open_index(path), **_beside(path.parent))
     _refuse_pickle(path)
@@ -102,8 +105,8 @@ def open_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return {name: Tensor(shape, reader(name)) for name, shape in shapes.items()}, dict(file.metadata() or {})
 
 
-def _open_npz(path: Path) -> dict[str, Tensor]:
-    """Return the arrays of an npz file; only headers are read. Arrays of Python objects, pickles, are refused."""
+def _open_npz(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return (arrays, metadata) of an npz file; only headers are read. Arrays of Python objects are refused."""
     tensors = {}
     with _reading(path):
         archive = zipfile.ZipFile(path)
@@ -115,7 +118,9 @@ def _open_npz(path: Path) -> dict[str, Tensor]:
             if dtype.hasobject:
                 raise UserError(f"{path}: {entry} contains Python objects, that is a pickle, which is not opened")
             tensors[entry.removesuffix(".npy")] = Tensor(shape, _npz_reader(path, archive, entry))
-    return tensors
+        ours = archive.comment.startswith(NPZ_MARK)
+        metadata = {"zoo": archive.comment.removeprefix(NPZ_MARK).decode()} if ours else {}
+    return tensors, metadata
 
 
 def _npz_reader(path: Path, archive: zipfile.ZipFile, entry: str) -> Callable[[], np.ndarray]:

@@ -11,7 +11,7 @@ from flax import linen as nn
 from flax.traverse_util import flatten_dict
 
 import zoo
-from zoo.cards import Card
+from zoo.cards import TEXTS, Card
 from zoo.errors import UserError
 from zoo.files import parse_json
 from zoo.weights import layouts, preprocessing
@@ -19,8 +19,17 @@ from zoo.weights.files import Opened, Tensor, listed
 from zoo.weights.layout import Found, Layout
 from zoo.weights.rules import SAME, Rule, rule
 
-IN_TRAINING = ("dropout", "drop_path", "spread", "zero_init_last_scale")
+IN_TRAINING = ("dropout", "input_dropout", "drop_path", "spread", "zero_init_last_scale")
 """Fields that have no effect after training, so weights cannot determine them."""
+RECORD: dict[str, tuple[type, str]] = {
+    "name": (str, "a text"),
+    "family": (str, "a text"),
+    "fields": (dict, "an object"),
+    "layout": (str, "a text"),
+    "preprocessing": (dict, "an object"),
+    "labels": (list, "a list"),
+}
+"""What `save_weights` records in the metadata of a file; each may be null."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +57,12 @@ def fit(
     """
     card = zoo.card(model) if isinstance(model, str) else card_of(model)
     module: Any = card.make() if isinstance(model, str) else model
-    layout = layouts.detect(type(module), opened) if layout_name == "auto" else layouts.named(type(module), layout_name)
+    kept = metadata(opened)
+    layout = _layout(type(module), opened, layout_name, kept)
     tensors = {layout.canonical(name): tensor for name, tensor in opened.tensors.items()}
     if not tensors:
         raise UserError(f"{opened.name} contains no arrays")
-    kept, shapes = metadata(opened), {name: tensor.shape for name, tensor in tensors.items()}
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
 
     if given is not None:
         usual = {**layout.usual(shapes), **saved_fields(kept, module.cfg)}
@@ -68,15 +78,25 @@ def fit(
     inputs = inputs_for(card, module.cfg, layout, shapes, kept)
     expected = expected_shapes(module, inputs)
     if layout.name == layouts.OWN and "x" in inputs and not kept.get("preprocessing"):
-        # Our files do not record the image size, and the shape of the first dense layer depends on it.
-        expected = {path: shapes[path] if len(shapes.get(path, ())) == len(s) else s for path, s in expected.items()}
+        expected = at_any_size(module, inputs, expected, shapes)
     rules = rules_for(layout, module.cfg, expected)
-    new = [each for each in rules if new_head and f"{each.ours[0]}/".startswith(f"{layout.head}/")]
+    new = [each for each in rules if new_head and layout.in_head(each.ours[0])]
     if new_head and not new:
         raise UserError(f"{card.name} has no head that could be initialized anew")
     rules = [each for each in rules if each not in new]
     passed_over = compare(opened.name, layout, tensors, rules, new, expected)
     return Fitted(card, module, layout, tensors, kept, inputs, rules, new, tuple(passed_over))
+
+
+def _layout(module: type[nn.Module], opened: Opened, name: str, kept: Mapping[str, Any]) -> Layout:
+    """Return the layout called `name`; for "auto" the one that the file records, or else the one of its arrays."""
+    if name != "auto":
+        return layouts.named(module, name)
+    if kept.get("layout") in layouts.names_of(module):
+        recorded = layouts.named(module, kept["layout"])
+        if recorded.share(opened.tensors) > 0:
+            return recorded
+    return layouts.detect(module, opened)
 
 
 def identify(opened: Opened) -> str:
@@ -123,15 +143,25 @@ def metadata(opened: Opened) -> Mapping[str, Any]:
         kept = None
     if not isinstance(kept, dict):
         raise UserError(f"{opened.name}: its metadata `zoo` is not a JSON object")
+    kept = {key: value for key, value in kept.items() if value is not None}
+    for key, (kind, what) in RECORD.items():
+        if key in kept and not isinstance(kept[key], kind):
+            raise UserError(f"{opened.name}: {key} in its metadata must be {what}, not {str(kept[key])[:60]!r}")
     return kept
 
 
 def found_fields(
     layout: Layout, shapes: Mapping[str, tuple[int, ...]], opened: Opened, kept: Mapping[str, Any], config: Any
 ) -> Found:
-    """Return the Config fields that the layout, the shapes, config.json or our own metadata determine."""
-    found = {**layout.facts(config), **layout.infer(shapes, opened.config, config)}
-    return found | (saved_fields(kept, config) if layout.name == layouts.OWN else {})
+    """Return the Config fields that the layout, the shapes, and the file's own record determine.
+
+    Only without a record does a config.json beside the file count: it may belong to other weights.
+    """
+    recorded = saved_fields(kept, config)
+    beside = {} if recorded else opened.config
+    if layout.other_heads:  # whose arrays a model without them may pass over
+        recorded.pop("head", None)
+    return {**layout.facts(config), **layout.infer(shapes, beside, config), **recorded}
 
 
 def saved_fields(kept: Mapping[str, Any], config: Any) -> Found:
@@ -148,7 +178,9 @@ def require_fields(source: str, layout: Layout, seen: Found, config: Any, card: 
     order = [field.name for field in dataclasses.fields(config) if field.name in seen and field.name not in ignored]
     wrong = {field: seen[field] for field in order if not _equal(getattr(config, field), seen[field])}
     if wrong:
-        has = ", ".join(f"{field}={value!r} (here {getattr(config, field)!r})" for field, value in wrong.items())
+        here = {field: getattr(config, field) for field in wrong}
+        here = {field: dict(value) if isinstance(value, Mapping) else value for field, value in here.items()}
+        has = ", ".join(f"{field}={value!r} (here {here[field]!r})" for field, value in wrong.items())
         call = ", ".join([repr(card.name), *(f"{field}={value!r}" for field, value in wrong.items())])
         raise UserError(f"{source}, layout {layout.name}, has {has}: make the model with zoo.create({call})")
 
@@ -156,9 +188,14 @@ def require_fields(source: str, layout: Layout, seen: Found, config: Any, card: 
 def _equal(ours: Any, theirs: Any) -> bool:
     if isinstance(ours, float) and isinstance(theirs, float):
         return math.isclose(ours, theirs, rel_tol=1e-6)
-    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-        return dict(ours) == dict(theirs)
-    return ours == theirs
+    return _plain(ours) == _plain(theirs)
+
+
+def _plain(value: Any) -> Any:
+    """Return a field's value without what JSON does not keep (tuples, FrozenDict) and what ends with training."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items() if key not in IN_TRAINING}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def inputs_for(
@@ -173,11 +210,12 @@ def inputs_for(
     if isinstance(known, preprocessing.Images):
         return {"x": ((*known.size, len(known.mean)), jnp.float32)}
     inputs = {}
-    for name, (shape, dtype) in card.inputs.items():
-        if name == "z":
-            shape = (config.latent,)
-        elif len(shape) == 1 and not jnp.issubdtype(dtype, jnp.floating):
+    for name, (shape, dtype) in card.inputs_of(config).items():
+        if name in TEXTS and len(shape) == 1:
             shape = (1,)  # the length of a text does not affect the arrays
+        elif name == "x" and len(shape) == 1 and layout.name == layouts.OWN:
+            rows = [shapes[path][0] for path in layouts.FIRST_DENSE if len(shapes.get(path, ())) == 2]
+            shape = tuple(rows[:1]) or shape
         elif layout.first and layout.first[0] in shapes:
             theirs, axis = shapes[layout.first[0]], layout.first[1]
             shape = (*shape[:-1], theirs[axis]) if len(theirs) > axis else shape
@@ -197,6 +235,29 @@ def expected_shapes(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, t
     tree = jax.eval_shape(lambda key, x: module.init(key, **x, train=False), key, example)
     flat: dict[str, Any] = flatten_dict(tree, sep="/")
     return {path: leaf.shape for path, leaf in flat.items()}
+
+
+def at_any_size(
+    module: nn.Module,
+    inputs: Mapping[str, Any],
+    expected: Mapping[str, tuple[int, ...]],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> dict[str, tuple[int, ...]]:
+    """Return `expected` with the lengths in `shapes` on those axes that the size of `x` decides.
+
+    Files do not record the size of the images, and the first dense layer has a row for each of their features.
+    """
+    shape, dtype = inputs["x"]
+    try:
+        larger = expected_shapes(module, {**inputs, "x": (tuple(2 * side for side in shape), dtype)})
+    except Exception:  # a user's own model, which may take images of one size only
+        return dict(expected)
+    found = {}
+    for path, own in expected.items():
+        there = shapes.get(path, ())
+        same = zip(own, larger[path], there, strict=True) if len(there) == len(own) else ()
+        found[path] = tuple(n if n == at_double else actual for n, at_double, actual in same) or own
+    return found
 
 
 def rules_for(layout: Layout, config: Any, expected: Mapping[str, tuple[int, ...]]) -> list[Rule]:

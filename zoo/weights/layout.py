@@ -39,7 +39,7 @@ class Layout:
     other_heads: tuple[str, ...] = ()  # patterns of heads that are ignored if the model lacks them
     new_head_drops: tuple[str, ...] = ()  # patterns of further arrays that are ignored with a new head
     refuses: Callable[[Any], str] = lambda config: ""  # Config -> why it has no such layout, or ""
-    head: str = "params/head"  # our path of the head
+    heads: tuple[str, ...] = ("params/head",)  # our paths of the head, with every form of it
     first: tuple[str, int] | None = None  # the first kernel of an image model, and its channel axis
     positions: tuple[str, int] | None = None  # the position table, and its token axis
     preprocessing: Preprocessing | None = None
@@ -57,6 +57,10 @@ class Layout:
         """Return the fraction of `known_by` that is among `names`."""
         there = {self.canonical(name) for name in names}
         return sum(name in there for name in self.known_by) / max(len(self.known_by), 1)
+
+    def in_head(self, path: str) -> bool:
+        """Return whether an array of ours, by its path, belongs to the head."""
+        return f"{path}/".startswith(tuple(f"{head}/" for head in self.heads))
 
     def passes_over(self, name: str) -> bool:
         return _any(name, self.other_heads)

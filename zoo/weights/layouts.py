@@ -7,6 +7,7 @@ from typing import Any
 from flax import linen as nn
 
 from zoo import CARDS
+from zoo.bert import BERT
 from zoo.bert import Config as BertConfig
 from zoo.errors import UserError, unknown
 from zoo.weights import alexnet, bert, dcgan, dqn, gpt, lenet, recurrent, resnet, transformer, vit
@@ -33,12 +34,15 @@ def names_of(module: type[nn.Module]) -> list[str]:
 
 FIELDS = {
     "classes": (("params/head/kernel", -1),),
-    "actions": (("params/head/out/kernel", -1),),
+    "actions": (("params/head/out/kernel", -1), ("params/head/advantage/out/kernel", -1)),
     "context": (("params/positions/embedding", 0),),
     "vocab": tuple((f"params/{name}/embedding", 0) for name in ("tokens", "embed", "target_embed", "decoder/embed")),
     "source_vocab": (("params/source_embed/embedding", 0), ("params/encoder/embed/embedding", 0)),
 }
 """Fields that depend on the data, and the arrays of ours (path, axis) whose shape shows them."""
+HEADS = ("params/head", "params/head/value")  # of an agent; the second is a dueling one's
+FIRST_DENSE = tuple(f"{head}/{layer}/kernel" for head in HEADS for layer in ("hidden0", "out"))
+"""The first layer of an agent that observes numbers: as many rows as there are numbers. The first that is there."""
 
 
 def _infer(shapes: Shapes, content: Mapping[str, Any], config: Any) -> Found:
@@ -63,6 +67,8 @@ def _bert_head(parts: set[str]) -> str:
 def own(module: type[nn.Module]) -> Layout:
     """Return the layout `zoo` of an architecture. Its rules, the identity, are created once the arrays are known."""
     layout = Layout(OWN, module, rules=lambda config: [], known_by=(), infer=_infer)
+    if module is BERT:  # a head for classes takes the place of those of pre-training
+        return dataclasses.replace(layout, new_head_drops=("params/masked/*", "params/next/*", "params/pooler/*"))
     published = next((each for each in of_module(module) if each.first), None)
     if published is None:
         return layout
@@ -72,7 +78,7 @@ def own(module: type[nn.Module]) -> Layout:
         return array and next((rule.ours[0], axis) for rule in rules if array[0] in rule.theirs)
 
     return dataclasses.replace(
-        layout, head=published.head, first=here(published.first, 2), positions=here(published.positions, 1)
+        layout, heads=published.heads, first=here(published.first, 2), positions=here(published.positions, 1)
     )
 
 

@@ -40,7 +40,7 @@ class Loaded:
     labels: tuple[str, ...] | None  # names of the classes, if the source has them
     passed_over: tuple[str, ...]  # arrays of heads that this model does not have
     folder: Path | None  # where a vocabulary may be
-    inputs: Mapping[str, Any]  # those of the weights, like `Card.inputs`: the size of image that positions belong to
+    inputs: Mapping[str, Any]  # like Card.inputs, of the size that the weights are for where they show it
 
 
 def load_weights(
@@ -109,7 +109,7 @@ def _load(
         None if new_head else _labels(opened, fitted.kept),
         fitted.passed_over,
         opened.folder,
-        _of_size(fitted.inputs, size),
+        _at_size(fitted.inputs, size, channels),
     )
 
 
@@ -158,12 +158,14 @@ def _read(
     return arrays
 
 
-def _of_size(inputs: Mapping[str, Any], size: int | tuple[int, int] | None) -> Mapping[str, Any]:
-    """Return `inputs` with images of `size`, if the weights were adapted to it."""
-    if size is None:
-        return inputs
+def _at_size(inputs: Mapping[str, Any], size: int | tuple[int, int] | None, channels: int | None) -> dict[str, Any]:
+    """Return the inputs with the image size and the number of channels that the weights were adapted to."""
+    if "x" not in inputs:
+        return dict(inputs)
     shape, dtype = inputs["x"]
-    return {**inputs, "x": ((*adapt.pair(size), *shape[2:]), dtype)}
+    shape = shape if size is None else (*adapt.pair(size), *shape[2:])
+    shape = shape if channels is None else (*shape[:-1], channels)
+    return {**inputs, "x": (shape, dtype)}
 
 
 def _preprocessing(fitted: Fitted, opened: Opened, size: int | tuple[int, int] | None) -> Preprocessing | None:
@@ -197,10 +199,12 @@ def _for_channels(usual: Preprocessing | None, channels: int | None) -> Preproce
 
 
 def _labels(opened: Opened, kept: Mapping[str, Any]) -> tuple[str, ...] | None:
+    if kept.get("labels"):  # the file's own come before those of a config.json beside it
+        return tuple(map(str, kept["labels"]))
     names = opened.config.get("id2label")
     if isinstance(names, Mapping) and all(str(key).isdigit() for key in names):
         return tuple(str(names[key]) for key in sorted(names, key=int))
-    if names := kept.get("labels") or opened.config.get("label_names"):
+    if isinstance(names := opened.config.get("label_names"), list) and names:
         return tuple(map(str, names))
     return None
 

@@ -112,7 +112,7 @@ LAYOUTS = [
         known_by=("source_embed.weight", "encoder.weight_hh_l0_reverse", "decoder.weight_ih", "score.weight"),
         facts=lambda config: {"reset_after": True},
         infer=rows(source_vocab="source_embed.weight", vocab="target_embed.weight"),
-        head="params/decoder/head",
+        heads=("params/decoder/head",),
     ),
     Layout(
         "pytorch",

@@ -5,7 +5,6 @@ So exported weights are read back bit for bit, and shapes are known before anyth
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -99,20 +98,18 @@ def patches(patch: int) -> Transform:
 
 
 def flat_maps(channels: int) -> Transform:
-    """Return the Transform of a Linear (outputs, C * H * W) -> Dense (H * W * C, outputs) on a flattened square map.
+    """Return the Transform of a Linear (outputs, C * H * W) -> Dense (H * W * C, outputs) on a flattened map.
 
     PyTorch flattens the channels first, we flatten them last.
     """
 
     def read(parts: Arrays) -> np.ndarray:
         outputs, inputs = parts[0].shape
-        side = math.isqrt(inputs // channels)
-        return parts[0].reshape(outputs, channels, side, side).transpose(2, 3, 1, 0).reshape(inputs, outputs)
+        return parts[0].reshape(outputs, channels, inputs // channels).transpose(2, 1, 0).reshape(inputs, outputs)
 
     def write(ours: np.ndarray) -> Arrays:
         inputs, outputs = ours.shape
-        side = math.isqrt(inputs // channels)
-        return [ours.reshape(side, side, channels, outputs).transpose(3, 2, 0, 1).reshape(outputs, inputs)]
+        return [ours.reshape(inputs // channels, channels, outputs).transpose(2, 1, 0).reshape(outputs, inputs)]
 
     return Transform(read, write)
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from safetensors.numpy import save_file
 from zoo.errors import UserError
 from zoo.files import atomic_file, write_atomically
 from zoo.weights import layouts, preprocessing
-from zoo.weights.files import listed
+from zoo.weights.files import NPZ_MARK, listed
 from zoo.weights.fit import card_of, require_fields
 from zoo.weights.layout import Layout
 from zoo.weights.preprocessing import Preprocessing
@@ -68,7 +69,7 @@ def save_weights(
     if path.suffix not in (".safetensors", ".npz"):
         raise UserError(f"{path}: weights are written to .safetensors, .npz, or a folder (a name without an extension)")
     if path.suffix == ".npz":
-        _write_npz(path, arrays)
+        _write_npz(path, arrays, _about(model, card.name, layout, inputs, labels))
     else:
         write_safetensors(path, arrays, _about(model, card.name, layout, inputs, labels))
     return path
@@ -125,6 +126,17 @@ def write_safetensors(
             raise UserError(f"cannot write {path}: {str(error)[:160]}") from None
 
 
-def _write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    with atomic_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+def _write_npz(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Write arrays as an npz file; the metadata become the comment of the archive, which other readers ignore.
+
+    NumPy has no bfloat16: such arrays are written as float32, which holds the same numbers.
+    """
+    record = metadata["zoo"].encode()
+    if len(NPZ_MARK + record) > zipfile.ZIP_MAX_COMMENT:
+        raise UserError(f"{path}: an npz has no room for so many labels: write .safetensors instead")
+    arrays = {name: np.asarray(a, np.float32) if a.dtype.kind == "V" else a for name, a in arrays.items()}
+    with atomic_file(path) as temporary:
+        with open(temporary, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.comment = NPZ_MARK + record

@@ -17,6 +17,15 @@ def test_one_hot_spreads_the_smoothed_share_over_all_classes():
     np.testing.assert_allclose(one_hot(jnp.array([2]), 4, 0.2), [[0.05, 0.05, 0.85, 0.05]], rtol=1e-6)
 
 
+def test_a_swept_smoothing_is_that_number():
+    logits, tokens = jnp.array(RNG.normal(size=(3, 7)), jnp.float32), jnp.array([1, 0, 6])
+    swept = jax.jit(losses.token_cross_entropy)
+    for smoothing in (0.0, 0.1):
+        expected = losses.token_cross_entropy(logits, tokens, smoothing)
+        np.testing.assert_allclose(swept(logits, tokens, jnp.float32(smoothing)), expected, rtol=1e-6)
+        np.testing.assert_allclose(cross_entropy(logits, one_hot(tokens, 7, smoothing)), expected, rtol=1e-5)
+
+
 def test_cross_entropy_is_its_formula_on_soft_labels():
     logits, labels = RNG.normal(size=(5, 7)), RNG.dirichlet(np.ones(7), size=5)
     expected = -(labels * log_softmax(logits, axis=-1)).sum(-1)

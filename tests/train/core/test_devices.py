@@ -160,6 +160,31 @@ def test_a_run_of_eight_devices_can_be_measured_on_one(eight: Path, capsys) -> N
     assert f"{losses(eight / 'mlp_fsdp')[-1]:.4f}" in capsys.readouterr().out
 
 
+def test_only_training_needs_a_batch_that_divides_among_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "device_count", lambda: 8)
+    assert devices.make_mesh() is not None
+    with pytest.raises(UserError, match="batch 12 does not divide among 8 devices"):
+        devices.make_mesh(12)
+
+
+@pytest.mark.processor
+@pytest.mark.slow
+def test_a_run_is_measured_on_devices_that_do_not_divide_its_batch(tmp_path: Path, capsys) -> None:
+    experiment = dataclasses.replace(EXPERIMENTS["mlp"], data=Data("digits", batch=31), steps=2, eval_every_steps=2)
+    run = train.loop.run.create("odd", experiment, tmp_path)
+    train.loop.fit.fit(run, assemble(experiment), Console(quiet=True))
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    found = subprocess.run(
+        [sys.executable, "-m", "train", "eval", str(run.path)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr
+    assert f"{losses(tmp_path / 'odd')[-1]:.4f}" in found.stdout
+
+
 def test_nt_xent_has_the_others_of_all_devices() -> None:
     """A batch cut in two: value and gradient are those of the whole, and not of two halves on their own."""
     script = """

@@ -12,12 +12,12 @@ from rich.console import Console
 import train.loop.run
 from train import cli
 from train.commands.compress import take_apart
-from train.config import Data, Experiment, Model, Optim
+from train.config import Data, Experiment, Language, Masked, Model, Optim, Text, Translate
 from train.core import State
 from train.loop.fit import fit
 from train.loop.restore import restore
 from train.loop.run import Run
-from train.studies.compress.curve import levels
+from train.studies.compress.curve import _flops, levels
 from train.tasks.assemble import assemble
 from zoo import low_rank
 from zoo.errors import UserError
@@ -98,6 +98,33 @@ def test_the_chosen_energy_is_among_those_drawn(run: Run) -> None:
 def test_what_cannot_be_is_one_line(run: Run, words: list[str], line: str, capsys) -> None:
     assert cli.run(["compress", str(run.path), *words]) == 2
     assert capsys.readouterr().err == f"zoo: {line}\n"
+
+
+LONG = "the cat sat\tthe dog sat on it\n"
+ON_TEXT = {
+    "language": (Model("gpt_char_mini", {"width": 16, "depth": 1, "heads": 2}), "text", Language()),
+    "translate": (Model("transformer_mini", {"width": 16, "depth": 1, "heads": 2, "hidden": 16}), "tsv", Translate()),
+    "masked": (Model("bert_tiny", {"width": 16, "depth": 1, "heads": 2, "context": 16}), "text", Masked()),
+}
+
+
+@pytest.mark.parametrize("name", ON_TEXT)
+def test_texts_are_counted_and_timed_at_the_length_of_training(name: str, tmp_path: Path) -> None:
+    """The network is found by a call of its own inputs, not by that of two tokens which initializes it."""
+    model, kind, task = ON_TEXT[name]
+    file = tmp_path / ("pairs.tsv" if kind == "tsv" else "text.txt")
+    file.write_text("".join(LONG.replace("cat", f"cat {i}") for i in range(60)))
+    tokenizer = "wordpiece" if name == "masked" else "char"
+    data = Text(f"{kind}:{file}", 4, tokenizer, length=16)
+    experiment = Experiment(model, data, Optim("sgd", lr=0.1), 4, 4, task)
+    parts = assemble(experiment)
+    draw = np.random.default_rng(0)
+    state = jax.tree.map(lambda leaf: draw.normal(size=leaf.shape).astype(leaf.dtype), parts.abstract)
+    network = take_apart(Run(tmp_path, experiment), parts, state)
+    assert _flops(network, {"params": network.params, **network.statistics}) == parts.flops
+    assert network.batch == 4
+    shapes = {leaf.shape for leaf in jax.tree.leaves(network.call.kwargs) if hasattr(leaf, "shape")}
+    assert shapes == {(1, 16)}
 
 
 def test_runs_without_such_kernels_are_refused(run: Run, tmp_path, capsys) -> None:

@@ -16,6 +16,7 @@ from train.loop.fit import fit
 from train.loop.run import Run
 from train.studies import ensemble
 from train.tasks.assemble import assemble
+from zoo.errors import UserError
 
 QUIET = Console(quiet=True)
 ALONE = Experiment(
@@ -150,3 +151,14 @@ def test_a_run_that_is_no_classifier_is_refused(tmp_path, capsys) -> None:
     run = train.loop.run.create("digits_gan", files.load("digits_gan"), tmp_path)
     assert cli.run(["ensemble", str(run.path)]) == 2
     assert "is not a classifier (its task is 'adversarial')" in capsys.readouterr().err
+
+
+def test_outputs_that_are_not_finite_name_what_to_do(three: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        ensemble, "log_probabilities", lambda member, split: (np.full((2, 10), np.nan), np.zeros(2, int))
+    )
+    found = ensemble.members([three])
+    with pytest.raises(UserError, match=r"replica 0 of .* not finite: take the others out by `zoo extract RUN NUMBER`"):
+        ensemble.judge(found)
+    with pytest.raises(UserError, match="has outputs that are not finite: leave this run out"):
+        ensemble.judge([dataclasses.replace(member, replica=None) for member in found])

@@ -199,6 +199,15 @@ def test_judge_measures_a_run_and_keeps_the_figures(runs: dict[str, Run], capsys
     assert "FID" in out
 
 
+def test_figures_by_another_classifier_are_kept_beside(runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "train_or_find", lambda *args: runs["mlp"])
+    judged(runs, "--by", "features")
+    options = ["--samples", "200", "--by", "features", "--classifier", str(runs["mlp"].path)]
+    assert cli.run(["judge", str(runs["pair"].path), *options]) == 0
+    names = sorted(path.name for path in (runs["pair"].path / "judge").iterdir())
+    assert names == ["last_features_200_0.json", f"last_features_200_0_mlp_{runs['mlp'].path.name}.json"]
+
+
 def test_judge_by_parzen_needs_no_classifier(runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classifier, "train_or_find", None)
     assert judged(runs, "--by", "parzen").keys() >= {"parzen"}

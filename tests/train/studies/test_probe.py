@@ -14,13 +14,14 @@ from sklearn.linear_model import LogisticRegression
 
 import train.loop.run
 from train import cli
+from train.commands import probe as probe_command
 from train.commands.extract import extract
 from train.config import Data, Experiment, Model, Optim
 from train.data.inputs import images
 from train.inference.features import Extractor, fingerprint, frozen
 from train.loop.fit import fit
 from train.loop.run import Run
-from train.metrics import linear_probe
+from train.metrics import linear_probe, nearest_neighbors
 from train.metrics.linear_probe import Labelled
 from train.studies import probe
 from train.tasks.assemble import assemble
@@ -62,6 +63,28 @@ def test_a_class_that_few_labels_leave_out_is_never_said() -> None:
     assert 0.5 < result.test < 0.75  # right about the two classes that it knows
     with pytest.raises(UserError, match="needs examples of two classes at least"):
         linear_probe.evaluate(Labelled(two.features[:5], np.zeros(5, int)), two, two)
+
+
+def test_of_two_classes_the_penalty_is_that_of_both_rows_of_weights() -> None:
+    """lambda/2 times their squares, added to the mean loss: at the minimum the gradient is zero."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 60)
+    x = (np.eye(2)[labels] + rng.normal(size=(60, 2))).astype(np.float32)
+    fits = list(linear_probe._fits(x, labels))
+    for fit_ in fits[:3]:
+        logits = x @ fit_.weights.T + fit_.bias
+        p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        gradient = (p - np.eye(2)[labels]).T @ x / len(x) + fit_.strength * fit_.weights
+        np.testing.assert_allclose(gradient, 0, atol=1e-3)
+
+
+def test_a_zero_vector_is_near_nothing() -> None:
+    """Its cosine is 0, not 0.5: a neighbour at 68 degrees is nearer."""
+    bank = np.array([[0.0, 0.0], [1.0, 2.5]])
+    assert nearest_neighbors.vote(bank, np.array([0, 1]), np.array([[1.0, 0.0]]), 2, neighbours=1).item() == 1
+    bank = np.array([[0.0, 0.0], [1.0, 0.2], [0.0, 1.0]])
+    votes = nearest_neighbors.vote(bank, np.array([0, 1, 2]), np.array([[0.0, 0.0], [1.0, 0.0]]), 3, temperature=10.0)
+    np.testing.assert_array_equal(votes, [0, 1])  # nothing is nearer to it than the rest, so the first class
 
 
 @pytest.fixture(scope="module")
@@ -206,3 +229,25 @@ def test_runs_without_features_or_validation_are_one_line(tmp_path: Path, capsys
         assert line in capsys.readouterr().err
     assert cli.run(["probe", str(tmp_path / "nowhere")]) == 2
     assert "no run folder at" in capsys.readouterr().err
+
+
+def test_untrained_is_where_training_began(run: Run, tmp_path: Path) -> None:
+    """With `init_from` that is the network of the other run, and not a draw."""
+    again = dataclasses.replace(run.experiment, init_from=str(run.path), steps=1, eval_every_steps=1)
+    later = train.loop.run.create("later", again, tmp_path)
+    options = probe.ProbeOptions(str(later.path), features="untrained")
+    dataset = probe._dataset(later, 1.0)
+    variables, _, step = probe._network(later, dataset, options)
+    assert step == 0
+    np.testing.assert_array_equal(variables["params"]["head"]["kernel"], variables_of(run)["params"]["head"]["kernel"])
+
+
+def test_figures_of_both_checkpoints_are_kept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = dict.fromkeys(("linear", "nearest neighbours", "weights"), "")
+    monkeypatch.setattr(probe, "probe", lambda run, options: dataclasses.asdict(options) | {"notes": notes})
+    monkeypatch.setattr(probe_command, "_table", lambda run, result: "")
+    names = {"best": "probe_trained_0.5.json", "last": "probe_trained_0.5_last.json"}
+    for which in names:
+        probe_command.probe_command([str(run.path), "--labels", "0.5", "--checkpoint", which])
+    for which, name in names.items():
+        assert json.loads((run.path / name).read_text())["checkpoint"] == which

@@ -27,6 +27,7 @@ from train.loop.fit import fit
 from train.loop.restore import assemble_run
 from train.loop.run import Run
 from train.metrics import nearest_neighbors
+from train.metrics.evaluation import means
 from train.tasks.assemble import assemble
 from train.tasks.contrast.task import contrast
 from zoo.errors import UserError
@@ -225,3 +226,17 @@ def test_what_cannot_be_is_one_line(changes: dict, line: str) -> None:
         assemble(experiment)
     assert str(error.value).startswith(line)
     assert "\n" not in str(error.value)
+
+
+def test_an_image_alone_in_its_batch_does_not_count() -> None:
+    """There is nothing to tell it from: its loss would be 0 and its accuracy 1."""
+    task = assemble(EXPERIMENT).task
+    state = jax.jit(task.init)(KEY)
+    run_evaluate = jax.jit(task.evaluate)
+    x = X[:4, ..., :1]
+    full, alone = (run_evaluate(state, {"x": x, "mask": jnp.array(mask)}) for mask in ([1.0] * 4, [1.0, 0.0, 0.0, 0.0]))
+    both = means(jax.tree.map(lambda a, b: float(a) + float(b), full, alone))
+    assert both["count"] == 5
+    for name in ("loss", "contrastive_accuracy"):
+        assert both[name] == means(full)[name]
+    assert both["loss"] > 0

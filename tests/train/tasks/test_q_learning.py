@@ -398,3 +398,12 @@ def test_cartpole_is_solved() -> None:
     made = assemble(experiment)
     state, _ = run_chunk(made.task, start(made), Nothing(), KEY, experiment.steps)
     assert made.evaluator("test", None)(state)["return"] >= 475
+
+
+def test_with_64_bits_a_step_of_prioritized_replay_keeps_the_types_of_its_state() -> None:
+    with jax.enable_x64(True):
+        task = assemble(override(EXPERIMENT, PRIORITIZED)).task
+        state = jax.eval_shape(task.init, KEY)
+        after, _ = jax.eval_shape(task.step, state, None, KEY)
+    types = [[leaf.dtype for leaf in jax.tree.leaves(each)] for each in (state, after)]
+    assert types[0] == types[1]

@@ -161,6 +161,8 @@ def test_weights_of_another_network(file: Path) -> None:
     assert "look like ResNet (timm) or ResNet (torchvision)" in message
     assert "unknown layout of ResNet 'torchvison': did you mean torchvision" in refused(file, layout="torchvison")
     deeper = zoo.create("resnet18", **{**FIELDS, "depths": (2, 2)})
+    assert refused(file, model=deeper).endswith("zoo.create('resnet18', depths=(1, 2))")  # as the file records
+    save_file(load_file(file), file)  # without the record
     assert "missing: layer1.1.conv1.weight, layer1.1.bn1.weight" in refused(file, model=deeper)
 
 

@@ -106,6 +106,18 @@ def labelled(examples: Examples, tokenizer: Tokenizer, length: int, several: boo
     return Encoded({"tokens": tokens, "y": examples.labels.astype(np.int32)}, int(np.sum(too_long)))
 
 
+def framed(ids: Sequence[int], around: Frame, length: int) -> list[int]:
+    """Return a row of `labelled` without its padding, from the ids of a text, or of two with the end token between."""
+    cuts = [i for i, token in enumerate(ids) if token == around.end][:1]
+    sides = [list(ids[: cuts[0]]), list(ids[cuts[0] + 1 :])] if cuts else [list(ids)]
+    head, tail = ([] if each is None else [each] for each in around)
+    counts = _truncated([np.array([len(side)]) for side in sides], length - len(head) - len(tail) * len(sides))
+    row = head
+    for side, count in zip(sides, counts, strict=True):
+        row = [*row, *side[: int(count[0])], *tail]
+    return row
+
+
 def frame(tokenizer: Tokenizer) -> Frame:
     """Return the special tokens around labelled sentences: [CLS] and [SEP], or with a tokenizer without them [EOS]."""
     start, end = special(tokenizer, "[CLS]"), special(tokenizer, "[SEP]")

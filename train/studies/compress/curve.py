@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from train.algorithms.averages import evaluation_variables
+from train.config import Experiment, Text
 from train.core import State, machine
 from train.metrics.evaluation import Evaluator
 from zoo import low_rank
@@ -18,7 +19,7 @@ from zoo.low_rank import Call, Path_, Spectrum, Truncated
 from zoo.measure import count_flops
 
 ENERGIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
-BATCH = 256  # examples of a timed forward pass
+BATCH = 256  # examples of a timed forward pass, of text at most a batch of training
 LEAST_ROUNDS, ROUNDS = 5, 21
 ROUND_SECONDS = 0.05
 MOST_SECONDS = 30.0  # of all rounds together; after that, only the first LEAST_ROUNDS are run
@@ -36,7 +37,7 @@ class Point:
     params: int
     flops: int  # one forward pass of one example
     validation: Mapping[str, float]
-    milliseconds: float = 0.0  # a forward pass of BATCH examples, in the fastest round
+    milliseconds: float = 0.0  # a forward pass of `Network.batch` examples, in the fastest round
     speed: float = 1.0  # the full network's time over this network's
 
 
@@ -48,6 +49,7 @@ class Network:
     state: State
     call: Call
     spectra: Mapping[Path_, Spectrum]
+    batch: int = BATCH  # examples of a timed forward pass
 
     @property
     def params(self) -> Any:
@@ -65,6 +67,11 @@ class Network:
     def with_params(self, params: Any) -> State:
         """Return a State for the evaluation of `params`."""
         return State(self.state.step, {"net": jax.tree.map(jnp.asarray, params)}, {"net": ()}, {"net": self.statistics})
+
+
+def timed_batch(experiment: Experiment) -> int:
+    """Return how many examples a timed forward pass has. A batch of long texts is as large as memory allows."""
+    return min(BATCH, experiment.data.batch) if isinstance(experiment.data, Text) else BATCH
 
 
 def levels(network: Network, energy: float | None, rank: int | None) -> list[dict[str, Any]]:
@@ -122,10 +129,10 @@ def _flops(network: Network, variables: Any) -> int:
 
 
 def _forward(network: Network, variables: Any) -> Callable[[], Any]:
-    """Return a compiled forward pass of BATCH examples."""
+    """Return a compiled forward pass of `network.batch` examples."""
 
     def example(leaf: jax.ShapeDtypeStruct) -> jax.Array:
-        shape = (BATCH, *leaf.shape[1:])
+        shape = (network.batch, *leaf.shape[1:])
         if jnp.issubdtype(leaf.dtype, jnp.floating):
             return jax.random.normal(jax.random.key(0), shape, leaf.dtype)
         return jnp.ones(shape, leaf.dtype)

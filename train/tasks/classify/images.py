@@ -34,6 +34,7 @@ def assemble(experiment: Experiment, task: Classify, data: Data) -> Setup:
         learning,
         build,
         *sizes(learning, model, inputs.example()),
+        example=inputs.example(),
         feed=feeder(experiment, dataset),
         evaluator=evaluators(experiment, dataset, learning),
         show=InsidePictures(model, dataset.test, inputs).show,

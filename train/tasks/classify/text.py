@@ -33,6 +33,7 @@ def assemble(experiment: Experiment, task: Classify, data: Text, tokenizer: Toke
         learning,
         build,
         *sizes(learning, model, inputs.example()),
+        example=inputs.example(),
         feed=text.feeder(data, dataset, text.batches),
         evaluator=text.evaluators(data, dataset, learning, text.batches),
         tokenizer=dataset.tokenizer,

@@ -65,6 +65,7 @@ def assemble(experiment: Experiment, task: Contrast, data: Data) -> Setup:
         learning,
         build,
         *sizes(learning, model, inputs.example()),
+        example=inputs.example(),
         feed=feeder(experiment, dataset),
         evaluator=evaluator,
         watch=watch,

@@ -7,7 +7,7 @@ from flax import linen as nn
 from jax import Array
 
 from train.algorithms import losses
-from train.core import Metrics, State, Task
+from train.core import Mean, Metrics, State, Task
 from train.data.inputs import Inputs, views
 from train.tasks.network import Network
 
@@ -23,7 +23,8 @@ def contrast(
     """Build the Task over batches that `inputs` accepts, with "mask": (B,) when evaluating; labels are ignored.
 
     A step is one gradient step on NT-Xent. The two views of an image are two draws of the augmentations that `inputs`
-    trains with; when evaluating, the draw depends on the batch alone. Batch statistics are those of all 2B views.
+    trains with; when evaluating, the draw depends on the batch alone, and an image alone in its batch does not count.
+    Batch statistics are those of all 2B views.
     """
     net = Network(model, tx, precision)
 
@@ -46,8 +47,11 @@ def contrast(
 
     def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
         key = jax.random.fold_in(jax.random.key(0), batch["x"].sum(dtype=jnp.uint32))
-        loss, accuracy = compare(net.evaluate(state, views(inputs, key, batch)), batch["mask"])
-        values = {"loss": loss, "contrastive_accuracy": accuracy, "count": jnp.ones_like(loss)}
-        return {name: jnp.sum(value * batch["mask"]) for name, value in values.items()}
+        mask = batch["mask"]
+        loss, accuracy = compare(net.evaluate(state, views(inputs, key, batch)), mask)
+        compared = mask * (mask.sum() > 1)  # one image alone has no others to be told from
+        values = {"loss": loss, "contrastive_accuracy": accuracy}
+        means = {name: Mean(jnp.sum(value * compared), compared.sum()) for name, value in values.items()}
+        return means | {"count": mask.sum()}
 
     return Task(init, step, evaluate)

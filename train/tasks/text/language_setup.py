@@ -34,6 +34,7 @@ def assemble(experiment: Experiment, task: Language, data: Text, tokenizer: Toke
         learning,
         build,
         *sizes(learning, model, inputs),
+        example=inputs,
         feed=text.feeder(data, dataset, text.windows),
         evaluator=text.evaluators(data, dataset, learning, text.windows, _finish, _windows_in),
         tokenizer=dataset.tokenizer,

@@ -31,6 +31,7 @@ def assemble(experiment: Experiment, task: Masked, data: Text, tokenizer: Tokeni
         learning,
         build,
         *sizes(learning, model, inputs),
+        example=inputs,
         feed=text.feeder(data, dataset, text.batches),
         evaluator=text.evaluators(data, dataset, learning, text.batches, lambda means, split: with_loss(means)),
         tokenizer=dataset.tokenizer,

@@ -31,6 +31,7 @@ def assemble(experiment: Experiment, task: Translate, data: Text, tokenizer: Tok
         learning,
         build,
         *sizes(learning, model, inputs),
+        example=inputs,
         feed=text.feeder(data, dataset, text.batches),
         evaluator=text.evaluators(data, dataset, learning, text.batches, _finish),
         tokenizer=dataset.tokenizer,
