@@ -14,6 +14,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # What the user has run himself is remembered in his own data folder; what tests run is not.
 os.environ.setdefault("ZOO_DATA_DIR", str(Path(__file__).parent.parent / ".cache" / "data"))
+# Nor do decoded images of tests fill the user's cache.
+os.environ.setdefault("ZOO_CACHE_DIR", str(Path(__file__).parent.parent / ".cache" / "zoo"))
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(__file__).parent.parent / ".cache" / "hypothesis"))
 # Tests compile far more than they compute. Without LLVM's optimizations a cold run takes half as long; with each
 # program compiled in one piece, by the plainer of two code generators, two thirds of that. Later versions of XLA have

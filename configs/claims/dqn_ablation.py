@@ -13,7 +13,7 @@ Here:    CartPole-v1 with the network of dqn_mlp's card, one environment, as the
          and rates chosen in half of the run, which left replay undecided (+12, -46 to 70); 100 to 103 one of this
          setting at one rate.
 Departs: CartPole's four numbers for Atari's screens. --full has MinAtar's Breakout, and is no Atari either.
-Measured: see results/claims.json
+Measured: see results/claims.json, from before each seed was judged by its own episodes
 """
 
 from collections.abc import Mapping

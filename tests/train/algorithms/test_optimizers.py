@@ -156,6 +156,18 @@ def test_muon_leaves_what_is_no_hidden_matrix_to_adam_and_takes_a_convolution_as
     np.testing.assert_allclose(ends[0], ends[1].reshape(12, 5), rtol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(3, 12), (12, 3)])  # with more outputs than inputs, and the other way round
+def test_muon_scales_its_step_by_the_shape(shape: tuple[int, int]) -> None:
+    """By the root of outputs over inputs, where that is above 1 (Jordan et al. 2024)."""
+    gradients = [RNG.normal(size=shape).astype(np.float32) for _ in range(2)]
+    start, state = np.ones(shape, np.float32), {}
+    expected = start - LR * sum(muon(g.astype(np.float64), state, t) for t, g in enumerate(gradients, start=1))
+    found = last(train(Optim("muon", lr=LR), [{"kernel": g} for g in gradients], {"kernel": start})[0])["kernel"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    moved = np.linalg.norm(start - found) / LR / 2  # a step of 3 orthogonal directions, each of length 1 or 2
+    assert moved == pytest.approx(math.sqrt(3) * (2 if shape == (3, 12) else 1), rel=0.4)
+
+
 NAMES = get_args(get_type_hints(Optim)["name"])
 
 

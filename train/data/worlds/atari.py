@@ -1,9 +1,9 @@
 """Atari games in the vector environment of ale-py, whose emulators are called from within the compiled program.
 
 Observations are 84 x 84 grey frames, the four newest stacked. An action is held for four frames, and the observed frame
-is the pixelwise maximum of the last two. An episode starts with up to 30 idle actions. The last action is repeated with
-probability 0.25 (Machado et al. 2018, arXiv:1709.06009). Rewards are the game's own; `task.clip_rewards` clips them for
-learning.
+is the pixelwise maximum of the last two. An episode starts with up to 30 idle actions, and with FIRE where a game waits
+for it. The last action is repeated with probability 0.25 (Machado et al. 2018, arXiv:1709.06009, who press no FIRE).
+Rewards are the game's own; `task.clip_rewards` clips them for learning.
 
 The emulators live outside of the compiled program and of its State. So a resumed run starts new episodes and does not
 reproduce an uninterrupted run bit for bit, and several seeds cannot be trained in one program.
