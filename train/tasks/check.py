@@ -50,7 +50,7 @@ def check_fields(experiment: Experiment) -> None:
     with errors.kept():
         ranges.check(experiment)
     with errors.kept():
-        if experiment.seed + experiment.seeds > 2**32:
+        if experiment.seed < 2**32 < experiment.seed + experiment.seeds:
             raise UserError(f"seed {experiment.seed} and seeds {experiment.seeds}: the last seed must be below 2^32")
     if isinstance(data, Text):
         with errors.kept():

@@ -44,7 +44,7 @@ def three(tmp_path, monkeypatch) -> Path:
         arms = "{'a': FunctionArm('[red]A', lambda s: 1 + s / 100), 'b': FunctionArm('B', lambda s: 2.0)}"
         text = f"CLAIM = Claim(1990, 'N 1990', 'https://e.org', 'It {name}.', {arms}, {tail}, seconds={seconds})\n"
         (folder / f"{name}.py").write_text(f'"""Doc."""\n{head}{text}')
-    arms = "{x: TrainedArm(x, Experiment(Model('mlp'), Data('no_such_set'))) for x in 'ab'}"
+    arms = "{x: TrainedArm(x, Experiment(Model('mlp'), Data('no_such_set'), seed=ord(x))) for x in 'ab'}"
     text = f"CLAIM = Claim(1980, 'N 1980', 'https://e.org', 'Absent.', {arms}, {tail}, seconds=2)\n"
     (folder / "absent.py").write_text(head + text)
     monkeypatch.setattr(files, "FOLDER", tmp_path / "configs")
