@@ -2,10 +2,11 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
@@ -37,7 +38,7 @@ class InsidePictures:
             return
         variables = evaluation_variables(state)
         with guarded("filters.png"):
-            filters = first_filters(variables["params"], shape, getattr(self.model.cfg, "patch", None))
+            filters = first_filters(self.model, variables, shape)
             if filters is not None:
                 grids.write(grids.grid(shades(filters[:MOST]), min(ACROSS, len(filters))), folder / "filters.png")
         with guarded("attention.png"):
@@ -72,19 +73,20 @@ def attention_cells(model: nn.Module, weights: np.ndarray, sides: tuple[int, int
     return mean.reshape(len(mean), rows, columns, 1)
 
 
-def first_filters(params: Mapping[str, Any], shape: tuple[int, int, int], patch: int | None) -> np.ndarray | None:
-    """Return the filters (N, h, w, C) of the first layer; None where no layer sees pixels directly.
+def first_filters(model: nn.Module, variables: Mapping[str, Any], shape: tuple[int, int, int]) -> np.ndarray | None:
+    """Return the filters (N, h, w, C) of the layer that is called first; None where it does not see pixels directly.
 
-    params: of a model for images of `shape`, which it divides into squares of `patch` pixels if that is given.
+    shape: of an image, which the model divides into squares of `patch` pixels if its Config has that field.
     """
-    kernels = [np.asarray(leaf) for leaf in _kernels(params)]
-    for kernel in kernels:
-        if kernel.ndim == 4 and kernel.shape[2] == shape[2] and max(kernel.shape[:2]) > 1:
-            return kernel.transpose(3, 0, 1, 2)
+    kernel = _first_kernel(model, variables, shape)
+    if kernel is None:
+        return None
+    if kernel.ndim == 4 and kernel.shape[2] == shape[2] and max(kernel.shape[:2]) > 1:
+        return kernel.transpose(3, 0, 1, 2)
+    patch = getattr(model.cfg, "patch", None)
     window = (patch, patch, shape[2]) if patch else shape
-    for kernel in kernels:
-        if kernel.ndim == 2 and kernel.shape[0] == math.prod(window):
-            return kernel.T.reshape(-1, *window)
+    if kernel.ndim == 2 and kernel.shape[0] == math.prod(window):
+        return kernel.T.reshape(-1, *window)
     return None
 
 
@@ -104,9 +106,23 @@ def shades(images: np.ndarray, whole: bool = False) -> np.ndarray:
     return np.round(255 * unit).astype(np.uint8)
 
 
-def _kernels(params: Mapping[str, Any]) -> list[Any]:
-    """Return every leaf called "kernel"."""
-    found = []
-    for name, value in params.items():
-        found += _kernels(value) if isinstance(value, Mapping) else [value] if name == "kernel" else []
-    return found
+def _first_kernel(model: nn.Module, variables: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return the kernel of the first layer that is called, of all that have one.
+
+    Neither names nor shapes tell: in ViT-B/16 the matrices of attention come before `embed` by name and have its shape.
+    """
+    found: list[Any] = []
+
+    def record(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+        own: Any = variables["params"]
+        for name in context.module.path:
+            own = own.get(name, {})
+        kernel = own.get("kernel")
+        if context.method_name == "__call__" and kernel is not None and not isinstance(kernel, Mapping):
+            found.append(kernel)
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+        x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+        jax.eval_shape(lambda x: model.apply(variables, x, train=False), x)
+    return np.asarray(found[0]) if found else None

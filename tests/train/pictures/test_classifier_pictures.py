@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
+from flax import linen as nn
 
+import zoo
 from train.config import Data, Experiment, Model
 from train.data.inputs import images
 from train.data.split import some
@@ -18,18 +20,54 @@ from train.tasks.assemble import assemble
 from zoo.errors import UserError
 
 
+class Layers(nn.Module):
+    """A dense layer or a convolution for each kernel, which are called in the given order."""
+
+    shapes: dict[str, tuple[int, ...]]
+    cfg: object
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        for name, shape in self.shapes.items():
+            if len(shape) == 4:
+                x = nn.Conv(shape[3], shape[:2], name=name)(x)
+            else:
+                x = nn.Dense(shape[1], name=name)(x.reshape(len(x), -1, shape[0]))
+        return x
+
+
+def filters_of(shape: tuple[int, int, int], patch: int | None = None, **kernels: np.ndarray) -> np.ndarray | None:
+    cfg = SimpleNamespace(patch=patch) if patch else SimpleNamespace()
+    params = {name: {"kernel": kernel, "bias": np.zeros(kernel.shape[-1])} for name, kernel in kernels.items()}
+    model = Layers({name: kernel.shape for name, kernel in kernels.items()}, cfg)
+    return first_filters(model, {"params": dict(sorted(params.items()))}, shape)
+
+
 def test_filters_are_those_of_the_layer_that_sees_pixels() -> None:
     kernel = np.arange(5 * 5 * 3 * 2, dtype=np.float32).reshape(5, 5, 3, 2)
     later = np.ones((3, 3, 2, 4), np.float32)
-    params = {"a": {"kernel": later}, "stem": {"conv": {"kernel": kernel, "bias": np.ones(2)}}}
-    np.testing.assert_array_equal(first_filters(params, (8, 8, 3), None)[1], kernel[..., 1])
+    np.testing.assert_array_equal(filters_of((8, 8, 3), stem=kernel, a=later)[1], kernel[..., 1])
     dense = np.arange(64 * 7, dtype=np.float32).reshape(64, 7)
-    np.testing.assert_array_equal(
-        first_filters({"d": {"kernel": dense}}, (8, 8, 1), None)[2, :, :, 0].ravel(), dense[:, 2]
-    )
+    np.testing.assert_array_equal(filters_of((8, 8, 1), d=dense)[2, :, :, 0].ravel(), dense[:, 2])
     patches = np.arange(12 * 5, dtype=np.float32).reshape(12, 5)
-    assert first_filters({"d": {"kernel": patches}}, (8, 8, 3), 2).shape == (5, 2, 2, 3)
-    assert first_filters({"d": {"kernel": patches}}, (8, 8, 3), None) is None
+    assert filters_of((8, 8, 3), 2, d=patches).shape == (5, 2, 2, 3)
+    assert filters_of((8, 8, 3), d=patches) is None
+
+
+def test_a_later_layer_of_the_same_shape_is_not_the_first() -> None:
+    """Of ViT-B/16, 768 = 16 * 16 * 3 wide, attention's output was drawn; of an MLP as wide as its image, the head."""
+    first, second = (np.random.default_rng(seed).normal(size=(64, 64)).astype(np.float32) for seed in (0, 1))
+    found = filters_of((8, 8, 1), hidden0=first, head=second)
+    np.testing.assert_array_equal(found.reshape(64, 64), first.T)
+    stem = np.ones((1, 1, 3, 3), np.float32)  # sees single pixels, which are no picture
+    assert filters_of((8, 8, 3), stem=stem, a=np.ones((3, 3, 3, 4), np.float32)) is None
+
+
+def test_a_transformer_as_wide_as_its_patches_shows_its_patches() -> None:
+    model = zoo.create("vit_mini_patch2", width=4, depth=1, heads=2)
+    variables = jax.jit(lambda key, x: model.init(key, x, train=False))(jax.random.key(0), np.zeros((1, 8, 8, 1)))
+    found = first_filters(model, variables, (8, 8, 1))
+    np.testing.assert_array_equal(found.reshape(4, 4), variables["params"]["embed"]["kernel"].T)
 
 
 def test_zero_is_grey_and_each_filter_fills_the_range() -> None:
