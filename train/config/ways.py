@@ -44,6 +44,7 @@ class Way:
     metrics: tuple[str, ...]  # that an evaluation may give
     best: str  # the metric of validation that says which checkpoint is the best
     compared_by: str  # the metric of the test split by which runs are compared; of most ways that of `best`
+    judged_by: tuple[str, ...] = ()  # fields, such as "task.share", that decide what `best` measures
     counts: str = "examples"  # what the "count" of an evaluation counts
     check: Target | None = None
     blueprint: Target | None = None

@@ -110,6 +110,16 @@ class EarlyStopping:
         self.standings = [Standing(**standing) for standing in standings]
         self.best = best
 
+    def take(self, replicas: ReplicaSet, numbers: Sequence[int]) -> "EarlyStopping":
+        """Return the early stopping of the replicas with these `numbers`, which `replicas` holds alone."""
+        taken = EarlyStopping(self.patience, replicas, self._score)
+        if self.best is not None:
+            states = self.replicas.each(self.best)
+            taken.resume(
+                [dataclasses.asdict(self.standings[i]) for i in numbers], replicas.join([states[i] for i in numbers])
+            )
+        return taken
+
     def _update_one(self, standing: Standing, results: Results, step: int) -> bool:
         """Update the standing of one replica and return whether it improved."""
         if standing.stopped_at_step is not None:
@@ -131,5 +141,7 @@ class EarlyStopping:
         self.best = jax.tree.map(jnp.copy, self.replicas.join(chosen))
 
     def _number(self, validation: Results) -> float:
+        if not validation:  # of a replica that is not evaluated any more
+            return -np.inf
         score = self._score(validation)
         return score if is_finite(validation) and np.isfinite(score) else -np.inf

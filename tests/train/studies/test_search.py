@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 optuna = pytest.importorskip("optuna", reason="the extra `search` is not installed")
 
@@ -23,6 +24,7 @@ from train.config import (  # noqa: E402
     files,
 )
 from train.core.signals import Stopped, Watch  # noqa: E402
+from train.loop.fit import fit  # noqa: E402
 from train.loop.restore import assemble_run  # noqa: E402
 from train.studies.search import folder as folders  # noqa: E402
 from train.studies.search import picture, report  # noqa: E402
@@ -363,3 +365,47 @@ def test_processes_that_share_a_search_draw_different_trials(tmp_path, sampler) 
     assert alone == drawn
     for worker in workers:
         worker.__exit__()
+
+
+def test_a_trial_with_patience_is_what_its_command_keeps(tmp_path) -> None:
+    """A trial was scored after its last step, where `zoo train` keeps the best State: 93.71 % there, 89.51 % by it."""
+    impatient = dataclasses.replace(SMALL, steps=24, eval_every_steps=2, patience=2, seeds=2)
+    steps: list[tuple[int, int]] = []
+    outcomes = Trainer(impatient, assemble(impatient)).train(
+        [{"optim.lr": lr} for lr in (0.3, 1e30, 0.5)],
+        lambda trial, step, score: bool(steps.append((trial, step))),
+        Watch(),
+    )
+    swept = dataclasses.replace(impatient, sweep=("optim.lr=0.3,0.5",))
+    kept = fit(train.loop.run.create("swept", swept, tmp_path), assemble_run(swept), Console(quiet=True))
+    stops = [replica.stopped_at_step for replica in kept.replicas]
+    assert max(stops) < 24  # or the test sees nothing
+    assert outcomes[1].diverged is not None
+    for trial, setting, last in ((0, kept.settings[0], max(stops[:2])), (2, kept.settings[1], max(stops[2:]))):
+        assert outcomes[trial].score == pytest.approx(setting.validation["accuracy"], abs=1e-6)
+        assert max(step for number, step in steps if number == trial) == last
+
+
+@pytest.mark.parametrize(
+    ("config", "space"),
+    [
+        ("cartpole_dqn", "data.time_limit=int:5..8"),
+        ("cartpole_dqn", "data.sticky=0..0.5"),
+        ("cartpole_dqn", "task.eval_epsilon=0..0.5"),
+        ("cartpole_dqn", "task.eval_episodes=int:5..8"),
+        ("sst2_bert_mini_pretraining", "task.share=0.1..0.5"),
+        ("sst2_bert_mini_pretraining", "task.next_sentence=true|false"),
+        ("dates_seq2seq", "data.swap=true|false"),
+        ("digits_gan", "data.image_size=int:4..8"),
+        ("digits_mlp", "data.split_by=hash|position"),
+    ],
+)
+def test_what_changes_the_judge_is_not_searched(config: str, space: str) -> None:
+    name = space.partition("=")[0]
+    with pytest.raises(UserError, match=f"--space: {name} decides how a trial is scored"):
+        read(files.load(config), (space,))
+
+
+def test_a_search_over_folds_is_one_line() -> None:
+    with pytest.raises(UserError, match="a search scores trials on one validation split, not on folds"):
+        Trainer(dataclasses.replace(SMALL, folds=3), assemble(SMALL))

@@ -8,16 +8,19 @@ from typing import Any, Literal, get_origin
 from train.config import Experiment
 from train.config.parse import parse_experiment
 from train.config.sweep import SWEEPABLE
+from train.config.ways import way_of
 from train.studies.search.fields import Field, fields_of, words
 from train.tasks.check import check
 from zoo.errors import UserError, in_one_line, unknown
 
 NOTATION = "log:A..B, A..B, int:A..B, log:int:A..B or a|b|c"
 FIXED = (
-    *("seed", "seeds", "sweep", "data.name", "data.validation", "data.split_seed", "task.name", "task.eval_episodes"),
-    *("data.tokenizer", "data.vocab", "data.lower", "data.length"),
+    *("seed", "seeds", "sweep", "folds", "task.name", "data.name"),
+    *("data.validation", "data.split_seed", "data.split_by", "data.fold"),
+    *("data.tokenizer", "data.vocab", "data.lower", "data.length", "data.swap"),
 )
-"""Fields that decide how a trial is scored: scores of trials that differ in them cannot be compared."""
+"""Fields that decide how a trial is scored in every way of learning, beside those that the way itself names: scores of
+trials that differ in them cannot be compared."""
 LENGTHS = ("steps", "eval_every_steps")
 
 Setting = dict[str, Any]
@@ -85,7 +88,7 @@ def read(experiment: Experiment, texts: Sequence[str]) -> list[Space]:
             raise UserError(f"--space must be FIELD={NOTATION}, not {text!r}")
         if name not in fields:
             raise unknown("field in --space", name, fields)
-        if name in FIXED:
+        if name in (*FIXED, *way_of(experiment.task).judged_by):
             raise UserError(f"--space: {name} decides how a trial is scored, so trials cannot differ in it")
         if name in found:
             raise UserError(f"--space: {name} is given twice")

@@ -7,6 +7,7 @@ program, so all trials of a search share it.
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -21,10 +22,13 @@ from train.loop import summary
 from train.loop.chunks import ChunkRunner
 from train.loop.replicas import Advance, Many, faster_transform, init_replicas
 from train.loop.schedule import make_schedule
+from train.loop.stopping import EarlyStopping
+from train.loop.summary import Results
 from train.loop.transfer import start_from
 from train.tasks.setup import Setup
 from zoo.errors import UserError
 
+T = TypeVar("T")
 Report = Callable[[int, int, float], bool]
 """Called after each evaluation of a trial with (index of the trial, step, score); returns whether to prune it."""
 
@@ -89,6 +93,8 @@ class Trainer:
                 f"a search trains on one device, and this process has {jax.device_count()}: start one process for "
                 "each device with CUDA_VISIBLE_DEVICES set to it, all with the same --folder"
             )
+        if experiment.folds:
+            raise UserError("a search scores trials on one validation split, not on folds: leave out folds")
         self.experiment, self.setup = experiment, setup
         self.seeds = range(experiment.seed, experiment.seed + experiment.seeds)
         evaluators = setup.measures("validation", None, [Member(seed, {}) for seed in self.seeds])
@@ -109,9 +115,10 @@ class Trainer:
         self.feed.close()
 
     def train(self, settings: Sequence[Setting], report: Report, watch: Watch) -> list[Outcome]:
-        """Return one outcome for each setting, in their order.
+        """Return one outcome for each setting, in their order: of the States that `zoo train` keeps.
 
-        The replicas of ended trials are removed once they are at least half of the batch.
+        With `patience` these are the best of each replica, else the last. The replicas of ended trials are removed once
+        they are at least half of the batch.
         Raises Interrupted at the end of the chunk in which `watch` received a signal.
         """
         self.require_trainable(len(settings))
@@ -121,10 +128,11 @@ class Trainer:
         states = self._init_states(batch)
         schedule = make_schedule(self.experiment, self.setup, len(batch.members), self.feed.most)
         chunks = ChunkRunner(batch, self.feed, schedule, None)
+        stopping = EarlyStopping(self.experiment.patience, batch, self.setup.score)
         step = 0
-        while step < schedule.steps and not all(outcome.ended for outcome in outcomes):
+        while step < schedule.steps and not all(outcome.ended for outcome in outcomes) and not stopping.over:
             stop = schedule.next_stop(step)
-            states = chunks.advance(states, step, stop).state
+            states = chunks.advance(states, step, stop, stopping.active).state
             step = stop
             for replica, diverged_at in chunks.diverged.items():
                 outcome = outcomes[batch.trials[replica]]
@@ -133,11 +141,16 @@ class Trainer:
             if watch.received is not None:
                 raise Interrupted(watch.received)
             if schedule.is_evaluation(step):
-                self._evaluate(outcomes, batch, states, step, report)
+                self._evaluate(outcomes, stopping, batch, states, step, report)
             active = [i for i, trial in enumerate(batch.trials) if not outcomes[trial].ended]
             if 0 < len(active) <= len(batch.members) // 2:
                 batch, states = batch.take(active, states)
+                stopping = stopping.take(batch, active)
                 chunks = ChunkRunner(batch, self.feed, schedule, None)
+        if stopping.standings:  # each replica keeps its best State, also at the last step
+            for trial, own in _by_trial(batch, [standing.validation for standing in stopping.standings]).items():
+                if not outcomes[trial].ended:
+                    self._score(outcomes[trial], own, outcomes[trial].step)
         return outcomes
 
     def require_trainable(self, trials: int) -> None:
@@ -165,17 +178,35 @@ class Trainer:
             return states
         return batch.join([start_from(state, self.experiment)[0] for state in batch.each(states)])
 
-    def _evaluate(self, outcomes: list[Outcome], batch: _Batch, states: State, step: int, report: Report) -> None:
-        each = batch.each(states)
-        for trial, outcome in enumerate(outcomes):
-            if outcome.ended:
+    def _evaluate(
+        self, outcomes: list[Outcome], stopping: EarlyStopping, batch: _Batch, states: State, step: int, report: Report
+    ) -> None:
+        learning = stopping.active
+        results = [
+            {} if outcomes[trial].ended else self.evaluators[member.seed](state)
+            for trial, member, state in zip(batch.trials, batch.members, batch.each(states), strict=True)
+        ]
+        results = stopping.update(states, step, results)
+        still = _by_trial(batch, [True] * len(results) if learning is None else learning.tolist())
+        for trial, own in _by_trial(batch, results).items():
+            outcome = outcomes[trial]
+            if outcome.ended or not any(still[trial]):  # what has stopped has told its scores
                 continue
-            pairs = zip(batch.members, each, strict=True)
-            own = [pair for pair, its_trial in zip(pairs, batch.trials, strict=True) if its_trial == trial]
-            results = [self.evaluators[member.seed](state) for member, state in own]
-            outcome.validation = summary.mean(results)
-            outcome.score, outcome.step = self.setup.score(outcome.validation), step
-            if not np.isfinite(outcome.score) or not all(map(summary.is_finite, results)):
+            self._score(outcome, own, step)
+            if not np.isfinite(outcome.score) or not all(map(summary.is_finite, own)):
                 outcome.diverged = step
             elif report(trial, step, outcome.score) and step < self.experiment.steps:
                 outcome.pruned = step
+
+    def _score(self, outcome: Outcome, results: Sequence[Results], step: int) -> None:
+        """Enter the validation of a trial's replicas at `step`."""
+        outcome.validation = summary.mean(results)
+        outcome.score, outcome.step = self.setup.score(outcome.validation), step
+
+
+def _by_trial(batch: _Batch, values: Sequence[T]) -> dict[int, list[T]]:
+    """Return trial -> the values of its replicas, given one for each replica of the batch."""
+    found: dict[int, list[T]] = {}
+    for trial, value in zip(batch.trials, values, strict=True):
+        found.setdefault(trial, []).append(value)
+    return found

@@ -37,6 +37,7 @@ Q_LEARNING = Way(
     metrics=("return", "length"),
     best="return",
     compared_by="return",
+    judged_by=("task.eval_epsilon", "task.eval_episodes", "data.time_limit", "data.sticky"),
     counts="episodes",
     check=check,
 )

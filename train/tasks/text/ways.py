@@ -38,6 +38,7 @@ MASKED = Way(
     name="masked",
     config=Masked,
     setups={Text: "train.tasks.text.masked_setup:assemble"},
+    judged_by=("task.share", "task.next_sentence", "task.left_to_right"),
     metrics=("loss", "accuracy", "masked_loss", "next_sentence_loss", "next_sentence_accuracy"),
     best="loss",
     compared_by="loss",
