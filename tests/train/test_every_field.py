@@ -16,9 +16,9 @@ import pytest
 import train.loop.fit
 from train import cli
 from train.config import files, override
+from train.config.fields import Field, fields_of, words
 from train.core import devices
 from train.loop.replicas import make_replica_set
-from train.studies.search.fields import Field, fields_of, words
 
 CONFIGS = {
     "digits_mlp": "",  # with all fields; the others with those that digits_mlp does not have

@@ -16,6 +16,7 @@ optuna = pytest.importorskip("optuna", reason="the extra `search` is not install
 
 import train.loop.run  # noqa: E402
 from train import cli  # noqa: E402
+from train.commands.train import TrainOptions  # noqa: E402
 from train.config import (  # noqa: E402
     Data,
     Experiment,
@@ -23,6 +24,8 @@ from train.config import (  # noqa: E402
     Optim,
     files,
 )
+from train.config.fields import changed  # noqa: E402
+from train.config.parse import parse_experiment  # noqa: E402
 from train.core.signals import Stopped, Watch  # noqa: E402
 from train.loop.fit import fit  # noqa: E402
 from train.loop.restore import assemble_run  # noqa: E402
@@ -409,3 +412,14 @@ def test_what_changes_the_judge_is_not_searched(config: str, space: str) -> None
 def test_a_search_over_folds_is_one_line() -> None:
     with pytest.raises(UserError, match="a search scores trials on one validation split, not on folds"):
         Trainer(dataclasses.replace(SMALL, folds=3), assemble(SMALL))
+
+
+def test_the_command_of_another_model_has_its_fields() -> None:
+    """`zoo train digits_vit --model.name mlp` trained another network than the trial's, which was 16 wide."""
+    before = files.load("digits_vit")
+    words = ["--model.name", "mlp", "--model.widths", "16", "--optim.clip-norm", "None"]
+    after = dataclasses.replace(before, model=Model("mlp", {"widths": (16,)}))
+    assert changed(before, after) == words[:4]
+    before = dataclasses.replace(before, optim=dataclasses.replace(before.optim, clip_norm=1.0))
+    assert changed(before, after) == words
+    assert parse_experiment(words, prog="zoo train", default=before, options=TrainOptions)[0] == after

@@ -3,6 +3,7 @@
 On disk an exhibit is results/exhibits/NAME.json and the pictures that it names, such as NAME.growth.webp.
 """
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -14,8 +15,11 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+import train.loop.run
 from train.algorithms.cards import ALGORITHMS
+from train.config import Experiment
 from train.config import files as configs
+from train.config.fields import changed
 from train.history.claims import results
 from train.history.timeline.lenient_json import finite, mapping, number, read_json, sequence, text, whole
 from train.loop.run import read_metrics
@@ -139,7 +143,7 @@ def of_run(run: Path) -> Exhibit:
         translations=_translations(run / "samples" / "test.tsv"),
         writing=_writing(run / "samples" / "samples.txt"),
         config=text(config, "config"),
-        changes=" ".join(_changes(text(config, "config") or summary.name or run.parent.name, config)),
+        changes=_changes(text(config, "config") or summary.name or run.parent.name, run),
     )
 
 
@@ -202,25 +206,22 @@ def read_all(folder: Path) -> list[Exhibit]:
     return [read(file) for file in sorted(folder.glob("*.json"))]
 
 
-def _changes(name: str, config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the options of `zoo train` by which a run differs from its config; none for a user's own config."""
+def _changes(name: str, run: Path) -> str:
+    """Return the options of `zoo train` by which a run differs from its config; none for a user's own config."""
     if name not in configs.names():
-        return
-    usual = _flat(json.loads(json.dumps(dataclasses.asdict(configs.load(name)))))
-    rule = ALGORITHMS.get(text(mapping(config, "optim"), "name"))
-    for constant, value in (rule.constants if rule else {}).items():  # None means the value on the card
-        usual[f"optim.{constant}"] = value if usual[f"optim.{constant}"] is None else usual[f"optim.{constant}"]
-    usual = {field: _placeless(value) for field, value in usual.items()}
-    for field, value in ((field, _placeless(value)) for field, value in _flat(config).items()):
-        other = field.startswith(("smoke", "model.name")) or field in ("config", "changes")
-        if value != usual.get(field) and not other and value is not None:
-            option = field.replace("model.fields.", "model.")
-            if isinstance(value, bool):
-                place, _, last = option.rpartition(".")
-                yield f"--{place}{'.' * bool(place)}{'' if value else 'no-'}{last.replace('_', '-')}"
-            else:
-                values = value if isinstance(value, list) else [value]
-                yield " ".join([f"--{option.replace('_', '-')}", *(shlex.quote(str(one)) for one in values)])
+        return ""
+    with contextlib.suppress(UserError):  # it is of another version of the project
+        usual, own = configs.load(name), train.loop.run.load(run).experiment
+        rule = ALGORITHMS.get(own.optim.name)
+        constants = rule.constants if rule else {}
+        return shlex.join(changed(_with_constants(usual, constants), _with_constants(own, constants), _placeless))
+    return ""
+
+
+def _with_constants(experiment: Experiment, constants: Mapping[str, float]) -> Experiment:
+    """Return `experiment` with the constants of the rule's card in place of None, which means the same."""
+    missing = {name: value for name, value in constants.items() if getattr(experiment.optim, name) is None}
+    return dataclasses.replace(experiment, optim=dataclasses.replace(experiment.optim, **missing))
 
 
 def _placeless(value: Any) -> Any:
@@ -229,14 +230,6 @@ def _placeless(value: Any) -> Any:
     if "://" in str(value) or not (colon or path.startswith("/")):
         return value
     return kind + colon + "/".join(Path(path).parts[-2:])
-
-
-def _flat(facts: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-    """Flatten nested mappings: {"optim": {"lr": 0.1}} -> {"optim.lr": 0.1}."""
-    found: dict[str, Any] = {}
-    for name, value in facts.items():
-        found |= _flat(value, f"{place}{name}.") if isinstance(value, Mapping) else {f"{place}{name}": value}
-    return found
 
 
 def _figures(facts: Any) -> dict[str, float]:

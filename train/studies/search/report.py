@@ -13,9 +13,9 @@ from rich import box
 from rich.table import Table
 
 from train.config import files, metrics
+from train.config.fields import changed
 from train.core import machine
 from train.metrics.format import figure, title
-from train.studies.search.fields import changed
 from train.studies.search.folder import REPORT, Folder, counts
 from train.studies.search.space import apply, read
 from zoo.files import write_atomically

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_origin
 
 from train.config import Experiment
+from train.config.fields import Field, fields_of, words
 from train.config.parse import parse_experiment
 from train.config.sweep import SWEEPABLE
 from train.config.ways import way_of
-from train.studies.search.fields import Field, fields_of, words
 from train.tasks.check import check
 from zoo.errors import UserError, in_one_line, unknown
 

@@ -18,6 +18,8 @@ from train.history.timeline import cells, exhibits, findings, words
 from train.history.timeline.comparison import compare
 from zoo.errors import UserError
 
+INSIDE = {"fields": {"depths": [2], "widths": [8], "stem_stride": 2}, "widths": [32, 64]}  # a network in a network
+
 
 def picture(path: Path, width: int = 40, height: int = 20, noise: bool = False) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +68,10 @@ def test_the_command_makes_the_run_again(tmp_path: Path) -> None:
          "zoo train digits_resnet20 --model.depths 1 1 1 --model.bottleneck"),
         ({"data": usual["data"] | {"normalize": False}, "init_from": "a b"},
          "zoo train digits_resnet20 --data.no-normalize --init-from 'a b'"),
+        ({"model": {"name": "mlp", "fields": {"widths": [16]}}},
+         "zoo train digits_resnet20 --model.name mlp --model.widths 16"),
+        ({"model": {"name": "mlp", "fields": {}}},
+         "zoo train digits_resnet20 --model.name mlp"),
     ]  # fmt: skip
     for change, expected in changed:
         run = run_folder(tmp_path, "resnet20", 0.9)
@@ -76,6 +82,29 @@ def test_the_command_makes_the_run_again(tmp_path: Path) -> None:
             shlex.split(command)[3:], prog="zoo train", default=configs.load("digits_resnet20"), options=TrainOptions
         )
         assert json.loads(json.dumps(dataclasses.asdict(parsed))) == json.loads(json.dumps(usual | change))
+
+
+@pytest.mark.parametrize(
+    ("config", "change", "expected"),
+    [
+        # the fields of the config's model that are back to the value on the card
+        ("digits_vit", {"model": {"name": "vit_mini_patch2", "fields": {}}}, "--model.width 128 --model.depth 6"),
+        ("mnist_simclr", {"model": {"fields": INSIDE}},
+         "--model.fields.depths 2 --model.fields.widths 8"),
+        ("dates_seq2seq", {"optim": {"clip_norm": None}}, "--optim.clip-norm None"),
+    ],
+)  # fmt: skip
+def test_the_command_is_of_the_same_network(config: str, change: dict, expected: str, tmp_path: Path) -> None:
+    """Fields that are not set in the run but in its config, and None, were left out: another network was trained."""
+    usual = configs.load(config)
+    raw = dataclasses.asdict(usual)
+    raw |= {part: raw[part] | values for part, values in change.items()}
+    run = run_folder(tmp_path, raw["model"]["name"], 0.9, name=config)
+    (run / "config.json").write_text(json.dumps(raw))
+    command = exhibits.of_run(run).command
+    parsed, _ = parse_experiment(shlex.split(command)[3:], prog="zoo train", default=usual, options=TrainOptions)
+    assert json.loads(json.dumps(dataclasses.asdict(parsed))) == json.loads(json.dumps(raw))
+    assert expected in command
 
 
 @pytest.mark.parametrize(

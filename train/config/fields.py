@@ -1,11 +1,13 @@
 """The fields of an Experiment by their dotted names, and the command line arguments that set them."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import zoo
-from train.config import Experiment, override
+from train.config.parse import override
+from train.config.schema import Experiment, Model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,16 +40,18 @@ def words(field: Field, value: Any) -> list[str]:
     return [f"--{part}{dot}{name}", repr(value) if isinstance(value, float) else str(value)]
 
 
-def changed(before: Experiment, after: Experiment) -> list[str]:
-    """Return the arguments that change `before` to `after`."""
-    old, new = fields_of(before), fields_of(after)
-    return [word for name, field in new.items() if _differs(old.get(name), field) for word in words(field, field.value)]
-
-
-def _differs(old: Field | None, new: Field) -> bool:
-    if old is None and new.name.startswith("model."):  # a field of another model, with the value on its card
-        return False
-    return old is None or old.value != new.value
+def changed(before: Experiment, after: Experiment, shown: Callable[[Any], Any] = lambda value: value) -> list[str]:
+    """Return the arguments that change `before` to `after`. shown: what of a value is compared and written."""
+    name = after.model.name
+    found = [] if name == before.model.name else ["--model.name", name]
+    if found:  # another model begins with the values on its card
+        before = dataclasses.replace(before, model=Model(name))
+    old = fields_of(before)
+    for field in fields_of(after).values():
+        value = shown(field.value)
+        if field.name not in old or shown(old[field.name].value) != value:
+            found += words(field, value)
+    return found
 
 
 def _walk(instance: Any, prefix: str, found: dict[str, Field]) -> None:
@@ -58,6 +62,8 @@ def _walk(instance: Any, prefix: str, found: dict[str, Field]) -> None:
             continue
         if dataclasses.is_dataclass(value):
             _walk(value, name + ".", found)
+        elif isinstance(value, Mapping):  # fields of a network inside the network
+            found |= {f"{name}.{key}": Field(f"{name}.{key}", type(own), own) for key, own in value.items()}
         else:
             found[name] = Field(name, _plain(hints[field.name]), value)
 
