@@ -79,7 +79,7 @@ def exhibit_facts(exhibit: Exhibit, t: Words) -> list[FactGroup]:
         if spread:
             low, high = (figure(name, end) for end in _interval(exhibit, name))
             deviation = figure(name, spread.get("deviation"))
-            over = t("over_seeds", n=exhibit.seeds, deviation=deviation)
+            over = t("over_folds" if exhibit.folds else "over_seeds", n=exhibit.replicas, deviation=deviation)
             said = f"{said} ({over}; {t('interval', low=low, high=high)})"
         test.append(Fact(metric_title(name), said))
     later = []
@@ -95,7 +95,7 @@ def exhibit_facts(exhibit: Exhibit, t: Words) -> list[FactGroup]:
 
 
 def _interval(exhibit: Exhibit, name: str) -> tuple[float | None, float | None]:
-    """Return the 95 % interval of a metric over the seeds, cut where the metric ends; (None, None) without one."""
+    """Return the 95 % interval of a metric over the replicas, cut where the metric ends; (None, None) without one."""
     spread, value = exhibit.spread[name], exhibit.test[name]
     low, high = spread.get("low"), spread.get("high")
     if low is None or high is None:
@@ -115,11 +115,13 @@ def _how(exhibit: Exhibit, t: Words) -> list[Fact]:
         if several and exhibit.seed is not None
         else str(exhibit.seed)
     )
+    setting = ", ".join(f"{field} {value:g}" for field, value in exhibit.setting.items())
     return [
         Fact(t("how_long"), (took or t("took_time_only", seconds=seconds)) if exhibit.seconds else ""),
         Fact(t("budget"), budget),
         Fact(t("parameters"), f"{exhibit.params:,}" if exhibit.params else ""),
         Fact(t("recipe"), exhibit.recipe),
+        Fact(t("chosen"), t("best_of", setting=setting, n=exhibit.settings) if setting else ""),
         Fact(t("seeds" if several else "seed"), seeds if exhibit.seed is not None else ""),
         Fact(t("software"), ", ".join(f"{name} {version}" for name, version in exhibit.versions.items())),
     ]
@@ -197,7 +199,7 @@ def comparison_note(comparison: Comparison, t: Words) -> str:
     if best is not None and best.low is not None:
         labels = ", ".join(entry.label for entry in comparison.reaching)
         notes.append(t("comparison_reach", labels=labels) if labels else t("comparison_no_reach"))
-    of_one_seed = [e.exhibit for e in comparison.entries if e.low is not None and e.exhibit.seeds == 1]
+    of_one_seed = [e.exhibit for e in comparison.entries if e.low is not None and e.exhibit.replicas == 1]
     counts = sorted({exhibit.count for exhibit in of_one_seed if exhibit.count is not None})
     if counts:
         notes.append(t("wilson_note", count=" / ".join(f"{count:,}" for count in counts)))

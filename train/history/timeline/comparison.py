@@ -95,7 +95,7 @@ def _entries(members: Sequence[Exhibit], metric: Metric, cards: Mapping[str, Car
 
 
 def _interval(exhibit: Exhibit, metric: Metric, value: float | None) -> tuple[float | None, float | None]:
-    """Return the interval over the seeds if there are several, else over the test examples if the metric is a share."""
+    """Return the interval over the replicas if there are several, else over the test examples for a share of them."""
     spread = exhibit.spread.get(metric.name, {})
     if value is None:
         return None, None

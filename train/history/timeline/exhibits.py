@@ -17,7 +17,7 @@ from PIL import Image
 
 import train.loop.run
 from train.algorithms.cards import ALGORITHMS
-from train.config import Experiment
+from train.config import Experiment, metrics
 from train.config import files as configs
 from train.config.fields import changed
 from train.history.claims import results
@@ -38,7 +38,7 @@ MORE = ("log_likelihood", "frechet_distance", "precision", "recall", "entropy")
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """A metric on the validation split over the steps. `low` and `high`: 95 % interval of the mean over seeds."""
+    """A metric on the validation split over the steps. `low` and `high`: 95 % interval of the mean over replicas."""
 
     steps: tuple[int, ...]
     mean: tuple[float | None, ...]
@@ -70,7 +70,7 @@ class Translation(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Exhibit:
-    """One run. Metrics that are missing or not finite are None or left out."""
+    """One run; of a sweep its best setting. Metrics that are missing or not finite are None or left out."""
 
     name: str  # of the config
     model: str  # name on the card
@@ -85,7 +85,7 @@ class Exhibit:
     seeds: int
     recipe: str
     test: Mapping[str, float]
-    spread: Mapping[str, Mapping[str, float]]  # metric -> deviation, low, high over the seeds
+    spread: Mapping[str, Mapping[str, float]]  # metric -> deviation, low, high over the replicas
     more: Mapping[str, Mapping[str, float]]  # measured afterwards (zoo judge, zoo probe): metric -> value, error
     count: int | None  # test examples
     notes: Mapping[str, str]
@@ -101,6 +101,14 @@ class Exhibit:
     config: str = ""  # the name of its config, where that is not its own
     changes: str = ""  # the options by which the run differs from its config: "--optim.lr 0.01"
     recorded: bool = False  # it is part of the project and was not trained here
+    folds: int = 0  # of a cross-validation, each with all seeds
+    setting: Mapping[str, float] = dataclasses.field(default_factory=dict)  # of the swept fields, chosen on validation
+    settings: int = 1  # of the sweep
+
+    @property
+    def replicas(self) -> int:
+        """How many networks its figures are means of."""
+        return self.seeds * max(1, self.folds)
 
     @property
     def command(self) -> str:
@@ -113,8 +121,11 @@ def of_run(run: Path) -> Exhibit:
     if not content:
         raise UserError(f"{run}: not a finished run: it has no summary.json")
     summary = Summary.from_json(content)
-    model, optim = mapping(config, "model"), mapping(config, "optim")
-    test = _figures(summary.test)
+    best = summary.best_setting
+    own = [number for number, replica in enumerate(summary.replicas) if replica.setting == best.setting]
+    model, optim, test = mapping(config, "model"), mapping(config, "optim"), _figures(summary.test)
+    optim = {**optim, **{field.removeprefix("optim."): value for field, value in best.setting.items()}}
+    samples = run / "samples" if 0 in own else None  # they are those of the first replica
     return Exhibit(
         name=summary.name or run.parent.name,
         model=summary.model,
@@ -128,20 +139,23 @@ def of_run(run: Path) -> Exhibit:
         steps=summary.steps or None,
         examples=summary.examples or None,
         seed=summary.seed,
-        seeds=max(1, len(summary.best_setting.seeds)),
+        seeds=max(1, len(set(best.seeds))),
+        folds=len(set(best.folds)),
+        setting=best.setting,
+        settings=len(summary.settings),
         recipe=" ".join(str(optim[key]) for key in ("name", "lr") if key in optim),
         test={name: value for name, value in test.items() if name != "count"},
-        spread={name: _figures(own._asdict()) for name, own in summary.best_setting.test_spread.items()},
+        spread={name: _figures(spread._asdict()) for name, spread in best.test_spread.items()},
         more=_measured_later(run),
         count=whole(test.get("count")),
         notes=summary.notes,
         seconds=summary.seconds or None,
         compile_seconds=summary.compile_seconds or None,
         versions=summary.versions,
-        curves=_curves(read_metrics(run)),
-        pictures=tuple(_pictures(run / "samples")),
-        translations=_translations(run / "samples" / "test.tsv"),
-        writing=_writing(run / "samples" / "samples.txt"),
+        curves=_curves(read_metrics(run), own if len(summary.settings) > 1 else None, summary.dataset),
+        pictures=tuple(_pictures(samples)) if samples else (),
+        translations=_translations(samples / "test.tsv") if samples else (),
+        writing=_writing(samples / "samples.txt") if samples else "",
         config=text(config, "config"),
         changes=_changes(text(config, "config") or summary.name or run.parent.name, run),
     )
@@ -194,6 +208,9 @@ def read(file: Path) -> Exhibit:
         seconds=number(facts.get("seconds")),
         compile_seconds=number(facts.get("compile_seconds")),
         versions={str(name): str(version) for name, version in mapping(facts, "versions").items()},
+        folds=whole(facts.get("folds")) or 0,
+        setting=_figures(mapping(facts, "setting")),
+        settings=whole(facts.get("settings")) or 1,
         curves={name: _curve(curve) for name, curve in mapping(facts, "curves").items()},
         pictures=tuple(_named(file, sequence(facts, "pictures"))),
         translations=tuple(Translation(*map(str, row)) for row in sequence(facts, "translations") if len(row) == 3),
@@ -237,8 +254,11 @@ def _figures(facts: Any) -> dict[str, float]:
     return {str(name): float(value) for name, value in pairs if finite(value) is not None}
 
 
-def _curves(lines: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
-    """Return the curves of all metrics of the validation split. The last line of a step counts."""
+def _curves(lines: Sequence[Mapping[str, Any]], numbers: Sequence[int] | None, dataset: str) -> dict[str, Curve]:
+    """Return the curves of all metrics of the validation split. The last line of a step counts.
+
+    numbers: of the replicas that they are of; None: all, whose mean each line has.
+    """
     by_step: dict[int, Mapping[str, Any]] = {}
     for line in lines:
         if isinstance(line, dict) and line.get("split") == "validation" and whole(line.get("step")) is not None:
@@ -249,21 +269,30 @@ def _curves(lines: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
     names = dict.fromkeys(name for step in kept for name in by_step[step])
     curves = {}
     for name in names:
+        each = [_of_replicas(mapping(by_step[step], "replicas").get(name), numbers) for step in kept]
         means = [finite(by_step[step].get(name)) for step in kept]
+        if numbers is not None:
+            means = [sum(values) / len(values) if values else None for values in each]
         if name in ("step", "split", "seconds", "replicas") or not any(mean is not None for mean in means):
             continue
-        bands = [_band(name, mapping(by_step[step], "replicas").get(name)) for step in kept]
+        bands = [_band(name, values, dataset) for values in each]
         low, high = (tuple(map(_rounded, ends)) for ends in zip(*bands, strict=True))
         known = any(end is not None for end in low)
         curves[name] = Curve(tuple(kept), tuple(map(_rounded, means)), low if known else (), high if known else ())
     return curves
 
 
-def _band(name: str, values: Any) -> tuple[float | None, float | None]:
-    """Return the 95 % interval of the mean over seeds."""
-    found = [finite(value) for value in values] if isinstance(values, list) else []
-    over = spread([{name: value} for value in found if value is not None]).get(name)
-    return (over.low, over.high) if over else (None, None)
+def _of_replicas(values: Any, numbers: Sequence[int] | None) -> list[float]:
+    """Return the finite values of the replicas with these numbers, given one value for each replica."""
+    values = values if isinstance(values, list) else []
+    chosen = values if numbers is None else [values[number] for number in numbers if number < len(values)]
+    return [own for own in map(finite, chosen) if own is not None]
+
+
+def _band(name: str, values: Sequence[float], dataset: str) -> tuple[float | None, float | None]:
+    """Return the 95 % interval of the mean over replicas, cut where the metric ends."""
+    over = spread([{name: value} for value in values]).get(name)
+    return metrics.inside(name, (over.low, over.high), values, dataset) if over else (None, None)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -131,6 +131,36 @@ def test_weights_by_name_are_no_path() -> None:
     assert exhibits._placeless("/home/me/runs/digits_mlp/last") == "digits_mlp/last"
 
 
+def test_the_exhibit_of_a_sweep_is_its_best_setting(tmp_path: Path) -> None:
+    """The curve and its band went over all settings, to 103 %; the rate in the recipe was the config's."""
+    rates = [{"optim.lr": rate} for rate in (0.1, 0.01)]
+    replicas = [{"setting": setting, "seed": seed} for setting in rates for seed in (0, 1)]
+    settings = [{"setting": setting, "seeds": [0, 1], "best": number == 1} for number, setting in enumerate(rates)]
+    each = {"accuracy": [0.1, 0.3, 0.9, 0.92]}
+    lines = json.dumps({"step": 10, "split": "validation", "seconds": 1, "accuracy": 0.555, "replicas": each}) + "\n"
+    run = run_folder(tmp_path, "resnet20", 0.95, lines=lines, settings=settings, replicas=replicas)
+    picture(run / "samples" / "filters.png")  # of the first replica, which has the other setting
+    exhibit = exhibits.of_run(run)
+    curve = exhibit.curves["accuracy"]
+    half = 12.7062 * (0.02 / 2**0.5) / 2**0.5  # Student's t, one degree of freedom
+    assert curve.mean == pytest.approx((0.91,))
+    assert (curve.low[0], curve.high[0]) == pytest.approx((0.91 - half, 1.0), abs=1e-5)
+    assert (exhibit.seeds, exhibit.recipe, exhibit.pictures) == (2, "adam 0.01", ())
+    facts = dict(cells.exhibit_facts(exhibit, words.load("en"))[2].facts)
+    assert facts["Setting"] == "optim.lr 0.01; best of 2 on validation"
+
+
+def test_folds_are_not_seeds(tmp_path: Path) -> None:
+    spread = {"accuracy": {"deviation": 0.1, "low": 0.4, "high": 0.8}}
+    best = {"setting": {}, "seeds": [0, 0, 0], "folds": [0, 1, 2], "test_spread": spread, "best": True}
+    replicas = [{"setting": {}, "seed": 0, "fold": fold} for fold in range(3)]
+    exhibit = exhibits.of_run(run_folder(tmp_path, "resnet20", 0.6, settings=[best], replicas=replicas))
+    assert (exhibit.seeds, exhibit.folds, exhibit.replicas) == (1, 3, 3)
+    test, _, how = cells.exhibit_facts(exhibit, words.load("en"))
+    assert "mean of 3 runs of a cross-validation" in dict(test.facts)["Accuracy"]
+    assert dict(how.facts)["Seed"] == "0"
+
+
 def test_an_exhibit_comes_back_as_it_was(tmp_path: Path) -> None:
     exhibit = exhibits.of_run(several(tmp_path))
     files = exhibits.write(exhibit, tmp_path / "kept")
