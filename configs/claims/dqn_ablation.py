@@ -99,4 +99,8 @@ CLAIM = Claim(
     plot=Plot("curve", x="update", of="validation return", y="mean return of 100 episodes"),
     full_arms=agents(FULL, Tune(("optim.lr=1e-4,2.5e-4,5e-4",), steps=200_000, by="mean validation return")),
     full_seeds=5,
+    full_facts={
+        "models": ("dqn_minatar",),
+        "budget": "1,000,000 updates and 1,000,000 steps of the environment each",
+    },
 )

@@ -92,4 +92,5 @@ CLAIM = Claim(
     plot=Plot("bars", y="test accuracy, linear on frozen features"),
     full_arms=arms(FULL),
     full_seeds=3,
+    full_facts={"models": ("simclr_resnet18_cifar",)},
 )

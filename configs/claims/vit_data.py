@@ -34,10 +34,38 @@ VIT = Experiment(
     smoke=SMOKE | {"model": {"fields": {"width": 16, "depth": 1}}},
 )
 SHARES = {"little": 0.1, "all": 1.0}
+DIGITS, CIFAR10 = 1_295, 45_000  # training images; --full has those of CIFAR-10
+NETS = {"resnet": ("ResNet-20", RESNET), "vit": ("ViT", VIT)}
 
 
 def on(net: Experiment, share: float) -> Experiment:
     return override(net, {"data": {"labels": share}})
+
+
+def images(share: float, whole: int) -> int:
+    return int(whole * share)
+
+
+def says(whole: int) -> dict[str, str]:
+    """Arm -> its text, on a training set of `whole` images."""
+    return {
+        f"{kind}_{size}": f"{said}, {images(share, whole):,} images"
+        for size, share in SHARES.items()
+        for kind, (said, _) in NETS.items()
+    }
+
+
+def effects(whole: int) -> tuple[Effect, ...]:
+    few = images(SHARES["little"], whole)
+    return (
+        Effect("resnet_little", "vit_little", "higher", f"of {few:,} images the ResNet makes more"),
+        Effect("gap_all", "gap_little", "lower", "with ten times the images the gap is smaller"),
+    )
+
+
+def plot(whole: int) -> Plot:
+    at = {kind: {f"{kind}_{size}": images(share, whole) for size, share in SHARES.items()} for kind in NETS}
+    return Plot("points", x="training images", y="test accuracy", log_x=True, at=at)
 
 
 CLAIM = Claim(
@@ -48,25 +76,18 @@ CLAIM = Claim(
     models=("vit_mini_patch2", "resnet20"),
     metric="test accuracy",
     arms={
-        f"{kind}_{size}": TrainedArm(f"{said}, {int(1295 * share):,} images", on(net, share))
+        f"{kind}_{size}": TrainedArm(says(DIGITS)[f"{kind}_{size}"], on(net, share))
         for size, share in SHARES.items()
-        for kind, said, net in (("resnet", "ResNet-20", RESNET), ("vit", "ViT", VIT))
+        for kind, (_, net) in NETS.items()
     }
     | {f"gap_{size}": Difference("ResNet - ViT", f"resnet_{size}", f"vit_{size}") for size in SHARES},
-    effects=(
-        Effect("resnet_little", "vit_little", "higher", "of 129 images the ResNet makes more"),
-        Effect("gap_all", "gap_little", "lower", "with ten times the images the gap is smaller"),
-    ),
+    effects=effects(DIGITS),
     seeds=4,
     seconds=240,
-    plot=Plot(
-        "points",
-        x="training images",
-        y="test accuracy",
-        log_x=True,
-        at={kind: {f"{kind}_{size}": int(1295 * s) for size, s in SHARES.items()} for kind in ("resnet", "vit")},
-    ),
+    plot=plot(DIGITS),
     full={"data": {"name": "cifar10", "batch": 128}, "steps": 20_000, "eval_every_steps": 1_000}
     | {"optim": {"warmup_steps": 1_000}},
     full_seeds=3,
+    full_says=says(CIFAR10),
+    full_facts={"effects": effects(CIFAR10), "plot": plot(CIFAR10)},
 )

@@ -158,6 +158,10 @@ class Plot:
     arms: tuple[str, ...] = ()
 
 
+FACTS = ("models", "algorithms", "effects", "plot", "budget", "reason")
+"""Fields of a claim that may name figures of one setting."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Claim:
     """The claim of a paper in a form that can fail. Raises UserError where it refers to an arm that does not exist."""
@@ -185,6 +189,8 @@ class Claim:
     )  # overrides of all trained arms, closer to the paper
     full_arms: Mapping[str, Arm] = dataclasses.field(default_factory=dict)  # replacements of whole arms in `full`
     full_seeds: int | None = None
+    full_says: Mapping[str, str] = dataclasses.field(default_factory=dict)  # arm -> its text in `full`, if another
+    full_facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # FACTS that `full` has instead
 
     def __post_init__(self) -> None:
         if not self.effects:
@@ -203,6 +209,11 @@ class Claim:
                 raise unknown("expected direction", effect.expected, DIRECTIONS)
         for arm in (*self.arms.values(), *self.full_arms.values()):
             self._check_arm(arm)
+        for name in self.full_says:
+            self._demand(name, "text")
+        for name in self.full_facts:
+            if name not in FACTS:
+                raise unknown("fact of the full setting", name, FACTS)
         for name in (*self.plot.arms, *(name for series in self.plot.at.values() for name in series)):
             self._demand(name, "plot")
         if self.seeds < 1:
@@ -267,15 +278,21 @@ class Claim:
         return Bounds(0, 1)
 
     def at(self, *, full: bool = False, seeds: int | None = None) -> "Claim":
-        """Return the claim at its `full` setting, or with another number of seeds."""
+        """Return the claim at its `full` setting, or with another number of seeds.
+
+        `budget` and `reason` are of the small setting: without others in `full_facts`, the full one computes its budget
+        and knows no reason.
+        """
         claim = self
         if full:
             if not (self.full or self.full_arms or self.full_seeds):
                 raise UserError("this claim has no full setting: it always runs in full")
             arms = {name: self.full_arms.get(name, arm) for name, arm in self.arms.items()}
             arms = {name: _changed(arm, self.full) for name, arm in arms.items()}
+            arms |= {name: dataclasses.replace(arms[name], says=says) for name, says in self.full_says.items()}
             starts = {name: override(experiment, self.full) for name, experiment in self.starts.items()}
-            claim = dataclasses.replace(claim, arms=arms, starts=starts, seeds=self.full_seeds or self.seeds)
+            facts = {"budget": "", "reason": "", **self.full_facts}
+            claim = dataclasses.replace(claim, arms=arms, starts=starts, seeds=self.full_seeds or self.seeds, **facts)
         return dataclasses.replace(claim, seeds=seeds) if seeds is not None else claim
 
     def small(self) -> "Claim":

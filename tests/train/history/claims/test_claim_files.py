@@ -14,7 +14,7 @@ from train.algorithms.cards import ALGORITHMS
 from train.config.files import FOLDER
 from train.data.images.catalog import names
 from train.history.claims import files, picture, results, table
-from train.history.claims.claim import Claim, TrainedArm
+from train.history.claims.claim import Claim, TrainedArm, budget
 from train.history.claims.claim_run import ClaimRun, tuning
 from train.tasks.check import check
 from zoo.errors import UserError
@@ -55,6 +55,30 @@ def test_seq2seq_is_compared_with_another_network_at_every_setting() -> None:
     for setting in (claim, claim.small(), claim.at(full=True)):
         both = {name: setting.arms[name].experiment.model.fields for name in ("forwards", "backwards")}
         assert both["forwards"] == both["backwards"] | {"reverse_source": False}
+
+
+def test_texts_plots_and_budgets_are_those_of_the_setting() -> None:
+    """At --full they had the small setting's figures: "129 images" of CIFAR-10, 40,000 of 1,000,000 updates."""
+    vit, full = load("vit_data"), load("vit_data").at(full=True)
+    assert vit.arms["resnet_little"].says == "ResNet-20, 129 images"
+    assert full.arms["resnet_little"].says == "ResNet-20, 4,500 images"
+    assert "129" not in " ".join(effect.says for effect in full.effects)
+    assert full.plot.at["vit"] == {"vit_little": 4_500, "vit_all": 45_000}
+    at = load("seq2seq_attention").at(full=True).plot.at["plain"]
+    assert at == {"plain_shorter": 30.4, "plain_longer": 82.1}
+    dqn = load("dqn_ablation").at(full=True)
+    assert budget(dqn).startswith(f"{dqn.arms['both'].experiment.steps:,} updates")
+    assert dqn.models == ("dqn_minatar",)
+    for claim in map(load, NAMES):
+        if claim.full or claim.full_arms:
+            assert claim.at(full=True).reason != claim.reason or not claim.reason
+
+
+def test_the_full_setting_names_facts_of_a_claim() -> None:
+    with pytest.raises(UserError, match="unknown fact of the full setting 'budgets'"):
+        dataclasses.replace(load("vit_data"), full_facts={"budgets": ""})
+    with pytest.raises(UserError, match="unknown arm of a text 'vit'"):
+        dataclasses.replace(load("vit_data"), full_says={"vit": ""})
 
 
 def test_arms_that_coincide_are_refused() -> None:
