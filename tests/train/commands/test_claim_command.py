@@ -9,6 +9,7 @@ from train.config import files
 from train.core import machine
 from train.history.claims import results
 from train.history.claims.run import parse_time
+from train.history.timeline import findings
 from zoo.errors import UserError
 
 
@@ -69,6 +70,28 @@ def test_all_runs_the_quickest_first_within_the_budget_and_says_what_is_left(thr
     listed = {words[1]: words for words in map(str.split, capsys.readouterr().out.splitlines()) if len(words) > 3}
     assert listed["quick"][4:6] == ["holds", "*"]
     assert "–" in listed["long"]
+
+
+def test_a_claim_of_ones_own_does_not_take_the_place_of_the_project_s(three: Path, capsys) -> None:
+    """A copy with one direction changed was shown, and recorded, as the claim of the project."""
+    shipped, copy = three / "configs" / "claims" / "quick.py", three / "mine" / "quick.py"
+    copy.parent.mkdir()
+    copy.write_text(shipped.read_text().replace("'lower'", "'higher'"))
+    runs = ["--workdir", str(three / "runs"), "--record"]
+    assert cli.run(["claim", "quick", *runs]) == 0
+    assert cli.run(["claim", str(copy), *runs]) == 0
+    assert cli.run(["claim", str(shipped), *runs]) == 0  # the project's own file by its path
+    verdicts = {name: found["verdict"] for name, found in results.read().items()}
+    (own,) = verdicts.keys() - {"quick"}
+    assert verdicts == {"quick": "holds", own: "does not hold"}
+    assert own.startswith("quick.")
+    assert results.read()[own]["file"]["path"] == str(copy)
+    assert "file" not in results.read()["quick"]
+    found = {finding.name: finding.verdict for finding in findings.read_own(three / "runs")}
+    assert found == verdicts
+    capsys.readouterr()
+    assert cli.run(["claim", "--list", "--workdir", str(three / "runs")]) == 0
+    assert "does not hold" not in capsys.readouterr().out
 
 
 @pytest.mark.slow

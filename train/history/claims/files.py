@@ -16,6 +16,18 @@ def claim_names() -> list[str]:
     return sorted(path.stem for path in (configs.FOLDER / "claims").glob("*.py"))
 
 
+def result_name(name: str) -> str:
+    """Return the name under which the claim called `name`, or of the Python file at that path, keeps its results.
+
+    A user's own file that is called like a claim of the project does not take its place: its path is part of its name.
+    """
+    path = configs.find_file("claim", name, configs.FOLDER / "claims", claim_names())
+    shipped = configs.FOLDER / "claims" / path.name
+    if not shipped.is_file() or os.path.samefile(path, shipped):
+        return path.stem
+    return f"{path.stem}.{hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:8]}"
+
+
 def load_claim(name: str) -> tuple[Claim, str]:
     """Run the file of the claim called `name`, or the Python file at that path.
 

@@ -22,19 +22,22 @@ def run_claim(
     """Run one claim, print its tables, and write result.json and claim.png to its folder. Returns the result.
 
     full: use the setting that is closer to the paper. seeds: number of seeds per arm; None: that of the claim.
-    record: also write the result to results/claims.json. The folder is claim_folder(workdir, name, setting).
+    record: also write the result to results/claims.json. The folder is claim_folder(workdir, files.result_name(name),
+    setting). The result of a user's own file names that file.
     """
     whole, key = files.load_claim(name)
     source = config_files.source_of(name)
     claim = whole.at(full=full, seeds=seeds)
     setting = "full" if full else "small"
-    name = Path(name).stem
+    name = files.result_name(name)
     folder = claim_folder(workdir, name, setting)
     claim_run = ClaimRun(name, claim, folder, console, key=f"{key} {setting}", source=source)
     claim_run.check()
     with writing(folder):  # before the hours that the claim may take
         folder.mkdir(parents=True, exist_ok=True)
     found = claim_run.run(setting)
+    if source is not None:
+        found["file"] = {"path": source.path, "sha256": source.sha256}
     write_atomically(folder / "result.json", json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     picture.save(found, folder / "claim.png")
     if record:
