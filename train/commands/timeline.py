@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -20,6 +20,9 @@ from train.loop.run import RUNS
 from train.metrics.format import figure
 from zoo.errors import UserError
 
+if TYPE_CHECKING:
+    from train.history.timeline.exhibits import Exhibit
+
 LINE = ("perceptron", "mlp", "lenet5", "alexnet", "resnet20", "vit")
 """The image classifiers of the timeline, oldest first: the configs digits_<name>."""
 
@@ -32,7 +35,7 @@ class TimelineOptions(OwnParts):
     """
 
     runs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[RUN ...]")] = ()
-    """Finished runs to show besides; they go before others of their configs."""
+    """Finished runs to show, all of them; then no other run of their configs is."""
     workdir: Path = RUNS
     """Run folders are made here; the page is WORKDIR/timeline/index.html."""
     fresh: bool = False
@@ -57,7 +60,7 @@ def timeline_command(args: Sequence[str]) -> None:
 
     seconds = parse_time(options.claims)
     given = [train.loop.run.load(path, options.config).path for path in options.runs]
-    shown = [exhibits.of_run(path) for path in given]
+    shown = [exhibits.of_run(path) for path in dict.fromkeys(map(Path.resolve, given))]
     console, folder = Console(), options.workdir / "timeline"
     if options.line:
         machine.prepare_backend()
@@ -65,11 +68,11 @@ def timeline_command(args: Sequence[str]) -> None:
         rows = timeline.gather(line)
         console.print(timeline.table(rows))
         picture.write(rows, folder)
-        shown += [exhibits.of_run(path) for path in line]
+        _add(shown, [exhibits.of_run(path) for path in line])
         run_quickest(seconds, options, console)
     for path in newest(options.workdir):
         try:
-            shown.append(exhibits.of_run(path))
+            _add(shown, [exhibits.of_run(path)])
         except UserError as error:
             left_out(error)
     shown += exhibits.read_all(exhibits.FOLDER)
@@ -77,6 +80,12 @@ def timeline_command(args: Sequence[str]) -> None:
     claims |= {finding.name: finding for finding in findings.read_own(options.workdir, left_out)}
     page = write_page(shown, list(claims.values()), folder, lang=options.lang)
     console.print(f"page: {page}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _add(shown: list["Exhibit"], others: Sequence["Exhibit"]) -> None:
+    """Add the exhibits of configs of which none is shown yet."""
+    names = {exhibit.name for exhibit in shown}
+    shown += [exhibit for exhibit in others if exhibit.name not in names]
 
 
 def train_line(options: TimelineOptions, console: Console) -> Iterator[Path]:

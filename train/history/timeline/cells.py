@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 from train.algorithms.cards import Algorithm
 from train.config import files, metrics, ways
+from train.config.metrics import SHARE
 from train.history.timeline.comparison import Comparison
 from train.history.timeline.drawing import Drawing, shape
 from train.history.timeline.exhibits import Exhibit
-from train.history.timeline.findings import Finding
+from train.history.timeline.findings import Arm, Finding
 from train.history.timeline.rooms import Room
 from train.history.timeline.words import Words
 from train.metrics import format
@@ -163,14 +164,16 @@ def effect_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
 
 
 def arm_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
-    def said(value: float | None, unit: str = " %") -> str:
-        return f"{100 * value:.2f}{unit}" if finding.is_share and value is not None else plain(value)
+    def said(arm: Arm, value: float | None, unit: str = " %") -> str:
+        return f"{100 * value:.2f}{unit}" if arm.unit == SHARE and value is not None else plain(value)
 
     rows = []
     for arm in finding.arms:
         known = arm.low is not None and arm.high is not None
-        interval = t("range_of", low=said(arm.low), high=said(arm.high), unit="").strip() if known else "–"
-        rows.append((arm.name, arm.says, str(arm.seeds), said(arm.mean), said(arm.deviation, ""), interval))
+        ends = said(arm, arm.low), said(arm, arm.high)
+        interval = t("range_of", low=ends[0], high=ends[1], unit="").strip() if known else "–"
+        figures = said(arm, arm.mean), said(arm, arm.deviation, "")
+        rows.append((arm.name, arm.says, str(arm.seeds), *figures, interval))
     return rows
 
 
@@ -181,6 +184,14 @@ def claim_facts(finding: Finding, t: Words) -> list[Fact]:
         Fact(t("date"), finding.date),
         Fact(t("software"), ", ".join(f"{name} {version}" for name, version in finding.versions.items())),
     ]
+
+
+def group_title(comparison: Comparison, t: Words) -> str:
+    """Return the title of a comparison: "Image classifiers on digits (data.labels 0.1)"."""
+    keys = (f"group_{comparison.task}_{comparison.kind}", f"group_{comparison.task}", "group_other")
+    key = next(key for key in keys if key in t.table)
+    title = t(key, dataset=comparison.dataset, task=comparison.task)
+    return f"{title} ({', '.join(comparison.terms)})" if comparison.terms else title
 
 
 def comparison_note(comparison: Comparison, t: Words) -> str:

@@ -1,7 +1,9 @@
 """Comparisons of models: all runs of one task on one data set by the same metric."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import train.tasks  # noqa: F401  fills the table of ways of learning
 from train.config import metrics, ways
@@ -27,13 +29,15 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """The runs of one task on one data set, oldest model first."""
+    """The runs of one task on one data set whose figures mean the same, oldest model first."""
 
     id: str
     task: str
     dataset: str
     metric: Metric
     entries: tuple[Entry, ...]
+    kind: str = "images"  # what they learn from
+    terms: tuple[str, ...] = ()  # what they share and other groups on the data set do not: "data.tokenizer char"
 
     @property
     def best(self) -> Entry | None:
@@ -56,30 +60,35 @@ class Comparison:
 
 
 def compare(exhibits: Sequence[Exhibit], cards: Mapping[str, Card], least: int = 2) -> list[Comparison]:
-    """Return a comparison for each task and data set with at least `least` runs, by task, then by number of runs."""
-    groups: dict[tuple[str, str], list[Exhibit]] = {}
+    """Return a comparison for each task, data set and terms with at least `least` runs, by task, then by their number.
+
+    Runs whose figures mean something else, such as losses for each character and for each piece, are kept apart.
+    """
+    groups: dict[Any, list[Exhibit]] = {}
     for exhibit in exhibits:
         if exhibit.task in ways.WAYS:
-            groups.setdefault((exhibit.task, exhibit.dataset), []).append(exhibit)
+            terms = tuple(f"{name} {value}" for name, value in sorted(exhibit.terms.items()))
+            groups.setdefault((exhibit.task, exhibit.dataset, exhibit.kind, terms), []).append(exhibit)
     out = []
     tasks = list(ways.WAYS)
-    for (task, dataset), members in sorted(
+    for (task, dataset, kind, terms), members in sorted(
         groups.items(), key=lambda group: (tasks.index(group[0][0]), -len(group[1]))
     ):
         if len(members) >= least:
             metric = metrics.metric(ways.WAYS[task].compared_by)
-            out.append(Comparison(f"compare-{len(out)}", task, dataset, metric, _entries(members, metric, cards)))
+            entries = _entries(members, metric, cards)
+            out.append(Comparison(f"compare-{len(out)}", task, dataset, metric, entries, kind, terms))
     return out
 
 
 def _entries(members: Sequence[Exhibit], metric: Metric, cards: Mapping[str, Card]) -> tuple[Entry, ...]:
     age = {name: index for index, name in enumerate(cards)}
     members = sorted(members, key=lambda e: (age.get(e.model, len(age)), e.name, e.seed or 0))
-    models = [exhibit.model for exhibit in members]
+    labels = _labels(members)
     papers: list[object] = []
     seen: dict[object, int] = {}
     entries = []
-    for exhibit in members:
+    for exhibit, label in zip(members, labels, strict=True):
         card = cards.get(exhibit.model)
         paper = card.paper if card else exhibit.model
         if paper not in papers:
@@ -88,10 +97,26 @@ def _entries(members: Sequence[Exhibit], metric: Metric, cards: Mapping[str, Car
         value = exhibit.test.get(metric.name)
         value = None if value is not None and metric.share and not 0 <= value <= 1 else value
         low, high = _interval(exhibit, metric, value)
-        label = exhibit.model if models.count(exhibit.model) == 1 else f"{exhibit.name}, seed {exhibit.seed}"
         year = card.year if card else None
         entries.append(Entry(exhibit, label, year, value, low, high, papers.index(paper) % 8, seen[paper]))
     return tuple(entries)
+
+
+def _labels(members: Sequence[Exhibit]) -> list[str]:
+    """Return a name for each run that tells it from the others: its model, or what it differs in."""
+    labels = [exhibit.model for exhibit in members]
+    ways_to_tell: list[Callable[[Exhibit], str]] = [
+        lambda exhibit: f"{exhibit.name}, seed {exhibit.seed}",
+        lambda exhibit: ", ".join(filter(None, (f"{exhibit.name}, seed {exhibit.seed}", exhibit.changes))),
+    ]
+    for tell in ways_to_tell:
+        count = Counter(labels)
+        labels = [tell(one) if count[label] > 1 else label for one, label in zip(members, labels, strict=True)]
+    count, seen = Counter(labels), Counter[str]()
+    for number, label in enumerate(labels):
+        seen[label] += 1
+        labels[number] = f"{label} ({seen[label]})" if count[label] > 1 else label
+    return labels
 
 
 def _interval(exhibit: Exhibit, metric: Metric, value: float | None) -> tuple[float | None, float | None]:

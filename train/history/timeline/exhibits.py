@@ -22,6 +22,7 @@ from train.config import files as configs
 from train.config.fields import changed
 from train.history.claims import results
 from train.history.timeline.lenient_json import finite, mapping, number, read_json, sequence, text, whole
+from train.history.timeline.terms import kind_of, terms_of
 from train.loop.run import read_metrics
 from train.loop.summary import Summary, spread
 from zoo.errors import UserError
@@ -104,6 +105,8 @@ class Exhibit:
     folds: int = 0  # of a cross-validation, each with all seeds
     setting: Mapping[str, float] = dataclasses.field(default_factory=dict)  # of the swept fields, chosen on validation
     settings: int = 1  # of the sweep
+    kind: str = "images"  # what it learns from: "images", "text" or "world"
+    terms: Mapping[str, str] = dataclasses.field(default_factory=dict)  # `terms_of` its config
 
     @property
     def replicas(self) -> int:
@@ -143,6 +146,8 @@ def of_run(run: Path) -> Exhibit:
         folds=len(set(best.folds)),
         setting=best.setting,
         settings=len(summary.settings),
+        kind=kind_of(config),
+        terms={name: _placeless(value) for name, value in terms_of(config).items()},
         recipe=" ".join(str(optim[key]) for key in ("name", "lr") if key in optim),
         test={name: value for name, value in test.items() if name != "count"},
         spread={name: _figures(spread._asdict()) for name, spread in best.test_spread.items()},
@@ -211,6 +216,8 @@ def read(file: Path) -> Exhibit:
         folds=whole(facts.get("folds")) or 0,
         setting=_figures(mapping(facts, "setting")),
         settings=whole(facts.get("settings")) or 1,
+        kind=text(facts, "kind") or "images",
+        terms={str(name): str(value) for name, value in mapping(facts, "terms").items()},
         curves={name: _curve(curve) for name, curve in mapping(facts, "curves").items()},
         pictures=tuple(_named(file, sequence(facts, "pictures"))),
         translations=tuple(Translation(*map(str, row)) for row in sequence(facts, "translations") if len(row) == 3),

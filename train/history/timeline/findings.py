@@ -1,7 +1,8 @@
 """Findings: the results of claims, read from results/claims.json for the page."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ class Arm:
     deviation: float | None
     low: float | None
     high: float | None
+    unit: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,14 +67,11 @@ class Finding:
     date: str
     versions: Mapping[str, str]
     recorded: bool = True  # it is part of the project and was not run here
-
-    @property
-    def is_share(self) -> bool:
-        return self.unit == "share"
+    file: str = ""  # the user's own claim file, if it is of one
 
     @property
     def command(self) -> str:
-        return f"zoo claim {self.name}" + (" --full" if self.setting == "full" else "")
+        return f"zoo claim {shlex.quote(self.file or self.name)}" + (" --full" if self.setting == "full" else "")
 
 
 def read_all(file: Path) -> list[Finding]:
@@ -127,17 +126,25 @@ def read(facts: Any, where: str) -> Finding:
         metric=text(metric, "name"),
         unit=text(metric, "unit"),
         better=text(metric, "better"),
-        arms=tuple(_arm(arm) for arm in sequence(facts, "arms") if isinstance(arm, Mapping)),
+        arms=tuple(_arm(arm, text(metric, "unit")) for arm in sequence(facts, "arms") if isinstance(arm, Mapping)),
         effects=tuple(_effect(one, metric) for one in sequence(facts, "effects") if isinstance(one, Mapping)),
-        plot=_plot(mapping(facts, "plot"), text(metric, "unit")),
+        plot=_plot(mapping(facts, "plot"), [text(arm, "unit") for arm in _shown(facts, metric)]),
+        file=text(mapping(facts, "file"), "path"),
         seconds=number(facts.get("seconds")),
         versions={str(name): str(version) for name, version in mapping(facts, "versions").items()},
     )
 
 
-def _arm(facts: Mapping[str, Any]) -> Arm:
+def _arm(facts: Mapping[str, Any], unit: str) -> Arm:
+    """Read an arm; `unit` is that of the claim's metric, which most arms have."""
     figures = (finite(facts.get(key)) for key in ("mean", "deviation", "low", "high"))
-    return Arm(text(facts, "name"), text(facts, "says"), len(sequence(facts, "seeds")), *figures)
+    return Arm(
+        text(facts, "name"),
+        text(facts, "says"),
+        len(sequence(facts, "seeds")),
+        *figures,
+        text(facts, "unit") if "unit" in facts else unit,
+    )
 
 
 def _effect(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> Effect:
@@ -156,7 +163,14 @@ def _effect(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> Effect:
     )
 
 
-def _plot(facts: Mapping[str, Any], unit: str) -> dict[str, Any]:
+def _shown(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what has the units of the plot's axis: the arms that are its series, else the claim's metric."""
+    names = {text(one, "arm") for one in sequence(mapping(facts, "plot"), "series") if isinstance(one, Mapping)}
+    arms = [arm for arm in sequence(facts, "arms") if isinstance(arm, Mapping) and text(arm, "name") in names]
+    return [arm if "unit" in arm else metric for arm in arms] or [metric]
+
+
+def _plot(facts: Mapping[str, Any], units: Sequence[str]) -> dict[str, Any]:
     """Return the part of the plot that the page draws: numbers that are finite or None, as many as positions."""
     kind = text(facts, "kind")
     series = []
@@ -172,5 +186,5 @@ def _plot(facts: Mapping[str, Any], unit: str) -> dict[str, Any]:
     if not series:
         return {}
     logs = {key: facts.get(key) is True for key in ("log_x", "log_y")}
-    share = unit == "share" and "accuracy" in text(facts, "y") and not logs["log_y"]
+    share = set(units) == {"share"} and "accuracy" in text(facts, "y") and not logs["log_y"]
     return {"kind": kind, "x": text(facts, "x"), "y": text(facts, "y"), **logs, "share": share, "series": series}

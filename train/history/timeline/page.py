@@ -39,12 +39,13 @@ def write_page(
 ) -> Path:
     """Write `out_dir`/index.html and return its path.
 
-    exhibits: the first one of each config is shown, so runs of this machine must come before recorded ones.
+    exhibits: all runs of this machine are shown; a recorded one, where none of its config ran here.
     cards: by default those of the zoo. lang: the language of the page's own sentences.
     """
     t = words.load(lang)
     cards = zoo.CARDS if cards is None else cards
-    chosen = list({exhibit.name: exhibit for exhibit in reversed(exhibits)}.values())[::-1]
+    here = {exhibit.name for exhibit in exhibits if not exhibit.recorded}
+    chosen = [exhibit for exhibit in exhibits if not (exhibit.recorded and exhibit.name in here)]
     page = _render(chosen, findings, cards, t)
     return write_atomically(out_dir / "index.html", page, make_folder=True)
 
@@ -102,7 +103,7 @@ def _vocabulary(rooms: Sequence[Room], exhibits: Sequence[Exhibit], t: words.Wor
         return t(f"picture_{picture.kind}") if f"picture_{picture.kind}" in t.table else picture.kind
 
     plain = ("part_rows", "size_rows", "curve_names", "curve_rows", "constants", "use_of", "try_of", "node_lines")
-    spoken = ("exhibit_facts", "curve_heads", "effect_rows", "arm_rows", "claim_facts")
+    spoken = ("exhibit_facts", "curve_heads", "effect_rows", "arm_rows", "claim_facts", "group_title")
     return {
         **{name: getattr(cells, name) for name in (*plain, "metric_title", "figure")},
         **{name: functools.partial(getattr(cells, name), t=t) for name in spoken},

@@ -290,3 +290,58 @@ def test_runs_on_the_same_data_are_compared(tmp_path: Path) -> None:
     low, high = group.entries[2].low, group.entries[2].high
     assert low < 0.95 < high
     assert group.entries[3].low > high
+
+
+def configured(root: Path, model: str, value: float, name: str, **changes: dict) -> exhibits.Exhibit:
+    """A finished run of the config `name`, changed."""
+    raw = dataclasses.asdict(configs.load(name))
+    raw |= {part: raw[part] | values for part, values in changes.items()}
+    test = {"accuracy": value, "loss": value, "count": 100}
+    run = run_folder(root, model, value, name=name, task=raw["task"]["name"], dataset=raw["data"]["name"], test=test)
+    (run / "config.json").write_text(json.dumps(raw))
+    return exhibits.of_run(run)
+
+
+def test_what_means_something_else_is_not_compared(tmp_path: Path) -> None:
+    """Losses of characters stood beside those of pieces, and a tenth of the labels beside all of them."""
+    import zoo
+
+    t = words.load("en")
+    pieces = {"data": {"tokenizer": "bpe", "vocab": 500}}
+    runs = [configured(tmp_path, name, 1.5, "python_docs_lstm_char") for name in ("lstm_char", "gpt_char_mini")]
+    runs += [configured(tmp_path, name, 3.5, "python_docs_lstm_char", **pieces) for name in ("gpt2", "lstm_char")]
+    runs += [configured(tmp_path, name, 0.9, "digits_mlp") for name in ("mlp", "lenet5")]
+    runs += [configured(tmp_path, name, 0.7, "digits_mlp", data={"labels": 0.1}) for name in ("mlp", "lenet5")]
+    runs += [configured(tmp_path, name, 0.8, "python_docs_topic_bert_tiny") for name in ("bert_tiny", "lstm_char")]
+    groups = {cells.group_title(group, t): [e.value for e in group.entries] for group in compare(runs, zoo.CARDS)}
+    assert groups == {
+        "Image classifiers on digits": [0.9, 0.9],
+        "Image classifiers on digits (data.labels 0.1)": [0.7, 0.7],
+        "Classifiers of sentences on python_docs/topic": [0.8, 0.8],
+        "Language models on python_docs (data.tokenizer char)": [1.5, 1.5],
+        "Language models on python_docs (data.vocab 500)": [3.5, 3.5],
+    }
+
+
+def test_runs_of_one_config_are_told_apart(tmp_path: Path) -> None:
+    import zoo
+
+    changes = [{}, {"optim": {"lr": 0.5}}, {"optim": {"lr": 0.5}}]
+    runs = [configured(tmp_path, "mlp", 0.9, "digits_mlp", **change) for change in changes]
+    (group,) = compare(runs, zoo.CARDS)
+    start = "digits_mlp, seed 0"
+    assert [e.label for e in group.entries] == [start, f"{start}, --optim.lr 0.5 (1)", f"{start}, --optim.lr 0.5 (2)"]
+
+
+def test_an_arm_has_its_own_unit() -> None:
+    """A ratio of 2.5 was "250.00 %" in a claim about shares."""
+    facts = claim("ratios", 2015, kind="bars", metric={"name": "test accuracy", "unit": "share", "better": "higher"})
+    facts["plot"]["y"] = "accuracy"
+    facts["arms"][0] |= {"unit": "", "mean": 2.5, "low": 2.25, "high": 2.75}
+    found = findings.read(facts, "here")
+    assert [row[3] for row in cells.arm_rows(found, words.load("en"))] == ["2.5", "25.00 %"]
+    assert not found.plot["share"]
+    del facts["arms"][0]["unit"]  # of before arms had one
+    assert cells.arm_rows(findings.read(facts, "here"), words.load("en"))[0][3] == "250.00 %"
+    mine = findings.read(facts | {"file": {"path": "/a b/xor.py"}}, "here")
+    assert mine.command == "zoo claim '/a b/xor.py'"

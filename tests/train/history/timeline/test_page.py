@@ -138,6 +138,23 @@ def test_of_a_config_what_ran_here_goes_before_what_is_recorded(tmp_path: Path) 
     assert "Recorded with the project cpu, 2 cores, 2026-11-22" in " ".join(text.split())
 
 
+def test_all_runs_of_a_config_that_are_given_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two of them only the first was, in silence."""
+    workdir = tmp_path / "runs"
+    monkeypatch.setattr(exhibits, "FOLDER", tmp_path / "none")
+    monkeypatch.setattr(timeline.results, "FILE", tmp_path / "none.json")
+    usual = dataclasses.asdict(files.load("digits_mlp"))
+    given = [run_folder(tmp_path / "given", "mlp", value) for value in (0.91, 0.73)]
+    other = run_folder(workdir, "mlp", 0.55)  # of the same config, and not given
+    for run in (*given, other):
+        (run / "config.json").write_text(json.dumps(usual))
+    assert cli.run(["timeline", *map(str, given), "--no-line", "--claims", "0s", "--workdir", str(workdir)]) == 0
+    text = Page(workdir / "timeline" / "index.html").text
+    assert "91.00 %" in text
+    assert "73.00 %" in text
+    assert "55.00 %" not in text
+
+
 def test_languages_have_the_same_sentences() -> None:
     tables = {lang: words.load(lang).table for lang in words.languages()}
     assert list(tables)[:2] == ["en", "ko"]
