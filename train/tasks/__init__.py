@@ -40,7 +40,7 @@ def register(
     metrics: the names of what it measures, each known to `train.metrics`. The first one, measured on validation,
         chooses the best checkpoint.
     learns_from: the kinds of data, of Data, Text and World.
-    more: the other fields of `train.config.ways.Way`, such as check, counts, best, compared_by.
+    more: the other fields of `train.config.ways.Way`, such as check, counts, best, compared_by, judged_by.
 
     Raises UserError, one line, for a taken name, an unknown metric, and a first metric without direction.
     """

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from train.history.claims.results import effect_text
+from train.history.claims.results import effect_text, in_percent
 from train.pictures.style import GRID, INK, LIGHT, SOFT
 from zoo.files import atomic_file
 
@@ -41,7 +41,7 @@ def draw(claim: Mapping[str, Any]) -> Any:
         _plain_ticks(axes.yaxis)
     axes.set_xlabel(plot["x"], color=SOFT, parse_math=False)
     axes.set_ylabel(plot["y"], color=SOFT, parse_math=False)
-    if claim["metric"]["unit"] == "share" and "accuracy" in plot["y"] and not plot["log_y"]:
+    if in_percent(claim):
         from matplotlib.ticker import FuncFormatter
 
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))

@@ -83,6 +83,14 @@ def effect_text(effect: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     return f"{value} ({scale * effect['low']:{places}} to {scale * effect['high']:{places}})"
 
 
+def in_percent(claim: Mapping[str, Any]) -> bool:
+    """Whether the y axis of a claim's plot is in percent: all that it shows are shares."""
+    metric, plot = claim["metric"], claim["plot"]
+    shown = {series["arm"] for series in plot["series"]}
+    units = {arm.get("unit", metric["unit"]) for arm in claim["arms"] if arm["name"] in shown} or {metric["unit"]}
+    return units == {"share"} and "accuracy" in plot["y"] and not plot["log_y"]
+
+
 def seeds_text(claim: Mapping[str, Any], effect: Mapping[str, Any]) -> str:
     """Return the number of seeds of an effect; where its arms differ, of both."""
     if "seeds" in effect:

@@ -14,6 +14,7 @@ from train import cli
 from train.commands.train import TrainOptions
 from train.config import files as configs
 from train.config.parse import parse_experiment
+from train.history.claims import results
 from train.history.timeline import cells, exhibits, findings, words
 from train.history.timeline.comparison import compare
 from zoo.errors import UserError
@@ -341,6 +342,8 @@ def test_an_arm_has_its_own_unit() -> None:
     found = findings.read(facts, "here")
     assert [row[3] for row in cells.arm_rows(found, words.load("en"))] == ["2.5", "25.00 %"]
     assert not found.plot["share"]
+    assert not results.in_percent(facts)
+    assert results.in_percent(facts | {"arms": facts["arms"][1:]})
     del facts["arms"][0]["unit"]  # of before arms had one
     assert cells.arm_rows(findings.read(facts, "here"), words.load("en"))[0][3] == "250.00 %"
     mine = findings.read(facts | {"file": {"path": "/a b/xor.py"}}, "here")
