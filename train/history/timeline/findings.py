@@ -137,13 +137,10 @@ def read(facts: Any, where: str) -> Finding:
 
 def _arm(facts: Mapping[str, Any], unit: str) -> Arm:
     """Read an arm; `unit` is that of the claim's metric, which most arms have."""
-    figures = (finite(facts.get(key)) for key in ("mean", "deviation", "low", "high"))
+    mean, deviation, low, high = (finite(facts.get(key)) for key in ("mean", "deviation", "low", "high"))
+    unit = text(facts, "unit") if "unit" in facts else unit
     return Arm(
-        text(facts, "name"),
-        text(facts, "says"),
-        len(sequence(facts, "seeds")),
-        *figures,
-        text(facts, "unit") if "unit" in facts else unit,
+        text(facts, "name"), text(facts, "says"), len(sequence(facts, "seeds")), mean, deviation, low, high, unit
     )
 
 
