@@ -91,8 +91,13 @@ def _energy(options: CompressOptions) -> float | None:
 
 def take_apart(run: Run, parts: Setup, state: State, windows: bool = False) -> Network:
     """The network of a run with the singular values of its kernels. UserError where it has none that can be cut."""
-    if set(state.params) != {"net"}:
+    if len(state.params) > 1:
         raise UserError(f"{run.path}: zoo compress works on one network, and this run has {', '.join(state.params)}")
+    if "net" not in state.params:
+        raise UserError(
+            f"{run.path}: zoo compress measures a network on its data, and this is a run of the task "
+            f"{run.experiment.task.name!r}, which has none"
+        )
     import jax
 
     from train.algorithms.averages import evaluation_params

@@ -47,7 +47,7 @@ def start_from(state: State, experiment: Experiment) -> tuple[State, str]:
     The position table of a ViT is resampled where its images had as many patches in another arrangement.
     Raise UserError where no parameter matches, or where published weights are of another network.
     """
-    weights = _load(experiment)
+    weights = _load(experiment, network_of(state))
     inside = {_without_encoder(name): array for name, array in weights.arrays.items() if f"/{ENCODER}/" in name}
     ours = {"params": state.params, "vars": state.vars}
     grid, remark = _grid(experiment), ""
@@ -78,10 +78,15 @@ def start_from(state: State, experiment: Experiment) -> tuple[State, str]:
     return state.replace(params=new["params"], vars=new["vars"]), line
 
 
-def _load(experiment: Experiment) -> Weights:
+def network_of(state: State) -> str:
+    """Return the name of the only network, "net" or an agent's "q", or of the first one."""
+    return next(iter(state.params))
+
+
+def _load(experiment: Experiment, network: str) -> Weights:
     source = str(experiment.init_from)
     if is_published(source):
-        return _published(experiment, source)
+        return _published(experiment, source, network)
     run = train.loop.run.load(source)
     arrays = Checkpoints(run.checkpoints, read_only=True).networks()
     return Weights(f"{run.path} ({run.experiment.model.name})", arrays, _grid(run.experiment))
@@ -141,8 +146,8 @@ def _holds_weights(folder: Path) -> bool:
     return bool(files) and runs.find(folder) is None
 
 
-def _published(experiment: Experiment, source: str) -> Weights:
-    """Return published weights."""
+def _published(experiment: Experiment, source: str, network: str = "net") -> Weights:
+    """Return published weights, by their paths in a State whose network is called `network`."""
     model = experiment.model
     fields = {name: value for name, value in model.fields.items() if name not in OF_THE_DATA}
     loaded = zoo.load_model(model.name, source, **fields)
@@ -157,7 +162,9 @@ def _published(experiment: Experiment, source: str) -> Weights:
         raise UserError(f"init_from: {loaded.source} is of another network than this config's model: add {options}")
     arrays: dict[str, Any] = flatten_dict(loaded.variables, sep="/")
     by_path = {
-        f"params/net{path.removeprefix('params')}" if path.startswith("params/") else f"vars/net/{path}": array
+        f"params/{network}{path.removeprefix('params')}" if path.startswith("params/") else f"vars/{network}/{path}": (
+            array
+        )
         for path, array in arrays.items()
     }
     patch, grid = _patch(model), None

@@ -1,8 +1,9 @@
 """Load weights from a run of this project: the best checkpoint in its folder, read with Orbax, without `train`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,9 @@ def _is_run(folder: Path) -> bool:
 
 def open_run(folder: Path) -> Opened:
     """Open the parameters and batch statistics of the best checkpoint, their averages if the run keeps such."""
-    model = read_json(folder / "config.json")["model"]
+    config = read_json(folder / "config.json")
+    require_single(config, folder)
+    model = config["model"]
     card = zoo.card(model.get("name", ""))
     about = {
         "name": card.name,
@@ -41,6 +44,12 @@ def open_run(folder: Path) -> Opened:
     arrays = _arrays(folder / "checkpoints")
     tensors = {path: Tensor(array.shape, lambda array=array: np.asarray(array)) for path, array in arrays.items()}
     return Opened(str(folder), tensors, {"zoo": json.dumps(about)}, folder=folder)
+
+
+def require_single(config: Mapping[str, Any], folder: Path) -> None:
+    """Raise UserError for a run of several replicas, whose arrays have them as their first axis."""
+    if config.get("seeds", 1) != 1 or config.get("sweep") or config.get("folds"):
+        raise UserError(f"{folder} holds several replicas: take one out with zoo extract {folder} NUMBER")
 
 
 def _arrays(checkpoints: Path) -> dict[str, np.ndarray]:

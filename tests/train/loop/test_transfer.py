@@ -4,13 +4,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import train.loop.run
 import zoo
-from train.config import Contrast, Data, Experiment, Model
+from train.config import Contrast, Data, Experiment, Model, files
 from train.loop import transfer
 from train.loop.checkpoints import Checkpoints
 from train.loop.transfer import start_from
@@ -104,3 +105,16 @@ def test_published_weights_say_their_size_and_our_own_files_may_not(layout, grid
     monkeypatch.setattr(zoo, "load_model", lambda *_, **__: loaded, raising=False)
     weights = transfer._published(Experiment(Model("vit_mini_patch2", SMALL), sets["square"]), "file")
     assert (weights.grid, list(weights.arrays)) == (grid, [PATH])
+
+
+def test_an_agent_starts_from_its_own_exported_weights(tmp_path: Path) -> None:
+    """Its network is called "q" in a State, and arrays of a file were looked for in "net" alone."""
+    agent = files.load("cartpole_dqn")
+    model = zoo.create("dqn_mlp", hidden=(3,), actions=2)
+    variables = model.init(jax.random.key(1), jnp.zeros((1, 4)), train=False)
+    path = zoo.save_weights(tmp_path / "agent.safetensors", model, variables)
+    experiment = dataclasses.replace(agent, model=Model("dqn_mlp", {"hidden": (3,)}), init_from=str(path))
+    state = Parameters({"q": jax.tree.map(jnp.zeros_like, variables["params"])}, {"q": {}})
+    start, remark = start_from(state, experiment)
+    assert "took 4 of 4 arrays" in remark
+    jax.tree.map(np.testing.assert_array_equal, start.params["q"], variables["params"])

@@ -135,3 +135,5 @@ def test_runs_without_such_kernels_are_refused(run: Run, tmp_path, capsys) -> No
     pair = State(state.step, {"gen": {}, "disc": {}}, {}, {})
     with pytest.raises(UserError, match="works on one network, and this run has gen, disc"):
         take_apart(run, parts, pair)
+    with pytest.raises(UserError, match="measures a network on its data"):
+        take_apart(run, parts, State(state.step, {"q": {}}, {}, {}))

@@ -266,3 +266,12 @@ def test_saving_keeps_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot write"):
         zoo.save_weights(tmp_path / "no" / "such" / "w.npz", MODEL, VARIABLES)
     assert variables_of(MODEL).keys() == VARIABLES.keys()
+
+
+@pytest.mark.parametrize("several", [{"seeds": 2}, {"sweep": ["optim.lr=0.1,0.2"]}, {"folds": 2}])
+def test_a_run_of_several_replicas_is_told_apart(several: dict, tmp_path: Path) -> None:
+    """Its arrays, which have the replicas as their first axis, were called misshapen, one by one."""
+    content = {"model": {"name": "mlp", "fields": {}}, "steps": 1, **several}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"holds several replicas: take one out with zoo extract .* NUMBER"):
+        zoo.load_model("mlp", tmp_path)

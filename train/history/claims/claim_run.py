@@ -78,8 +78,14 @@ class ClaimRun:
                 assemble_run(dataclasses.replace(experiment, init_from=None))
             loaded.add(experiment.data)
         for arm in arms:
+            readings.require_measured(self.claim.measured, arm.experiment)
             if arm.tune:
                 check(tuning(arm.experiment, arm.tune))
+                readings.require_measured(metric(arm.tune.by), arm.experiment)
+        for arm in self.claim.arms.values():
+            trained = self.claim.arms.get(arm.of) if isinstance(arm, RemeasuredArm) else None
+            if isinstance(arm, RemeasuredArm) and isinstance(trained, TrainedArm):
+                readings.require_measured(arm.metric, trained.experiment)
 
     def run(self, setting: str = "small") -> dict[str, Any]:
         """Run the claim. Returns its object for results/claims.json. Raises Stopped where it is interrupted."""

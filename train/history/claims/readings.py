@@ -5,12 +5,26 @@ from typing import Any
 
 import numpy as np
 
-from train.config import metrics
+from train.config import Experiment, metrics
+from train.config.ways import way_of
 from train.history.claims.claim import Metric
 from train.history.claims.verdict import Curve
 from train.loop.run import Run, read_metrics, read_summary
 from train.loop.summary import Summary
 from zoo.errors import UserError
+
+
+def require_measured(metric: Metric, experiment: Experiment) -> None:
+    """Raise UserError where evaluations of the experiment's task do not give the metric.
+
+    What a step of training gives, and what a function of the finished run reads, is not known before.
+    """
+    split, _, rest = metric.name.removeprefix("steps to reach ").removeprefix("mean ").partition(" ")
+    name, given = rest.partition(" ")[0], way_of(experiment.task).metrics
+    if metric.of is None and split != "train" and name not in given:
+        raise UserError(
+            f"the task {experiment.task.name!r} has no {metric.name}: its evaluations give {', '.join(given)}"
+        )
 
 
 def read(run: Run, metric: Metric) -> list[float | None]:

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 import train.loop.run
-from train.config import Data, Experiment, Model
+from train.config import Data, Experiment, Model, files
 from train.history.claims import readings
 from train.history.claims.claim import Claim, Effect, TrainedArm, metric
 from train.history.claims.claim_run import ClaimRun
@@ -75,3 +75,17 @@ def test_data_of_a_start_that_are_missing_are_seen_before_the_first_arm(tmp_path
     arms = {"a": TrainedArm("a", EXPERIMENT, start="pretrained"), "b": TrainedArm("b", OTHER, start="pretrained")}
     with pytest.raises(UserError, match="nowhere"):
         ClaimRun("mine", claim(arms, starts={"pretrained": missing}), tmp_path, QUIET).check()
+
+
+@pytest.mark.parametrize(
+    "name", ["validation loss", "test bleu", "mean validation loss", "steps to reach validation perplexity 2"]
+)
+def test_a_metric_that_the_task_does_not_give_is_said_before_anything_is_trained(name: str, tmp_path: Path) -> None:
+    """Both arms were trained first, for as long as that takes."""
+    agent = files.load("cartpole_dqn")
+    arms = {"a": TrainedArm("", agent), "b": TrainedArm("", dataclasses.replace(agent, seed=7))}
+    wrong = dataclasses.replace(claim(arms), metric=name)
+    with pytest.raises(UserError, match=f"'q_learning' has no {name}: its evaluations give return, length"):
+        ClaimRun("mine", wrong, tmp_path, QUIET).check()
+    for there in ("mean validation return", "test return", "train loss"):
+        readings.require_measured(metric(there), agent)
