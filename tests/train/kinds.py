@@ -69,7 +69,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "export, safetensors": ("export RUN HERE/run.safetensors", SINGLE),
     "export, npz": ("export RUN HERE/run.npz", SINGLE),
     "export, folder": ("export RUN HERE/folder", SINGLE),
-    "export, published": ("export RUN HERE/published.safetensors --layout PUBLISHED", ("sentences",)),
+    "export, published": ("export RUN HERE/published.safetensors --layout PUBLISHED", ("convolutions", "sentences")),
     "export, StableHLO": ("export RUN HERE/run.stablehlo", SINGLE),
     "predict, loaded back": ("predict INPUT --weights HERE/folder", (*CLASSIFIERS, *LANGUAGE, *BERTS)),
     "start from an export": ("train CONFIG --init-from HERE/run.safetensors --workdir HERE/started", SINGLE),

@@ -99,6 +99,8 @@ def _check(experiment: Experiment, options: SearchOptions) -> None:
         raise UserError(f"--sampler-seed must be at least 0 and below 2^31, not {options.sampler_seed}")
     if experiment.sweep:
         raise UserError("--sweep: a search chooses its settings itself; --space says from where")
+    if experiment.folds:
+        raise UserError("--folds: a search scores its trials on one validation split; cross-validate its best setting")
     from train.studies.search import samplers
     from train.studies.search.space import LENGTHS, read, require_replicas
     from train.tasks.check import check

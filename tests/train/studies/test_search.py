@@ -110,6 +110,8 @@ def test_spaces_are_what_they_say() -> None:
         (("model.dropout=0..1",), "--space model.dropout=0..1: mlp: dropout must be at least 0 and below 1"),
         (("seed=int:1..9",), "--space: seed decides how a trial is scored"),
         (("data.validation=0.1..0.2",), "--space: data.validation decides how a trial is scored"),
+        (("folds=2|3",), "--space: folds decides how a trial is scored"),
+        (("data.split_by=hash|position",), "--space: data.split_by decides how a trial is scored"),
     ],
 )
 def test_a_space_that_cannot_be_is_one_line(space: tuple[str, ...], line: str) -> None:
@@ -124,6 +126,7 @@ def test_a_space_that_cannot_be_is_one_line(space: tuple[str, ...], line: str) -
         (["--trials", "0"], "--trials must be at least 1, not 0"),
         (["--batch", "0"], "--batch must be at least 1, not 0"),
         (["--sweep", "optim.lr=1,2"], "--sweep: a search chooses its settings itself"),
+        (["--folds", "2"], "--folds: a search scores its trials on one validation split"),
         (["--data.validation", "0"], "a search scores trials on validation"),
         (["--data.placement", "stream", "--batch", "2"], "a streamed data set has one order of examples"),
     ],
