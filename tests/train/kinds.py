@@ -10,7 +10,7 @@ TEXT = f"{SHORT} {BLOCK} --data.length 16 --data.batch 6"
 SEQ2SEQ = "--model.embed 8 --model.width 8 --model.align 8 --model.maxout 8 --data.batch 6"
 GAN = "--model.latent 4 --model.widths 8 --model.units 8 --model.pieces 2 --data.batch 6"
 AGENT = f"{SHORT} --model.hidden 8 --data.batch 6 --data.environments 6 --data.time-limit 20 --task.replay 48"
-AGENT += " --task.replay-start 24 --task.eval-episodes 6"
+AGENT += " --task.replay-start 24 --task.eval-episodes 6 --task.train-every 6"
 SIMCLR = "--model.fields.depths 1 --model.fields.widths 8 --model.widths 8 4 --data.batch 6"
 
 KINDS = {
@@ -21,8 +21,8 @@ KINDS = {
     "folds": f"{MLP} --folds 2",
     "seeds": f"{MLP} --seeds 2",
     "sweep": f"{MLP} --sweep optim.lr=1e-3,1e-2",
-    "language": f"python_docs_gpt_char_mini {TEXT}",
-    "language in bfloat16": f"python_docs_gpt_char_mini {TEXT} --precision bfloat16",
+    "language": f"python_docs_gpt_char_mini {TEXT} --optim.final-lr 0",
+    "language in bfloat16": f"python_docs_gpt_char_mini {TEXT} --optim.final-lr 0 --precision bfloat16",
     "translation": f"dates_transformer {SHORT} {BLOCK} --model.hidden 8 --data.batch 6",
     "recurrent translation": f"dates_seq2seq_attention {SHORT} {SEQ2SEQ}",
     "masked": f"python_docs_bert_tiny {TEXT}",
@@ -97,7 +97,10 @@ PUBLISHED = {
 
 def table() -> str:
     """The table in CONTRIBUTING.md: the kinds of runs for which each command answers."""
-    rows = [f"| {name} | `zoo {words.replace('HERE/', '')}` | {_kinds(kinds)} |" for name, (words, kinds) in COMMANDS.items()]
+    rows = [
+        f"| {name} | `zoo {words.replace('HERE/', '')}` | {_kinds(kinds)} |"
+        for name, (words, kinds) in COMMANDS.items()
+    ]
     return "\n".join(["| | command | answers for |", "| --- | --- | --- |", *rows])
 
 
@@ -105,7 +108,11 @@ def _kinds(kinds: tuple[str, ...]) -> str:
     others = [kind for kind in KINDS if kind not in kinds]
     if not others:
         return "every kind"
-    return f"all but {', '.join(others)}" if len(others) < len(kinds) else ", ".join(kind for kind in KINDS if kind in kinds)
+    return (
+        f"all but {', '.join(others)}"
+        if len(others) < len(kinds)
+        else ", ".join(kind for kind in KINDS if kind in kinds)
+    )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ DEAR = {
 }
 """Command -> the kinds for which it is tried without EVERY=1, besides those for which it does not answer."""
 TASKS = {"adversarial": "pixel_frechet", "q_learning": "return", "contrast": "knn_accuracy"}
-CLAIM = '''
+CLAIM = """
 import dataclasses
 from train.history.claims import Claim, Effect, TrainedArm, metric
 from train.loop.run import load
@@ -53,7 +53,7 @@ CLAIM = Claim(
     (Effect("one", "two", {better!r}, "a lower rate"),),
     metric=metric("validation {metric}"), seeds=2,
 )
-'''
+"""
 
 
 class Here(NamedTuple):
@@ -152,7 +152,9 @@ def same_arrays(here: Here, file: str) -> bool:
 
 CHECKS: dict[str, Callable[[Here, str], bool]] = {
     "eval": shows_figures,
-    "resume": lambda here, _: same_figures(here.folder / "stopped" / here.run.parent.name / here.run.name, here.summary),
+    "resume": lambda here, _: same_figures(
+        here.folder / "stopped" / here.run.parent.name / here.run.name, here.summary
+    ),
     "longer run": lambda _, out: "after 3 steps" in out,
     "start from a run": lambda here, out: bool(read_summary(here.new("started"))) and "init_from: took" in out,
     "start from an export": lambda here, out: bool(read_summary(here.new("started"))) and "init_from: took" in out,
