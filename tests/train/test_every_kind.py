@@ -1,4 +1,4 @@
-"""Every command over every kind of run: it answers rightly, or with one line and exit code 2, as tests/train/kinds.py says.
+"""Every command over every kind of run answers rightly, or with one line and exit code 2, as tests/train/kinds.py says.
 
 EVERY=1 in the environment tries all cells; without it those that train again are tried for a few kinds only.
 """
@@ -39,7 +39,6 @@ DEAR = {
     "claim": ("sweep", "convolutions", "agent"),
 }
 """Command -> the kinds for which it is tried without EVERY=1, besides those for which it does not answer."""
-TASKS = {"adversarial": "pixel_frechet", "q_learning": "return", "contrast": "knn_accuracy"}
 CLAIM = """
 import dataclasses
 from train.history.claims import Claim, Effect, TrainedArm, metric
@@ -105,14 +104,8 @@ class Here(NamedTuple):
         return found
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folders of the runs that there are already, by their kind."""
-    return {}
-
-
 @pytest.fixture
-def here(request: pytest.FixtureRequest, made: dict[str, Path], tmp_path: Path) -> Here:
+def here(request: pytest.FixtureRequest, tmp_path: Path) -> Here:
     """A run of the kind that the test is for."""
     kind = request.param
     if kind == "Atari agent":
@@ -120,7 +113,6 @@ def here(request: pytest.FixtureRequest, made: dict[str, Path], tmp_path: Path) 
     workdir = tmp_path / "run"
     assert cli.run(["train", *KINDS[kind].split(), "--workdir", str(workdir)]) == 0
     (run,) = (config.parent for config in workdir.glob("*/*/config.json"))
-    made[kind] = run
     found = Here(kind, run, tmp_path)
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 8), np.uint8)).save(tmp_path / "picture.png")
     way = way_of(train.loop.run.load(run).experiment.task)
