@@ -8,8 +8,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +15,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import pytest
-from kinds import COMMANDS, KINDS, PUBLISHED, SEVERAL, table
+from kinds import COMMANDS, KINDS, PUBLISHED, table
 from PIL import Image
 
 import train.loop.run
