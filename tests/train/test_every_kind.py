@@ -21,6 +21,7 @@ from PIL import Image
 import train.loop.run
 import zoo
 from train import cli
+from train.config import files
 from train.config.ways import way_of
 from train.loop.run import read_summary
 from train.loop.summary import Summary
@@ -50,6 +51,12 @@ CLAIM = Claim(
     (Effect("one", "two", {better!r}, "a lower rate"),),
     metric=metric("validation {metric}"), seeds=2,
 )
+"""
+
+SMOKE = """
+from train.config import files, override
+
+CONFIG = override(files.load({name!r}), files.load({name!r}).smoke)
 """
 
 
@@ -198,6 +205,31 @@ def test_every_command_answers_or_says_why_not(
             wrong.append(f"{name}: {code}, {out[-300:]!r}, {err[-300:]!r} <- zoo {' '.join(words)}")
     assert tried > 20
     assert not wrong, "\n".join([f"{len(wrong)} of {tried}:", *wrong])
+
+
+def shipped() -> list[str]:
+    """The configs whose data come with the project or are computed."""
+    here = ("digits", "python_docs", "dates", "CartPole", "MountainCar", "Acrobot", "minatar")
+    names = [name for name in files.names() if files.load(name).data.name.startswith(here)]
+    return names if EVERY else names[::5]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped())
+def test_the_smoke_of_a_config_is_trained_exported_loaded_back_and_evaluated(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    (tmp_path / "small.py").write_text(SMOKE.format(name=name), encoding="utf-8")
+    assert cli.run(["train", str(tmp_path / "small.py"), "--workdir", str(tmp_path / "run")]) == 0
+    (run,) = (config.parent for config in tmp_path.glob("run/*/*/config.json"))
+    here = Here(name, run, tmp_path)
+    pair = files.load(name).task.name == "adversarial"
+    assert cli.run(["export", str(run), str(tmp_path / "run.safetensors")]) == (2 if pair else 0)
+    assert pair or same_arrays(here, "run.safetensors")
+    capsys.readouterr()
+    assert cli.run(["eval", str(run)]) == 0
+    assert shows_figures(here, capsys.readouterr().out)
 
 
 def test_the_table_of_contributors_is_the_one_that_is_tested() -> None:
