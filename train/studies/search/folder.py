@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +32,9 @@ from zoo.files import is_file_name, parse_json, read_json, write_atomically, wri
 ABOUT = "search.json"
 REPORT = "best.json"
 STUDY = "search"
+DEFAULT = "default"  # attribute of the trial of the config's own setting
+RETRIES = "retries"  # attribute of a trial: the number of the lost trial whose setting it tries again
+TRIES = 5  # after which a setting is given up: it may be what kills its process, as one that needs too much memory
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -158,8 +162,13 @@ def counts(trial: FrozenTrial) -> bool:
     return trial.state in ENDED or "impossible" in trial.user_attrs
 
 
+def _first_number(trial: FrozenTrial) -> int:
+    """Return the number of the first trial of its setting: its own, unless it tries a lost one again."""
+    return trial.user_attrs.get(RETRIES, trial.number)
+
+
 class Worker:
-    """One process that works on a search: asks for trials and marks the trials of dead processes as failed."""
+    """One process that works on a search: asks for trials, and tries those of dead processes again."""
 
     def __init__(
         self, folder: Folder, study: optuna.Study, space: Mapping[str, BaseDistribution], first: Mapping[str, Any]
@@ -185,27 +194,45 @@ class Worker:
         (self._locks / f"{self.name}.lock").unlink(missing_ok=True)
 
     def ask(self, most: int) -> list[Trial]:
-        """Return up to `most` trials to train now: none if all have ended or are training in living processes."""
+        """Return up to `most` trials to train now: none if all have ended or are training in living processes.
+
+        The settings of lost trials come first, so a search that was killed has the trials of one that was not.
+        """
         with self._turn:
             trials = self._fail_orphans()
-            self.study.sampler = self._sampler(len(trials))
-            if not trials and self.first:
-                self.study.enqueue_trial(self.first, user_attrs={"default": True})
+            self.study.sampler = self._sampler(sum(map(self._is_drawn, trials)))
+            if self.first and not any(self._is_drawn(t) or t.state == TrialState.WAITING for t in trials):
+                self.study.enqueue_trial(self.first, user_attrs={DEFAULT: True})
             left = self.folder.trials - sum(counts(t) or t.state == TrialState.RUNNING for t in trials)
+            most = min(most, left)
+            for lost in self._lost(trials)[: max(0, most)]:
+                attributes = {DEFAULT: True} if DEFAULT in lost.user_attrs else {}
+                self.study.enqueue_trial(lost.params, user_attrs={RETRIES: _first_number(lost), **attributes})
             asked = []
-            for _ in range(min(most, left)):
+            for _ in range(most):
                 trial = self.study.ask(self.space)
                 trial.set_user_attr("process", self.name)
                 asked.append(trial)
             return asked
 
-    def _sampler(self, trials: int) -> optuna.samplers.BaseSampler:
-        """Return the sampler of the next trials, seeded by how many there are before them, in all processes.
+    def _sampler(self, drawn: int) -> optuna.samplers.BaseSampler:
+        """Return the sampler of the next trials, seeded by how many were drawn before them, in all processes.
 
         So no two processes draw the same trials, and a search that is gone on with draws those of one never stopped.
         """
         about = self.folder.about  # its names come from options of `zoo search` that take no other ones
-        return make_sampler(cast(Sampler, about.sampler), about.sampler_seed + trials)
+        return make_sampler(cast(Sampler, about.sampler), about.sampler_seed + drawn)
+
+    def _is_drawn(self, trial: FrozenTrial) -> bool:
+        """Whether a trial has a setting of its own: not one that is tried again, nor one killed while it was drawn."""
+        return RETRIES not in trial.user_attrs and trial.params.keys() >= self.space.keys()
+
+    def _lost(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Return the drawn trials that died with their process and are to be tried again."""
+        alive = {_first_number(t) for t in trials if t.state != TrialState.FAIL or counts(t)}
+        deaths = Counter(map(_first_number, trials))  # of those that are not alive
+        drawn = [trial for trial in trials if self._is_drawn(trial)]
+        return [trial for trial in drawn if trial.number not in alive and deaths[trial.number] < TRIES]
 
     def _fail_orphans(self) -> Sequence[FrozenTrial]:
         """Mark the running trials of dead processes as failed. Returns all trials."""

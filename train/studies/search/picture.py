@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from train.metrics.format import is_share, title
 from train.pictures.style import GRID, INK, LIGHT, SOFT
-from train.studies.search.folder import Folder
+from train.studies.search.folder import DEFAULT, Folder
 from train.studies.search.report import complete, importance, score_of, value_of
 from train.studies.search.space import Space, read
 from zoo.files import atomic_file
@@ -54,7 +54,7 @@ def history(folder: Folder, study: optuna.Study) -> Any:
         at = [(t.number, value_of(folder, score_of(t))) for t in done]
         axes.plot(*zip(*at, strict=True), "o", color=BLUE, markersize=6, label="complete")
     for trial in done:
-        if trial.user_attrs.get("default"):
+        if trial.user_attrs.get(DEFAULT):
             axes.axhline(
                 value_of(folder, score_of(trial)),
                 color=OCHRE,

@@ -16,7 +16,7 @@ from train.config import files, metrics
 from train.config.fields import changed
 from train.core import machine
 from train.metrics.format import figure, title
-from train.studies.search.folder import REPORT, Folder, counts
+from train.studies.search.folder import DEFAULT, REPORT, Folder, counts
 from train.studies.search.space import apply, read
 from zoo.files import write_atomically
 
@@ -66,7 +66,8 @@ def summary(folder: Folder, study: optuna.Study) -> dict[str, Any]:
     """Return the content of best.json."""
     trials = study.get_trials(deepcopy=False)
     best = complete(study)
-    first = next((trial for trial in trials if trial.user_attrs.get("default")), None)
+    # The setting of the config may have been lost with its process, and then was tried again.
+    default = next((trial for trial in best if trial.user_attrs.get(DEFAULT)), None)
     return {
         "config": folder.about.config,
         "metric": folder.metric,
@@ -78,7 +79,7 @@ def summary(folder: Folder, study: optuna.Study) -> dict[str, Any]:
             "impossible": sum("impossible" in t.user_attrs for t in trials),
         },
         "best": None if not best else _of(folder, best[0]) | {"command": command(folder, best[0])},
-        "default": None if first is None or first.state != TrialState.COMPLETE else _of(folder, first),
+        "default": None if default is None else _of(folder, default),
         "importance": importance(study),
         "device": machine.describe(),
         "date": datetime.date.today().isoformat(),
@@ -102,7 +103,7 @@ def table(folder: Folder, study: optuna.Study) -> Table:
     for name in (title(named), *fields):
         shown.add_column(name, no_wrap=True)
     for trial in best[:SHOWN]:
-        number = f"{trial.number}{' (config)' if trial.user_attrs.get('default') else ''}"
+        number = f"{trial.number}{' (config)' if trial.user_attrs.get(DEFAULT) else ''}"
         shown.add_row(
             number, figure(named, value_of(folder, score_of(trial))), *[_text(trial.params[name]) for name in fields]
         )

@@ -33,7 +33,7 @@ class Search:
     def run(self) -> optuna.Study:
         """Train until the folder has all its trials. Returns the study.
 
-        Raises Stopped after Ctrl-C or SIGTERM; running trials are then marked as failed and will be replaced.
+        Raises Stopped after Ctrl-C or SIGTERM; running trials are then marked as failed and will be tried again.
         """
         pruner = cast(Pruner, self.folder.about.pruner)  # from an option of `zoo search` that takes no other name
         study = self.folder.study(pruner=make_pruner(pruner, self.folder.experiment))
