@@ -46,7 +46,7 @@ class Plan(NamedTuple):
 AGENT = "--data.batch=8 --task.replay=400 --task.replay-start=100 --task.eval-episodes=2 --eval-every-steps=20"
 GAN = "--seeds=2 --data.batch=16 --model.latent=4 --model.widths 8 --model.units 8 --model.pieces=2"
 TEXT = "--model.width=8 --model.depth=1 --model.heads=1 --data.length=16"
-SPACE = "--steps=40 --batch=1 --space optim.lr=log:1e-3..1 optim.momentum=0..0.9"
+SPACE = "--optim.name=momentum --steps=40 --batch=1 --space optim.lr=log:1e-3..1 optim.momentum=0..0.9"
 KINDS = {
     "images": Plan("digits_mlp", f"--model.widths=8 {RANDOM} {SMALL}".split(), 300),
     "streamed": Plan("digits_mlp", f"--model.widths=8 --data.placement=stream {SMALL}".split(), 300),

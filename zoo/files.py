@@ -5,12 +5,14 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import UserError
 
+CHECKSUM = "checksum"  # key of a JSON object: of all its other keys
 DEEPEST = 64  # levels of lists and objects in a JSON file
 
 
@@ -37,6 +39,27 @@ def parse_json(text: str | bytes) -> Any:
     _require_flat(value, DEEPEST)
     json.dumps(value, ensure_ascii=False).encode()
     return value
+
+
+def checksum(content: Mapping[str, Any]) -> int:
+    """Return a checksum of a JSON object. The order of its keys, and white space in its file, do not change it."""
+    plain = json.loads(json.dumps(content))
+    return zlib.crc32(json.dumps(plain, sort_keys=True).encode())
+
+
+def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON object with its checksum as the last key."""
+    return {**content, CHECKSUM: checksum(content)}
+
+
+def require_as_written(content: Mapping[str, Any], path: Path) -> None:
+    """Raise UserError where the content of `path` has a checksum (files of older versions have none) of another one."""
+    others = {name: value for name, value in content.items() if name != CHECKSUM}
+    if CHECKSUM in content and content[CHECKSUM] != checksum(others):
+        raise UserError(
+            f'{path} is not what was written: restore it from a copy, or remove "{CHECKSUM}" from it where you changed '
+            "it yourself"
+        )
 
 
 def _parse_int(digits: str) -> int | float:

@@ -16,7 +16,7 @@ from train.data import decode
 from train.data.split import Dataset
 from train.data.text.dataset import Part, TextDataset
 from zoo.errors import UserError
-from zoo.files import parse_json
+from zoo.files import parse_json, require_as_written
 
 FILE = "data.json"
 SPLITS = ("train", "validation", "test")
@@ -88,6 +88,7 @@ def read(folder: Path) -> Record | None:
     file = folder / FILE
     try:
         content = parse_json(file.read_bytes())
+        require_as_written(content, file)
         splits = {
             name: Examples(int(part["examples"]), str(part["digest"])) for name, part in content["splits"].items()
         }
@@ -105,6 +106,8 @@ def read(folder: Path) -> Record | None:
         )
     except FileNotFoundError:
         return None
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:

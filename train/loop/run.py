@@ -19,12 +19,13 @@ from train.config.files import ConfigFile
 from train.data import kinds
 from train.loop.summary import Summary
 from zoo.errors import UserError, in_one_line, note
-from zoo.files import parse_json, require_no_pattern, write_atomically
+from zoo.files import parse_json, require_as_written, require_no_pattern, with_checksum, write_atomically
 
 if TYPE_CHECKING:
     from train.loop.tensorboard import Events
 
 RUNS = Path("runs")
+SUMMARY = "summary.json"
 TOKENIZER = "tokenizer.json"
 SOURCE = "config_file"  # key of config.json
 CONFIG = "config"  # key of config.json: the config of a run that is not named after it
@@ -124,12 +125,12 @@ class Run:
 
     def summarize(self, summary: Summary) -> None:
         """Write summary.json, which says that the run is finished."""
-        self.write_json("summary.json", summary.to_json())
+        self.write_json(SUMMARY, summary.to_json())
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a file of the run folder, if this process writes it."""
+        """Write a file of the run folder, with its checksum, if this process writes it."""
         if self.writes:
-            write_atomically(self.path / name, json.dumps(content, indent=2) + "\n")
+            write_atomically(self.path / name, json.dumps(with_checksum(content), indent=2) + "\n")
 
     def change(self, experiment: Experiment, changes: Sequence[Mapping[str, Any]]) -> None:
         """Go on with another experiment, and keep what was changed. A finished run is finished no more."""
@@ -139,7 +140,7 @@ class Run:
         try:
             with _one_line_errors(self.path), self._lock.acquire(timeout=0):
                 # In this order: a run without a summary resumes, whichever of the two configs it has.
-                (self.path / "summary.json").unlink(missing_ok=True)
+                (self.path / SUMMARY).unlink(missing_ok=True)
                 _write_config(self)
         except filelock.Timeout:
             raise UserError(f"{self.path} is in use by another process") from None
@@ -318,12 +319,18 @@ def _is_number(value: Any) -> bool:
 
 
 def read_summary(path: Path) -> Summary | None:
-    """Return the summary of the run in folder `path`; None where it is not finished."""
+    """Return the summary of the run in folder `path`; None where it is not finished.
+
+    Raise UserError where it is not what was written.
+    """
     try:
-        content = parse_json((path / "summary.json").read_bytes())
+        content = parse_json((path / SUMMARY).read_bytes())
     except (OSError, ValueError):
         return None
-    return Summary.from_json(content) if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        return None
+    require_as_written(content, path / SUMMARY)
+    return Summary.from_json(content)
 
 
 def _model(model: Model) -> Model:

@@ -229,6 +229,7 @@ def test_a_name_that_leads_elsewhere_is_no_file_name(name: str, run: Path, tmp_p
     with pytest.raises(UserError, match="the name must be a file name without a folder, not "):
         file_name(name, "the name")
     content = json.loads((run / "summary.json").read_text())
+    del content["checksum"]  # as whoever changes it by hand is told to
     (run / "summary.json").write_text(json.dumps(content | {"name": name}))
     into = tmp_path / "deep" / "kept"
     if not name:  # then it is the name of the run's folder
@@ -242,3 +243,27 @@ def test_the_name_of_an_exhibit_is_its_files_name(run: Path, tmp_path) -> None:
     files = exhibits.write(exhibits.of_run(run), tmp_path / "kept")
     assert {file.parent for file in files} == {tmp_path / "kept"}
     assert files[-1].name == "digits_mlp.json"
+
+
+@pytest.mark.parametrize(("name", "digit"), [("summary.json", '"steps": 12'), ("data.json", '"examples": 359')])
+def test_a_digit_that_changed_is_no_other_result(run: Path, name: str, digit: str, tmp_path, capsys) -> None:
+    """Without the checksum, as older versions wrote it and as the message says, what is there counts."""
+    path = run / name
+    text = path.read_text()
+    assert digit in text
+    path.write_text(text.replace(digit, digit[:-1] + "7"))
+    commands = {
+        "summary.json": (["exhibit", str(run), "--into", str(tmp_path / "kept")], ["train", "--resume", str(run)]),
+        "data.json": (["eval", str(run)],),
+    }
+    for command in commands[name]:
+        assert cli.run(command) == 2
+        assert f'{path} is not what was written: restore it from a copy, or remove "checksum" from' in (
+            capsys.readouterr().err
+        )
+    content = json.loads(path.read_text())
+    del content["checksum"]
+    path.write_text(json.dumps(content))
+    assert cli.run(commands[name][0]) == 0
+    path.write_text(json.dumps(dict(sorted(json.loads(text).items()))))  # written again in another order
+    assert cli.run(commands[name][0]) == 0

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UserError
-from zoo.files import parse_json
+from zoo.files import parse_json, require_as_written
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read the JSON object in `path`; {} if there is no such file. Raises UserError for other content."""
+    """Read the JSON object in `path`; {} if there is no such file. Raises UserError for other content.
+
+    So it does for an object with the checksum of another one.
+    """
     if not path.is_file():
         return {}
     try:
@@ -19,6 +22,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not JSON: {error}") from error
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object, found {type(value).__name__}")
+    require_as_written(value, path)
     return value
 
 

@@ -1,7 +1,8 @@
-"""The journal of a search: Optuna's file of every trial, one JSON object a line, with a checksum in each line."""
+"""The journal of a search: Optuna's file of every trial, one JSON object a line, with a checksum in each line.
 
-import json
-import zlib
+Lines of older searches have none.
+"""
+
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,7 @@ import filelock
 from optuna.storages.journal import JournalFileBackend
 
 from zoo.errors import UserError
-from zoo.files import parse_json, writing
-
-CHECKSUM = "checksum"  # key of a line: of all its other keys. Lines of older searches have none.
+from zoo.files import CHECKSUM, checksum, parse_json, writing
 
 
 class Journal(JournalFileBackend):
@@ -30,7 +29,7 @@ class Journal(JournalFileBackend):
 
     def append_logs(self, logs: Sequence[Mapping[str, Any]]) -> None:
         with writing(self.path):
-            super().append_logs([{**log, CHECKSUM: _checksum(log)} for log in logs])
+            super().append_logs([{**log, CHECKSUM: checksum(log)} for log in logs])
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """Yield the logs from a number on. Another process may just be writing the last line, which is then left."""
@@ -60,7 +59,7 @@ class Journal(JournalFileBackend):
         if not isinstance(log, dict):
             raise self.damaged("it is no JSON object")
         expected = log.pop(CHECKSUM, None)
-        if expected is not None and expected != _checksum(log):
+        if expected is not None and expected != checksum(log):
             raise self.damaged("it is not what was written")
         return log
 
@@ -77,10 +76,6 @@ class _Lock:
 
     def release(self) -> None:
         self._lock.release()
-
-
-def _checksum(log: Mapping[str, Any]) -> int:
-    return zlib.crc32(json.dumps(log, sort_keys=True).encode())
 
 
 def _remove_torn_line(journal: Path, lock: _Lock) -> None:
