@@ -42,6 +42,8 @@ TRANSLATORS = ("translation", "recurrent translation")
 BERTS = ("masked", "sentences")
 PAIRS = ("pair", "conditional pair")
 AGENTS = ("agent", "Atari agent")
+WITH_A_LAYOUT = ("convolutions", "masked", "sentences", *AGENTS)
+"""Kinds whose networks here have the shape that another library's layout needs."""
 
 
 def but(*left_out: str) -> tuple[str, ...]:
@@ -69,7 +71,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "export, safetensors": ("export RUN HERE/run.safetensors", SINGLE),
     "export, npz": ("export RUN HERE/run.npz", SINGLE),
     "export, folder": ("export RUN HERE/folder", SINGLE),
-    "export, published": ("export RUN HERE/published.safetensors --layout PUBLISHED", ("convolutions", "sentences")),
+    "export, published": ("export RUN HERE/published.safetensors --layout PUBLISHED", WITH_A_LAYOUT),
     "export, StableHLO": ("export RUN HERE/run.stablehlo", SINGLE),
     "predict, loaded back": ("predict INPUT --weights HERE/folder", (*CLASSIFIERS, *LANGUAGE, *BERTS)),
     "start from an export": ("train CONFIG --init-from HERE/run.safetensors --workdir HERE/started", SINGLE),

@@ -119,6 +119,10 @@ def inputs_of(loaded: Loaded) -> Images:
     """Return what prepares an image for the network. UserError where the weights do not say it."""
     from zoo.weights.preprocessing import Images
 
+    if hasattr(loaded.model.cfg, "encoder") and not hasattr(loaded.model.cfg, "classes"):
+        raise UserError(
+            f"{loaded.name} describes images and tells no classes apart: zoo probe shows what it has learned"
+        )
     if hasattr(loaded.model.cfg, "actions"):
         raise UserError(f"{loaded.source} is of an agent and describes no images: zoo play lets it act")
     if not isinstance(loaded.preprocessing, Images):

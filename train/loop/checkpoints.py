@@ -65,12 +65,12 @@ class Checkpoints:
         if score is not None and (self.best is None or checkpoint.rank(step, score) > checkpoint.rank(*self.best)):
             self.best = step, score
         extra = Extra(score, int(checksum(state)), reader, tokenizer, best=self.best and self.best[0])
-        items = {"state": ocp.args.StandardSave(state)}
+        items = {"state": ocp.args.StandardSave(_filled(state))}
         if stopping is not None:
             extra = extra._replace(stopping=stopping.standings)
             if stopping.best is not None:
                 extra = extra._replace(checksum_kept=int(checksum(stopping.best)))
-                items["kept"] = ocp.args.StandardSave(stopping.best)
+                items["kept"] = ocp.args.StandardSave(_filled(stopping.best))
         args = ocp.args.Composite(**items, extra=ocp.args.JsonSave(extra.to_json()))
         with self._saving():
             self._manager.save(step, args=args)
@@ -108,8 +108,8 @@ class Checkpoints:
                     f"{self.folder.parent}: tokenizer.json is not the one that step {step} was trained with"
                 )
             abstract = self._as_saved(abstract, step, "state")
-            args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
-            state = self._manager.restore(step, args=args)["state"]
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(_filled(abstract)))
+            state = _emptied(self._manager.restore(step, args=args)["state"], abstract)
             if not is_as_saved(state, extra.checksum):
                 raise ValueError("its arrays are not those that were saved")
         return state, extra
@@ -121,8 +121,8 @@ class Checkpoints:
             return None
         with checkpoint.reading(self.folder, step):
             abstract = self._as_saved(abstract, step, "kept")
-            args = ocp.args.Composite(kept=ocp.args.StandardRestore(abstract))
-            kept = self._manager.restore(step, args=args)["kept"]
+            args = ocp.args.Composite(kept=ocp.args.StandardRestore(_filled(abstract)))
+            kept = _emptied(self._manager.restore(step, args=args)["kept"], abstract)
             if not is_as_saved(kept, extra.checksum_kept):
                 raise ValueError("the arrays of its best State are not those that were saved")
         return kept
@@ -148,8 +148,8 @@ class Checkpoints:
         saved = _shapes(self._manager.item_metadata(step)[item])
         if not saved:
             raise ValueError("its list of arrays is missing")
-        expected, older = _shapes(abstract), without_variables(abstract)
-        if saved != expected and saved == _shapes(older):
+        expected, older = _shapes(_filled(abstract)), without_variables(abstract)
+        if saved != expected and saved == _shapes(_filled(older)):
             note(
                 f"{self.folder.parent} is judged by the weights of its last step: an older version trained it, which "
                 "kept no averaged batch statistics beside the averaged weights"
@@ -175,6 +175,24 @@ class Checkpoints:
             resume = f"zoo train --resume {self.folder.parent}"
             rest = f"that of step {steps[-1]} is kept: {resume}" if steps else "none is kept"
             raise UserError(f"{error}; {rest}") from error
+
+
+def _filled(state: State) -> State:
+    """Return `state`, or an abstract one, with a zero in place of each array without numbers: Orbax saves none such."""
+
+    def one(leaf: Any) -> Any:
+        if leaf.size:
+            return leaf
+        if isinstance(leaf, jax.ShapeDtypeStruct):
+            return jax.ShapeDtypeStruct((1,), leaf.dtype, sharding=leaf.sharding)
+        return jnp.zeros(1, leaf.dtype)
+
+    return jax.tree.map(one, state)
+
+
+def _emptied(state: State, abstract: State) -> State:
+    """Return `state`, restored, with the arrays without numbers that `abstract` has."""
+    return jax.tree.map(lambda like, leaf: leaf if like.size else jnp.zeros(like.shape, like.dtype), abstract, state)
 
 
 class _LastAndBest:

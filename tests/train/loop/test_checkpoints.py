@@ -42,6 +42,19 @@ def saved(folder: Path, *scores: float | None) -> Checkpoints:
     return checkpoints
 
 
+def test_arrays_without_numbers_are_saved_and_come_back(tmp_path: Path) -> None:
+    """As an environment's State may have; Orbax refuses them, and MinAtar's Asterix left no checkpoint."""
+    state = STATE.replace(aux={"none": jnp.zeros((2, 0), jnp.int32), "some": jnp.ones(2)})
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(state, 1, 0.5)
+    checkpoints.wait()
+    abstract = jax.eval_shape(lambda: state)
+    restored, _ = checkpoints.restore(abstract)
+    assert (restored.aux["none"].shape, restored.aux["none"].dtype) == ((2, 0), jnp.int32)
+    np.testing.assert_array_equal(restored.aux["some"], state.aux["some"])
+    checkpoints.close()
+
+
 def change_extra(folder: Path, step: int, **values: object) -> None:
     file = folder / str(step) / "extra" / "metadata"
     file.write_text(json.dumps(json.loads(file.read_text()) | values))
