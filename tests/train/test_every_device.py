@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kinds import KINDS
+from kinds import KINDS, SEVERAL
 
 from train import cli
 from train.loop.run import read_summary
@@ -20,6 +20,8 @@ from train.loop.summary import Summary
 
 ROOT = Path(__file__).parents[2]
 EVERY = os.environ.get("EVERY") == "1"
+ALONE = tuple(kind for kind in KINDS if kind not in SEVERAL)
+"""All kinds but those of several replicas, which train on one device."""
 ROUNDED = (
     "images in bfloat16",
     "language in bfloat16",
@@ -27,17 +29,17 @@ ROUNDED = (
 ON_DEVICES = [
     pytest.param(devices, shard, kind, id=f"{kind} on {devices}, {shard}")
     for devices, shard, kinds in (
-        (2, "data", ("seeds", "pair")),
-        (2, "fsdp", ("images", "language", "agent")),
+        (2, "data", ("pair",)),
+        (2, "fsdp", ("language",)),
         (3, "data", ("streamed images",)),
-        (3, "fsdp", ("sentences",)),
+        (3, "fsdp", ()),
     )
-    for kind in (KINDS if EVERY else kinds)
+    for kind in (ALONE if EVERY else kinds)
 ]
 IN_PROCESSES = [
     pytest.param(shard, kind, id=f"{kind}, {shard}")
-    for shard, kinds in (("data", ("streamed images", "masked")), ("fsdp", ("conditional pair",)))
-    for kind in (KINDS if EVERY else kinds)
+    for shard, kinds in (("data", ("streamed images",)), ("fsdp", ()))
+    for kind in (ALONE if EVERY else kinds)
 ]
 
 
@@ -68,6 +70,8 @@ def require_close(found: Summary | None, wanted: Summary | None, kind: str) -> N
         assert ours.keys() == theirs.keys()
         tolerance = 0.02 if kind in ROUNDED else 1e-3
         for name in ours:
+            if "accuracy" in name:  # an answer that hangs on the last bit may be another one
+                tolerance = max(tolerance, 0.02)
             np.testing.assert_allclose(ours[name], theirs[name], rtol=tolerance, atol=tolerance, err_msg=name)
 
 
