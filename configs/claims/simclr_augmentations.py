@@ -33,7 +33,7 @@ BASE = Experiment(
         "steps": 2,
         "eval_every_steps": 2,
         "model": {"fields": TINY},
-        "data": {"image_size": 8, "validation": 0.01},
+        "data": {"validation": 0.01},
         "optim": {"warmup_steps": 1},
     },
 )
