@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -127,13 +128,17 @@ def _headers(paths: tuple[Path, ...]) -> cache.Arrays:
 
     Raises UserError for a file that is not an image.
     """
-    rows, beginnings = [], []
-    for path in paths:
-        with decode.reading(path):
-            rows.append(decode.header(path))
-            with path.open("rb") as file:
-                beginnings.append(b"%d " % path.stat().st_size + file.read(BEGINNING))
-    return {"rows": np.array(rows, np.int32), "keys": keys_of(beginnings)}
+    rows = []
+
+    def beginnings() -> Iterator[bytes]:  # one at a time: those of a million files would be 80 GB
+        for path in paths:
+            with decode.reading(path):
+                rows.append(decode.header(path))
+                with path.open("rb") as file:
+                    yield b"%d " % path.stat().st_size + file.read(BEGINNING)
+
+    keys = keys_of(beginnings())
+    return {"rows": np.array(rows, np.int32), "keys": keys}
 
 
 def held(name: str, paths: tuple[Path, ...]) -> cache.Arrays:
