@@ -93,7 +93,8 @@ def predict_images(
         raise UserError(rows[0]["error"] if broken == 1 else f"none of the {broken:,} files could be predicted")
     if out is not None:
         write(out, rows)
-        say(f"{out}: {_count(len(rows), 'file')}, {broken:,} of them with an error in place of a prediction")
+        rest = f", {broken:,} of them with an error in place of a prediction" if broken else ""
+        say(f"{out}: {_count(len(rows), 'file')}{rest}")
     elif broken:
         note(f"{broken:,} of {len(rows):,} files could not be predicted")
 

@@ -22,7 +22,7 @@ FILE = "data.json"
 SPLITS = ("train", "validation", "test")
 
 
-class Examples(NamedTuple):
+class SplitRecord(NamedTuple):
     """One split: how many examples it has, and a digest of them."""
 
     examples: int
@@ -36,7 +36,7 @@ class Record:
     name: str
     version: str
     class_names: tuple[str, ...]
-    splits: Mapping[str, Examples]
+    splits: Mapping[str, SplitRecord]
     shape: tuple[int, ...] = ()  # of one example
     mean: tuple[float, ...] = ()  # of each channel, of pixels scaled to 0..1
     std: tuple[float, ...] = ()
@@ -69,18 +69,18 @@ def record(dataset: Any) -> Record | None:
 def of_images(dataset: Dataset) -> Record:
     """The record of a set of images."""
     parts = {name: getattr(dataset, name) for name in SPLITS}
-    splits = {name: Examples(len(part), part.store.digest(part.indices)) for name, part in parts.items()}
+    splits = {name: SplitRecord(len(part), part.store.digest(part.indices)) for name, part in parts.items()}
     mean, std = (tuple(map(float, each)) for each in (dataset.mean, dataset.std))
     names = (dataset.name, dataset.version, dataset.class_names)
     return Record(*names, splits, dataset.shape, mean, std, decode.STAMP)
 
 
-def _of_text(part: Part) -> Examples:
+def _of_text(part: Part) -> SplitRecord:
     found = hashlib.blake2b(digest_size=16)
     for name, leaf in sorted(part.arrays.items()):
         found.update(repr((name, leaf.dtype.str, leaf.shape)).encode())
         found.update(np.ascontiguousarray(leaf).data)
-    return Examples(len(part), f"tokens {found.hexdigest()}")
+    return SplitRecord(len(part), f"tokens {found.hexdigest()}")
 
 
 def read(folder: Path) -> Record | None:
@@ -90,7 +90,7 @@ def read(folder: Path) -> Record | None:
         content = parse_json(file.read_bytes())
         require_as_written(content, file)
         splits = {
-            name: Examples(int(part["examples"]), str(part["digest"])) for name, part in content["splits"].items()
+            name: SplitRecord(int(part["examples"]), str(part["digest"])) for name, part in content["splits"].items()
         }
         if set(splits) != set(SPLITS) or not all(part.digest for part in splits.values()):
             raise ValueError(f"it must have the splits {', '.join(SPLITS)}")

@@ -18,15 +18,15 @@ from zoo.errors import UserError
 Curve = list[tuple[int, float]]
 """(step, value), the mean over the seeds of the best setting."""
 
-SPLITTING = ("validation", "split_seed", "fold", "labels")
+SPLITTING = ("data.validation", "data.split_seed", "data.fold", "data.labels")
 """Fields of the data that choose the examples of training and validation. Test stays the same."""
-ON_TEST = ("image_size", "fit", "time_limit", "sticky", "swap", "split_by")
-"""Fields of the data that change what is measured on test as well."""
-OF_TOKENS = ("tokenizer", "vocab", "lower", "length")
+ON_TEST = ("data.image_size", "data.fit", "data.swap", "data.split_by")
+"""Fields that change what is measured on test as well, besides those of the way of learning (`Way.judged_by`)."""
+OF_TOKENS = ("data.tokenizer", "data.vocab", "data.lower", "data.length")
 """Fields of the data that change what a token is, or how many are seen at once."""
-OF_LOSS = ("loss", "temperature", "penalty")
+OF_LOSS = ("task.loss", "task.temperature", "task.penalty")
 """Fields of the task that change the loss, of training and of evaluation."""
-OF_TRAINING = ("label_smoothing", "class_weights")
+OF_TRAINING = ("task.label_smoothing", "task.class_weights")
 """Fields of the task that change the loss of training only."""
 
 
@@ -176,23 +176,26 @@ def _plain(value: Any) -> Any:
 
 def _remarks(entries: Sequence[Entry], fields: Mapping[str, Any]) -> list[str]:
     """Say which figures cannot be compared although task and data are the same."""
-    data = entries[0].run.experiment.data
+    experiment = entries[0].run.experiment
+    data, way = experiment.data, way_of(experiment.task)
 
-    def differ(place: str, names: Sequence[str]) -> str:
-        return ", ".join(f"{place}.{name}" for name in names if f"{place}.{name}" in fields)
+    def differ(names: Sequence[str]) -> str:
+        return ", ".join(name for name in names if name in fields)
 
     remarks = []
-    if given := differ("data", SPLITTING) if isinstance(data, Data | Text) else "":
+    if given := differ(SPLITTING) if isinstance(data, Data | Text) else "":
         remarks.append(f"the runs train or validate on different examples ({given}): compare them on test")
     elif "folds" in fields:
         remarks.append("the runs train and validate on different examples (folds): compare them on test")
-    if given := differ("data", ON_TEST):
+    if given := differ(ON_TEST):
         remarks.append(f"the runs are measured on other examples or inputs ({given})")
-    if isinstance(data, Text) and (given := differ("data", OF_TOKENS)):
+    if given := differ([name for name in way.judged_by if name not in ON_TEST]):
+        remarks.append(f"the runs are judged in other ways ({given})")
+    if isinstance(data, Text) and (given := differ(OF_TOKENS)):
         remarks.append(f"losses and perplexities are for each token, and the tokens differ ({given})")
-    if given := differ("task", OF_LOSS):
+    if given := differ(OF_LOSS):
         remarks.append(f"losses cannot be compared ({given})")
-    if given := differ("task", OF_TRAINING):
+    if given := differ(OF_TRAINING):
         remarks.append(f"losses of training cannot be compared ({given}); those of validation and test can")
     devices = {entry.summary.device for entry in entries if entry.summary}
     if len(devices) > 1:

@@ -11,7 +11,7 @@ from PIL import Image
 import train.loop.run
 import zoo
 from train import cli
-from train.config import Classify, Data, Experiment, Model, Optim, Text
+from train.config import Classify, Data, Experiment, Model, Optim, QLearning, Text, World
 from train.config.replicas import members
 from train.loop.run import Run
 from train.loop.summary import Summary, replica_results, setting_results
@@ -92,6 +92,13 @@ def test_losses_of_other_tokens_are_told_apart(tmp_path: Path) -> None:
     other = dataclasses.replace(plain, data=dataclasses.replace(plain.data, vocab=100))
     found = compare([made(tmp_path, plain), made(tmp_path, other)])
     assert "the tokens differ (data.vocab)" in found.remarks[0]
+
+
+def test_agents_that_are_judged_otherwise_are_told_apart(tmp_path: Path) -> None:
+    plain = dataclasses.replace(PLAIN, model=Model("dqn_mlp"), data=World("CartPole-v1"), task=QLearning())
+    other = dataclasses.replace(plain, task=QLearning(eval_epsilon=0.5), data=World("CartPole-v1", time_limit=20))
+    found = compare([made(tmp_path, plain), made(tmp_path, other)])
+    assert "the runs are judged in other ways (task.eval_epsilon, data.time_limit)" in found.remarks
 
 
 def test_other_data_other_tasks_and_one_run_alone_are_refused(tmp_path: Path) -> None:

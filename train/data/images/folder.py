@@ -10,7 +10,7 @@ import collections
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -146,8 +146,11 @@ def held(name: str, paths: tuple[Path, ...]) -> cache.Arrays:
     return cache.cached(f"{name}-headers", [decode.STAMP, *_fingerprint(paths)], lambda: _headers(paths))
 
 
-def shape_of(name: str, rows: np.ndarray, paths: tuple[Path, ...], size: int | None) -> tuple[int, int, int]:
-    """Return the shape that all images have or will be brought to."""
+def shape_of(name: str, rows: np.ndarray, size: int | None, called: Callable[[int], str]) -> tuple[int, int, int]:
+    """Return the shape that all images have or will be brought to.
+
+    rows: integer (N, 3), the headers of the images. called: what a message calls the image of a number.
+    """
     channels = 3 if rows[:, 2].any() else 1
     if size is not None:
         return size, size, channels
@@ -155,7 +158,7 @@ def shape_of(name: str, rows: np.ndarray, paths: tuple[Path, ...], size: int | N
     if odd.size:
         (height, width, _), (other_height, other_width, _) = rows[0].tolist(), rows[odd[0]].tolist()
         raise UserError(
-            f"{name}: images differ in size ({paths[0].name} has {height}x{width}, {paths[odd[0]].name} "
+            f"{name}: images differ in size ({called(0)} has {height}x{width}, {called(int(odd[0]))} "
             f"{other_height}x{other_width}): give data.image_size"
         )
     return int(rows[0, 0]), int(rows[0, 1]), channels
@@ -207,7 +210,7 @@ def find(path: str, size: int | None, fit: str) -> Found:
                 raise UserError(f"{name}: {split} has the class {strange[0]!r}, and train does not")
         files = tuple(file for listing in parts.values() for own in listing.values() for file in own)
         known = held(f"folder:{root.absolute()}", files)
-        shape = shape_of(name, known["rows"], files, size)
+        shape = shape_of(name, known["rows"], size, lambda number: files[number].name)
     except OSError as error:
         raise UserError(f"{error.filename} cannot be read: {error.strerror}") from None
     number, start, stores = {label: i for i, label in enumerate(classes)}, 0, {}

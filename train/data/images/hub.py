@@ -77,7 +77,7 @@ def find(path: str, size: int | None, fit: str) -> Found:
     known = cache.cached(
         f"{opened.name}-headers", [decode.STAMP, sorted(stamps.items())], lambda: _headers(opened, rows)
     )
-    shape = _shape(opened.name, known["rows"], size)
+    shape = folder.shape_of(opened.name, known["rows"], size, lambda number: f"image {number}")
     stores, start = {}, 0
     for split in y:
         keys = known["keys"][start : start + len(y[split])]
@@ -98,20 +98,6 @@ def _bytes(content: dict[str, Any] | None) -> bytes:
     if content is None or (content["bytes"] is None and not content["path"]):
         raise ValueError("it has no image")
     return Path(content["path"]).read_bytes() if content["bytes"] is None else content["bytes"]
-
-
-def _shape(name: str, held: np.ndarray, size: int | None) -> tuple[int, int, int]:
-    """Return the shape that all images have or will be brought to."""
-    channels = 3 if held[:, 2].any() else 1
-    if size is not None:
-        return size, size, channels
-    odd = np.flatnonzero((held[:, :2] != held[0, :2]).any(axis=1))
-    if odd.size:
-        (height, width, _), (other_height, other_width, _) = held[0].tolist(), held[odd[0]].tolist()
-        raise UserError(
-            f"{name}: images differ in size ({height}x{width} and {other_height}x{other_width}): give data.image_size"
-        )
-    return int(held[0, 0]), int(held[0, 1]), channels
 
 
 def _headers(opened: hub.Opened, rows: dict[str, Any], block: int = 512) -> cache.Arrays:

@@ -158,7 +158,7 @@ def _of_files(file: Path, text: str, columns: Columns, size: int | None, fit: st
     try:
         every = tuple(path for split in paths.values() for path in split)
         known = folder.held(f"csv:{file.absolute()}", every)
-        shape = folder.shape_of(name, known["rows"], every, size)
+        shape = folder.shape_of(name, known["rows"], size, lambda number: every[number].name)
     except OSError as error:
         raise UserError(f"{error.filename} cannot be read: {error.strerror}") from None
     stores, start = {}, 0
