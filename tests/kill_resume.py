@@ -123,12 +123,12 @@ def final_state(workdir: Path) -> State:
 
 
 def without_seconds(content: Any) -> Any:
-    """The content of a JSON file without times and dates, and without the numbers of a search's trials."""
+    """The content of a JSON file without times, dates and what follows from them, and without the numbers of a search's trials."""
     if isinstance(content, list):
         return [without_seconds(each) for each in content]
     if not isinstance(content, dict):
         return content
-    left_out = ("seconds", "compile_seconds", "date", "sha256", "trial")
+    left_out = ("seconds", "compile_seconds", "date", "sha256", "trial", "checksum")
     return {name: without_seconds(value) for name, value in content.items() if name not in left_out}
 
 

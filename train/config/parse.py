@@ -86,8 +86,9 @@ def parse_experiment(
         return _parse_experiment(args, name, prog, default, options)
     except UserError:
         errors = Errors()
-        with errors.kept():
-            zoo.card(default.model.name if name is None else name)
+        if name is not None or any(map(_is_of_model, _cut(args))):  # only then: cards import JAX
+            with errors.kept():
+                zoo.card(default.model.name if name is None else name)
         if errors:  # without the model, its fields mean nothing
             name, args = None, [word for words in _cut(args) if not _is_of_model(words) for word in words]
 
@@ -95,7 +96,7 @@ def parse_experiment(
             return _parse_experiment(words, name, prog, default, options)
 
         readable = _readable(attempt, args, errors)
-        if check is not None:
+        if check is not None and readable:  # else there is nothing but the config's own fields to find wrong
             with errors.kept():
                 check(attempt(readable)[0])
         errors.report()
