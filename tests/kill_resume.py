@@ -123,7 +123,7 @@ def final_state(workdir: Path) -> State:
 
 
 def without_seconds(content: Any) -> Any:
-    """The content of a JSON file without times, dates and what follows from them, and without the numbers of a search's trials."""
+    """The content of a JSON file without times, dates and what follows from them, and without the numbers of trials."""
     if isinstance(content, list):
         return [without_seconds(each) for each in content]
     if not isinstance(content, dict):
