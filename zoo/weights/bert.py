@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.bert import BERT, Config
+from zoo.weights import hugging_face
 from zoo.weights.layout import Found, Layout, Shapes, first_axis, gelu_of
 from zoo.weights.preprocessing import Text
 from zoo.weights.rules import LINEAR, SAME, Rule, joined, layer_norm, linear, rule
@@ -73,11 +74,36 @@ def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
     found = first_axis(shapes, vocab=f"bert.{TABLE}", context="bert.embeddings.position_embeddings.weight")
     if config.head in ("classify", "token"):
         found |= first_axis(shapes, classes="classifier.weight")
-    if content.get("model_type") == "bert":
-        found |= {"heads": content["num_attention_heads"]} if "num_attention_heads" in content else {}
-        found["norm_epsilon"] = float(content.get("layer_norm_eps", 1e-12))
-        found["gelu"] = gelu_of(content.get("hidden_act", "gelu"))
+    if content:
+        found["heads"] = content["num_attention_heads"]
+        found["norm_epsilon"] = float(content["layer_norm_eps"])
+        found["gelu"] = gelu_of(content["hidden_act"])
+        found["causal"] = content["is_decoder"]
     return found
+
+
+KEYS = hugging_face.keys(
+    ("bert",),
+    architectures=r"(TF|Flax)?Bert(Model|LMHeadModel|For\w+)",
+    used={
+        "vocab_size": 30_522,
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "hidden_act": "gelu",
+        "max_position_embeddings": 512,
+        "type_vocab_size": 2,
+        "layer_norm_eps": 1e-12,
+        "is_decoder": False,
+    },
+    only={"position_embedding_type": ("absolute",)},
+    harmless=(
+        "attention_probs_dropout_prob", "classifier_dropout", "directionality", "hidden_dropout_prob",
+        "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type",
+    ),
+)  # fmt: skip
+"""The keys pooler_* are of Google's multilingual files; no version of the library reads them."""
 
 
 def _head(shapes: Shapes) -> Found:
@@ -105,6 +131,7 @@ def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
         "max_position_embeddings": config.context,
         "type_vocab_size": 2,
         "layer_norm_eps": config.norm_epsilon,
+        "is_decoder": config.causal,
     }
     if config.head in ("classify", "token"):
         labels = [f"LABEL_{i}" for i in range(config.classes)]
@@ -113,7 +140,8 @@ def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
 
 
 def _refuses(config: Config) -> str:
-    return "it attends in both directions" if config.causal else ""
+    pools = config.head in ("pooler", "pretrain", "classify")
+    return "it pools the first token, here the last one where causal" if config.causal and pools else ""
 
 
 LAYOUTS = [
@@ -122,13 +150,14 @@ LAYOUTS = [
         BERT,
         rules,
         known_by=(f"bert.{TABLE}", "bert.embeddings.token_type_embeddings.weight", "bert.embeddings.LayerNorm.weight"),
+        keys={"bert": KEYS},
         infer=_infer,
         usual=_head,
         rename=_name,
         not_weights=("bert.embeddings.position_ids",),
         other_heads=("cls.*", "classifier.*", "bert.pooler.*"),
         preprocessing=Text(lower=True),
-        describe=_describe,
         refuses=_refuses,
+        describe=_describe,
     )
 ]

@@ -14,7 +14,7 @@ import zoo
 from zoo.cards import TEXTS, Card
 from zoo.errors import UserError
 from zoo.files import parse_json
-from zoo.weights import layouts, preprocessing
+from zoo.weights import keys, layouts, preprocessing
 from zoo.weights.files import Opened, Tensor, listed
 from zoo.weights.layout import Found, Layout
 from zoo.weights.rules import SAME, Rule, rule
@@ -85,6 +85,8 @@ def fit(
         raise UserError(f"{card.name} has no head that could be initialized anew")
     rules = [each for each in rules if each not in new]
     passed_over = compare(opened.name, layout, tensors, rules, new, expected)
+    if not saved_fields(kept, module.cfg):
+        require_agreement(layout, opened, module.cfg, shapes)
     return Fitted(card, module, layout, tensors, kept, inputs, rules, new, tuple(passed_over))
 
 
@@ -158,10 +160,15 @@ def found_fields(
     Only without a record does a config.json beside the file count: it may belong to other weights.
     """
     recorded = saved_fields(kept, config)
-    beside = {} if recorded else opened.config
+    beside = {} if recorded else said_beside(layout, opened)
     if layout.other_heads:  # whose arrays a model without them may pass over
         recorded.pop("head", None)
     return {**layout.facts(config), **layout.infer(shapes, beside, config), **recorded}
+
+
+def said_beside(layout: Layout, opened: Opened) -> dict[str, Any]:
+    """Return what a config.json beside the weights says, with defaults; {} where there is none."""
+    return keys.read(layout.keys, opened.config, f"{opened.folder}/config.json") if opened.config else {}
 
 
 def saved_fields(kept: Mapping[str, Any], config: Any) -> Found:
@@ -183,6 +190,14 @@ def require_fields(source: str, layout: Layout, seen: Found, config: Any, card: 
         has = ", ".join(f"{field}={value!r} (here {here[field]!r})" for field, value in wrong.items())
         call = ", ".join([repr(card.name), *(f"{field}={value!r}" for field, value in wrong.items())])
         raise UserError(f"{source}, layout {layout.name}, has {has}: make the model with zoo.create({call})")
+
+
+def require_agreement(layout: Layout, opened: Opened, config: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise UserError where the sizes in a config.json are not those of the arrays, which fit the model."""
+    if layout.describe is not None and opened.config:
+        wrong = keys.disagreements(layout.keys, opened.config, layout.describe(config, shapes))
+        if wrong:
+            raise UserError(f"{opened.folder}/config.json belongs to other weights: {'; '.join(wrong)}")
 
 
 def _equal(ours: Any, theirs: Any) -> bool:

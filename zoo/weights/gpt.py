@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from zoo.errors import UserError
 from zoo.gpt import GPT, Config
+from zoo.weights import hugging_face
 from zoo.weights.layout import Found, Layout, Shapes, first_axis, gelu_of
 from zoo.weights.preprocessing import Text
 from zoo.weights.rules import SAME, Rule, layer_norm, linear, rule
@@ -44,14 +44,36 @@ def _name(name: str) -> str:
 def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
     found = first_axis(shapes, vocab="transformer.wte.weight", context="transformer.wpe.weight")
     found["norm"] = "pre" if "transformer.ln_f.weight" in shapes else "post"
-    if content.get("model_type") in ("gpt2", "openai-gpt"):
-        if content.get("scale_attn_by_inverse_layer_idx"):
-            raise UserError("config.json: scale_attn_by_inverse_layer_idx divides scores by the layer; gpt does not")
-        found |= {"heads": content["n_head"]} if "n_head" in content else {}
-        found["norm_epsilon"] = float(content.get("layer_norm_epsilon", 1e-5))
+    if content:
+        second = content["model_type"] == "gpt2"
+        found["norm"] = "pre" if second else "post"
+        found["heads"] = content["n_head"]
+        found["norm_epsilon"] = float(content["layer_norm_epsilon"])
         # The activation that GPT-1's file names "gelu" is the tanh form.
-        found["gelu"] = gelu_of(content.get("activation_function", "gelu_new"))
+        found["gelu"] = gelu_of(content["activation_function"]) if second else "tanh"
     return found
+
+
+SIZES = {"n_embd": 768, "n_layer": 12, "n_head": 12, "layer_norm_epsilon": 1e-5}
+HARMLESS = (
+    "attn_pdrop", "embd_pdrop", "n_ctx", "resid_pdrop", "summary_activation", "summary_first_dropout",
+    "summary_proj_to_labels", "summary_type", "summary_use_proj",
+)  # fmt: skip
+"""n_ctx is n_positions in old files. What begins with summary_ is of a head that cannot be loaded here."""
+SECOND = hugging_face.keys(
+    ("gpt2",),
+    architectures=r"(TF|Flax)?GPT2(Model|\w*LMHeadModel|DoubleHeadsModel|For\w+)",
+    used=SIZES | {"vocab_size": 50_257, "n_positions": 1024, "activation_function": "gelu_new"},
+    only={"scale_attn_weights": (True,), "scale_attn_by_inverse_layer_idx": (False,)},
+    harmless=(*HARMLESS, "n_inner", "reorder_and_upcast_attn"),  # n_inner shows in the arrays
+)
+FIRST = hugging_face.keys(
+    ("openai-gpt",),
+    architectures=r"(TF)?OpenAIGPT(Model|LMHeadModel|DoubleHeadsModel|For\w+)",
+    used=SIZES | {"vocab_size": 40_478, "n_positions": 512},
+    only={"afn": ("gelu",)},
+    harmless=(*HARMLESS, "n_special", "predict_special_tokens"),
+)
 
 
 def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
@@ -88,6 +110,7 @@ LAYOUTS = [
         GPT,
         rules,
         known_by=("transformer.wte.weight", "transformer.wpe.weight", "transformer.h.0.attn.c_attn.weight"),
+        keys={"gpt2": SECOND, "openai-gpt": FIRST},
         infer=_infer,
         rename=_name,
         not_weights=("*.attn.bias", "*.attn.masked_bias"),

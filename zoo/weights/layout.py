@@ -11,6 +11,7 @@ from typing import Any
 from flax import linen as nn
 
 from zoo.errors import UserError
+from zoo.weights.keys import Keys
 from zoo.weights.preprocessing import Preprocessing
 from zoo.weights.rules import Rule
 
@@ -33,7 +34,9 @@ class Layout:
     known_by: tuple[str, ...]  # names that together identify this layout
     facts: Callable[[Any], Found] = nothing  # Config -> fields that this library's network always has
     usual: Callable[[Shapes], Found] = nothing  # shapes -> fields that are usual, but that nothing proves
-    infer: Callable[[Shapes, Mapping[str, Any], Any], Found] = nothing  # shapes, config.json, Config -> fields found
+    keys: Mapping[str, Keys] = dataclasses.field(default_factory=dict)  # of config.json, by its model_type
+    infer: Callable[[Shapes, Mapping[str, Any], Any], Found] = nothing  # shapes, what config.json says with its
+    # defaults ({} without such a file), Config -> fields found
     rename: Callable[[str], str] = str  # canonical name of an array that old versions or prefixes name differently
     not_weights: tuple[str, ...] = ()  # patterns of buffers, which need not be loaded
     other_heads: tuple[str, ...] = ()  # patterns of heads that are ignored if the model lacks them

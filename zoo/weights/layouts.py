@@ -97,7 +97,12 @@ def detect(module: type[nn.Module], opened: Opened) -> Layout:
     names = list(opened.tensors)
     if any(name.startswith("params/") for name in names):
         return own(module)
-    likeliest = max(of_module(module), key=lambda layout: layout.share(names), default=None)
+    timm = "architecture" in opened.config  # whose ResNet has the names of torchvision's
+
+    def likelihood(layout: Layout) -> tuple[float, bool]:
+        return layout.share(names), timm and layout.name == "timm"
+
+    likeliest = max(of_module(module), key=likelihood, default=None)
     if (
         likeliest is not None and likeliest.share(names) > 0.5
     ):  # the error for an incomplete file then lists the missing arrays

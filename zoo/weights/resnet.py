@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zoo.resnet import Config, ResNet
+from zoo.weights import hugging_face, timm_keys
 from zoo.weights.layout import Found, Layout, Shapes, first_axis
 from zoo.weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, TORCHVISION, Images
 from zoo.weights.rules import CONV, LINEAR, Rule, Transform, batch_norm, linear, reordered
@@ -91,9 +92,50 @@ def _blocks(config: Config) -> list[tuple[str, int, int, int, bool]]:
 def _infer(head: str, shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
     found = first_axis(shapes, classes=f"{head}.weight")
     found["shortcut"] = "B" if any("downsample" in name or "shortcut" in name for name in shapes) else "A"
-    if config.bottleneck and content.get("model_type") == "resnet":
-        found["stride_in_3x3"] = not content.get("downsample_in_bottleneck", False)
+    if "layer_type" in content:
+        found["bottleneck"] = content["layer_type"] == "bottleneck"
+        if found["bottleneck"]:
+            found["stride_in_3x3"] = not content["downsample_in_bottleneck"]
     return found
+
+
+HUGGING_FACE_KEYS = hugging_face.keys(
+    ("resnet",),
+    architectures=r"(TF|Flax)?ResNet(Model|ForImageClassification|Backbone)",
+    used={
+        "num_channels": 3,
+        "embedding_size": 64,
+        "hidden_sizes": [256, 512, 1024, 2048],
+        "depths": [3, 4, 6, 3],
+        "downsample_in_bottleneck": False,
+    },
+    only={
+        "layer_type": ("bottleneck", "basic"),
+        "hidden_act": ("relu",),
+        "downsample_in_first_stage": (False,),
+    },
+    harmless=("out_features", "out_indices", "stage_names"),
+)
+TIMM_KEYS = timm_keys.keys(
+    architecture=r"resnet(18|26|34|50|101|152|200)",
+    pool="avg",
+    used={},
+    only={
+        "act_layer": (None, "relu"),
+        "aa_layer": (None,),
+        "avg_down": (False,),
+        "base_width": (64,),
+        "block_args": (None, {}),
+        "block_reduce_first": (1,),
+        "cardinality": (1,),
+        "down_kernel_size": (1,),
+        "norm_layer": (None,),
+        "output_stride": (32,),
+        "replace_stem_pool": (False,),
+        "stem_type": ("",),
+    },
+    harmless=("channels", "drop_block_rate", "drop_path_rate", "drop_rate", "layers", "stem_width", "zero_init_last"),
+)
 
 
 def _usual(shapes: Shapes) -> Found:
@@ -157,7 +199,12 @@ _torch = Layout(
 )
 LAYOUTS = [
     _torch,
-    dataclasses.replace(_torch, name="timm", preprocessing=dataclasses.replace(TORCHVISION, interpolation="bicubic")),
+    dataclasses.replace(
+        _torch,
+        name="timm",
+        keys=timm_keys.kinds(TIMM_KEYS),
+        preprocessing=dataclasses.replace(TORCHVISION, interpolation="bicubic"),
+    ),
     dataclasses.replace(_torch, name="torchvision-v1", facts=_strides(in_3x3=False)),
     dataclasses.replace(
         _torch,
@@ -174,6 +221,7 @@ LAYOUTS = [
         hugging_face_rules,
         known_by=("resnet.embedder.embedder.convolution.weight", "classifier.1.weight"),
         usual=_usual,
+        keys={"resnet": HUGGING_FACE_KEYS},
         infer=functools.partial(_infer, "classifier.1"),
         rename=_prefixed,
         not_weights=BUFFERS,

@@ -9,10 +9,12 @@ from typing import Any
 
 from zoo.errors import UserError
 from zoo.transformer import Config, Transformer
+from zoo.weights import hugging_face
 from zoo.weights.layout import Found, Layout, Shapes, first_axis
 from zoo.weights.preprocessing import Text
 from zoo.weights.rules import LINEAR, ONE_ROW, SAME, Rule, joined, layer_norm, linear, rule
 
+SIDE = {"layers": 12, "attention_heads": 16, "ffn_dim": 4096}
 ACTIVATIONS = {"swish": "swish", "silu": "swish", "relu": "relu", "gelu": "gelu"}
 
 
@@ -48,23 +50,46 @@ def _joined(ours: str, theirs: list[str]) -> list[Rule]:
 
 def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
     found = first_axis(shapes, vocab="model.shared.weight")
-    if content.get("model_type") != "marian":
+    if not content:
         return found
-    same = {
-        "scale_embedding": (True, "embeddings are not scaled by the root of the width"),
-        "normalize_before": (False, "it normalizes before each sublayer"),
-        "normalize_embedding": (False, "it normalizes the embeddings"),
-        "share_encoder_decoder_embeddings": (True, "source and target have separate tables"),
-    }
-    for key, (value, reason) in same.items():
-        if content.get(key, value) != value:
-            raise UserError(f"config.json: {key} is {content[key]}: {reason}, which is a different network")
-    if content.get("activation_function", "swish") not in ACTIVATIONS:
+    for name in ("layers", "attention_heads", "ffn_dim"):
+        ours, other = (content[f"{side}_{name}"] for side in ("encoder", "decoder"))
+        if ours != other:
+            raise UserError(f"config.json: encoder_{name} is {ours} and decoder_{name} {other}: here both are equal")
+    if not content["scale_embedding"]:
+        raise UserError("config.json: scale_embedding is False: embeddings are not scaled by the root of the width")
+    if content["activation_function"] not in ACTIVATIONS:
         raise UserError(
             f"config.json: activation {content['activation_function']!r} is none of {', '.join(ACTIVATIONS)}"
         )
-    found["activation"] = ACTIVATIONS[content.get("activation_function", "swish")]
-    return found | ({"heads": content["encoder_attention_heads"]} if "encoder_attention_heads" in content else {})
+    found["activation"] = ACTIVATIONS[content["activation_function"]]
+    return found | {"heads": content["encoder_attention_heads"]}
+
+
+KEYS = hugging_face.keys(
+    ("marian",),
+    architectures=r"(TF|Flax)?Marian(Model|MTModel)",
+    used={
+        "vocab_size": 58_101,
+        "d_model": 1024,
+        **{f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in SIDE.items()},
+        "activation_function": "gelu",
+        "scale_embedding": False,
+    },
+    only={
+        "is_encoder_decoder": (True,),
+        "normalize_before": (False,),
+        "normalize_embedding": (False,),
+        "add_final_layer_norm": (False,),
+        "share_encoder_decoder_embeddings": (True,),
+        "static_position_embeddings": (True,),
+    },
+    harmless=(
+        "activation_dropout", "add_bias_logits", "attention_dropout", "classif_dropout", "classifier_dropout",
+        "decoder_layerdrop", "decoder_vocab_size", "dropout", "encoder_layerdrop", "extra_pos_embeddings",
+        "init_std", "max_position_embeddings", "num_hidden_layers",
+    ),
+)  # fmt: skip
 
 
 def _facts(config: Config) -> Found:
@@ -109,6 +134,7 @@ LAYOUTS = [
         known_by=("model.shared.weight", "final_logits_bias", "model.encoder.layers.0.self_attn.q_proj.weight"),
         facts=_facts,
         usual=lambda shapes: {"activation": "swish"},
+        keys={"marian": KEYS},
         infer=_infer,
         not_weights=("model.*coder.embed_positions.weight",),
         refuses=_refuses,

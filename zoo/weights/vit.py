@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zoo.vit import Config, ViT
+from zoo.weights import hugging_face, timm_keys
 from zoo.weights.layout import Found, Layout, Shapes, gelu_of
 from zoo.weights.preprocessing import GOOGLE, TORCHVISION
 from zoo.weights.rules import (
@@ -137,7 +138,7 @@ def _flax(ours: str, theirs: str, weight: str) -> list[Rule]:
 
 
 def _infer(embed: str, axis: int, head: str) -> Callable[[Shapes, Mapping[str, Any], Config], Found]:
-    """Return a function that infers patch and classes, and from Hugging Face's config.json what changes the network."""
+    """Return a function that infers patch and classes, and from a config.json what changes the network."""
 
     def infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
         found: Found = {}
@@ -146,12 +147,70 @@ def _infer(embed: str, axis: int, head: str) -> Callable[[Shapes, Mapping[str, A
         if head in shapes:
             found["classes"] = shapes[head][0 if axis else -1]
         if content.get("model_type") == "vit":
-            found |= {"heads": content["num_attention_heads"]} if "num_attention_heads" in content else {}
-            found["norm_epsilon"] = float(content.get("layer_norm_eps", 1e-12))
-            found["gelu"] = gelu_of(content.get("hidden_act", "gelu"))
+            found["heads"] = content["num_attention_heads"]
+            found["norm_epsilon"] = float(content["layer_norm_eps"])
+            found["gelu"] = gelu_of(content["hidden_act"])
+        elif content:
+            found |= timm_heads(content)
         return found
 
     return infer
+
+
+HUGGING_FACE_KEYS = hugging_face.keys(
+    ("vit",),
+    architectures=r"(TF|Flax)?ViT(Model|ForImageClassification)",
+    used={
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "hidden_act": "gelu",
+        "layer_norm_eps": 1e-12,
+        "patch_size": 16,
+        "num_channels": 3,
+    },
+    only={"qkv_bias": (True,), "pooler_act": ("tanh", None)},
+    harmless=(
+        "attention_probs_dropout_prob", "encoder_stride", "hidden_dropout_prob", "image_size", "pooler_output_size",
+    ),
+)  # fmt: skip
+TIMM_KEYS = timm_keys.keys(
+    architecture=r"(vit|deit)_(tiny|small|base|large|huge|giant|gigantic)_patch\d+_\d+|flexivit_(small|base|large)",
+    pool="token",
+    used={"num_heads": None},
+    only={
+        "act_layer": (None, "gelu"),
+        "class_token": (True,),
+        "embed_norm_layer": (None,),
+        "fc_norm": (None, False),
+        "final_norm": (True,),
+        "init_values": (None,),
+        "no_embed_class": (False,),
+        "norm_layer": (None,),
+        "pos_embed": ("learn",),
+        "pre_norm": (False,),
+        "proj_bias": (True,),
+        "qk_norm": (False,),
+        "qkv_bias": (True,),
+        "reg_tokens": (0,),
+        "scale_attn_norm": (False,),
+        "scale_mlp_norm": (False,),
+    },
+    harmless=(
+        "attn_drop_rate", "depth", "drop_path_rate", "drop_rate", "dynamic_img_pad", "dynamic_img_size", "embed_dim",
+        "fix_init", "mlp_ratio", "patch_drop_rate", "patch_size", "pool_include_prefix", "pos_drop_rate",
+        "proj_drop_rate", "weight_init",
+    ),
+)  # fmt: skip
+TIMM_HEADS = {"tiny": 3, "small": 6, "base": 12, "large": 16, "huge": 16, "giant": 16, "gigantic": 16}
+
+
+def timm_heads(content: Mapping[str, Any]) -> Found:
+    """Return the number of heads, which the arrays do not show, by the arguments or the name of the architecture."""
+    size = str(content.get("architecture")).split("_")[1]
+    heads = content["model_args"]["num_heads"]
+    return {"heads": TIMM_HEADS[size] if heads is None else heads}
 
 
 def _hugging_face_name(name: str) -> str:
@@ -215,6 +274,7 @@ LAYOUTS = [
         lambda config: _torch_rules(config, TIMM_NAMES),
         known_by=("patch_embed.proj.weight", "pos_embed", "blocks.0.attn.qkv.weight"),
         facts=lambda config: EXACT,
+        keys=timm_keys.kinds(TIMM_KEYS),
         infer=_infer("patch_embed.proj.weight", 2, "head.weight"),
         refuses=_refuses,
         first=("patch_embed.proj.weight", 1),
@@ -227,6 +287,7 @@ LAYOUTS = [
         lambda config: _torch_rules(config, HUGGING_FACE_NAMES),
         known_by=("vit.embeddings.cls_token", "vit.embeddings.patch_embeddings.projection.weight"),
         usual=lambda shapes: {"norm_epsilon": 1e-12, "gelu": "exact"},
+        keys={"vit": HUGGING_FACE_KEYS},
         infer=_infer("vit.embeddings.patch_embeddings.projection.weight", 2, "classifier.weight"),
         rename=_hugging_face_name,
         other_heads=("vit.pooler.*",),
