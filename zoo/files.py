@@ -29,11 +29,12 @@ def read_json(path: Path) -> Any:
 def parse_json(text: str | bytes) -> Any:
     """Return the value of a JSON text; ValueError where it has none.
 
-    More than DEEPEST levels, and text that is not Unicode (half of a surrogate pair), are refused as well: they would
-    only fail later. A whole number beyond 64 bits becomes a float, so it is none where a whole number is expected.
+    A key twice in one object, more than DEEPEST levels, and text that is not Unicode (half of a surrogate pair) are
+    refused as well: the first hides a value, and the others would only fail
+    later. A whole number beyond 64 bits becomes a float, so it is none where a whole number is expected.
     """
     try:
-        value = json.loads(text, parse_int=_parse_int)
+        value = json.loads(text, parse_int=_parse_int, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError(f"it has more than {DEEPEST} levels") from None
     _require_flat(value, DEEPEST)
@@ -60,6 +61,14 @@ def require_as_written(content: Mapping[str, Any], path: Path) -> None:
             f'{path} is not what was written: restore it from a copy, or remove "{CHECKSUM}" from it where you changed '
             "it yourself"
         )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it has the key {next(name for name in names if names.count(name) > 1)[:60]!r} twice")
+    return found
 
 
 def _parse_int(digits: str) -> int | float:

@@ -77,7 +77,7 @@ def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
     if content:
         found["heads"] = content["num_attention_heads"]
         found["norm_epsilon"] = float(content["layer_norm_eps"])
-        found["gelu"] = gelu_of(content["hidden_act"])
+        found["gelu"] = gelu_of(content, "hidden_act")
         found["causal"] = content["is_decoder"]
     return found
 

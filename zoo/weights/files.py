@@ -176,8 +176,10 @@ def _beside(folder: Path) -> dict[str, Any]:
     """Read the config files that Hugging Face stores next to weights."""
     found: dict[str, Any] = {"folder": folder}
     for field, name in (("config", "config.json"), ("preprocessor", "preprocessor_config.json")):
-        if (folder / name).is_file() and isinstance(content := read_json(folder / name), dict):
-            found[field] = content
+        if (folder / name).is_file():
+            found[field] = content = read_json(folder / name)
+            if not isinstance(content, dict):
+                raise UserError(f"{folder / name} must be a JSON object, not {str(content)[:60]!r}")
     return found
 
 

@@ -146,6 +146,8 @@ def metadata(opened: Opened) -> Mapping[str, Any]:
     if not isinstance(kept, dict):
         raise UserError(f"{opened.name}: its metadata `zoo` is not a JSON object")
     kept = {key: value for key, value in kept.items() if value is not None}
+    if strange := sorted(kept.keys() - RECORD.keys()):
+        raise UserError(f"{opened.name} records {listed(strange)}, which is not known here: another version made it")
     for key, (kind, what) in RECORD.items():
         if key in kept and not isinstance(kept[key], kind):
             raise UserError(f"{opened.name}: {key} in its metadata must be {what}, not {str(kept[key])[:60]!r}")
@@ -175,9 +177,14 @@ def saved_fields(kept: Mapping[str, Any], config: Any) -> Found:
     """Return the Config fields that `save_weights` recorded and that matter after training."""
     if kept.get("family") != type(config).__module__.rpartition(".")[2]:
         return {}
-    known = {field.name for field in dataclasses.fields(config)} - set(IN_TRAINING)
-    saved = {name: tuple(v) if isinstance(v, list) else v for name, v in kept.get("fields", {}).items()}
-    return {name: value for name, value in saved.items() if name in known}
+    fields = kept.get("fields", {})
+    family = kept["family"]
+    if strange := sorted(fields.keys() - {field.name for field in dataclasses.fields(config)}):
+        raise UserError(
+            f"{family} has no field {listed(strange)}, which these weights record: another version made them"
+        )
+    saved = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
+    return {name: value for name, value in saved.items() if name not in IN_TRAINING}
 
 
 def require_fields(source: str, layout: Layout, seen: Found, config: Any, card: Any, ignored: tuple[str, ...]) -> None:

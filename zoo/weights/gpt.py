@@ -50,7 +50,7 @@ def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
         found["heads"] = content["n_head"]
         found["norm_epsilon"] = float(content["layer_norm_epsilon"])
         # The activation that GPT-1's file names "gelu" is the tanh form.
-        found["gelu"] = gelu_of(content["activation_function"]) if second else "tanh"
+        found["gelu"] = gelu_of(content, "activation_function") if second else "tanh"
     return found
 
 

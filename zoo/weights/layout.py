@@ -88,11 +88,16 @@ GELU_NAMES = {
 }
 
 
-def gelu_of(name: str) -> str:
-    """Return the form of GELU that config.json names. UserError if it is another activation."""
-    if name not in GELU_NAMES:
-        raise UserError(f"config.json: activation {name!r} is none of {', '.join(GELU_NAMES)}")
-    return GELU_NAMES[name]
+def gelu_of(content: Mapping[str, Any], key: str) -> str:
+    """Return the form of GELU that a key of config.json names. UserError if it is another activation."""
+    return activation_of(content, key, GELU_NAMES)
+
+
+def activation_of(content: Mapping[str, Any], key: str, names: Mapping[str, str]) -> str:
+    """Return what we call the activation that a key of config.json names. UserError if it is none of `names`."""
+    if content[key] not in names:
+        raise UserError(f"config.json: {key} is {content[key]!r}, which is none of {', '.join(names)}")
+    return names[content[key]]
 
 
 def first_axis(shapes: Shapes, **names: str) -> Found:

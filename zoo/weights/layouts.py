@@ -97,7 +97,9 @@ def detect(module: type[nn.Module], opened: Opened) -> Layout:
     names = list(opened.tensors)
     if any(name.startswith("params/") for name in names):
         return own(module)
-    timm = "architecture" in opened.config  # whose ResNet has the names of torchvision's
+    timm = (
+        "architecture" in opened.config or opened.config.get("model_type") == "timm_wrapper"
+    )  # whose ResNet has the names of torchvision's
 
     def likelihood(layout: Layout) -> tuple[float, bool]:
         return layout.share(names), timm and layout.name == "timm"

@@ -11,7 +11,7 @@ import zoo
 from zoo.errors import UserError
 from zoo.files import read_json
 from zoo.weights import checkpoint
-from zoo.weights.files import Opened, Tensor
+from zoo.weights.files import Opened, Tensor, listed
 
 
 def find(folder: Path) -> Path | None:
@@ -35,6 +35,8 @@ def open_run(folder: Path) -> Opened:
     config = read_json(folder / "config.json")
     require_single(config, folder)
     model = config["model"]
+    if strange := sorted(model.keys() - {"name", "fields"}):
+        raise UserError(f"{folder}/config.json: model has unknown keys: {listed(strange)}")
     card = zoo.card(model.get("name", ""))
     about = {
         "name": card.name,

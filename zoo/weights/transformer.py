@@ -10,7 +10,7 @@ from typing import Any
 from zoo.errors import UserError
 from zoo.transformer import Config, Transformer
 from zoo.weights import hugging_face
-from zoo.weights.layout import Found, Layout, Shapes, first_axis
+from zoo.weights.layout import Found, Layout, Shapes, activation_of, first_axis
 from zoo.weights.preprocessing import Text
 from zoo.weights.rules import LINEAR, ONE_ROW, SAME, Rule, joined, layer_norm, linear, rule
 
@@ -58,11 +58,7 @@ def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
             raise UserError(f"config.json: encoder_{name} is {ours} and decoder_{name} {other}: here both are equal")
     if not content["scale_embedding"]:
         raise UserError("config.json: scale_embedding is False: embeddings are not scaled by the root of the width")
-    if content["activation_function"] not in ACTIVATIONS:
-        raise UserError(
-            f"config.json: activation {content['activation_function']!r} is none of {', '.join(ACTIVATIONS)}"
-        )
-    found["activation"] = ACTIVATIONS[content["activation_function"]]
+    found["activation"] = activation_of(content, "activation_function", ACTIVATIONS)
     return found | {"heads": content["encoder_attention_heads"]}
 
 

@@ -149,7 +149,7 @@ def _infer(embed: str, axis: int, head: str) -> Callable[[Shapes, Mapping[str, A
         if content.get("model_type") == "vit":
             found["heads"] = content["num_attention_heads"]
             found["norm_epsilon"] = float(content["layer_norm_eps"])
-            found["gelu"] = gelu_of(content["hidden_act"])
+            found["gelu"] = gelu_of(content, "hidden_act")
         elif content:
             found |= timm_heads(content)
         return found
