@@ -134,6 +134,7 @@ def load_model(name: str, source: Any, *, layout: str = "auto", **options: Any) 
 
     Epsilons, the form of GELU, strides, classes and vocabulary are read from the layout and the file. `options` are
     those of `load_weights` and fields of the model's Config. The result also has `.layout`, `.labels`, `.passed_over`.
+    UserError if a config.json beside the weights has a key that is not known, or one of another network.
     """
     from zoo import weights
 
