@@ -16,6 +16,11 @@ from zoo.weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, TORCHVISION, 
 from zoo.weights.rules import CONV, LINEAR, Rule, Transform, batch_norm, linear, reordered
 
 BUFFERS = ("*.num_batches_tracked",)
+TORCH = ("conv1.weight", "layer1.0.conv1.weight")  # kernels of the stem and of the first block
+HUGGING_FACE = (
+    "resnet.embedder.embedder.convolution.weight",
+    "resnet.encoder.stages.0.layers.0.layer.0.convolution.weight",
+)
 
 
 def torch_rules(config: Config, projection: str = "downsample", head: str = "fc") -> list[Rule]:
@@ -77,7 +82,7 @@ def _conv(ours: str, theirs: str) -> list[Rule]:
 
 def _blocks(config: Config) -> list[tuple[str, int, int, int, bool]]:
     """Return (our path, stage, block, convolutions, whether the shortcut is projected) of every block."""
-    found, before = [], config.widths[0]
+    found, before = [], config.stem
     for stage, (depth, width) in enumerate(zip(config.depths, config.widths, strict=True)):
         after = 4 * width if config.bottleneck else width
         for block in range(depth):
@@ -88,12 +93,21 @@ def _blocks(config: Config) -> list[tuple[str, int, int, int, bool]]:
     return found
 
 
-def _infer(head: str, shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
-    found = first_axis(shapes, classes=f"{head}.weight")
+def _infer(names: tuple[str, str, str], shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
+    """Return the fields found. names: of the kernels of head, stem, and the first block's first convolution."""
+    head, stem, block = names
+    found = {**first_axis(shapes, classes=head), **_stem_width(shapes, stem, block, config)}
     found["shortcut"] = "B" if any("downsample" in name or "shortcut" in name for name in shapes) else "A"
     if config.bottleneck and content.get("model_type") == "resnet":
         found["stride_in_3x3"] = not content.get("downsample_in_bottleneck", False)
     return found
+
+
+def _stem_width(shapes: Shapes, stem: str, block: str, config: Config) -> Found:
+    """Return the stem's width unless `config` has it, be it named or as the first stage's."""
+    if stem not in shapes or block not in shapes or shapes[stem][0] == (config.stem_width or shapes[block][0]):
+        return {}
+    return {"stem_width": 0 if shapes[stem][0] == shapes[block][0] else shapes[stem][0]}
 
 
 def _usual(shapes: Shapes) -> Found:
@@ -106,7 +120,7 @@ def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
         "architectures": ["ResNetForImageClassification"],
         "model_type": "resnet",
         "num_channels": shapes["resnet.embedder.embedder.convolution.weight"][1],
-        "embedding_size": config.widths[0],
+        "embedding_size": config.stem,
         "hidden_sizes": [4 * width if config.bottleneck else width for width in config.widths],
         "depths": list(config.depths),
         "layer_type": "bottleneck" if config.bottleneck else "basic",
@@ -127,6 +141,8 @@ def _only_usual(config: Config) -> str:
 def _cifar_refuses(config: Config) -> str:
     if config.shortcut == "A" and config.bottleneck:
         return "its bottlenecks project their shortcuts"
+    if config.shortcut == "A" and config.stem != config.widths[0]:
+        return "its stem is as wide as the first stage"
     return "its stem does not pool" if config.stem_pool else _only_usual(config)
 
 
@@ -149,7 +165,7 @@ _torch = Layout(
     torch_rules,
     known_by=("conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "fc.weight"),
     facts=_strides(in_3x3=True),
-    infer=functools.partial(_infer, "fc"),
+    infer=functools.partial(_infer, ("fc.weight", *TORCH)),
     not_weights=BUFFERS,
     refuses=_torch_refuses,
     first=("conv1.weight", 1),
@@ -164,7 +180,7 @@ LAYOUTS = [
         name="pytorch-cifar",
         rules=cifar_rules,
         known_by=("conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "linear.weight"),
-        infer=functools.partial(_infer, "linear"),
+        infer=functools.partial(_infer, ("linear.weight", *TORCH)),
         refuses=_cifar_refuses,
         preprocessing=Images((32, 32), mean=IMAGENET_MEAN, std=IMAGENET_STD),
     ),
@@ -174,7 +190,7 @@ LAYOUTS = [
         hugging_face_rules,
         known_by=("resnet.embedder.embedder.convolution.weight", "classifier.1.weight"),
         usual=_usual,
-        infer=functools.partial(_infer, "classifier.1"),
+        infer=functools.partial(_infer, ("classifier.1.weight", *HUGGING_FACE)),
         rename=_prefixed,
         not_weights=BUFFERS,
         refuses=_hugging_face_refuses,
