@@ -23,12 +23,13 @@ ZEROS = nn.initializers.zeros_init()
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The architecture. Every field except `classes` is something that the paper itself compares."""
+    """The architecture. All but `hidden` and `classes` is something that the paper itself compares."""
 
     towers: int = 2  # groups of convolutions 2, 4 and 5: one per GPU (section 3.2)
     response_norm: bool = True  # section 3.3
     overlap: bool = True  # pooling windows of 3 x 3 with stride 2; otherwise 2 x 2 (section 3.4)
     dropout: float = 0.5  # on the outputs of the first two fully connected layers (section 4.2)
+    hidden: int = 4096  # units of each of these two layers
     classes: int = 1000
 
     def __post_init__(self) -> None:
@@ -63,7 +64,7 @@ class AlexNet(nn.Module):
         x = nn.relu(conv(256, 3, towers, ONES, "conv5")(x))
         x = flatten(layers.max_pool(x, window, 2))  # (B, 6 * 6 * 256)
         for i in (6, 7):
-            x = nn.relu(nn.Dense(4096, kernel_init=GAUSSIAN, bias_init=ONES, name=f"fc{i}")(x))
+            x = nn.relu(nn.Dense(self.cfg.hidden, kernel_init=GAUSSIAN, bias_init=ONES, name=f"fc{i}")(x))
             x = nn.Dropout(self.cfg.dropout, deterministic=not train, name=f"dropout{i}")(x)
         return nn.Dense(self.cfg.classes, kernel_init=GAUSSIAN, name="head")(x)
 
@@ -81,6 +82,7 @@ class OneTowerConfig:
     """The architecture of 2014."""
 
     dropout: float = 0.5  # on the inputs of the first two fully connected layers
+    hidden: int = 4096  # units of each of these two layers
     classes: int = 1000
 
     def __post_init__(self) -> None:
@@ -104,7 +106,7 @@ class OneTower(nn.Module):
         x = flatten(adaptive_avg_pool(layers.max_pool(x, 3, 2), 6))  # (B, 6 * 6 * 256)
         for i in (6, 7):
             x = nn.Dropout(self.cfg.dropout, deterministic=not train, name=f"dropout{i}")(x)
-            x = nn.relu(nn.Dense(4096, name=f"fc{i}")(x))
+            x = nn.relu(nn.Dense(self.cfg.hidden, name=f"fc{i}")(x))
         return nn.Dense(self.cfg.classes, name="head")(x)
 
 

@@ -29,6 +29,7 @@ class Config:
     """The architecture. `dropout` applies to embeddings, attention weights, sublayer outputs and the task head's input.
 
     `head` selects what the model returns:
+    "hidden": hidden states (B, T, D), as of Hugging Face's BertModel(add_pooling_layer=False).
     "pooler": hidden states (B, T, D) and the pooled first token (B, D), or the pooled last token if `causal`.
     "pretrain": logits of masked tokens (B, M, V) and of "sentence B follows sentence A" (B, 2).
     "masked": logits of masked tokens (B, M, V).
@@ -41,16 +42,22 @@ class Config:
     heads: int
     vocab: int = 30_522
     context: int = 512  # longest text in tokens: each position has a learned embedding
-    head: Literal["pooler", "pretrain", "masked", "classify", "token"] = "pooler"
+    head: Literal["hidden", "pooler", "pretrain", "masked", "classify", "token"] = "pooler"
     classes: int = 2
     dropout: float = 0.1
     norm_epsilon: float = 1e-12  # of every LayerNorm
     gelu: Gelu = "exact"  # or its "tanh" form
+    hidden: int = 0  # units inside a block's MLP, `intermediate_size` in Hugging Face's config.json; 0: 4 * width
     causal: bool = False  # left to right (Table 5, "LTR"): a token attends to itself and to earlier tokens only
 
     def __post_init__(self) -> None:
         check(self)
         require(self.width % self.heads == 0, "bert", "heads", f"a divisor of width {self.width}", self.heads)
+
+    @property
+    def units(self) -> int:
+        """The hidden units of a block's MLP."""
+        return self.hidden or 4 * self.width
 
 
 def layer_norm(cfg: Config, name: str) -> nn.LayerNorm:
@@ -59,16 +66,16 @@ def layer_norm(cfg: Config, name: str) -> nn.LayerNorm:
 
 
 class MLP(nn.Module):
-    """The feed-forward sublayer: x (B, T, D) -> (B, T, D), with 4 D hidden units."""
+    """The feed-forward sublayer: x (B, T, D) -> (B, T, D), with `hidden` hidden units."""
 
+    hidden: int
     gelu: Gelu
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        width = x.shape[-1]
-        y = Dense(4 * width, name="up")(x)
+        y = Dense(self.hidden, name="up")(x)
         y = GELU[self.gelu](y)
-        return Dense(width, name="down")(y)
+        return Dense(x.shape[-1], name="down")(y)
 
 
 class Block(nn.Module):
@@ -86,7 +93,7 @@ class Block(nn.Module):
         attention = SelfAttention(
             cfg.width, cfg.heads, causal=cfg.causal, dropout=cfg.dropout, in_init=INIT, out_init=INIT, name="attention"
         )
-        mlp = MLP(cfg.gelu, name="mlp")
+        mlp = MLP(cfg.units, cfg.gelu, name="mlp")
 
         y = attention(x, mask=mask, train=train)
         x = layer_norm(cfg, "attention_norm")(x + drop(y))
@@ -139,6 +146,8 @@ class BERT(nn.Module):
         x = drop(self.embed(tokens, segments, table))
         for i in range(cfg.depth):
             x = Block(cfg, name=f"block{i}")(x, mask=mask, train=train)
+        if cfg.head == "hidden":
+            return x
         if cfg.head == "token":
             return Dense(cfg.classes, name="head")(drop(x))
         masked = x if positions is None else jnp.take_along_axis(x, positions[..., None], axis=1)  # (B, M, D)

@@ -43,10 +43,16 @@ class Config:
     dropout: float = 0.1
     norm_epsilon: float = 1e-5  # of every LayerNorm
     gelu: Gelu = "tanh"  # the approximation that OpenAI's code uses; nanoGPT has "exact"
+    hidden: int = 0  # units inside a block's MLP, `n_inner` in Hugging Face's config.json; 0: 4 * width
 
     def __post_init__(self) -> None:
         check(self)
         require(self.width % self.heads == 0, "gpt", "heads", f"a divisor of width {self.width}", self.heads)
+
+    @property
+    def units(self) -> int:
+        """The hidden units of a block's MLP."""
+        return self.hidden or 4 * self.width
 
 
 def layer_norm(cfg: Config) -> nn.LayerNorm:
@@ -55,18 +61,18 @@ def layer_norm(cfg: Config) -> nn.LayerNorm:
 
 
 class MLP(nn.Module):
-    """The feed-forward sublayer: x (B, T, D) -> (B, T, D), with 4 D hidden units."""
+    """The feed-forward sublayer: x (B, T, D) -> (B, T, D), with `hidden` hidden units."""
 
+    hidden: int
     bias: bool
     gelu: Gelu
     out_init: nn.initializers.Initializer
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        width = x.shape[-1]
-        y = Dense(4 * width, use_bias=self.bias, kernel_init=INIT, name="up")(x)
+        y = Dense(self.hidden, use_bias=self.bias, kernel_init=INIT, name="up")(x)
         y = GELU[self.gelu](y)
-        return Dense(width, use_bias=self.bias, kernel_init=self.out_init, name="down")(y)
+        return Dense(x.shape[-1], use_bias=self.bias, kernel_init=self.out_init, name="down")(y)
 
 
 class Block(nn.Module):
@@ -84,7 +90,7 @@ class Block(nn.Module):
         self.attention = SelfAttention(
             cfg.width, cfg.heads, causal=True, bias=cfg.bias, dropout=cfg.dropout, in_init=INIT, out_init=out_init
         )
-        self.mlp = MLP(cfg.bias, cfg.gelu, out_init)
+        self.mlp = MLP(cfg.units, cfg.bias, cfg.gelu, out_init)
         self.dropout = nn.Dropout(cfg.dropout)
         self.attention_norm = layer_norm(cfg)
         self.mlp_norm = layer_norm(cfg)

@@ -26,6 +26,7 @@ class Config:
     depth: int  # layers
     dropout: float = 0.0
     spread: float = 0.1  # every parameter starts uniform between -spread and spread
+    two_biases: bool = False  # a second bias for each gate, added to the first, as in torch.nn.LSTM
 
     def __post_init__(self) -> None:
         check(self)
@@ -39,7 +40,7 @@ class LanguageModel(nn.Module):
     def setup(self) -> None:
         cfg, init = self.cfg, uniform(self.cfg.spread)
         self.embed = nn.Embed(cfg.vocab, cfg.width, embedding_init=init)
-        self.layers = LSTMStack(cfg.width, cfg.depth, cfg.dropout, init)
+        self.layers = LSTMStack(cfg.width, cfg.depth, cfg.dropout, init, cfg.two_biases)
         self.dropout = nn.Dropout(cfg.dropout)
         self.head = Dense(cfg.vocab, kernel_init=init, bias_init=init)
 

@@ -118,12 +118,14 @@ class LSTM(nn.Module):
     """x (B, T, D) -> (outputs (B, T, units), final state (c, h)); the initial state is `state` or zero.
 
     It has the forget gate of Gers et al. 2000 (DOI 10.1162/089976600300015015) and no peepholes. Parameters: `input`, a
-    kernel (D, 4 * units) and the only bias, and `recurrent` (units, 4 * units).
+    kernel (D, 4 * units) and a bias, and `recurrent` (units, 4 * units); with `two_biases` also `recurrent_bias`
+    (4 * units,), which is added to the other bias.
     """
 
     units: int
-    initializer: Initializer  # of kernels and bias
+    initializer: Initializer  # of kernels and biases
     reverse: bool = False
+    two_biases: bool = False
 
     @nn.compact
     def __call__(self, x: Array, state: LSTMState | None = None, mask: Array | None = None) -> tuple[Array, LSTMState]:
@@ -132,6 +134,9 @@ class LSTM(nn.Module):
         kernel = self.param("recurrent", self.initializer, (self.units, 4 * self.units), jnp.float32).astype(
             gates.dtype
         )
+        if self.two_biases:
+            bias = self.param("recurrent_bias", self.initializer, (4 * self.units,), jnp.float32)
+            gates = gates + bias.astype(gates.dtype)[None, None]
         if state is None:
             zero = jnp.zeros((x.shape[0], self.units), gates.dtype)
             state = (zero, zero)
@@ -179,6 +184,7 @@ class LSTMStack(nn.Module):
     depth: int
     dropout: float
     initializer: Initializer
+    two_biases: bool = False
 
     @nn.compact
     def __call__(
@@ -193,6 +199,6 @@ class LSTMStack(nn.Module):
         for i in range(self.depth):
             x = nn.Dropout(self.dropout, deterministic=not train, name=f"dropout{i}")(x)
             state = None if states is None else states[i]
-            x, state = LSTM(self.units, self.initializer, name=f"layer{i}")(x, state, mask)
+            x, state = LSTM(self.units, self.initializer, two_biases=self.two_biases, name=f"layer{i}")(x, state, mask)
             final.append(state)
         return x, tuple(final)

@@ -26,7 +26,7 @@ class Config:
     """The architecture. `depths` and `widths` have one entry per stage; each stage after the first halves H and W."""
 
     depths: tuple[int, ...]  # blocks
-    widths: tuple[int, ...] = (64, 128, 256, 512)  # channels; the stem has widths[0]
+    widths: tuple[int, ...] = (64, 128, 256, 512)  # channels
     bottleneck: bool = False  # 1x1, 3x3, 1x1 to four times the width, instead of two 3x3
     shortcut: Literal["A", "B", "none"] = "B"  # where shapes change: zero-padded, projected; none: a plain network
     stride_in_3x3: bool = False  # "v1.5": a bottleneck strides on its 3x3 convolution, not on the first 1x1
@@ -35,6 +35,7 @@ class Config:
     stem_kernel: int = 7
     stem_stride: int = 2
     stem_pool: bool = True  # 3x3 maximum, stride 2
+    stem_width: int = 0  # channels, as in Hugging Face's `embedding_size`; 0: widths[0], as in the paper
     classes: int = 1000
 
     def __post_init__(self) -> None:
@@ -50,6 +51,13 @@ class Config:
         require(len(self.widths) == stages, "resnet", "widths", f"{stages} numbers, like depths", self.widths)
         if self.shortcut == "A":  # zero padding can only add channels
             require(list(self.widths) == sorted(self.widths), "resnet", "widths", "rising for shortcut A", self.widths)
+            most = self.widths[0] * (4 if self.bottleneck else 1)
+            require(self.stem <= most, "resnet", "stem_width", f"at most {most} for shortcut A", self.stem_width)
+
+    @property
+    def stem(self) -> int:
+        """The channels of the stem."""
+        return self.stem_width or self.widths[0]
 
 
 def batch_norm(name: str, train: bool, zero: bool = False) -> Callable[[Array], Array]:
@@ -104,7 +112,7 @@ class Block(nn.Module):
 
 
 class Stem(nn.Module):
-    """x (B, H, W, C) -> (B, H', W', widths[0]): a quarter of H and W for ImageNet, the same H and W for CIFAR."""
+    """x (B, H, W, C) -> (B, H', W', cfg.stem): a quarter of H and W for ImageNet, the same H and W for CIFAR."""
 
     cfg: Config
 
@@ -112,7 +120,7 @@ class Stem(nn.Module):
     def __call__(self, x: Array, *, train: bool) -> Array:
         cfg = self.cfg
         kernel, stride = cfg.stem_kernel, cfg.stem_stride
-        x = layers.Conv(cfg.widths[0], kernel, stride, kernel // 2, bias=False, kernel_init=HE, name="conv")(x)
+        x = layers.Conv(cfg.stem, kernel, stride, kernel // 2, bias=False, kernel_init=HE, name="conv")(x)
         x = nn.relu(batch_norm("norm", train)(x))
         return layers.max_pool(x, 3, 2, 1) if cfg.stem_pool else x
 

@@ -30,6 +30,7 @@ class Config:
     reverse_source: bool = True
     dropout: float = 0.0
     spread: float = 0.08  # every parameter starts uniform between -spread and spread
+    two_biases: bool = False  # a second bias for each gate, added to the first, as in torch.nn.LSTM
 
     def __post_init__(self) -> None:
         check(self)
@@ -54,8 +55,8 @@ class Seq2Seq(nn.Module):
         cfg, init = self.cfg, uniform(self.cfg.spread)
         self.source_embed = nn.Embed(cfg.source_vocab, cfg.embed, embedding_init=init)
         self.target_embed = nn.Embed(cfg.vocab, cfg.embed, embedding_init=init)
-        self.encoder = LSTMStack(cfg.width, cfg.depth, cfg.dropout, init)
-        self.decoder = LSTMStack(cfg.width, cfg.depth, cfg.dropout, init)
+        self.encoder = LSTMStack(cfg.width, cfg.depth, cfg.dropout, init, cfg.two_biases)
+        self.decoder = LSTMStack(cfg.width, cfg.depth, cfg.dropout, init, cfg.two_biases)
         self.head = Dense(cfg.vocab, kernel_init=init, bias_init=init)
 
     def __call__(self, source: Array, source_mask: Array, target: Array, *, train: bool) -> Array:

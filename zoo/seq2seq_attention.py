@@ -7,6 +7,7 @@ vector, e embedding of the last word. Differences from the paper: see the cards.
 
 import dataclasses
 from functools import partial
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +36,7 @@ class Config:
     align: int = 1000  # n': hidden units of the alignment model
     maxout: int = 500  # l: maxout units before the output
     dropout: float = 0.0
+    output: Literal["maxout", "plain"] = "maxout"  # one linear layer, without the maxout units: see `Decoder`
     reset_after: bool = False  # PyTorch's GRU: the reset gate acts after the recurrent matrix, which has a bias
 
     def __post_init__(self) -> None:
@@ -67,7 +69,10 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """tokens (B, n) and the cache before them -> logits (B, n, V) and the cache after them.
 
-    The alignment is sown as intermediates, `weights` (B, n, S): the weight of each source position in each context.
+    With output "maxout" the logits are those of appendix A.2.2: maxout units read the state before this step, the
+    embedding and the context. With "plain" a linear layer reads the state after it, the embedding and the context, as
+    in bentrevett/pytorch-seq2seq, chapter 3. The alignment is sown as intermediates, `weights` (B, n, S): the weight of
+    each source position in each context.
     """
 
     cfg: Config
@@ -96,12 +101,14 @@ class Decoder(nn.Module):
             weights = align(s @ query, cache["keys"], score, cache["mask"])
             c = jnp.einsum("bs,bsd->bd", weights, cache["annotations"])
             new_s, _ = advance(s, gates + c @ from_context)
-            return new_s, (s, c, weights)
+            return new_s, (new_s if cfg.output == "plain" else s, c, weights)
 
         state, (s, c, weights) = over_time(step, cache["state"], gates)
         self.sow("intermediates", "weights", weights)
-        t = Dense(2 * cfg.maxout, kernel_init=NORMAL, name="readout")(jnp.concatenate([s, e, c], axis=-1))
-        t = t.reshape(*t.shape[:-1], cfg.maxout, 2).max(axis=-1)  # (B, n, maxout)
+        t = jnp.concatenate([s, e, c], axis=-1)
+        if cfg.output == "maxout":
+            t = Dense(2 * cfg.maxout, kernel_init=NORMAL, name="readout")(t)
+            t = t.reshape(*t.shape[:-1], cfg.maxout, 2).max(axis=-1)  # (B, n, maxout)
         logits = Dense(cfg.vocab, kernel_init=NORMAL, name="head")(t)
         return logits, {**cache, "state": state}
 

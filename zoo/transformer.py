@@ -49,11 +49,19 @@ class Config:
     activation: Activation = "relu"  # inside a feed-forward sublayer
     positions: Literal["interleaved", "halves"] = "interleaved"  # sines and cosines alternate, or all sines first
     logits_bias: bool = False
+    final_norm: bool = False  # with norm "post" a LayerNorm after each stack too, as in torch.nn.Transformer
 
     def __post_init__(self) -> None:
         check(self)
         require(self.width % self.heads == 0, "transformer", "heads", f"a divisor of width {self.width}", self.heads)
         require(self.width % 2 == 0, "transformer", "width", "even, for sines and cosines", self.width)
+        if self.final_norm:
+            require(self.norm == "post", "transformer", "final_norm", "False with norm 'pre', which has them", True)
+
+    @property
+    def norms_stacks(self) -> bool:
+        """Whether a LayerNorm follows the last block of encoder and decoder."""
+        return self.final_norm or self.norm == "pre"
 
 
 class FeedForward(nn.Module):
@@ -154,7 +162,7 @@ class Transformer(nn.Module):
         self.dropout = nn.Dropout(cfg.dropout)
         self.encoder = [EncoderBlock(cfg, name=f"encoder{i}") for i in range(cfg.depth)]
         self.decoder = [DecoderBlock(cfg, name=f"decoder{i}") for i in range(cfg.depth)]
-        if cfg.norm == "pre":  # the residual after the last block has not been normalized yet
+        if cfg.norms_stacks:  # with norm "pre" the residual after the last block has not been normalized yet
             self.encoder_norm = nn.LayerNorm(epsilon=cfg.norm_epsilon)
             self.decoder_norm = nn.LayerNorm(epsilon=cfg.norm_epsilon)
         self.head = TiedHead(cfg.logits_bias)
@@ -182,11 +190,11 @@ class Transformer(nn.Module):
         x = self.embed(source, self.position_table(source.shape[1]), train=train)
         for block in self.encoder:
             x = block(x, mask=source_mask, train=train)
-        return self.encoder_norm(x) if self.cfg.norm == "pre" else x
+        return self.encoder_norm(x) if self.cfg.norms_stacks else x
 
     def logits(self, x: Array) -> Array:
         """Return the logits (B, T, V) of the last decoder block's output x (B, T, D)."""
-        x = self.decoder_norm(x) if self.cfg.norm == "pre" else x
+        x = self.decoder_norm(x) if self.cfg.norms_stacks else x
         return self.head(x, self.tokens.embedding)
 
     def begin(self, batch: int, length: int, source: Array, source_mask: Array) -> Cache:

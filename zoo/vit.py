@@ -39,12 +39,16 @@ class Config:
     depth: int  # blocks
     heads: int
     mlp_ratio: int = 4  # hidden units of a block's MLP, as a multiple of width
+    hidden: int = (
+        0  # those units themselves, for a ratio that is no integer (timm: int(width * ratio)); 0: by the ratio
+    )
     pool: Literal["token", "mean"] = "token"  # input of the head: the class token, or the mean over patches
     positions: Literal["learned", "sine"] = "learned"  # a learned table, or fixed sines and cosines of row and column
     dropout: float = 0.0
     drop_path: float = 0.0  # stochastic depth: rate of the last block, rising linearly from 0 at the first
     norm_epsilon: float = 1e-6  # of every LayerNorm: 1e-6 in the authors' code, 1e-12 in Hugging Face's
     gelu: Gelu = "exact"  # or its "tanh" form
+    representation: int = 0  # units of a tanh layer before the head, as in pre-training (section 3.1, D.1); 0: none
     classes: int = 1000
 
     def __post_init__(self) -> None:
@@ -52,6 +56,11 @@ class Config:
         require(self.width % self.heads == 0, "vit", "heads", f"a divisor of width {self.width}", self.heads)
         if self.positions == "sine":
             require(self.width % 4 == 0, "vit", "width", "a multiple of 4 for sine positions", self.width)
+
+    @property
+    def units(self) -> int:
+        """The hidden units of a block's MLP."""
+        return self.hidden or self.mlp_ratio * self.width
 
 
 class MLP(nn.Module):
@@ -86,7 +95,7 @@ class Block(nn.Module):
         y = SelfAttention(self.cfg.width, self.cfg.heads, name="attention")(y, train=train)
         x = x + drop(y, "attention")
         y = nn.LayerNorm(epsilon=self.cfg.norm_epsilon, name="norm2")(x)
-        y = MLP(self.cfg.width * self.cfg.mlp_ratio, self.cfg.dropout, self.cfg.gelu, name="mlp")(y, train=train)
+        y = MLP(self.cfg.units, self.cfg.dropout, self.cfg.gelu, name="mlp")(y, train=train)
         return x + drop(y, "mlp")
 
 
@@ -107,7 +116,10 @@ class ViT(nn.Module):
 
     @nn.compact
     def represent(self, x: Array, *, train: bool) -> Array:
-        """Return the features (B, D) before the head: those of the class token, or the mean over patches."""
+        """Return the features before the head, (B, D): those of the class token, or the mean over patches.
+
+        With a representation layer they are its output (B, representation).
+        """
         cfg = self.cfg
         x = self.embed_patches(x)  # (B, T, D)
         x = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")(x)
@@ -115,7 +127,8 @@ class ViT(nn.Module):
             rate = cfg.drop_path * i / max(cfg.depth - 1, 1)
             x = Block(cfg, rate, name=f"block{i}")(x, train=train)
         x = nn.LayerNorm(epsilon=cfg.norm_epsilon, name="norm")(x)
-        return x[:, 0] if cfg.pool == "token" else x.mean(1)
+        x = x[:, 0] if cfg.pool == "token" else x.mean(1)
+        return nn.tanh(layers.Dense(cfg.representation, name="representation")(x)) if cfg.representation else x
 
     def embed_patches(self, x: Array) -> Array:
         """Equation 1: project the patches of x (B, H, W, C), prepend the class token, add positions -> (B, T, D)."""

@@ -193,4 +193,7 @@ def google_vit(arrays: dict[str, Tensor], x: Tensor, depth: int) -> dict[str, Te
         y = norm(x, f"{block}/LayerNorm_2") @ a[f"{mlp}/Dense_0/kernel"] + a[f"{mlp}/Dense_0/bias"]
         x = x + F.gelu(y, approximate="tanh") @ a[f"{mlp}/Dense_1/kernel"] + a[f"{mlp}/Dense_1/bias"]
     x = norm(x, "Transformer/encoder_norm")
-    return {"output": x[:, 0] @ a["head/kernel"] + a["head/bias"], "norm": x}
+    y = x[:, 0]
+    if "pre_logits/kernel" in a:
+        y = torch.tanh(y @ a["pre_logits/kernel"] + a["pre_logits/bias"])
+    return {"output": y @ a["head/kernel"] + a["head/bias"], "norm": x}

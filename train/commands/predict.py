@@ -173,7 +173,7 @@ def read_text(loaded: Loaded, text: str, top: int) -> list[tuple[float, str]]:
             return _likeliest(logits, top, _class_names(loaded))
         best = [_likeliest(row, 1, _class_names(loaded))[0] for row in logits[1:-1]]
         return [(p, f"{tokenizer.id_to_token(i)}  {name}") for i, (p, name) in zip(ids[1:-1], best, strict=True)]
-    if head == "pooler":
+    if head in ("hidden", "pooler"):
         raise UserError(f"{loaded.source} has no head to predict with: only the hidden states of BERT")
     if "tokens" not in zoo.card(loaded.name).inputs:
         raise UserError(f"{loaded.name} translates, which zoo translate does for runs of this project")

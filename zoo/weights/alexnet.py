@@ -21,7 +21,7 @@ LAYOUTS = [
         OneTower,
         rules,
         known_by=("features.0.weight", "features.10.weight", "classifier.1.weight", "classifier.6.weight"),
-        infer=rows(classes="classifier.6.weight"),
+        infer=rows(classes="classifier.6.weight", hidden="classifier.4.weight"),
         first=("features.0.weight", 1),
         preprocessing=TORCHVISION,
     )

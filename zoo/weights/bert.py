@@ -8,11 +8,12 @@ from typing import Any
 
 from zoo.bert import BERT, Config
 from zoo.weights import hugging_face
-from zoo.weights.layout import Found, Layout, Shapes, first_axis, gelu_of
+from zoo.weights.layout import Found, Layout, Shapes, first_axis, gelu_of, mlp_of
 from zoo.weights.preprocessing import Text
 from zoo.weights.rules import LINEAR, SAME, Rule, joined, layer_norm, linear, rule
 
 ARCHITECTURE = {
+    "hidden": "BertModel",  # without its pooler, which no key of config.json tells
     "pooler": "BertModel",
     "pretrain": "BertForPreTraining",
     "masked": "BertForMaskedLM",
@@ -27,7 +28,7 @@ def rules(config: Config) -> list[Rule]:
 
     Only BertModel has no prefix "bert.".
     """
-    lead = "" if config.head == "pooler" else "bert."
+    lead = "" if config.head in ("hidden", "pooler") else "bert."
     predicts_masked = config.head in ("pretrain", "masked")
     embeddings = f"{lead}embeddings"
     found = [
@@ -72,6 +73,7 @@ def _name(name: str) -> str:
 
 def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
     found = first_axis(shapes, vocab=f"bert.{TABLE}", context="bert.embeddings.position_embeddings.weight")
+    found |= mlp_of(shapes, "bert.encoder.layer.0.intermediate.dense.weight", config)
     if config.head in ("classify", "token"):
         found |= first_axis(shapes, classes="classifier.weight")
     if content:
@@ -113,7 +115,7 @@ def _head(shapes: Shapes) -> Found:
         return {"head": "classify" if pooler else "token"}
     if "cls.predictions.bias" in shapes:
         return {"head": "pretrain" if "cls.seq_relationship.weight" in shapes and pooler else "masked"}
-    return {"head": "pooler"}
+    return {"head": "pooler" if pooler else "hidden"}
 
 
 def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
@@ -124,7 +126,7 @@ def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
         "hidden_size": config.width,
         "num_hidden_layers": config.depth,
         "num_attention_heads": config.heads,
-        "intermediate_size": 4 * config.width,
+        "intermediate_size": config.units,
         "hidden_act": "gelu" if config.gelu == "exact" else "gelu_new",
         "hidden_dropout_prob": config.dropout,
         "attention_probs_dropout_prob": config.dropout,

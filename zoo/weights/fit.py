@@ -21,6 +21,8 @@ from zoo.weights.rules import SAME, Rule, rule
 
 IN_TRAINING = ("dropout", "input_dropout", "drop_path", "spread", "zero_init_last_scale")
 """Fields that have no effect after training, so weights cannot determine them."""
+OF_PRE_TRAINING = ("representation",)
+"""Fields of layers below the head that a new head does without, unless they are given."""
 RECORD: dict[str, tuple[type, str]] = {
     "name": (str, "a text"),
     "family": (str, "a text"),
@@ -64,12 +66,15 @@ def fit(
         raise UserError(f"{opened.name} contains no arrays")
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
 
+    def needed(found: Found) -> Found:
+        return {name: value for name, value in found.items() if not (new_head and name in OF_PRE_TRAINING)}
+
     if given is not None:
-        usual = {**layout.usual(shapes), **saved_fields(kept, module.cfg)}
+        usual = needed({**layout.usual(shapes), **saved_fields(kept, module.cfg)})
         module = card.make(**{**usual, **given})
-        seen = found_fields(layout, shapes, opened, kept, module.cfg)
+        seen = needed(found_fields(layout, shapes, opened, kept, module.cfg))
         module = card.make(**{**usual, **seen, **given})
-    seen = found_fields(layout, shapes, opened, kept, module.cfg)
+    seen = needed(found_fields(layout, shapes, opened, kept, module.cfg))
     ignored = ("classes", "actions", "head") if new_head else ()
     require_fields(opened.name, layout, seen, module.cfg, card, ignored)
     if reason := layout.refuses(module.cfg):

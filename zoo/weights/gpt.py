@@ -5,7 +5,7 @@ from typing import Any
 
 from zoo.gpt import GPT, Config
 from zoo.weights import hugging_face
-from zoo.weights.layout import Found, Layout, Shapes, first_axis, gelu_of
+from zoo.weights.layout import Found, Layout, Shapes, first_axis, gelu_of, mlp_of
 from zoo.weights.preprocessing import Text
 from zoo.weights.rules import SAME, Rule, layer_norm, linear, rule
 
@@ -43,6 +43,7 @@ def _name(name: str) -> str:
 
 def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
     found = first_axis(shapes, vocab="transformer.wte.weight", context="transformer.wpe.weight")
+    found |= mlp_of(shapes, "transformer.h.0.mlp.c_fc.weight", config, transposed=True)
     found["norm"] = "pre" if "transformer.ln_f.weight" in shapes else "post"
     if content:
         second = content["model_type"] == "gpt2"
@@ -91,6 +92,7 @@ def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
     }
     if config.norm == "post":
         return {"architectures": ["OpenAIGPTLMHeadModel"], "model_type": "openai-gpt", "afn": "gelu", **content}
+    content |= {"n_inner": config.hidden} if config.hidden else {}
     act = "gelu_new" if config.gelu == "tanh" else "gelu"
     end = {"bos_token_id": config.vocab - 1, "eos_token_id": config.vocab - 1}
     return {
@@ -101,6 +103,8 @@ def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
 def _refuses(config: Config) -> str:
     if config.norm == "post" and config.gelu != "tanh":
         return "GPT-1 has the tanh form of GELU"
+    if config.norm == "post" and config.units != 4 * config.width:
+        return "GPT-1 has MLPs of four times the width"
     return "" if config.bias else "its linear layers and norms have biases"
 
 

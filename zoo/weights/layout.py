@@ -42,6 +42,7 @@ class Layout:
     other_heads: tuple[str, ...] = ()  # patterns of heads that are ignored if the model lacks them
     new_head_drops: tuple[str, ...] = ()  # patterns of further arrays that are ignored with a new head
     refuses: Callable[[Any], str] = lambda config: ""  # Config -> why it has no such layout, or ""
+    only_reads: Callable[[Any], str] = lambda config: ""  # Config -> why such a network is read but not written, or ""
     heads: tuple[str, ...] = ("params/head",)  # our paths of the head, with every form of it
     first: tuple[str, int] | None = None  # the first kernel of an image model, and its channel axis
     positions: tuple[str, int] | None = None  # the position table, and its token axis
@@ -103,6 +104,23 @@ def activation_of(content: Mapping[str, Any], key: str, names: Mapping[str, str]
 def first_axis(shapes: Shapes, **names: str) -> Found:
     """Return for each field the length of the first axis of the array with the given name, if it is there."""
     return {field: shapes[name][0] for field, name in names.items() if name in shapes}
+
+
+def mlp_of(shapes: Shapes, kernel: str, config: Any, *, transposed: bool = False) -> Found:
+    """Return the fields for the hidden units of MLPs, unless `config` has as many, by whichever of its fields.
+
+    kernel: the name of the first of an MLP, (units, width), or (width, units) if `transposed`.
+    """
+    shape = shapes.get(kernel, ())
+    if len(shape) != 2:
+        return {}
+    units, width = shape[::-1] if transposed else shape
+    ratio = getattr(config, "mlp_ratio", None)
+    if units == (config.hidden or (ratio or 4) * width):
+        return {}
+    if ratio is not None and units % width == 0:
+        return {"mlp_ratio": units // width, "hidden": 0}
+    return {"hidden": 0 if units == 4 * width else units}
 
 
 def rows(**names: str) -> Callable[[Shapes, Mapping[str, Any], Any], Found]:

@@ -35,6 +35,7 @@ def names_of(module: type[nn.Module]) -> list[str]:
 FIELDS = {
     "classes": (("params/head/kernel", -1),),
     "actions": (("params/head/out/kernel", -1), ("params/head/advantage/out/kernel", -1)),
+    "representation": (("params/representation/kernel", -1),),
     "context": (("params/positions/embedding", 0),),
     "vocab": tuple((f"params/{name}/embedding", 0) for name in ("tokens", "embed", "target_embed", "decoder/embed")),
     "source_vocab": (("params/source_embed/embedding", 0), ("params/encoder/embed/embedding", 0)),
@@ -61,12 +62,14 @@ def _bert_head(parts: set[str]) -> str:
         return "pretrain" if "next" in parts else "masked"
     if "head" in parts:
         return "classify" if "pooler" in parts else "token"
-    return "pooler"
+    return "pooler" if "pooler" in parts else "hidden"
 
 
 def own(module: type[nn.Module]) -> Layout:
     """Return the layout `zoo` of an architecture. Its rules, the identity, are created once the arrays are known."""
-    layout = Layout(OWN, module, rules=lambda config: [], known_by=(), infer=_infer)
+    layout = Layout(
+        OWN, module, rules=lambda config: [], known_by=(), infer=_infer, new_head_drops=("params/representation/*",)
+    )
     if module is BERT:  # a head for classes takes the place of those of pre-training
         return dataclasses.replace(layout, new_head_drops=("params/masked/*", "params/next/*", "params/pooler/*"))
     published = next((each for each in of_module(module) if each.first), None)

@@ -3,14 +3,18 @@ the encoder and decoder of bentrevett/pytorch-seq2seq, chapter 1, and Bahdanau's
 the names of tests/peers/torch_recurrent.py.
 
 torch.nn.LSTM orders the gates input, forget, candidate, output, and adds two biases; ours are input, forget, output,
-candidate, with one bias. When we write a file, the second bias is zero. torch.nn.GRU's update gate is 1 minus ours, so
+candidate. With `two_biases` we have both, and what was read is written again to the bit. Without it the two are added
+when a file is read, and the second is zero in a file that we write. torch.nn.GRU's update gate is 1 minus ours, so
 the parameters of that gate have the opposite sign.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from zoo import lstm, seq2seq, seq2seq_attention
-from zoo.weights.layout import Layout, rows
+from zoo.weights.layout import Found, Layout, Shapes, first_axis, rows
 from zoo.weights.rules import LINEAR, ONE_ROW, SAME, Arrays, Rule, Split, Transform, linear, rule
 
 
@@ -25,25 +29,29 @@ def _read_bias(parts: Arrays) -> np.ndarray:
 
 
 GATES = Transform(lambda parts: _exchanged(parts[0]).T, lambda ours: [_exchanged(ours.T)])
+BIAS = Transform(lambda parts: _exchanged(parts[0]), lambda ours: [_exchanged(ours)])
 BIASES = Transform(_read_bias, lambda ours: [_exchanged(ours), np.zeros_like(ours)])
 
 
-def lstm_rules(ours: str, theirs: str, depth: int) -> list[Rule]:
+def lstm_rules(ours: str, theirs: str, depth: int, two_biases: bool) -> list[Rule]:
     """Return the rules of a stack of layers: weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, ..."""
     found = []
     for i in range(depth):
-        found += [
-            rule(f"{ours}/layer{i}/input/kernel", f"{theirs}.weight_ih_l{i}", GATES),
-            rule(f"{ours}/layer{i}/input/bias", [f"{theirs}.bias_ih_l{i}", f"{theirs}.bias_hh_l{i}"], BIASES),
-            rule(f"{ours}/layer{i}/recurrent", f"{theirs}.weight_hh_l{i}", GATES),
-        ]
+        layer, biases = f"{ours}/layer{i}", [f"{theirs}.bias_ih_l{i}", f"{theirs}.bias_hh_l{i}"]
+        found.append(rule(f"{layer}/input/kernel", f"{theirs}.weight_ih_l{i}", GATES))
+        if two_biases:
+            found.append(rule(f"{layer}/input/bias", biases[0], BIAS))
+            found.append(rule(f"{layer}/recurrent_bias", biases[1], BIAS))
+        else:
+            found.append(rule(f"{layer}/input/bias", biases, BIASES))
+        found.append(rule(f"{layer}/recurrent", f"{theirs}.weight_hh_l{i}", GATES))
     return found
 
 
 def language_model_rules(config: lstm.Config) -> list[Rule]:
     return [
         rule("params/embed/embedding", "encoder.weight", SAME),
-        *lstm_rules("params/layers", "rnn", config.depth),
+        *lstm_rules("params/layers", "rnn", config.depth, config.two_biases),
         *linear("params/head", "decoder"),
     ]
 
@@ -52,8 +60,8 @@ def seq2seq_rules(config: seq2seq.Config) -> list[Rule]:
     return [
         rule("params/source_embed/embedding", "encoder.embedding.weight", SAME),
         rule("params/target_embed/embedding", "decoder.embedding.weight", SAME),
-        *lstm_rules("params/encoder", "encoder.rnn", config.depth),
-        *lstm_rules("params/decoder", "decoder.rnn", config.depth),
+        *lstm_rules("params/encoder", "encoder.rnn", config.depth, config.two_biases),
+        *lstm_rules("params/decoder", "decoder.rnn", config.depth, config.two_biases),
         *linear("params/head", "decoder.fc_out"),
     ]
 
@@ -99,9 +107,14 @@ def attention_rules(config: seq2seq_attention.Config) -> list[Rule]:
         *cell,
         rule(f"{decoder}/query", "query.weight", LINEAR),
         rule(f"{decoder}/score", "score.weight", ONE_ROW),
-        *linear(f"{decoder}/readout", "readout"),
+        *(linear(f"{decoder}/readout", "readout") if config.output == "maxout" else []),
         *linear(f"{decoder}/head", "head"),
     ]
+
+
+def _infer_attention(shapes: Shapes, content: Mapping[str, Any], config: seq2seq_attention.Config) -> Found:
+    found = first_axis(shapes, source_vocab="source_embed.weight", vocab="target_embed.weight")
+    return {**found, "output": "maxout" if "readout.weight" in shapes else "plain"}
 
 
 LAYOUTS = [
@@ -111,7 +124,7 @@ LAYOUTS = [
         attention_rules,
         known_by=("source_embed.weight", "encoder.weight_hh_l0_reverse", "decoder.weight_ih", "score.weight"),
         facts=lambda config: {"reset_after": True},
-        infer=rows(source_vocab="source_embed.weight", vocab="target_embed.weight"),
+        infer=_infer_attention,
         heads=("params/decoder/head",),
     ),
     Layout(

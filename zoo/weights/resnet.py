@@ -17,6 +17,11 @@ from zoo.weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, TORCHVISION, 
 from zoo.weights.rules import CONV, LINEAR, Rule, Transform, batch_norm, linear, reordered
 
 BUFFERS = ("*.num_batches_tracked",)
+TORCH = ("conv1.weight", "layer1.0.conv1.weight")  # kernels of the stem and of the first block
+HUGGING_FACE = (
+    "resnet.embedder.embedder.convolution.weight",
+    "resnet.encoder.stages.0.layers.0.layer.0.convolution.weight",
+)
 
 
 def torch_rules(config: Config, projection: str = "downsample", head: str = "fc") -> list[Rule]:
@@ -78,7 +83,7 @@ def _conv(ours: str, theirs: str) -> list[Rule]:
 
 def _blocks(config: Config) -> list[tuple[str, int, int, int, bool]]:
     """Return (our path, stage, block, convolutions, whether the shortcut is projected) of every block."""
-    found, before = [], config.widths[0]
+    found, before = [], config.stem
     for stage, (depth, width) in enumerate(zip(config.depths, config.widths, strict=True)):
         after = 4 * width if config.bottleneck else width
         for block in range(depth):
@@ -89,14 +94,23 @@ def _blocks(config: Config) -> list[tuple[str, int, int, int, bool]]:
     return found
 
 
-def _infer(head: str, shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
-    found = first_axis(shapes, classes=f"{head}.weight")
+def _infer(names: tuple[str, str, str], shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
+    """Return the fields found. names: of the kernels of head, stem, and the first block's first convolution."""
+    head, stem, block = names
+    found = {**first_axis(shapes, classes=head), **_stem_width(shapes, stem, block, config)}
     found["shortcut"] = "B" if any("downsample" in name or "shortcut" in name for name in shapes) else "A"
     if "layer_type" in content:
         found["bottleneck"] = content["layer_type"] == "bottleneck"
         if found["bottleneck"]:
             found["stride_in_3x3"] = not content["downsample_in_bottleneck"]
     return found
+
+
+def _stem_width(shapes: Shapes, stem: str, block: str, config: Config) -> Found:
+    """Return the stem's width unless `config` has it, be it named or as the first stage's."""
+    if stem not in shapes or block not in shapes or shapes[stem][0] == (config.stem_width or shapes[block][0]):
+        return {}
+    return {"stem_width": 0 if shapes[stem][0] == shapes[block][0] else shapes[stem][0]}
 
 
 HUGGING_FACE_KEYS = hugging_face.keys(
@@ -148,7 +162,7 @@ def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
         "architectures": ["ResNetForImageClassification"],
         "model_type": "resnet",
         "num_channels": shapes["resnet.embedder.embedder.convolution.weight"][1],
-        "embedding_size": config.widths[0],
+        "embedding_size": config.stem,
         "hidden_sizes": [4 * width if config.bottleneck else width for width in config.widths],
         "depths": list(config.depths),
         "layer_type": "bottleneck" if config.bottleneck else "basic",
@@ -169,6 +183,8 @@ def _only_usual(config: Config) -> str:
 def _cifar_refuses(config: Config) -> str:
     if config.shortcut == "A" and config.bottleneck:
         return "its bottlenecks project their shortcuts"
+    if config.shortcut == "A" and config.stem != config.widths[0]:
+        return "its stem is as wide as the first stage"
     return "its stem does not pool" if config.stem_pool else _only_usual(config)
 
 
@@ -191,7 +207,7 @@ _torch = Layout(
     torch_rules,
     known_by=("conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "fc.weight"),
     facts=_strides(in_3x3=True),
-    infer=functools.partial(_infer, "fc"),
+    infer=functools.partial(_infer, ("fc.weight", *TORCH)),
     not_weights=BUFFERS,
     refuses=_torch_refuses,
     first=("conv1.weight", 1),
@@ -211,7 +227,7 @@ LAYOUTS = [
         name="pytorch-cifar",
         rules=cifar_rules,
         known_by=("conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "linear.weight"),
-        infer=functools.partial(_infer, "linear"),
+        infer=functools.partial(_infer, ("linear.weight", *TORCH)),
         refuses=_cifar_refuses,
         preprocessing=Images((32, 32), mean=IMAGENET_MEAN, std=IMAGENET_STD),
     ),
@@ -222,7 +238,7 @@ LAYOUTS = [
         known_by=("resnet.embedder.embedder.convolution.weight", "classifier.1.weight"),
         usual=_usual,
         keys={"resnet": HUGGING_FACE_KEYS},
-        infer=functools.partial(_infer, "classifier.1"),
+        infer=functools.partial(_infer, ("classifier.1.weight", *HUGGING_FACE)),
         rename=_prefixed,
         not_weights=BUFFERS,
         refuses=_hugging_face_refuses,

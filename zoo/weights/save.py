@@ -33,7 +33,7 @@ def convert_arrays(model: Any, variables: Mapping[str, Any], layout: str = "zoo"
     another stride), or if `variables` do not belong to the model.
     """
     card, table = card_of(model), layouts.named(type(model), layout)
-    if reason := table.refuses(model.cfg):
+    if reason := table.refuses(model.cfg) or table.only_reads(model.cfg):
         raise UserError(f"{card.name} has no layout {layout}: {reason}")
     require_fields(f"the {layout} network", table, table.facts(model.cfg), model.cfg, card, ())
     flat = flatten_dict(variables, sep="/")

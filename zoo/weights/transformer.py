@@ -89,7 +89,7 @@ KEYS = hugging_face.keys(
 
 
 def _facts(config: Config) -> Found:
-    return {"norm": "post", "norm_epsilon": 1e-5, "positions": "halves", "logits_bias": True}
+    return {"norm": "post", "norm_epsilon": 1e-5, "positions": "halves", "logits_bias": True, "final_norm": False}
 
 
 def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:

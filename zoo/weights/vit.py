@@ -7,9 +7,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from zoo.errors import UserError
 from zoo.vit import Config, ViT
 from zoo.weights import hugging_face, timm_keys
-from zoo.weights.layout import Found, Layout, Shapes, gelu_of
+from zoo.weights.layout import Found, Layout, Shapes, gelu_of, mlp_of
 from zoo.weights.preprocessing import GOOGLE, TORCHVISION
 from zoo.weights.rules import (
     LINEAR,
@@ -34,6 +35,8 @@ def _torch_rules(config: Config, names: Mapping[str, str]) -> list[Rule]:
         *layer_norm("params/norm", names["norm"]),
         *linear("params/head", names["head"]),
     ]
+    if config.representation:
+        rules += linear("params/representation", names["representation"])
     for i in range(config.depth):
         ours, part = f"params/block{i}", {key: name.format(i) for key, name in names.items()}
         rules += layer_norm(f"{ours}/norm1", part["norm1"]) + layer_norm(f"{ours}/norm2", part["norm2"])
@@ -62,6 +65,7 @@ TORCHVISION_NAMES = {
     "positions": "encoder.pos_embedding",
     "embed": "conv_proj",
     "norm": "encoder.ln",
+    "representation": "heads.pre_logits",
     "head": "heads.head",
     "norm1": "encoder.layers.encoder_layer_{}.ln_1",
     "norm2": "encoder.layers.encoder_layer_{}.ln_2",
@@ -77,6 +81,7 @@ TIMM_NAMES = {
     "positions": "pos_embed",
     "embed": "patch_embed.proj",
     "norm": "norm",
+    "representation": "pre_logits.fc",  # until timm 0.6
     "head": "head",
     "norm1": "blocks.{}.norm1",
     "norm2": "blocks.{}.norm2",
@@ -92,6 +97,7 @@ HUGGING_FACE_NAMES = {
     "positions": "vit.embeddings.position_embeddings",
     "embed": "vit.embeddings.patch_embeddings.projection",
     "norm": "vit.layernorm",
+    "representation": "vit.pooler.dense",  # of ViTModel; ViTForImageClassification has none
     "head": "classifier",
     "norm1": "vit.encoder.layer.{}.layernorm_before",
     "norm2": "vit.encoder.layer.{}.layernorm_after",
@@ -101,6 +107,12 @@ HUGGING_FACE_NAMES = {
     "out": "vit.encoder.layer.{}.attention.output.dense",
     "up": "vit.encoder.layer.{}.intermediate.dense",
     "down": "vit.encoder.layer.{}.output.dense",
+}
+GOOGLE_NAMES = {
+    "embed": "embedding",
+    "representation": "pre_logits",
+    "head": "head",
+    "up": "Transformer/encoderblock_{}/MlpBlock_3/Dense_0",
 }
 
 
@@ -116,6 +128,8 @@ def google_rules(config: Config) -> list[Rule]:
         *_flax("params/norm", "Transformer/encoder_norm", "scale"),
         *_flax("params/head", "head", "kernel"),
     ]
+    if config.representation:
+        rules += _flax("params/representation", "pre_logits", "kernel")
     for i in range(config.depth):
         ours, theirs = f"params/block{i}", f"Transformer/encoderblock_{i}"
         attention = f"{theirs}/MultiHeadDotProductAttention_1"
@@ -137,16 +151,30 @@ def _flax(ours: str, theirs: str, weight: str) -> list[Rule]:
     return [rule(f"{ours}/{part}", f"{theirs}/{part}", SAME) for part in (weight, "bias")]
 
 
-def _infer(embed: str, axis: int, head: str) -> Callable[[Shapes, Mapping[str, Any], Config], Found]:
-    """Return a function that infers patch and classes, and from a config.json what changes the network."""
+def _infer(names: Mapping[str, str], ending: str = ".weight") -> Callable[[Shapes, Mapping[str, Any], Config], Found]:
+    """Return a function that infers what shapes tell, and from a config.json what changes the network.
+
+    ending: of the name of a kernel, (outputs, ..., inputs) in PyTorch and (inputs, ..., outputs) in JAX.
+    """
+    torch = ending == ".weight"
+    embed, head, up, pre = (names[part].format(0) + ending for part in ("embed", "head", "up", "representation"))
 
     def infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
         found: Found = {}
         if len(shapes.get(embed, ())) == 4:
-            found["patch"] = shapes[embed][axis]
+            found["patch"] = shapes[embed][2 if torch else 0]
         if head in shapes:
-            found["classes"] = shapes[head][0 if axis else -1]
+            found["classes"] = shapes[head][0 if torch else -1]
+        if (
+            names is not HUGGING_FACE_NAMES
+        ):  # whose classifier has no such layer: a pooler is read where it is asked for
+            found["representation"] = shapes[pre][0 if torch else -1] if pre in shapes else 0
+        found |= mlp_of(shapes, up, config, transposed=not torch)
         if content.get("model_type") == "vit":
+            if config.representation and content["pooler_act"] != "tanh":
+                raise UserError(
+                    f"config.json: pooler_act is {content['pooler_act']!r}; a representation layer has 'tanh'"
+                )
             found["heads"] = content["num_attention_heads"]
             found["norm_epsilon"] = float(content["layer_norm_eps"])
             found["gelu"] = gelu_of(content, "hidden_act")
@@ -169,8 +197,9 @@ HUGGING_FACE_KEYS = hugging_face.keys(
         "layer_norm_eps": 1e-12,
         "patch_size": 16,
         "num_channels": 3,
+        "pooler_act": "tanh",
     },
-    only={"qkv_bias": (True,), "pooler_act": ("tanh", None)},
+    only={"qkv_bias": (True,)},
     harmless=(
         "attention_probs_dropout_prob", "encoder_stride", "hidden_dropout_prob", "image_size", "pooler_output_size",
     ),
@@ -242,7 +271,7 @@ def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
         "hidden_size": config.width,
         "num_hidden_layers": config.depth,
         "num_attention_heads": config.heads,
-        "intermediate_size": config.width * config.mlp_ratio,
+        "intermediate_size": config.units,
         "hidden_act": "gelu" if config.gelu == "exact" else "gelu_pytorch_tanh",
         "layer_norm_eps": config.norm_epsilon,
         "patch_size": config.patch,
@@ -261,7 +290,8 @@ LAYOUTS = [
         lambda config: _torch_rules(config, TORCHVISION_NAMES),
         known_by=("class_token", "conv_proj.weight", "encoder.pos_embedding"),
         facts=lambda config: EXACT,
-        infer=_infer("conv_proj.weight", 2, "heads.head.weight"),
+        infer=_infer(TORCHVISION_NAMES),
+        new_head_drops=("heads.pre_logits.*",),
         rename=_torchvision_name,
         refuses=_refuses,
         first=("conv_proj.weight", 1),
@@ -275,7 +305,8 @@ LAYOUTS = [
         known_by=("patch_embed.proj.weight", "pos_embed", "blocks.0.attn.qkv.weight"),
         facts=lambda config: EXACT,
         keys=timm_keys.kinds(TIMM_KEYS),
-        infer=_infer("patch_embed.proj.weight", 2, "head.weight"),
+        infer=_infer(TIMM_NAMES),
+        new_head_drops=("pre_logits.*",),
         refuses=_refuses,
         first=("patch_embed.proj.weight", 1),
         positions=("pos_embed", 1),
@@ -288,10 +319,13 @@ LAYOUTS = [
         known_by=("vit.embeddings.cls_token", "vit.embeddings.patch_embeddings.projection.weight"),
         usual=lambda shapes: {"norm_epsilon": 1e-12, "gelu": "exact"},
         keys={"vit": HUGGING_FACE_KEYS},
-        infer=_infer("vit.embeddings.patch_embeddings.projection.weight", 2, "classifier.weight"),
+        infer=_infer(HUGGING_FACE_NAMES),
         rename=_hugging_face_name,
         other_heads=("vit.pooler.*",),
         refuses=_refuses,
+        only_reads=lambda config: (
+            "ViTForImageClassification has no representation layer" if config.representation else ""
+        ),
         first=("vit.embeddings.patch_embeddings.projection.weight", 1),
         positions=("vit.embeddings.position_embeddings", 1),
         preprocessing=GOOGLE,
@@ -303,7 +337,7 @@ LAYOUTS = [
         google_rules,
         known_by=("cls", "embedding/kernel", "Transformer/encoder_norm/scale"),
         facts=lambda config: {"norm_epsilon": 1e-6, "gelu": "tanh"},
-        infer=_infer("embedding/kernel", 0, "head/kernel"),
+        infer=_infer(GOOGLE_NAMES, "/kernel"),
         rename=_google_name,
         refuses=_refuses,
         new_head_drops=("pre_logits/*",),
