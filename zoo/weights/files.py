@@ -176,8 +176,10 @@ def _beside(folder: Path) -> dict[str, Any]:
     """Read the config files that Hugging Face stores next to weights."""
     found: dict[str, Any] = {"folder": folder}
     for field, name in (("config", "config.json"), ("preprocessor", "preprocessor_config.json")):
-        if (folder / name).is_file() and isinstance(content := read_json(folder / name), dict):
-            found[field] = content
+        if (folder / name).is_file():
+            found[field] = read_json(folder / name)
+            if not isinstance(found[field], dict):
+                raise UserError(f"{folder / name} must contain a JSON object, not {str(found[field])[:60]!r}")
     return found
 
 

@@ -208,7 +208,10 @@ def inputs_for(
     """Return inputs like `Card.inputs`, with the channels and image size that the arrays or the metadata determine."""
     known = preprocessing.from_json((kept or {}).get("preprocessing"))
     if isinstance(known, preprocessing.Images):
-        return {"x": ((*known.size, len(known.mean)), jnp.float32)}
+        channels, first = len(known.mean), shapes.get(layout.first[0], ()) if layout.first else ()
+        if layout.first and len(first) == 4:  # older versions recorded three channels of weights that read one
+            channels = first[layout.first[1]]
+        return {"x": ((*known.size, channels), jnp.float32)}
     inputs = {}
     for name, (shape, dtype) in card.inputs_of(config).items():
         if name in TEXTS and len(shape) == 1:
