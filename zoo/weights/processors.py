@@ -14,7 +14,7 @@ from typing import Any, get_args
 from zoo.errors import UserError
 from zoo.weights.preprocessing import HALF, IMAGENET_MEAN, IMAGENET_STD, Images, Interpolation, is_positive
 
-FILE = "preprocessor_config.json"
+FILE, TIMM = "preprocessor_config.json", "pretrained_cfg in config.json"
 PILLOW: dict[int, Interpolation] = {
     0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"
 }  # fmt: skip
@@ -252,7 +252,7 @@ def from_timm(content: Mapping[str, Any]) -> Images:
 
     What it leaves out is timm's default, as in its `resolve_data_config`.
     """
-    file = "pretrained_cfg in config.json"
+    file = TIMM
     _require_known(file, content, TIMM_USED | TIMM_HARMLESS)
     content = {key: value for key, value in content.items() if value}  # timm takes its default for 0 and [] as well
     if "label_offset" in content:
@@ -284,15 +284,15 @@ def for_channels(images: Images, content: Mapping[str, Any], channels: int) -> I
     """Return the preprocessing that a file describes for weights that read images of `channels`.
 
     A number for all channels is each channel's, and numbers that are equal are one. UserError if they differ, or if the
-    processor makes images of three channels.
+    processor makes images of three channels. content: that of preprocessor_config.json, empty of a timm model.
     """
     if content.get("do_convert_rgb") and channels == 1:
         raise UserError(f"{FILE}: do_convert_rgb makes images of 3 channels, and these weights read 1: write false")
     if channels == len(images.mean):
         return images
     if len(set(images.mean)) > 1 or len(set(images.std)) > 1:
+        keys = f"{FILE}: image_mean and image_std" if content else f"{TIMM}: mean and std"
         raise UserError(
-            f"its mean and deviation are of {len(images.mean)} channels, and these weights read {channels}: write one "
-            "number for each channel"
+            f"{keys} are of {len(images.mean)} channels, and these weights read {channels}: write {channels} of each"
         )
     return dataclasses.replace(images, mean=images.mean[:1] * channels, std=images.std[:1] * channels)

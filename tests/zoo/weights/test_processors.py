@@ -19,23 +19,22 @@ from zoo.weights import preprocessing
 from zoo.weights.preprocessing import GOOGLE, Images
 from zoo.weights.processors import from_hugging_face, from_timm, to_hugging_face
 
-PLAIN = {"mean": (0.0,), "std": (1.0,)}
 RESNET, VIT = network("resnet18-huggingface"), network("vit-huggingface")
+
+
+ROWS, COLUMNS = np.mgrid[:400, :400]
+NUMBERED = np.stack([ROWS % 256, COLUMNS % 256, ROWS // 256 * 16 + COLUMNS // 256], -1).astype(np.uint8)
 
 
 def numbered(height: int, width: int) -> Image.Image:
     """Return an image whose pixels hold their own row and column: red and green modulo 256, blue the rest."""
-    rows, columns = np.mgrid[:height, :width]
-    return Image.fromarray(
-        np.stack([rows % 256, columns % 256, rows // 256 * 16 + columns // 256], -1).astype(np.uint8)
-    )
+    return Image.fromarray(NUMBERED[:height, :width])
 
 
 def corner(images: Images, height: int, width: int) -> tuple[int, int]:
     """Return (top, left) of the crop of an image that is not resized."""
-    red, green, blue = dataclasses.replace(images, mean=(0.0,) * 3, std=(1.0,) * 3, scale=1.0)(numbered(height, width))[
-        0, 0
-    ]
+    bare = dataclasses.replace(images, mean=(0.0,) * 3, std=(1.0,) * 3, scale=1.0)
+    red, green, blue = bare(numbered(height, width))[0, 0]
     return int(blue // 16 * 256 + red), int(blue % 16 * 256 + green)
 
 
@@ -262,7 +261,7 @@ def test_channels_of_the_file_and_of_the_weights(of: Any, tmp_path: Path) -> Non
     with pytest.raises(UserError, match="inputs are images of 3 channels, and the model reads 1"):
         zoo.save_weights(tmp_path / "x", grey.model, grey.variables, layout=layout, inputs=three.preprocessing)
     for content, message in (
-        (several, "mean and deviation are of 3 channels, and these weights read 1"),
+        (several, "image_mean and image_std are of 3 channels, and these weights read 1: write 1 of each"),
         (several | {"image_mean": [0.1] * 3, "do_convert_rgb": True}, "do_convert_rgb makes images of 3 channels"),
     ):
         (folder / "preprocessor_config.json").write_text(json.dumps(content))
