@@ -21,6 +21,10 @@ LAYOUTS: list[Layout] = [
 ]
 OWN = "zoo"
 """The layout of this project: every array is named by its path, "params/stem/conv/kernel"."""
+LIKELY = 0.5
+"""A file with more than this share of the names that identify a layout has this layout, and may be incomplete."""
+PREFIXES = ("model.", "net.", "backbone.", "state_dict.", "module.", "_orig_mod.")
+"""Of whole networks inside another module, as trainers save them."""
 
 
 def of_module(module: type[nn.Module]) -> list[Layout]:
@@ -99,7 +103,7 @@ def detect(module: type[nn.Module], opened: Opened) -> Layout:
         return own(module)
     likeliest = max(of_module(module), key=lambda layout: layout.share(names), default=None)
     if (
-        likeliest is not None and likeliest.share(names) > 0.5
+        likeliest is not None and likeliest.share(names) > LIKELY
     ):  # the error for an incomplete file then lists the missing arrays
         return likeliest
     others = sorted({f"{each.module.__name__} ({each.name})" for each in LAYOUTS if each.knows(names)})
@@ -108,6 +112,30 @@ def detect(module: type[nn.Module], opened: Opened) -> Layout:
         f"{opened.name}: these are not weights of {module.__name__} in a known layout "
         f"({', '.join(names_of(module))}){looks}; the arrays are {listed(first(names))}"
     )
+
+
+def unprefixed(names: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """Return the prefix that all names have before those of a known layout, and the names without it by the old ones.
+
+    ("", {}) if there is none, or if the names are those of a layout already, as "model.shared.weight" is of Marian's.
+    Buffers, which need not be loaded, may lack the prefix.
+    """
+    names = list(names)
+    if any(name.startswith("params/") for name in names) or _known(names):
+        return "", {}
+    weights = [name for name in names if not any(layout.is_buffer(name) for layout in LAYOUTS)]
+    prefix = ""
+    while lead := next((p for p in PREFIXES if weights and all(n.startswith(prefix + p) for n in weights)), None):
+        prefix += lead
+        new = {name: name.removeprefix(prefix) for name in names}
+        if _known(new.values()) and len(set(new.values())) == len(new):
+            return prefix, new
+    return "", {}
+
+
+def _known(names: Iterable[str]) -> bool:
+    there = list(names)
+    return any(layout.share(there) > LIKELY for layout in LAYOUTS)
 
 
 def first(names: Iterable[str]) -> list[str]:

@@ -16,7 +16,7 @@ from flax import linen as nn
 from flax.traverse_util import unflatten_dict
 
 from zoo.errors import UserError, note
-from zoo.weights import adapt, preprocessing, processors
+from zoo.weights import adapt, layouts, preprocessing, processors
 from zoo.weights.files import Opened, listed, merged, open_path
 from zoo.weights.fit import Fitted, fit
 from zoo.weights.layout import Layout
@@ -27,7 +27,7 @@ Source = str | os.PathLike[str] | Mapping[str, Any]
 LOG = logging.getLogger("zoo.weights")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Loaded:
     """A model with its weights and their metadata."""
 
@@ -41,6 +41,10 @@ class Loaded:
     passed_over: tuple[str, ...]  # arrays of heads that this model does not have
     folder: Path | None  # where a vocabulary may be
     inputs: Mapping[str, Any]  # like Card.inputs, of the size that the weights are for where they show it
+
+    def __repr__(self) -> str:
+        numbers = sum(leaf.size for leaf in jax.tree.leaves(self.variables.get("params", {})))
+        return f"Loaded({self.name!r}, {numbers:,} parameters, layout {self.layout!r}, from {self.source!r})"
 
 
 def load_weights(
@@ -123,14 +127,23 @@ def open_source(source: Source) -> Opened:
         from zoo.weights import hub
 
         folder, name = hub.download(text)
-        return dataclasses.replace(open_path(folder), name=name)
+        return _unprefixed(dataclasses.replace(open_path(folder), name=name))
     path = Path(text).expanduser()
     if path.is_dir():
         from zoo.weights import runs
 
         if (run := runs.find(path)) is not None:
             return runs.open_run(run)
-    return open_path(path)
+    return _unprefixed(open_path(path))
+
+
+def _unprefixed(opened: Opened) -> Opened:
+    """Return a source without the prefix of a trainer's module, "model.conv1.weight", and say it."""
+    prefix, names = layouts.unprefixed(opened.tensors)
+    if not prefix:
+        return opened
+    _say(f"{opened.name}: the names of the arrays are read without their prefix {prefix}")
+    return dataclasses.replace(opened, tensors={names[name]: tensor for name, tensor in opened.tensors.items()})
 
 
 def _read(
