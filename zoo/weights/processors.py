@@ -170,9 +170,7 @@ def _channels(file: str, key: str, value: Any, *, positive: bool = False) -> tup
     return tuple(map(float, values))
 
 
-def _as_long(
-    file: str, first: str, mean: tuple[float, ...], second: str, std: tuple[float, ...]
-) -> dict[str, tuple[float, ...]]:
+def _as_long(file: str, first: str, mean: tuple[float, ...], second: str, std: tuple[float, ...]) -> dict[str, Any]:
     longest = max(len(mean), len(std))
     if {len(mean), len(std)} - {1, longest}:
         raise UserError(f"{file}: {first} has {len(mean)} values and {second} {len(std)}")

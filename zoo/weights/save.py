@@ -80,7 +80,7 @@ def _require_channels(model: nn.Module, variables: Mapping[str, Any], inputs: Pr
     """Raise UserError if `inputs` prepares images of other channels than the model reads."""
     if not isinstance(inputs, preprocessing.Images):
         return
-    flat = flatten_dict(variables, sep="/")
+    flat: dict[str, Any] = flatten_dict(variables, sep="/")
     channels = adapt.channels_of(flat, model, layouts.own(type(model)), [rule(path, path, SAME) for path in flat])
     if channels not in (None, len(inputs.mean)):
         raise UserError(f"inputs are images of {len(inputs.mean)} channels, and the model reads {channels}")
