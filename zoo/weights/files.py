@@ -180,9 +180,9 @@ def _beside(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"folder": folder}
     for field, name in (("config", "config.json"), ("preprocessor", "preprocessor_config.json")):
         if (folder / name).is_file():
-            found[field] = read_json(folder / name)
-            if not isinstance(found[field], dict):
-                raise UserError(f"{folder / name} must contain a JSON object, not {str(found[field])[:60]!r}")
+            found[field] = content = read_json(folder / name)
+            if not isinstance(content, dict):
+                raise UserError(f"{folder / name} must be a JSON object, not {str(content)[:60]!r}")
     return found
 
 

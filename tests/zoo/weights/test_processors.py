@@ -193,7 +193,7 @@ REFUSED: list[tuple[dict[str, Any] | str, str]] = [
     ({"image_mean": [0.5, 0.5]}, "image_mean has 2 values and image_std 3"),
     ({"image_std": [1, 0, 1]}, "image_std must be positive numbers"),
     ({"image_std": [1, 1, float("nan")]}, "image_std must be positive numbers"),
-    ("[1, 2]", "must contain a JSON object, not '[1, 2]'"),
+    ("[1, 2]", "must be a JSON object, not '[1, 2]'"),
     ("{", "is not a JSON file"),
 ]
 
