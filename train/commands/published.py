@@ -78,6 +78,7 @@ def image_inputs(loaded: Loaded, data: Data, known: Record) -> Loaded:
         "bilinear",
         tuple(float(value) for value in np.broadcast_to(mean, channels)),
         tuple(float(value) for value in np.broadcast_to(std, channels)),
+        crop="floor",  # as evaluation does
     )
     return dataclasses.replace(loaded, preprocessing=images, labels=known.class_names)
 

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
@@ -276,7 +277,8 @@ def _complete(fields: dict[str, Any], own: bool) -> None:
 def require_single(run: Run) -> None:
     """Raise UserError for a run of several replicas; it says how to extract one."""
     if run.experiment.seeds > 1 or run.experiment.sweep or run.experiment.folds:
-        raise UserError(f"{run.path} holds several replicas: take one out with zoo extract {run.path} NUMBER")
+        place = shlex.quote(str(run.path))
+        raise UserError(f"{run.path} holds several replicas: take one out with zoo extract {place} NUMBER, from 0")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

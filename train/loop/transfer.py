@@ -19,6 +19,7 @@ from train.loop.checkpoints import Checkpoints
 from zoo import vit
 from zoo.errors import UserError
 from zoo.weights import layouts, runs
+from zoo.weights.compare import Headless
 from zoo.weights.fit import IN_TRAINING
 
 OF_THE_DATA = ("classes", "vocab", "source_vocab", "head", "actions")
@@ -150,7 +151,11 @@ def _published(experiment: Experiment, source: str, network: str = "net") -> Wei
     """Return published weights, by their paths in a State whose network is called `network`."""
     model = experiment.model
     fields = {name: value for name, value in model.fields.items() if name not in OF_THE_DATA}
-    loaded = zoo.load_model(model.name, source, **fields)
+    headless = False
+    try:
+        loaded = zoo.load_model(model.name, source, **fields)
+    except Headless:
+        loaded, headless = zoo.load_model(model.name, source, new_head=True, **fields), True
     here, there = zoo.create(model.name, **model.fields).cfg, loaded.model.cfg
     wrong = {
         field.name: getattr(there, field.name)
@@ -161,6 +166,9 @@ def _published(experiment: Experiment, source: str, network: str = "net") -> Wei
         options = " ".join(_option(name.replace("_", "-"), value) for name, value in wrong.items())
         raise UserError(f"init_from: {loaded.source} is of another network than this config's model: add {options}")
     arrays: dict[str, Any] = flatten_dict(loaded.variables, sep="/")
+    if headless:  # the config's own head stays as it is
+        layout = layouts.named(type(loaded.model), loaded.layout)
+        arrays = {path: array for path, array in arrays.items() if not layout.in_head(path)}
     by_path = {
         f"params/{network}{path.removeprefix('params')}" if path.startswith("params/") else f"vars/{network}/{path}": (
             array

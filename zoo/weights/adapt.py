@@ -113,7 +113,7 @@ def at_size(images: Images, size: Size) -> Images:
     resize = images.resize
     if isinstance(resize, int):
         resize = round(resize * min(new) / min(images.size))
-    elif resize is not None:
+    elif isinstance(resize, tuple):
         resize = (round(resize[0] * new[0] / images.size[0]), round(resize[1] * new[1] / images.size[1]))
     return dataclasses.replace(images, size=new, resize=resize)
 

@@ -7,6 +7,7 @@ opened. Every problem with a file is a UserError of one line that names the file
 import contextlib
 import dataclasses
 import os
+import shlex
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,9 +23,12 @@ PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle", ".msgpack", ".h5")
 INDEX = "model.safetensors.index.json"
 CONVERT = (
     'python -c "import sys, torch; from safetensors.torch import save_file; '
-    "d = torch.load(sys.argv[1], weights_only=True, map_location='cpu'); d = d.get('state_dict', d); "
-    'save_file({k: v.clone().contiguous() for k, v in d.items()}, sys.argv[2])" '
+    "files = [torch.load(f, weights_only=True, map_location='cpu') for f in sys.argv[1:-1]]; "
+    "d = {k: v for f in files for k, v in f.get('state_dict', f.get('model', f)).items() if torch.is_tensor(v)}; "
+    'save_file({k: v.clone().contiguous() for k, v in d.items()}, sys.argv[-1])" '
 )
+NO_WEIGHTS = ("optimizer", "scheduler", "scaler", "rng_state", "training_args")
+"""Beginnings of the names of pickles that trainers put beside the weights."""
 DTYPES = ("BOOL", "U8", "I8", "U16", "I16", "F16", "BF16", "U32", "I32", "F32", "U64", "I64", "F64")
 """The types in a safetensors file that NumPy has, BF16 with JAX's help."""
 NPZ_MARK = b"zoo "
@@ -146,9 +150,8 @@ def _open_folder(folder: Path) -> Opened:
         shards = [path.name for path in found if "-of-" in path.name]
         hint = f"the shards need their index, {INDEX}" if shards else "name one of them"
         raise UserError(f"{folder} has {len(found)} weight files ({listed([p.name for p in found])}): {hint}")
-    pickles = sorted(path for path in folder.iterdir() if path.suffix in PICKLES)
-    if pickles:
-        _refuse_pickle(pickles[0])
+    if pickles := _pickles(folder):
+        _refuse_pickle(*pickles, target=folder / "model.safetensors")
     raise UserError(f"{folder} contains no weights: no model.safetensors, {INDEX}, .safetensors or .npz")
 
 
@@ -183,16 +186,27 @@ def _beside(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _refuse_pickle(path: Path) -> None:
+def _pickles(folder: Path) -> list[Path]:
+    """Return the pickle that holds the weights of a folder, or its shards; [] if it has none."""
+    found = sorted(path for path in folder.iterdir() if path.suffix in PICKLES)
+    found = [path for path in found if not path.name.startswith(NO_WEIGHTS)] or found
+    torch = [path for path in found if path.suffix not in (".msgpack", ".h5")] or found
+    shards = [path for path in torch if "-of-" in path.name]
+    usual = [path for path in torch if path.name == "pytorch_model.bin"]
+    return usual or shards or torch[:1]
+
+
+def _refuse_pickle(path: Path, *more: Path, target: Path | None = None) -> None:
+    """Raise UserError for a pickle, or one in several files; it says how to convert them to `target`."""
     start = _start(path)
     if path.suffix in (".msgpack", ".h5"):
         raise UserError(f"{path}: {path.suffix} files are not supported; save the weights as safetensors or npz")
     protocol = start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5") and start[8:9] != b"{"
     if path.suffix in PICKLES or start.startswith(b"PK") or protocol:  # a safetensors header may also start with 0x80
-        target = path.with_suffix(".safetensors").name
+        files = [str(each) for each in (path, *more, target or path.with_suffix(".safetensors"))]
         raise UserError(
             f"{path} is a pickle, which can run any program when it is opened, so it is not read here; "
-            f"if PyTorch is installed, convert it to safetensors: {CONVERT}{path} {target}"
+            f"if PyTorch is installed, convert it to safetensors: {CONVERT}{shlex.join(files)}"
         )
 
 

@@ -14,7 +14,8 @@ import zoo
 from zoo.cards import TEXTS, Card
 from zoo.errors import UserError
 from zoo.files import parse_json
-from zoo.weights import keys, layouts, preprocessing
+from zoo.weights import keys, layouts, preprocessing, sizes
+from zoo.weights.compare import Headless, Misfit, compare
 from zoo.weights.files import Opened, Tensor, listed
 from zoo.weights.layout import Found, Layout
 from zoo.weights.rules import SAME, Rule, rule
@@ -54,9 +55,50 @@ def fit(
 ) -> Fitted:
     """Fit a model to a source. With fields `given` the model is built to fit; with None it must fit as it is.
 
-    UserError if it does not fit: the message names the field to set, or the arrays that are missing, misshapen or left
+    UserError if it does not fit: the message names the fields to set, or the arrays that are missing, misshapen or left
     over.
     """
+    try:
+        return _fit(model, opened, layout_name, new_head, given)
+    except Misfit as error:
+        raise UserError(f"{error}{_advice(model, opened, layout_name, new_head, given)}") from None
+
+
+def _advice(
+    model: nn.Module | str, opened: Opened, layout_name: str, new_head: bool, given: Mapping[str, Any] | None
+) -> str:
+    """Return the end of a message: the sizes with which the model fits, "" if there are no such."""
+    card = zoo.card(model) if isinstance(model, str) else card_of(model)
+    module: Any = card.make() if isinstance(model, str) else model
+    layout = _layout(type(module), opened, layout_name, metadata(opened))
+    shapes = {layout.canonical(name): tensor.shape for name, tensor in opened.tensors.items()}
+    here = {**vars(module.cfg), **(given or {})}
+    found = {field: value for field, value in sizes.shown(layout, shapes, module.cfg).items() if value != here[field]}
+    if not found:
+        return ""
+    seen = found_fields(layout, shapes, opened, metadata(opened), module.cfg)
+    fields = {
+        field: {**seen, **found}[field] for field in here if field in found or (field == "heads" and field in seen)
+    }
+    blind = "heads" in here and "heads" not in {**fields, **(given or {})}
+    tried = {**fields, **({"heads": 1} if blind else {})}
+    other = model if given is not None else module.clone(cfg=dataclasses.replace(module.cfg, **tried))
+    try:
+        _fit(other, opened, layout_name, new_head, None if given is None else {**given, **tried})
+    except Headless:
+        pass
+    except UserError:
+        return ""
+    end = " and its heads, which no array shows" if blind else ""
+    named = ", ".join(f"{field}={value!r}" for field, value in {**(given or {}), **fields}.items())
+    if given is None:
+        return f"; make the model with zoo.create({card.name!r}, {named}){end}"
+    return f"; load it with zoo.load_model({card.name!r}, …, {named}){end}"
+
+
+def _fit(
+    model: nn.Module | str, opened: Opened, layout_name: str, new_head: bool, given: Mapping[str, Any] | None
+) -> Fitted:
     card = zoo.card(model) if isinstance(model, str) else card_of(model)
     module: Any = card.make() if isinstance(model, str) else model
     kept = metadata(opened)
@@ -66,15 +108,9 @@ def fit(
         raise UserError(f"{opened.name} contains no arrays")
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
 
-    def needed(found: Found) -> Found:
-        return {name: value for name, value in found.items() if not (new_head and name in OF_PRE_TRAINING)}
-
     if given is not None:
-        usual = needed({**layout.usual(shapes), **saved_fields(kept, module.cfg)})
-        module = card.make(**{**usual, **given})
-        seen = needed(found_fields(layout, shapes, opened, kept, module.cfg))
-        module = card.make(**{**usual, **seen, **given})
-    seen = needed(found_fields(layout, shapes, opened, kept, module.cfg))
+        module = _built(card, layout, shapes, opened, kept, given, new_head)
+    seen = _needed(found_fields(layout, shapes, opened, kept, module.cfg), new_head)
     ignored = ("classes", "actions", "head") if new_head else ()
     require_fields(opened.name, layout, seen, module.cfg, card, ignored)
     if reason := layout.refuses(module.cfg):
@@ -93,6 +129,34 @@ def fit(
     if not saved_fields(kept, module.cfg):
         require_agreement(layout, opened, module.cfg, shapes)
     return Fitted(card, module, layout, tensors, kept, inputs, rules, new, tuple(passed_over))
+
+
+def _built(
+    card: Card,
+    layout: Layout,
+    shapes: Mapping[str, tuple[int, ...]],
+    opened: Opened,
+    kept: Mapping[str, Any],
+    given: Mapping[str, Any],
+    new_head: bool,
+) -> Any:
+    """Return the card's model with the fields that the file determines, and over them those that the user gives."""
+    usual = _needed({**layout.usual(shapes), **saved_fields(kept, card.config)}, new_head)
+    try:
+        first = card.make(**{**usual, **given})
+    except UserError:  # the fields may fit the file's others, and not the card's
+        seen = _needed(found_fields(layout, shapes, opened, kept, card.config), new_head)
+        first = card.make(**{**usual, **seen, **given})
+    seen = _needed(found_fields(layout, shapes, opened, kept, first.cfg), new_head)
+    try:
+        return card.make(**{**usual, **seen, **given})
+    except UserError as error:  # the file's fields may fit its sizes, and not the card's
+        raise Misfit(f"{opened.name}: {error}") from None
+
+
+def _needed(found: Found, new_head: bool) -> Found:
+    """Return the fields without those of layers that a new head does without."""
+    return {name: value for name, value in found.items() if not (new_head and name in OF_PRE_TRAINING)}
 
 
 def _layout(module: type[nn.Module], opened: Opened, name: str, kept: Mapping[str, Any]) -> Layout:
@@ -117,8 +181,10 @@ def identify(opened: Opened) -> str:
     for name, card in zoo.CARDS.items():
         if card.module in families:
             try:
-                fit(name, opened, "auto", False, {})
+                _fit(name, opened, "auto", False, {})
                 return name
+            except Headless:
+                raise
             except UserError:
                 continue
     models = sorted({family.__name__ for family in families})
@@ -126,7 +192,9 @@ def identify(opened: Opened) -> str:
 
 
 def _families(opened: Opened) -> set[type[nn.Module]]:
-    return {layout.module for layout in layouts.LAYOUTS if layout.knows(opened.tensors)}
+    """Return the architectures whose layouts know the file, or most of it if none does."""
+    known = {layout.module for layout in layouts.LAYOUTS if layout.knows(opened.tensors)}
+    return known or {layout.module for layout in layouts.LAYOUTS if layout.share(opened.tensors) > layouts.LIKELY}
 
 
 def card_of(module: Any) -> Card:
@@ -235,7 +303,10 @@ def inputs_for(
     """Return inputs like `Card.inputs`, with the channels and image size that the arrays or the metadata determine."""
     known = preprocessing.from_json((kept or {}).get("preprocessing"))
     if isinstance(known, preprocessing.Images):
-        return {"x": ((*known.size, len(known.mean)), jnp.float32)}
+        channels, first = len(known.mean), shapes.get(layout.first[0], ()) if layout.first else ()
+        if layout.first and len(first) == 4:  # older versions recorded three channels of weights that read one
+            channels = first[layout.first[1]]
+        return {"x": ((*known.size, channels), jnp.float32)}
     inputs = {}
     for name, (shape, dtype) in card.inputs_of(config).items():
         if name in TEXTS and len(shape) == 1:
@@ -296,37 +367,3 @@ def rules_for(layout: Layout, config: Any, expected: Mapping[str, tuple[int, ...
     if sorted(ours) != sorted(expected):
         raise RuntimeError(f"layout {layout.name}: {set(ours) ^ set(expected) or 'an array twice'}")
     return rules
-
-
-def compare(
-    source: str,
-    layout: Layout,
-    tensors: Mapping[str, Any],
-    rules: list[Rule],
-    new: list[Rule],
-    expected: Mapping[str, tuple[int, ...]],
-) -> list[str]:
-    """Raise UserError naming every missing, misshapen or unexpected array; return the arrays that are passed over."""
-    missing, misshapen, used = [], [], set()
-    for each in rules:
-        for theirs, shape in zip(each.theirs, each.shapes(expected), strict=True):
-            name = layout.canonical(theirs)
-            copies = {layout.canonical(copy) for copy in each.copies} & tensors.keys()
-            used |= {name, *copies}
-            for there in {name, *copies} & tensors.keys():
-                if tensors[there].shape != shape:
-                    misshapen.append(f"{there} is {tensors[there].shape}, not {shape}")
-            if name not in tensors and not copies:
-                missing.append(theirs)
-    rest = tensors.keys() - used
-    replaced = {layout.canonical(name) for each in new for name in (*each.theirs, *each.copies)}
-    over = sorted(name for name in rest if name in replaced or layout.passes_over(name) or (new and layout.drops(name)))
-    unexpected = sorted(name for name in rest - set(over) if not layout.is_buffer(name))
-    problems = [
-        f"{len(names)} {kind}: {listed(names)}"
-        for kind, names in (("missing", missing), ("misshapen", misshapen), ("unexpected", unexpected))
-        if names
-    ]
-    if problems:
-        raise UserError(f"{source} does not fit (layout {layout.name}); nothing is loaded. {'; '.join(problems)}")
-    return over

@@ -21,6 +21,10 @@ LAYOUTS: list[Layout] = [
 ]
 OWN = "zoo"
 """The layout of this project: every array is named by its path, "params/stem/conv/kernel"."""
+LIKELY = 0.5
+"""A file with more than this share of the names that identify a layout has this layout, and may be incomplete."""
+PREFIXES = ("model.", "net.", "backbone.", "state_dict.", "module.", "_orig_mod.")
+"""Of whole networks inside another module, as trainers save them."""
 
 
 def of_module(module: type[nn.Module]) -> list[Layout]:
@@ -100,24 +104,45 @@ def detect(module: type[nn.Module], opened: Opened) -> Layout:
     names = list(opened.tensors)
     if any(name.startswith("params/") for name in names):
         return own(module)
-    timm = (
-        "architecture" in opened.config or opened.config.get("model_type") == "timm_wrapper"
-    )  # whose ResNet has the names of torchvision's
+    # timm's ResNet has the names of torchvision's: only a config.json beside them tells.
+    timm = "architecture" in opened.config or opened.config.get("model_type") == "timm_wrapper"
 
     def likelihood(layout: Layout) -> tuple[float, bool]:
         return layout.share(names), timm and layout.name == "timm"
 
     likeliest = max(of_module(module), key=likelihood, default=None)
-    if (
-        likeliest is not None and likeliest.share(names) > 0.5
-    ):  # the error for an incomplete file then lists the missing arrays
-        return likeliest
+    if likeliest is not None and likeliest.share(names) > LIKELY:
+        return likeliest  # the error for an incomplete file then lists the missing arrays
     others = sorted({f"{each.module.__name__} ({each.name})" for each in LAYOUTS if each.knows(names)})
     looks = f"; they look like {' or '.join(others)}" if others else ""
     raise UserError(
         f"{opened.name}: these are not weights of {module.__name__} in a known layout "
         f"({', '.join(names_of(module))}){looks}; the arrays are {listed(first(names))}"
     )
+
+
+def unprefixed(names: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """Return the prefix that all names have before those of a known layout, and the names without it by the old ones.
+
+    ("", {}) if there is none, or if the names are those of a layout already, as "model.shared.weight" is of Marian's.
+    Buffers, which need not be loaded, may lack the prefix.
+    """
+    names = list(names)
+    if any(name.startswith("params/") for name in names) or _known(names):
+        return "", {}
+    weights = [name for name in names if not any(layout.is_buffer(name) for layout in LAYOUTS)]
+    prefix = ""
+    while lead := next((p for p in PREFIXES if weights and all(n.startswith(prefix + p) for n in weights)), None):
+        prefix += lead
+        new = {name: name.removeprefix(prefix) for name in names}
+        if _known(new.values()) and len(set(new.values())) == len(new):
+            return prefix, new
+    return "", {}
+
+
+def _known(names: Iterable[str]) -> bool:
+    there = list(names)
+    return any(layout.share(there) > LIKELY for layout in LAYOUTS)
 
 
 def first(names: Iterable[str]) -> list[str]:

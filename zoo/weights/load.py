@@ -16,7 +16,7 @@ from flax import linen as nn
 from flax.traverse_util import unflatten_dict
 
 from zoo.errors import UserError, note
-from zoo.weights import adapt, preprocessing
+from zoo.weights import adapt, layouts, preprocessing, processors
 from zoo.weights.files import Opened, listed, merged, open_path
 from zoo.weights.fit import Fitted, fit
 from zoo.weights.layout import Layout
@@ -27,7 +27,7 @@ Source = str | os.PathLike[str] | Mapping[str, Any]
 LOG = logging.getLogger("zoo.weights")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Loaded:
     """A model with its weights and their metadata."""
 
@@ -41,6 +41,10 @@ class Loaded:
     passed_over: tuple[str, ...]  # arrays of heads that this model does not have
     folder: Path | None  # where a vocabulary may be
     inputs: Mapping[str, Any]  # like Card.inputs, of the size that the weights are for where they show it
+
+    def __repr__(self) -> str:
+        numbers = sum(leaf.size for leaf in jax.tree.leaves(self.variables.get("params", {})))
+        return f"Loaded({self.name!r}, {numbers:,} parameters, layout {self.layout!r}, from {self.source!r})"
 
 
 def load_weights(
@@ -91,6 +95,7 @@ def _load(
     fitted = fit(model, opened, layout_name, new_head, given)
     layout, rules = fitted.layout, fitted.rules
     arrays = _read(opened.name, layout, rules, fitted.tensors, dtype)
+    prepared = _preprocessing(fitted, opened, size, adapt.channels_of(arrays, fitted.module, layout, rules))
     if channels is not None or size is not None:
         adapt.to_input(arrays, fitted.module, layout, rules, channels, size, fitted.inputs)
     if fitted.new:
@@ -105,7 +110,7 @@ def _load(
         fitted.card.name,
         layout.name,
         opened.name,
-        _for_channels(_preprocessing(fitted, opened, size), adapt.channels_of(arrays, fitted.module, layout, rules)),
+        _for_channels(prepared, adapt.channels_of(arrays, fitted.module, layout, rules)),
         None if new_head else _labels(opened, fitted.kept),
         fitted.passed_over,
         opened.folder,
@@ -122,14 +127,23 @@ def open_source(source: Source) -> Opened:
         from zoo.weights import hub
 
         folder, name = hub.download(text)
-        return dataclasses.replace(open_path(folder), name=name)
+        return _unprefixed(dataclasses.replace(open_path(folder), name=name))
     path = Path(text).expanduser()
     if path.is_dir():
         from zoo.weights import runs
 
         if (run := runs.find(path)) is not None:
             return runs.open_run(run)
-    return open_path(path)
+    return _unprefixed(open_path(path))
+
+
+def _unprefixed(opened: Opened) -> Opened:
+    """Return a source without the prefix of a trainer's module, "model.conv1.weight", and say it."""
+    prefix, names = layouts.unprefixed(opened.tensors)
+    if not prefix:
+        return opened
+    _say(f"{opened.name}: the names of the arrays are read without their prefix {prefix}")
+    return dataclasses.replace(opened, tensors={names[name]: tensor for name, tensor in opened.tensors.items()})
 
 
 def _read(
@@ -168,17 +182,20 @@ def _at_size(inputs: Mapping[str, Any], size: int | tuple[int, int] | None, chan
     return {**inputs, "x": (shape, dtype)}
 
 
-def _preprocessing(fitted: Fitted, opened: Opened, size: int | tuple[int, int] | None) -> Preprocessing | None:
-    """Return the preprocessing that came with the weights, or else the layout's, at the model's image size."""
+def _preprocessing(
+    fitted: Fitted, opened: Opened, size: int | tuple[int, int] | None, channels: int | None
+) -> Preprocessing | None:
+    """Return the preprocessing that came with the weights, or else the layout's, at the model's image size.
+
+    channels: of the images that the file's weights read, before they are adapted; None if they read none.
+    """
     usual, kept = fitted.layout.preprocessing, fitted.kept
     if isinstance(usual, preprocessing.Images) and fitted.layout.positions:
         usual = adapt.at_size(usual, fitted.inputs["x"][0][:2])
     if kept.get("preprocessing"):
         usual = preprocessing.from_json(kept["preprocessing"])
-    elif isinstance(usual, preprocessing.Images) and opened.preprocessor:
-        usual = preprocessing.from_hugging_face(opened.preprocessor, usual)
-    elif isinstance(usual, preprocessing.Images) and isinstance(opened.config.get("pretrained_cfg"), Mapping):
-        usual = preprocessing.from_timm(opened.config["pretrained_cfg"], usual)
+    elif isinstance(usual, preprocessing.Images):
+        usual = _described(fitted, opened, usual, size, channels)
     elif (
         isinstance(usual, preprocessing.Text) and opened.folder and (opened.folder / "tokenizer_config.json").is_file()
     ):
@@ -189,6 +206,41 @@ def _preprocessing(fitted: Fitted, opened: Opened, size: int | tuple[int, int] |
     if size is not None and isinstance(usual, preprocessing.Images):
         usual = adapt.at_size(usual, size)
     return usual
+
+
+def _described(
+    fitted: Fitted,
+    opened: Opened,
+    usual: preprocessing.Images,
+    size: int | tuple[int, int] | None,
+    channels: int | None,
+) -> preprocessing.Images:
+    """Return the preprocessing that the files beside the weights describe; `usual` without such a file.
+
+    UserError if it is not for the images that the weights read.
+    """
+    timm = opened.config.get("pretrained_cfg")
+    try:
+        if opened.preprocessor:
+            images = processors.from_hugging_face(opened.preprocessor, usual)
+        elif isinstance(timm, Mapping):
+            images = processors.from_timm(timm)
+        else:
+            return usual
+        if channels is not None:
+            images = processors.for_channels(images, opened.preprocessor, channels)
+    except UserError as error:
+        raise UserError(f"{opened.name}: {error}") from None
+    network = fitted.inputs["x"][0][:2] if fitted.layout.positions else images.size
+    if images.resize == "as is":
+        images = dataclasses.replace(images, size=network)
+    if size is None and images.size != network:
+        made, read = (f"{height}x{width}" for height, width in (images.size, network))
+        raise UserError(
+            f"{opened.name}: its images are prepared at {made} pixels, and its positions are of {read}: "
+            f"load it with size={images.size}"
+        )
+    return images
 
 
 def _for_channels(usual: Preprocessing | None, channels: int | None) -> Preprocessing | None:

@@ -243,7 +243,7 @@ LAYOUTS = [
         not_weights=BUFFERS,
         refuses=_hugging_face_refuses,
         first=("resnet.embedder.embedder.convolution.weight", 1),
-        preprocessing=dataclasses.replace(TORCHVISION, interpolation="bicubic"),
+        preprocessing=dataclasses.replace(TORCHVISION, interpolation="bicubic", crop="floor"),
         describe=_describe,
     ),
 ]

@@ -1,6 +1,7 @@
 """Load weights from a run of this project: the best checkpoint in its folder, read with Orbax, without `train`."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ def open_run(folder: Path) -> Opened:
 def require_single(config: Mapping[str, Any], folder: Path) -> None:
     """Raise UserError for a run of several replicas, whose arrays have them as their first axis."""
     if config.get("seeds", 1) != 1 or config.get("sweep") or config.get("folds"):
-        raise UserError(f"{folder} holds several replicas: take one out with zoo extract {folder} NUMBER")
+        place = shlex.quote(str(folder))
+        raise UserError(f"{folder} holds several replicas: take one out with zoo extract {place} NUMBER, from 0")
 
 
 def _arrays(checkpoints: Path) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from zoo.errors import UserError
 from zoo.files import atomic_file, write_atomically
-from zoo.weights import layouts, preprocessing
+from zoo.weights import adapt, layouts, preprocessing, processors
 from zoo.weights.files import NPZ_MARK, listed
 from zoo.weights.fit import card_of, require_fields
 from zoo.weights.layout import Layout
@@ -64,6 +64,7 @@ def save_weights(
     path = Path(path).expanduser()
     card, table = card_of(model), layouts.named(type(model), layout)
     arrays = convert_arrays(model, variables, layout)
+    _require_channels(model, variables, inputs)
     if path.suffix == "":
         return _save_folder(path, arrays, model, table, card.name, inputs, labels)
     if path.suffix not in (".safetensors", ".npz"):
@@ -73,6 +74,16 @@ def save_weights(
     else:
         write_safetensors(path, arrays, _about(model, card.name, layout, inputs, labels))
     return path
+
+
+def _require_channels(model: nn.Module, variables: Mapping[str, Any], inputs: Preprocessing | None) -> None:
+    """Raise UserError if `inputs` prepares images of other channels than the model reads."""
+    if not isinstance(inputs, preprocessing.Images):
+        return
+    flat: dict[str, Any] = flatten_dict(variables, sep="/")
+    channels = adapt.channels_of(flat, model, layouts.own(type(model)), [rule(path, path, SAME) for path in flat])
+    if channels not in (None, len(inputs.mean)):
+        raise UserError(f"inputs are images of {len(inputs.mean)} channels, and the model reads {channels}")
 
 
 def _save_folder(
@@ -93,7 +104,7 @@ def _save_folder(
             content |= {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
         write_atomically(folder / "config.json", json.dumps(content, indent=2) + "\n")
         if isinstance(given, preprocessing.Images):
-            text = json.dumps(preprocessing.to_hugging_face(given), indent=2) + "\n"
+            text = json.dumps(processors.to_hugging_face(given), indent=2) + "\n"
             write_atomically(folder / "preprocessor_config.json", text)
     return folder
 

@@ -165,9 +165,7 @@ def _infer(names: Mapping[str, str], ending: str = ".weight") -> Callable[[Shape
             found["patch"] = shapes[embed][2 if torch else 0]
         if head in shapes:
             found["classes"] = shapes[head][0 if torch else -1]
-        if (
-            names is not HUGGING_FACE_NAMES
-        ):  # whose classifier has no such layer: a pooler is read where it is asked for
+        if names is not HUGGING_FACE_NAMES:  # its classifier has no such layer: a pooler is read where it is asked for
             found["representation"] = shapes[pre][0 if torch else -1] if pre in shapes else 0
         found |= mlp_of(shapes, up, config, transposed=not torch)
         if content.get("model_type") == "vit":

@@ -100,6 +100,32 @@ def test_preparation_and_classes_travel_with_the_weights(
     assert len(printed.splitlines()) == 3
 
 
+def test_a_published_folder_for_grey_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file beside the weights, with one number for all channels, was a traceback; three were averaged."""
+    model = zoo.create("vit_mini_patch4", width=8, depth=1, heads=2, classes=3, norm_epsilon=1e-12)
+    variables = model.init(jax.random.key(0), np.zeros((1, 8, 8, 1), np.float32), train=False)
+    folder, grey = tmp_path / "grey", tmp_path / "grey.png"
+    zoo.save_weights(folder, model, variables, layout="huggingface")
+    Image.fromarray(np.arange(81, dtype=np.uint8).reshape(9, 9)).save(grey)
+    beside = folder / "preprocessor_config.json"
+    beside.write_text(
+        '{"image_processor_type": "ViTImageProcessor", "size": 8, "image_mean": 0.5, "image_std": [0.25]}'
+    )
+    again = tmp_path / "again"
+    said(capsys, "convert", folder, again, "--layout", "huggingface")
+    answers = {said(capsys, "predict", grey, "--weights", source) for source in (folder, again)}
+    assert len(answers) == 1
+    assert "LABEL_" in answers.pop()
+    beside.write_text('{"do_resize": false, "image_mean": 0.5, "image_std": 0.25}')
+    assert "read images of 8x8 pixels and resize none, and this one has 9x9" in refused(
+        capsys, "predict", grey, "--weights", folder
+    )
+    beside.write_text('{"size": 8, "image_mean": [0.5, 0.4, 0.3], "image_std": [0.5, 0.5, 0.5]}')
+    assert "image_mean and image_std are of 3 channels, and these weights read 1" in refused(
+        capsys, "predict", grey, "--weights", folder
+    )
+
+
 def test_stablehlo_runs_without_the_project(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "mlp.stablehlo"
     assert "a program of x float32[batch, 8, 8, 1]" in said(capsys, "export", run, file)

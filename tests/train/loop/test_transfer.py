@@ -15,7 +15,7 @@ from train.config import Contrast, Data, Experiment, Model, files
 from train.loop import transfer
 from train.loop.checkpoints import Checkpoints
 from train.loop.transfer import start_from
-from zoo import vit
+from zoo import UserError, vit
 from zoo.weights import layouts
 
 SMALL = {"patch": 2, "width": 4, "depth": 1, "heads": 1}
@@ -118,3 +118,19 @@ def test_an_agent_starts_from_its_own_exported_weights(tmp_path: Path) -> None:
     start, remark = start_from(state, experiment)
     assert "took 4 of 4 arrays" in remark
     jax.tree.map(np.testing.assert_array_equal, start.params["q"], variables["params"])
+
+
+def test_weights_without_a_head_leave_that_of_the_run(tmp_path: Path) -> None:
+    """They fitted no model."""
+    model = zoo.create("mlp", widths=(3,), classes=2)
+    ours = model.init(jax.random.key(0), jnp.zeros((1, 2, 2, 1)), train=False)["params"]
+    theirs = {name: jax.tree.map(lambda leaf: leaf + 1, tree) for name, tree in ours.items()}
+    path = tmp_path / "bare.npz"
+    np.savez(path, **{f"params/hidden0/{part}": array for part, array in theirs["hidden0"].items()})
+    with pytest.raises(UserError, match="these weights have no head: new_head=True initializes one"):
+        zoo.load_model("mlp", path, widths=(3,))
+    experiment = Experiment(Model("mlp", {"widths": (3,)}), Data("digits"), init_from=str(path))
+    start, remark = start_from(Parameters({"net": ours}, {"net": {}}), experiment)
+    assert "took 2 of 4 arrays" in remark
+    jax.tree.map(np.testing.assert_array_equal, start.params["net"]["hidden0"], theirs["hidden0"])
+    jax.tree.map(np.testing.assert_array_equal, start.params["net"]["head"], ours["head"])

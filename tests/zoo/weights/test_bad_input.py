@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -85,11 +87,38 @@ def test_damaged_file(damage: str, file: Path) -> None:
 @pytest.mark.parametrize("name", ["model.pth", "pytorch_model.bin", "x.pt"])
 def test_pickles_are_not_opened(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"PK\3\4 or anything")
-    for source in (tmp_path / name, tmp_path):
+    for source, target in ((tmp_path / name, f"{Path(name).stem}.safetensors"), (tmp_path, "model.safetensors")):
         message = refused(source)
         assert "is a pickle, which can run any program when it is opened" in message
         assert "weights_only=True" in message
-        assert message.endswith(f"{tmp_path / name} {Path(name).stem}.safetensors")
+        assert message.endswith(f"{tmp_path / name} {tmp_path / target}")  # where it is found then
+
+
+def test_the_pickles_of_weights_are_named_and_not_those_beside_them(tmp_path: Path) -> None:
+    folder = tmp_path / "my model"
+    folder.mkdir()
+    for name in ("optimizer.pt", "training_args.bin", "rng_state_0.pth", "tf_model.h5", "pytorch_model.bin"):
+        (folder / name).write_bytes(b"PK")
+    assert refused(folder).endswith(f"'{folder / 'pytorch_model.bin'}' '{folder / 'model.safetensors'}'")
+    (folder / "pytorch_model.bin").unlink()
+    shards = [folder / f"pytorch_model-0000{i}-of-00002.bin" for i in (1, 2)]
+    for shard in shards:
+        shard.write_bytes(b"PK")
+    assert refused(folder).endswith(f"'{shards[0]}' '{shards[1]}' '{folder / 'model.safetensors'}'")
+
+
+def test_the_command_that_converts_a_pickle_makes_what_is_found(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    arrays = zoo.weights.convert_arrays(MODEL, VARIABLES, LAYOUT)
+    names = sorted(arrays)
+    tensors = {name: torch.tensor(np.asarray(arrays[name])) for name in names}
+    for i, wrap in enumerate((lambda d: {"state_dict": d, "epoch": 3}, lambda d: {"model": d}, lambda d: d)):
+        part = {name: tensors[name] for name in names[i::3]}
+        torch.save(wrap(part), tmp_path / f"pytorch_model-0000{i + 1}-of-00003.bin")
+    command = refused(tmp_path).partition("convert it to safetensors: ")[2].replace("python", sys.executable, 1)
+    subprocess.run(command, shell=True, check=True)
+    found = zoo.load_weights(MODEL, tmp_path)
+    np.testing.assert_array_equal(found["params"]["head"]["bias"], VARIABLES["params"]["head"]["bias"])
 
 
 def test_npz_with_objects_or_damage(tmp_path: Path) -> None:
@@ -275,3 +304,7 @@ def test_a_run_of_several_replicas_is_told_apart(several: dict, tmp_path: Path) 
     (tmp_path / "config.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"holds several replicas: take one out with zoo extract .* NUMBER"):
         zoo.load_model("mlp", tmp_path)
+    (spaced := tmp_path / "two words").mkdir()
+    (spaced / "config.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=rf"zoo extract '{spaced}' NUMBER, from 0$"):
+        zoo.load_model("mlp", spaced)

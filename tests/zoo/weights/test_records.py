@@ -19,7 +19,8 @@ from tiny import VIT, network, variables_of
 import zoo
 from zoo import UserError
 from zoo.weights.fit import expected_shapes
-from zoo.weights.preprocessing import Images, Text, from_hugging_face, to_hugging_face
+from zoo.weights.preprocessing import Images, Text
+from zoo.weights.processors import from_hugging_face, to_hugging_face
 
 TINY_RESNET = {"depths": (1, 1, 1), "widths": (4, 4, 4)}
 IMAGES = Images((8, 8), mean=(0.1,), std=(0.2,))
@@ -307,11 +308,14 @@ def test_what_hugging_face_cuts(content: dict[str, Any], size: tuple[int, int], 
 @pytest.mark.parametrize(
     "images",
     [
-        Images((448, 448), resize=512),
-        Images((224, 224), resize=256, interpolation="bicubic"),
-        Images((32, 40), resize=37),
-        Images((224, 200), resize=(256, 250)),
-        Images((384, 200)),
+        Images((448, 448), resize=512, crop="floor"),
+        Images((224, 224), resize=256, interpolation="bicubic", crop="floor"),
+        Images((32, 40), resize=37, crop="floor"),
+        Images((224, 200), resize=(256, 250), crop="floor"),
+        Images((384, 200), crop="floor"),
+        Images((8, 8), interpolation="hamming", mean=(0.5,), std=(0.25,), crop="floor", scale=1.0),
+        Images((8, 9), resize="as is", crop="floor", scale=1 / 127.5),
+        Images((8, 9), resize="cut", crop="floor"),
     ],
 )
 def test_hugging_face_reads_back_what_is_written(images: Images) -> None:
