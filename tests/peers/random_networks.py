@@ -86,6 +86,11 @@ def draw(family: Family, seed: int, folder: Path) -> Drawn | None:
     return Drawn(card, fields, odd, sizes, output, run)
 
 
+def _random(model: Any, faint: tuple[str, ...] = ()) -> Any:
+    """Random numbers that 16 bits hold exactly, in float64: a file of them is small, and no number is rounded."""
+    return randomized(model, faint=faint).half().double()
+
+
 def _tuple(found: Any) -> list[Any]:
     return [part.numpy() for part in found.to_tuple() if isinstance(part, torch.Tensor)]
 
@@ -95,7 +100,7 @@ def _bert(given: Mapping[str, Any], folder: Path, pick: random.Random) -> Any:
              "BertForTokenClassification", "BertForQuestionAnswering")  # fmt: skip
     kind = pick.choice(kinds)
     config = transformers.BertConfig(**given)
-    model = randomized(getattr(transformers, kind)(config)).double()
+    model = _random(getattr(transformers, kind)(config))
     found = model(
         torch.tensor(TOKENS),
         attention_mask=torch.tensor(MASK).long(),
@@ -104,7 +109,7 @@ def _bert(given: Mapping[str, Any], folder: Path, pick: random.Random) -> Any:
         output_hidden_states=False,
         use_cache=False,
     )
-    model.float().save_pretrained(folder)
+    model.half().save_pretrained(folder)
     output = _tuple(found)
     if kind == "BertForQuestionAnswering":
         output = [np.stack(output, -1)]
@@ -119,9 +124,9 @@ def _bert(given: Mapping[str, Any], folder: Path, pick: random.Random) -> Any:
 def _gpt(kind: str, card: str) -> Callable[..., Any]:
     def build(given: Mapping[str, Any], folder: Path, pick: random.Random) -> Any:
         config = getattr(transformers, f"{kind}Config")(**given)
-        model = randomized(getattr(transformers, f"{kind}LMHeadModel")(config), faint=("*wte*", "*c_proj*")).double()
+        model = _random(getattr(transformers, f"{kind}LMHeadModel")(config), faint=("*wte*", "*c_proj*"))
         found = model(torch.tensor(TOKENS), return_dict=True).logits
-        model.float().save_pretrained(folder)
+        model.half().save_pretrained(folder)
         fields = {"width": given["n_embd"], "depth": given["n_layer"]}
         return card, fields, [found.numpy()], lambda loaded: loaded.model.apply(loaded.variables, TOKENS, train=False)
 
@@ -130,18 +135,18 @@ def _gpt(kind: str, card: str) -> Callable[..., Any]:
 
 def _marian(given: Mapping[str, Any], folder: Path, pick: random.Random) -> Any:
     config = transformers.MarianConfig(**given)
-    model = randomized(transformers.MarianMTModel(config))
-    model.final_logits_bias.data.copy_(torch.linspace(-1, 1, model.final_logits_bias.shape[1])[None])
+    model = _random(transformers.MarianMTModel(config))
+    model.final_logits_bias.data.copy_(torch.arange(-25, 25)[None, : model.final_logits_bias.shape[1]] / 32)
     for side in (model.model.encoder, model.model.decoder):
         side.embed_positions.weight.data.copy_(side.embed_positions.create_weight())
-    found = model.double()(
+    found = model(
         torch.tensor(TOKENS),
         attention_mask=torch.tensor(MASK).long(),
         decoder_input_ids=torch.tensor(TARGET),
         return_dict=True,
         use_cache=False,
     ).logits
-    model.float().save_pretrained(folder)
+    model.half().save_pretrained(folder)
     fields = {"width": config.d_model, "depth": config.encoder_layers, "hidden": config.encoder_ffn_dim}
 
     def run(loaded: Any) -> Any:
@@ -156,33 +161,31 @@ def _images(size: int) -> Callable[[Any], Any]:
 
 def _vit(given: Mapping[str, Any], folder: Path, pick: random.Random) -> Any:
     config = transformers.ViTConfig(**given)
-    model = randomized(transformers.ViTForImageClassification(config)).double()
+    model = _random(transformers.ViTForImageClassification(config))
     found = model(nchw(images(given["image_size"])), return_dict=True).logits
-    model.float().save_pretrained(folder)
-    ratio = given["intermediate_size"] / given["hidden_size"]
+    model.half().save_pretrained(folder)
     fields = {"width": given["hidden_size"], "depth": given["num_hidden_layers"]}
-    fields["mlp_ratio"] = int(ratio) if ratio == int(ratio) else ratio
     return "vit_mini_patch4", fields, [found.numpy()], _images(given["image_size"])
 
 
 def _resnet(given: Mapping[str, Any], folder: Path, pick: random.Random) -> Any:
     config = transformers.ResNetConfig(**given)
-    model = randomized(transformers.ResNetForImageClassification(config)).double()
+    model = _random(transformers.ResNetForImageClassification(config))
     found = model(nchw(images(64)), return_dict=True).logits
-    model.float().save_pretrained(folder)
+    model.half().save_pretrained(folder)
     deep = given["layer_type"] == "bottleneck"
     widths = tuple(width // 4 if deep else width for width in given["hidden_sizes"])
     fields = {"depths": tuple(given["depths"]), "widths": widths}
     return "resnet50" if deep else "resnet18", fields, [found.numpy()], _images(64)
 
 
-def _timm(arguments: Callable[[dict[str, Any]], dict[str, Any]], ours: Callable[..., Any], size: int) -> Any:
+def _timm(ours: Callable[..., tuple[str, dict[str, Any]]], size: int) -> Any:
     def build(given: dict[str, Any], folder: Path, pick: random.Random) -> Any:
         given = dict(given)
-        model = timm.create_model(given.pop("architecture"), **arguments(given))
-        model = randomized(model).double()
+        model = timm.create_model(given.pop("architecture"), **given)
+        model = _random(model)
         found = model(nchw(images(size)))
-        timm.models.save_for_hf(model.float(), str(folder), safe_serialization=True)
+        timm.models.save_for_hf(model.half(), str(folder), safe_serialization=True)
         card, fields = ours(given)
         return card, fields, [found.numpy()], _images(size)
 
@@ -190,12 +193,11 @@ def _timm(arguments: Callable[[dict[str, Any]], dict[str, Any]], ours: Callable[
 
 
 def _timm_resnet(given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    return ("resnet50", {"depths": given["layers"], "widths": given["channels"]})
+    return "resnet50", {"depths": given["layers"], "widths": given["channels"]}
 
 
 def _timm_vit(given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    ratio = given.get("mlp_ratio", 4)
-    return "vit_mini_patch4", {"width": given["embed_dim"], "depth": given["depth"], "mlp_ratio": ratio}
+    return "vit_mini_patch4", {"width": given["embed_dim"], "depth": given["depth"]}
 
 
 FAMILIES: dict[str, Family] = {
@@ -264,8 +266,8 @@ FAMILIES: dict[str, Family] = {
     ),
     "resnet": Family(
         sizes={
-            "embedding_size": (16,), "hidden_sizes": ([16, 32], [64, 128], [32, 64]), "depths": ([1, 1], [2, 1],
-            [1, 1, 2]), "layer_type": ("basic", "bottleneck"), "num_labels": (3, 5), "num_channels": (CHANNELS,),
+            "embedding_size": (16,), "hidden_sizes": ([16, 32], [64, 128], [32, 64]), "depths": ([1, 1], [2, 1]),
+            "layer_type": ("basic", "bottleneck"), "num_labels": (3, 5), "num_channels": (CHANNELS,),
         },
         odd={
             **PLAIN, "hidden_act": ("gelu", "silu"), "downsample_in_first_stage": (True,),
@@ -277,7 +279,7 @@ FAMILIES: dict[str, Family] = {
         sizes={
             "architecture": ("resnet26", "resnet50", "resnet50", "resnet101", "resnetaa50", "resnetblur50",
             "resnet50_gn", "resnet50d", "resnext50_32x4d", "seresnet50"), "layers": ((1, 1, 1, 1), (1, 2, 1, 1)),
-            "channels": ((8, 16, 16, 32),), "stem_width": (8,), "num_classes": (3, 5),
+            "channels": ((8, 16, 16, 32), (64, 8, 16, 32)), "stem_width": (64,), "num_classes": (3, 5),
         },
         odd={
             "output_stride": (16, 8), "global_pool": ("max", "avgmax"), "cardinality": (2,), "base_width": (32, 128),
@@ -286,7 +288,7 @@ FAMILIES: dict[str, Family] = {
             "norm_layer": ("groupnorm1",), "drop_rate": (0.5,), "drop_path_rate": (0.5,), "zero_init_last": (False,),
             "block_args": ({"attn_layer": "se"},), "aa_layer": ("avg",),
         },
-        build=_timm(dict, _timm_resnet, 64),
+        build=_timm(_timm_resnet, 64),
     ),
     "timm-vit": Family(
         sizes={
@@ -304,6 +306,6 @@ FAMILIES: dict[str, Family] = {
             "drop_rate": (0.5,), "weight_init": ("jax",), "pool_include_prefix": (True,), "scale_attn_norm": (True,),
             "scale_mlp_norm": (True,), "fix_init": (True,),
         },
-        build=_timm(dict, _timm_vit, 16),
+        build=_timm(_timm_vit, 16),
     ),
 }  # fmt: skip
