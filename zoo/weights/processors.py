@@ -55,6 +55,8 @@ TIMM_HARMLESS = {
     *("num_classes", "label_names", "label_descriptions", "first_conv", "classifier"),
 }
 Size = tuple[int, int]
+MOST = 2**16
+"""Most pixels on a side."""
 
 
 def from_hugging_face(content: Mapping[str, Any], usual: Images) -> Images:
@@ -99,9 +101,7 @@ def _uncut(given: Mapping[str, Any], size: int | Size, images: Images, kind: str
         raise UserError(f"{FILE}: a size of {size} for the shorter side needs do_center_crop, or images differ in size")
     if size >= 384:  # it does not crop at this size
         return dataclasses.replace(images, size=(size, size), resize=None)
-    crop = _positive(given, "crop_pct", 224 / 256)
-    if crop > 1:
-        raise UserError(f"{FILE}: crop_pct must be at most 1, not {crop}")
+    crop = _part(FILE, given.get("crop_pct", 224 / 256))
     return dataclasses.replace(images, size=(size, size), resize=int(size / crop))
 
 
@@ -139,6 +139,13 @@ def _positive(content: Mapping[str, Any], key: str, default: float) -> float:
     value = content.get(key, default)
     if not is_positive(value):
         raise UserError(f"{FILE}: {key} must be a positive number, not {str(value)[:60]!r}")
+    return float(value)
+
+
+def _part(file: str, value: Any) -> float:
+    """Return the part of an image's side that a crop keeps."""
+    if not is_positive(value) or not 0.01 <= value <= 1:
+        raise UserError(f"{file}: crop_pct must be from 0.01 to 1, not {str(value)[:60]!r}")
     return float(value)
 
 
@@ -213,8 +220,8 @@ def _both(key: str, size: Any) -> Size:
 
 
 def _pixels(key: str, value: Any, file: str = FILE) -> int:
-    if not isinstance(value, int) or not is_positive(value):
-        raise UserError(f"{file}: {key} must be a positive number of pixels, not {str(value)[:60]!r}")
+    if not isinstance(value, int) or not is_positive(value) or value > MOST:
+        raise UserError(f"{file}: {key} must be a positive number of pixels, at most {MOST}, not {str(value)[:60]!r}")
     return value
 
 
@@ -259,9 +266,7 @@ def from_timm(content: Mapping[str, Any]) -> Images:
     if not isinstance(size, list | tuple) or len(size) != 3:
         raise UserError(f"{file}: input_size must be channels, height and width, not {str(size)[:60]!r}")
     _, height, width = (_pixels("input_size", side, file) for side in size)
-    part = content.get("crop_pct", 0.875)
-    if not is_positive(part) or part > 1:
-        raise UserError(f"{file}: crop_pct must be above 0 and at most 1, not {str(part)[:60]!r}")
+    part = _part(file, content.get("crop_pct", 0.875))
     mode = content.get("crop_mode", "center")
     if mode not in ("center", "squash"):
         raise UserError(f"{file}: crop_mode {str(mode)[:60]!r} is not supported, only center and squash")

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tiny import network
 
 import zoo
 from zoo import UserError
-from zoo.weights import preprocessing
+from zoo.weights import preprocessing, processors
 from zoo.weights.preprocessing import GOOGLE, Images
 from zoo.weights.processors import from_hugging_face, from_timm, to_hugging_face
 
@@ -170,20 +171,24 @@ REFUSED: list[tuple[dict[str, Any] | str, str]] = [
     ({"do_resize": "no"}, "do_resize must be true or false, not 'no'"),
     ({"do_normalize": 0}, "do_normalize must be true or false, not '0'"),
     ({"do_convert_rgb": "yes"}, "do_convert_rgb must be true or false"),
-    ({"size": "224"}, "size must be a positive number of pixels, not '224'"),
-    ({"size": -3}, "size must be a positive number of pixels, not '-3'"),
-    ({"size": True}, "size must be a positive number of pixels, not 'True'"),
-    ({"size": {"height": 8, "width": "8"}}, "size must be a positive number of pixels, not '8'"),
+    ({"size": "224"}, "size must be a positive number of pixels, at most 65536, not '224'"),
+    ({"size": -3}, "size must be a positive number of pixels, at most 65536, not '-3'"),
+    ({"size": 10**9}, "size must be a positive number of pixels, at most 65536, not '1000000000'"),
+    ({"size": True}, "size must be a positive number of pixels, at most 65536, not 'True'"),
+    ({"size": {"height": 8, "width": "8"}}, "size must be a positive number of pixels, at most 65536, not '8'"),
     ({"size": {"shortest_edge": 8, "longest_edge": 9}}, "size must be height and width, or the shortest_edge"),
-    ({"size": {"shortest_edge": 0.5}}, "size must be a positive number of pixels, not '0.5'"),
+    ({"size": {"shortest_edge": 0.5}}, "size must be a positive number of pixels, at most 65536, not '0.5'"),
     ({"size": [1, 2, 3]}, "size must be height and width"),
-    ({"size": 8, "crop_size": {"height": 0, "width": 4}}, "crop_size must be a positive number of pixels, not '0'"),
+    (
+        {"size": 8, "crop_size": {"height": 0, "width": 4}},
+        "crop_size must be a positive number of pixels, at most 65536, not '0'",
+    ),
     ({"crop_size": 8, "do_center_crop": False, "size": None}, "has a crop_size, and no size"),
     ({"image_processor_type": "ViTImageProcessor", "do_center_crop": True}, "and there is no crop_size"),
     ({"image_processor_type": "BitImageProcessor", "do_center_crop": False}, "needs do_center_crop"),
     ({"image_processor_type": "ConvNextImageProcessor", "crop_size": 9, "do_center_crop": True}, "own crop"),
-    ({"size": {"shortest_edge": 32}, "crop_pct": "0.9"}, "crop_pct must be a positive number, not '0.9'"),
-    ({"size": {"shortest_edge": 32}, "crop_pct": 8}, "crop_pct must be at most 1"),
+    ({"size": {"shortest_edge": 32}, "crop_pct": "0.9"}, "crop_pct must be from 0.01 to 1, not '0.9'"),
+    ({"size": {"shortest_edge": 32}, "crop_pct": 8}, "crop_pct must be from 0.01 to 1, not '8'"),
     ({"resample": "bicubic"}, "resample must be one of Pillow's numbers 0 to 5, not 'bicubic'"),
     ({"resample": 9}, "resample must be one of Pillow's numbers 0 to 5"),
     ({"resample": [3]}, "resample must be one of Pillow's numbers 0 to 5"),
@@ -219,7 +224,7 @@ def test_what_cannot_be_followed_is_one_line_that_names_it(
         ({"input_size": [3, 224]}, "input_size must be channels, height and width"),
         ({"input_size": [3, -224, 8]}, "input_size must be a positive number of pixels"),
         ({"input_size": [3, 224, 192]}, "crop_mode center of images of 224x192 is not supported"),
-        ({"crop_pct": "0.9"}, "crop_pct must be above 0 and at most 1, not '0.9'"),
+        ({"crop_pct": "0.9"}, "crop_pct must be from 0.01 to 1, not '0.9'"),
         ({"mean": ["a"]}, "mean must be numbers"),
         ({"std": [-1.0]}, "std must be positive numbers"),
         ({"label_offset": 1}, "label_offset 1 is not supported"),
@@ -296,3 +301,35 @@ def test_a_vit_is_shown_images_of_its_own_size(tmp_path: Path) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps({"do_resize": False}))
     images = zoo.load_model(card, folder, **fields).preprocessing
     assert (images.size, images.resize) == ((32, 32), "as is")
+
+
+ODD: list[Any] = [None, True, False, 0, -1, 7, 2**70, 0.5, -0.5, 1e999, "", "x", "224", [], [1], [[1]], [1, 2, 3]]
+ODD += [["a"] * 3, [None], {}, {"height": 3}, {"height": [1], "width": {}}, {"shortest_edge": None}, {"a": {"b": 1}}]
+
+
+def message(read: Callable[[], Any]) -> str:
+    """Return the message of the UserError that `read` raises, "" if it raises none."""
+    try:
+        read()
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("kind", [None, "ViT", "ConvNext", "Bit", "DeiT"])
+def test_a_value_of_any_type_is_followed_or_refused(kind: str | None) -> None:
+    named = {"image_processor_type": f"{kind}ImageProcessor"} if kind else {}
+    others: list[dict[str, Any]] = [{}, {"do_resize": False}, {"do_center_crop": True, "crop_size": 5}, {"size": 9}]
+    keys = sorted(processors.USED | processors.HARMLESS | {"other"})
+    for content in ({**named, **more, key: value} for key in keys for value in ODD for more in others):
+        said = message(lambda content=content: processors.for_channels(from_hugging_face(content, GOOGLE), content, 3))
+        assert "\n" not in said
+        assert len(said) < 300
+
+
+def test_a_value_of_any_type_in_a_pretrained_cfg() -> None:
+    keys = sorted(processors.TIMM_USED | processors.TIMM_HARMLESS | {"other"})
+    for content in ({key: value} for key in keys for value in ODD):
+        said = message(lambda content=content: processors.for_channels(from_timm(content), {}, 3))
+        assert "\n" not in said
+        assert len(said) < 300
