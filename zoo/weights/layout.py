@@ -102,8 +102,8 @@ def activation_of(content: Mapping[str, Any], key: str, names: Mapping[str, str]
 
 
 def first_axis(shapes: Shapes, **names: str) -> Found:
-    """Return for each field the length of the first axis of the array with the given name, if it is there."""
-    return {field: shapes[name][0] for field, name in names.items() if name in shapes}
+    """Return for each field the length of the first axis of the array with this name, if there is one."""
+    return {field: shapes[name][0] for field, name in names.items() if shapes.get(name)}
 
 
 def mlp_of(shapes: Shapes, kernel: str, config: Any, *, transposed: bool = False) -> Found:
@@ -118,7 +118,7 @@ def mlp_of(shapes: Shapes, kernel: str, config: Any, *, transposed: bool = False
     ratio = getattr(config, "mlp_ratio", None)
     if units == (config.hidden or (ratio or 4) * width):
         return {}
-    if ratio is not None and units % width == 0:
+    if ratio is not None and width and units % width == 0:
         return {"mlp_ratio": units // width, "hidden": 0}
     return {"hidden": 0 if units == 4 * width else units}
 

@@ -108,9 +108,10 @@ def _infer(names: tuple[str, str, str], shapes: Shapes, content: Mapping[str, An
 
 def _stem_width(shapes: Shapes, stem: str, block: str, config: Config) -> Found:
     """Return the stem's width unless `config` has it, be it named or as the first stage's."""
-    if stem not in shapes or block not in shapes or shapes[stem][0] == (config.stem_width or shapes[block][0]):
+    found = first_axis(shapes, stem=stem, stage=block)
+    if len(found) < 2 or found["stem"] == (config.stem_width or found["stage"]):
         return {}
-    return {"stem_width": 0 if shapes[stem][0] == shapes[block][0] else shapes[stem][0]}
+    return {"stem_width": 0 if found["stem"] == found["stage"] else found["stem"]}
 
 
 HUGGING_FACE_KEYS = hugging_face.keys(

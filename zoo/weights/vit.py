@@ -163,10 +163,10 @@ def _infer(names: Mapping[str, str], ending: str = ".weight") -> Callable[[Shape
         found: Found = {}
         if len(shapes.get(embed, ())) == 4:
             found["patch"] = shapes[embed][2 if torch else 0]
-        if head in shapes:
+        if shapes.get(head):
             found["classes"] = shapes[head][0 if torch else -1]
         if names is not HUGGING_FACE_NAMES:  # its classifier has no such layer: a pooler is read where it is asked for
-            found["representation"] = shapes[pre][0 if torch else -1] if pre in shapes else 0
+            found["representation"] = shapes[pre][0 if torch else -1] if shapes.get(pre) else 0
         found |= mlp_of(shapes, up, config, transposed=not torch)
         if content.get("model_type") == "vit":
             if config.representation and content["pooler_act"] != "tanh":

@@ -159,3 +159,19 @@ def test_marian_has_no_norms_after_its_stacks() -> None:
     model = zoo.create(card, **fields, final_norm=True)
     with pytest.raises(zoo.UserError, match=r"the huggingface network, layout huggingface, has final_norm=False"):
         convert_arrays(model, variables_of(model), layout)
+
+
+@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("shape", [(), (0, 0), (1,)])
+def test_arrays_of_a_wrong_number_of_axes_are_one_line(name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    card, layout, fields, model, variables = network(name)
+    arrays = {key: np.zeros(shape, np.float32) for key in convert_arrays(model, variables, layout)}
+    path = tmp_path / f"w{layouts.named(type(model), layout).extension}"
+    if path.suffix == ".npz":
+        np.savez(path, allow_pickle=False, **arrays)
+    else:
+        save_file(arrays, path)
+    left = {field: value for field, value in fields.items() if field not in FOUND[name]}
+    with pytest.raises(zoo.UserError) as raised:
+        zoo.load_model(card, path, layout=layout, **left)
+    assert "\n" not in str(raised.value)
