@@ -81,9 +81,11 @@ def _ours(layout: Layout, shapes: Shapes, config: Any, paths: Sequence[str]) -> 
         if each.ours[0] in wanted and all(name in shapes for name in theirs):
             try:
                 parts = [np.broadcast_to(np.float32(0), shapes[name]) for name in theirs]
-                found[each.ours[0]] = each.read(parts)[each.ours[0]].shape
+                shape = each.read(parts)[each.ours[0]].shape
             except (ValueError, IndexError):  # of another shape altogether
                 continue
+            if shape and 0 not in shape:
+                found[each.ours[0]] = shape
     return found
 
 

@@ -154,7 +154,7 @@ def test_images_that_are_missing_or_differ_in_size(datasets: Any, place: Path) -
     images[39] = Image.fromarray(X[39, :3])
     other = place.with_name("sizes")
     datasets.Dataset.from_dict({"image": images, "label": Y}, features=features).save_to_disk(other)
-    assert "images differ in size (4x4 and 3x4): give data.image_size" in refused(other)
+    assert "images differ in size (image 0 has 4x4, image 39 3x4): give data.image_size" in refused(other)
 
 
 def test_what_the_library_raises_is_one_line(datasets: Any, place: Path, capfd: pytest.CaptureFixture) -> None:
