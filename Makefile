@@ -14,7 +14,7 @@ help:
 	@echo "make test-all   run all tests: also every case, what learns something real, and the page in a browser"
 	@echo "make test-peers compare with PyTorch and published networks (installs them)"
 	@echo "make check      format, lint, import layers, types, quick tests"
-	@echo "make bench      milliseconds a step of every model, beside PyTorch"
+	@echo "make bench      milliseconds a step of a model of each family, beside PyTorch"
 
 timeline: $(BIN)/.base
 	$(BIN)/zoo timeline

@@ -1,4 +1,4 @@
-"""The zoo's models of attention in plain eager PyTorch, as its users write them, with fused attention."""
+"""The zoo's models of attention in plain PyTorch, as its users write them, with fused attention."""
 
 import math
 from collections.abc import Callable

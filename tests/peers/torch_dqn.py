@@ -17,7 +17,7 @@ import gymnasium
 import jax
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from train.config import files
 from train.core import Metrics, ReplicaTasks, State, machine, run_chunk
@@ -37,24 +37,37 @@ def _vector_of_one() -> gymnasium.vector.VectorEnv:
     return gymnasium.vector.SyncVectorEnv([one], autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP)
 
 
-def network() -> nn.Sequential:
-    first, second = HIDDEN
+NETWORKS = {"dqn_mlp": (120, 84)}
+"""Model -> its hidden units, for `zoo bench --peers`."""
+
+
+def network(hidden: tuple[int, int] = HIDDEN) -> nn.Sequential:
+    first, second = hidden
     return nn.Sequential(nn.Linear(4, first), nn.ReLU(), nn.Linear(first, second), nn.ReLU(), nn.Linear(second, 2))
 
 
 class Agent:
     """DQN on CartPole-v1. `advance` takes environment steps, with an update after every fourth."""
 
-    def __init__(self, seed: int = 0, first: int = 0, vector: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        first: int = 0,
+        vector: bool = False,
+        hidden: tuple[int, int] = HIDDEN,
+        batch: int = BATCH,
+    ) -> None:
         """first: the step that the fall of epsilon is entered at; vector: within a vector environment of one."""
         torch.manual_seed(seed)
         self.random = random.Random(seed)
         self.env = _vector_of_one() if vector else gymnasium.make("CartPole-v1")
         self.observation, _ = self.env.reset(seed=seed)
         self.vector = vector
-        self.learner, self.target = network(), network()
+        self.batch = batch
+        self.learner, self.target = network(hidden), network(hidden)
         self.target.load_state_dict(self.learner.state_dict())
-        self.optimizer = torch.optim.Adam(self.learner.parameters(), lr=RATE)
+        self.optimizer = torch.optim.Adam(self.learner.parameters(), lr=RATE, fused=True)
+        self.loss_of = self._loss
         self.observations, self.following = (np.zeros((REPLAY, 4), np.float32) for _ in range(2))
         self.actions = np.zeros(REPLAY, np.int64)
         self.rewards, self.terminated = (np.zeros(REPLAY, np.float32) for _ in range(2))
@@ -86,19 +99,22 @@ class Agent:
         with torch.no_grad():
             return int(self.learner(torch.from_numpy(self.observation).reshape(1, 4)).argmax())
 
-    def _learn(self) -> None:
-        places = np.random.randint(0, min(self.written, REPLAY), BATCH)  # noqa: NPY002  (what such agents call)
-        observations, following, actions, rewards, terminated = (
-            torch.from_numpy(each[places])
-            for each in (self.observations, self.following, self.actions, self.rewards, self.terminated)
-        )
+    def _learn(self) -> Tensor:
+        places = np.random.randint(0, min(self.written, REPLAY), self.batch)  # noqa: NPY002  (what such agents call)
+        memory = (self.observations, self.following, self.actions, self.rewards, self.terminated)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss_of(*(torch.from_numpy(each[places]) for each in memory))
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def _loss(
+        self, observations: Tensor, following: Tensor, actions: Tensor, rewards: Tensor, terminated: Tensor
+    ) -> Tensor:
         with torch.no_grad():
             goals = rewards + DISCOUNT * self.target(following).max(1).values * (1 - terminated)
         values = self.learner(observations).gather(1, actions[:, None])[:, 0]
-        loss = nn.functional.mse_loss(values, goals)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+        return nn.functional.mse_loss(values, goals)
 
     def advance(self, steps: int) -> None:
         for _ in range(steps):
@@ -108,6 +124,23 @@ class Agent:
                 self._learn()
             if self.done % TARGET_EVERY == 0:
                 self.target.load_state_dict(self.learner.state_dict())
+
+
+def training_step(name: str, batch: int, compiled: Callable[[Callable], Callable] | None = None) -> Callable[[], None]:
+    """A step of `zoo bench --peers`: 4 steps of the environment and an update on `batch` of those in memory.
+
+    Half of the actions are random, as on the other side. compiled: torch.compile, for the loss and its gradient; the
+    net acts eagerly all the same, because one observation at a time is too little to compile for.
+    """
+    agent = Agent(first=FALL // 2, hidden=NETWORKS[name], batch=batch)
+    if compiled:
+        agent.loss_of = compiled(agent._loss)
+
+    def step() -> None:
+        agent.advance(EVERY)
+        agent.done %= TARGET_EVERY  # stays at half of the fall
+
+    return step
 
 
 def ours(seeds: int, chunk: int) -> Callable[[], int]:

@@ -1,4 +1,4 @@
-"""The zoo's image classifiers in plain eager PyTorch: x (B, C, H, W) -> logits (B, classes)."""
+"""The zoo's image models in plain PyTorch: x (B, C, H, W) -> logits (B, classes), and SimCLR's projections (B, P)."""
 
 from collections.abc import Callable
 
@@ -95,6 +95,35 @@ def resnet20() -> nn.Module:
     return resnet([nn.Conv2d(3, 16, 3, padding=1, bias=False)], 3, [16, 32, 64], 10, project=False)
 
 
+class SimCLR(nn.Module):
+    """x (B, C, H, W) -> projections (B, 64): ResNet-20 without its head, two linear layers with batch normalization."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.encoder = resnet20()[:-1]
+        last = nn.BatchNorm1d(width)
+        last.register_parameter("bias", None)  # a scale alone
+        self.head = nn.Sequential(
+            nn.Linear(width, width, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Linear(width, width, bias=False),
+            last,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(x))
+
+
+def nt_xent(projections: Tensor, temperature: float = 0.5) -> Tensor:
+    """projections (2B, P), the two views of an image next to each other -> mean cross entropy of finding the other."""
+    unit = F.normalize(projections, dim=1)
+    count = len(unit)
+    itself = torch.eye(count, dtype=torch.bool)
+    similarity = (unit @ unit.T / temperature).masked_fill(itself, -torch.inf)
+    return F.cross_entropy(similarity, torch.arange(count) ^ 1)
+
+
 def resnet18() -> nn.Module:
     return resnet([nn.Conv2d(3, 64, 7, 2, 3, bias=False)], 2, [64, 128, 256, 512], 1000, project=True)
 
@@ -131,7 +160,7 @@ def vit_mini_patch4() -> nn.Module:
     return ViT(32, 4, 128, 6, 4, 10)
 
 
-MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], int]] = {  # builder, image (C, H, W), classes
+MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], int]] = {  # builder, image (C, H, W), outputs
     "perceptron": (perceptron, (1, 28, 28), 10),
     "mlp": (mlp, (1, 28, 28), 10),
     "lenet5": (lenet5, (1, 32, 32), 10),
@@ -139,12 +168,18 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], int]] = {
     "resnet20": (resnet20, (3, 32, 32), 10),
     "resnet18": (resnet18, (3, 224, 224), 1000),
     "vit_mini_patch4": (vit_mini_patch4, (3, 32, 32), 10),
+    "simclr_resnet20": (SimCLR, (3, 32, 32), 64),
 }
 
 
-def pose(name: str, batch: int) -> tuple[nn.Module, Callable[[], Tensor]]:
-    """The model, and its loss on one random batch."""
+def pose(name: str, batch: int, channels_last: bool = False) -> tuple[nn.Module, Callable[[], Tensor]]:
+    """The model, and its loss on one random batch; of SimCLR on two views of each image."""
     build, shape, classes = MODELS[name]
     model = build()
-    x, y = torch.randn(batch, *shape), torch.randint(classes, (batch,))
+    x = torch.randn(2 * batch if build is SimCLR else batch, *shape)
+    if channels_last:
+        model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    if build is SimCLR:
+        return model, lambda: nt_xent(model(x))
+    y = torch.randint(classes, (batch,))
     return model, lambda: F.cross_entropy(model(x), y)

@@ -1,32 +1,104 @@
-"""A training step of the zoo's models in plain eager PyTorch: for `zoo bench --peers`."""
+"""Training steps of the zoo's models in PyTorch, in each way that PyTorch runs them: for `zoo bench --peers`."""
 
+import atexit
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
+from functools import cache, partial
 
 import torch
+import torch_dqn
 import torch_images
+import torch_pairs
 import torch_text
-from torch import Tensor
+from torch import Tensor, nn
+
+Step = Callable[[], object]
+Phase = tuple[nn.Module, Callable[[], Tensor]]
+"""A part of a step: the network that learns, and its loss on one random batch."""
+
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
-def training_step(name: str, batch: int, length: int | None, threads: int) -> Callable[[], Tensor] | None:
-    """A step of SGD with momentum on one random batch, giving its loss, on `threads` cores; None for another model.
+def training_steps(name: str, batch: int, length: int | None, threads: int) -> dict[str, Callable[[], Step]]:
+    """Way -> a function that builds the model and a step of it on `threads` cores; {} for a model without a peer.
 
-    length: tokens of a text; None for images.
+    A step is one of SGD with momentum on one random batch; the agent's is 4 steps in its environment and one of Adam.
+    Ways: "eager"; "channels_last" for models with convolutions; "compile", by torch.compile (inductor).
+    length: tokens of a text; None for images and the agent.
     """
-    if name in torch_images.MODELS:
-        model, loss_of = torch_images.pose(name, batch)
-    elif name in torch_text.MODELS:
-        model, loss_of = torch_text.pose(name, batch, length)
-    else:
-        return None
     torch.set_num_threads(threads)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    if name in torch_dqn.NETWORKS:
+        return {
+            "eager": partial(torch_dqn.training_step, name, batch),
+            "compile": lambda: torch_dqn.training_step(name, batch, compiler()),
+        }
+    if name in torch_text.MODELS:
+        pose = partial(_single, torch_text.pose, name, batch, length)
+    elif name in torch_images.MODELS:
+        pose = partial(_single, torch_images.pose, name, batch)
+    elif name in torch_pairs.MODELS:
+        pose = partial(torch_pairs.pose, name, batch)
+    else:
+        return {}
+    ways = ["eager", "channels_last", "compile"] if _convolves(name) else ["eager", "compile"]
+    return {way: partial(_training_step, pose, way) for way in ways}
 
-    def step() -> Tensor:
-        optimizer.zero_grad()
-        loss = loss_of()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
+
+def _convolves(name: str) -> bool:
+    if name in torch_pairs.MODELS:
+        networks = [build() for build in torch_pairs.MODELS[name][:2]]
+    else:
+        networks = [torch_images.MODELS[name][0]()] if name in torch_images.MODELS else []
+    return any(isinstance(module, CONVOLUTIONS) for network in networks for module in network.modules())
+
+
+def _single(pose: Callable[..., Phase], *args: object, **options: object) -> list[Phase]:
+    return [pose(*args, **options)]
+
+
+def _training_step(pose: Callable[..., list[Phase]], way: str) -> Step:
+    phases = pose(channels_last=True) if way == "channels_last" else pose()
+    if way == "compile":
+        compiled = compiler()
+        phases = [(learner, compiled(loss_of)) for learner, loss_of in phases]
+    # PyTorch's fastest form of the rule: one call for all parameters.
+    optimizers = [torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, fused=True) for model, _ in phases]
+
+    networks = [model for model, _ in phases]
+
+    def step() -> list[Tensor]:
+        losses = []
+        for (learner, loss_of), optimizer in zip(phases, optimizers, strict=True):
+            if len(networks) > 1:  # no gradient is computed for the other one's parameters
+                for network in networks:
+                    network.requires_grad_(network is learner)
+            optimizer.zero_grad(set_to_none=True)
+            loss = loss_of()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        return losses
 
     return step
+
+
+def compiler() -> Callable[[Callable], Callable]:
+    """Return torch.compile for fixed shapes, without what PyTorch kept of other models or of an earlier process.
+
+    PyTorch compiles one piece of code at most 8 times and then, silently, runs it eagerly; so it is reset.
+    """
+    import torch._dynamo
+
+    torch._dynamo.reset()
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = _programs()
+    return partial(torch.compile, backend="inductor", dynamic=False)
+
+
+@cache
+def _programs() -> str:
+    """Return an empty folder for this process's compiled programs: the seconds of compilation are reported."""
+    folder = tempfile.mkdtemp(prefix="zoo-bench-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

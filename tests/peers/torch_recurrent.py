@@ -1,4 +1,4 @@
-"""The zoo's recurrent text models in plain eager PyTorch, as its users write them: fused nn.LSTM and nn.GRU, and a loop
+"""The zoo's recurrent text models in plain PyTorch, as its users write them: fused nn.LSTM and nn.GRU, and a loop
 in Python where a decoder attends at each step.
 
 PyTorch has two biases for a gate (cuDNN's layout), of which the zoo has one; its GRU resets after the product, the

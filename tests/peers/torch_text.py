@@ -1,4 +1,4 @@
-"""The zoo's small text models in plain eager PyTorch, and what each is trained on: random text without padding."""
+"""The zoo's small text models in plain PyTorch, and what each is trained on: random text without padding."""
 
 from collections.abc import Callable
 from functools import partial

@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
-import statistics
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich import box
+from rich.console import Group
+from rich.live import Live
+from rich.status import Status
 from rich.table import Table
+from rich.text import Text
 
-from train.commands.console import emit
+from train.commands.console import console_for, emit
 from train.config.parse import parse
-from train.studies.bench import LINE
+from train.core.console import Console
+from train.core.signals import Stopped
+from train.studies.bench import BATCHES, LINE
 from zoo.errors import UserError
 
 if TYPE_CHECKING:
-    from train.studies.bench.steps import Row
+    from train.studies.bench.steps import Row, Trial
 
 
 @dataclasses.dataclass(frozen=True)
 class BenchOptions:
-    """Measure training steps on random examples of each card's own size (sgd with momentum, float32)."""
+    """Measure training steps on random examples of each card's own size (sgd with momentum, float32).
+
+    The agent dqn_mlp is measured as its config cartpole_dqn has it: a step is 4 steps of CartPole and one of Adam.
+    """
 
     models: tyro.conf.Positional[tuple[str, ...]] = LINE
-    """Names or patterns such as "resnet*"; "*" is every classifier, model of text and pair."""
-    batch: int = 32
-    """Examples per step."""
+    """Names or patterns such as "resnet*"; "*" is every classifier, model of text and pair. With --peers the default is
+    one small model of each family."""
+    batch: Annotated[tuple[int, ...], tyro.conf.UseAppendAction] = ()
+    """Examples per step; several: --batch 32 --batch 128. By default 32, with --peers 32 and 128. For dqn_mlp: the
+    transitions that one update learns from."""
     length: int | None = None
     """Tokens of a text, at least 8; by default those on the model's card, at most 128."""
     steps: int | None = None
     """Steps in a round, at least 2; by default as many as fill half a second."""
-    rounds: int = 7
-    """Rounds; the table has the median over rounds and half the distance between their quartiles."""
+    rounds: int | None = None
+    """Rounds; the table has the median over rounds and half the distance between their quartiles. By default 7, with
+    --peers 5."""
     peers: bool = False
-    """Also time the same models in PyTorch, eager, with as many threads (needs a clone and the extra `peers`)."""
+    """Also time the same models in PyTorch on the CPU with as many threads: eager, channels_last (of models with
+    convolutions) and torch.compile, each warmed up; the fastest is the peer. Needs a clone and the extra `peers`. Each
+    row is kept in RESULTS as soon as it is measured. SimCLR's views are drawn on neither side."""
+    results: Path | None = None
+    """With --peers: folder in which rows are kept, a file for each device; a row replaces that of the same model,
+    batch, length and device. By default results/bench of the clone."""
+    missing: bool = False
+    """With --peers: leave out what RESULTS has of this device and these versions of JAX and PyTorch."""
     decode: bool = False
     """Measure instead how many tokens a second greedy decoding makes, with the cache and without."""
     json: bool = False
@@ -46,77 +64,115 @@ class BenchOptions:
 def bench_command(args: Sequence[str]) -> None:
     """`zoo bench [MODEL ...] [OPTIONS]`."""
     options = parse(BenchOptions, args, prog="zoo bench")
+    _require_sense(options)
     import jax
 
     from train.core import machine
-    from train.studies.bench import decode as bench_decode
-    from train.studies.bench.steps import bench, bench_decoding
 
     machine.prepare_backend()
     jax.config.update("jax_enable_compilation_cache", False)  # the compile time is one of the figures
-    if options.decode:
-        if options.peers or options.steps:
-            raise UserError("zoo bench: --decode measures no training steps, so that --peers and --steps mean nothing")
-        speeds = bench_decoding(options.models, batch=options.batch, length=options.length, rounds=options.rounds)
-        print(bench_decode.as_json(speeds)) if options.json else emit(bench_decode.as_table(speeds))
-        return
-    rows = bench(
+    _decoding(options) if options.decode else _training(options)
+
+
+def _require_sense(options: BenchOptions) -> None:
+    """Raise UserError for options that mean nothing together."""
+    if options.decode and (options.peers or options.steps):
+        raise UserError("zoo bench: --decode measures no training steps, so that --peers and --steps mean nothing")
+    if options.decode and len(options.batch) > 1:
+        raise UserError("zoo bench: --decode takes one --batch")
+    for name, given in (("--results", options.results is not None), ("--missing", options.missing)):
+        if given and not options.peers:
+            raise UserError(f"zoo bench: {name} goes with --peers")
+
+
+def _decoding(options: BenchOptions) -> None:
+    from train.studies.bench import decode as bench_decode
+    from train.studies.bench.steps import bench_decoding
+
+    batch, rounds = (*options.batch, 32)[0], 7 if options.rounds is None else options.rounds
+    speeds = bench_decoding(options.models, batch=batch, length=options.length, rounds=rounds)
+    print(bench_decode.as_json(speeds)) if options.json else emit(bench_decode.as_table(speeds))
+
+
+def _training(options: BenchOptions) -> None:
+    from train.studies.bench import peers
+    from train.studies.bench.results import FOLDER, Keeper
+    from train.studies.bench.steps import bench, plan
+
+    trials = plan(
         options.models,
-        batch=options.batch,
+        batches=options.batch or (BATCHES if options.peers else BATCHES[:1]),
         length=options.length,
         steps=options.steps,
-        rounds=options.rounds,
+        rounds=options.rounds if options.rounds is not None else 5 if options.peers else 7,
         peers=options.peers,
     )
-    print(as_json(rows)) if options.json else emit(as_table(rows))
+    torch_steps = keeper = None
+    if options.peers:
+        torch_steps = peers.load()
+        keeper = Keeper.of(options.results or FOLDER)
+        trials = [trial for trial in trials if not (options.missing and keeper.has(trial))]
+        if not trials:
+            raise UserError(f"zoo bench: {keeper.path} has a row of each of these models and batches already")
+    rows: list[Row] = []
+    view = _View(options)
+    try:
+        with view.shown(rows):
+            for row in bench(trials, torch_steps, view.begin):
+                if keeper:
+                    keeper.keep(row)
+                rows.append(row)
+                view.update(rows)
+    except KeyboardInterrupt:
+        where = f", and kept in {keeper.path}: --missing measures the others" if keeper and rows else ""
+        raise Stopped(f"zoo bench: stopped; {len(rows)} of {len(trials)} rows are measured{where}", 130) from None
 
 
-def as_json(rows: list[Row]) -> str:
-    """Every figure, and the device they were measured on."""
-    figures = [
-        dataclasses.asdict(row)
-        | {"examples_per_second": row.examples_per_second}
-        | {"loop_over_bare": row.loop_over_bare, "over_peer": row.over_peer}
-        for row in rows
-    ]
-    import jax
+class _View:
+    """Shows rows as they are measured: in a table on a terminal, as lines in a pipe; as JSON at the end."""
 
-    from train.core import machine
+    def __init__(self, options: BenchOptions) -> None:
+        self.peers = options.peers
+        self.json = options.json
+        self.console = console_for()
+        self.table: list[Table] = []  # none before the first row
+        self.live: Live | None = None
+        self.status: Status | None = None
 
-    return json.dumps({"device": machine.describe(), "jax": jax.__version__, "rows": figures}, indent=2)
+    @contextlib.contextmanager
+    def shown(self, rows: Sequence[Row]) -> Iterator[None]:
+        """Show rows until the block ends, by an error too: then print what only the end tells."""
+        from train.studies.bench import table
 
+        try:
+            if self.console.is_terminal and not self.json:
+                with Live(console=self.console, auto_refresh=False) as self.live:
+                    yield
+            else:
+                with Console(stderr=True).status("") as self.status:
+                    yield
+        finally:
+            if self.json:
+                print(table.as_json(rows))
+            elif rows and not self.live:
+                emit(table.caption(rows))
 
-def as_table(rows: list[Row]) -> Table:
-    """A line per model; see the caption for what the columns are."""
-    import jax
+    def begin(self, trial: Trial) -> None:
+        """Say what is measured now."""
+        doing = f"{trial.card.name}, batch {trial.batch} …"
+        if self.live:
+            self.live.update(Group(*self.table, Text(doing)), refresh=True)
+        elif self.status:
+            self.status.update(doing)
 
-    from train.core import machine
+    def update(self, rows: Sequence[Row]) -> None:
+        """Show the last row."""
+        from train.studies.bench import table
 
-    caption = (
-        f"{machine.describe()}, JAX {jax.__version__}, float32. ms/step: in the training loop, median ± half "
-        "the distance between quartiles. loop/bare: speed of the loop over that of the jitted step called from Python. "
-        "of peak: 3 forward passes' FLOPs a second, over those of a large product of matrices measured here."
-    )
-    if any(row.length for row in rows):
-        caption += " batch: examples × tokens of a text, by default those on its card and at most 128."
-    if any(row.peer_ms for row in rows):
-        caption += " PyTorch: its time over ours, so above 1 ours is faster."
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption=caption, caption_justify="left")
-    table.add_column("model", no_wrap=True)
-    heads = ["batch", "ms/step", "examples/s", "loop/bare", "of peak", "MiB", "compile s"]
-    for head in heads + ["PyTorch ms", "PyTorch"] * any(row.peer_ms for row in rows):
-        table.add_column(head, justify="right", no_wrap=True)
-    for row in rows:
-        size = f"{row.batch} × {row.length}" if row.length else str(row.batch)
-        cells = [row.name, size, _median(row.loop_ms), f"{row.examples_per_second:,.0f}"]
-        cells += [f"{row.loop_over_bare:.2f}", f"{100 * row.peak_share:.0f} %", f"{row.memory_bytes / 2**20:,.0f}"]
-        cells += [f"{row.compile_seconds:.1f}"]
-        if row.peer_ms:
-            cells += [_median(row.peer_ms), f"{row.over_peer:.2f}"]
-        table.add_row(*cells)
-    return table
-
-
-def _median(times: list[float]) -> str:
-    quarters = statistics.quantiles(times, n=4) if len(times) > 1 else times * 3
-    return f"{statistics.median(times):,.2f} ± {(quarters[2] - quarters[0]) / 2:.2f}"
+        if self.live:
+            self.table = [table.as_table(rows, self.peers)]
+            self.live.update(self.table[0], refresh=True)
+        elif not self.json:
+            if len(rows) == 1:
+                print(table.header(self.peers))
+            print(table.line(rows[-1]), flush=True)

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from rich.console import Console
 import zoo
 from train.commands import bench
 from train.inference.decode import generate
-from train.studies.bench import decode, peers, steps, workloads
+from train.studies.bench import BATCHES, FAMILIES, decode, peers, steps, table, workloads
 from zoo.cards import Card
 from zoo.errors import UserError
 
-MEASURABLE = filter(workloads.measurable, zoo.CARDS.values())
+MEASURABLE = [
+    card for card in zoo.CARDS.values() if workloads.measurable(card) and card.family not in workloads.WITHOUT_BATCHES
+]
 SMALLEST = {card.family: card for card in sorted(MEASURABLE, key=lambda card: -card.params)}
 TEXTS = [card for card in SMALLEST.values() if workloads.text_length(card)]
 SMALL = {"vocab": 40, "source_vocab": 30, "width": 8, "embed": 8, "hidden": 8, "align": 8, "maxout": 8}
@@ -57,9 +60,8 @@ def kept_programs() -> Iterator[None]:
 
 @pytest.mark.usefixtures("peak")
 def test_a_model_is_measured_in_the_loop_and_bare() -> None:
-    rows = steps.bench(["perceptron"], batch=2, steps=2, rounds=3)
-    (row,) = rows
-    assert (row.name, row.batch, row.length, row.peer_ms, row.over_peer) == ("perceptron", 2, None, [], None)
+    (row,) = steps.bench(steps.plan(["perceptron"], batches=[2], steps=2, rounds=3))
+    assert (row.name, row.batch, row.length, row.peer_ms, row.over_peer) == ("perceptron", 2, None, {}, None)
     assert len(row.loop_ms) == len(row.bare_ms) == 3
     assert min(row.loop_ms + row.bare_ms + [row.compile_seconds]) > 0
     state, images = 2 * 4 * 7850, 8 * 28 * 28  # parameters and momentum; four batches of two images
@@ -69,7 +71,7 @@ def test_a_model_is_measured_in_the_loop_and_bare() -> None:
 
 @pytest.mark.parametrize("card", slow_except([SMALLEST["gpt"]], TEXTS), ids=name_of)
 def test_every_family_of_text_is_measured(card: Card) -> None:
-    row = steps.measure(tiny(card), batch=2, length=8, steps=2, rounds=1, peak=1e9, peer=None)
+    row = steps.measure(steps.Trial(tiny(card), batch=2, length=8, steps=2, rounds=1), peak=1e9)
     assert (row.name, row.batch, row.length) == (card.name, 2, 8)
     assert min(row.loop_ms + row.bare_ms + [row.memory_bytes, row.peak_share]) > 0
 
@@ -155,23 +157,27 @@ def test_flops_are_those_of_the_card(name: str) -> None:
 def test_rounds_interleave_and_the_first_is_not_counted() -> None:
     calls = []
     programs = {name: lambda n, name=name: calls.append((name, n)) for name in ("bare", "loop", "peer")}
-    times = steps._interleave(programs, 5, 2)
-    assert calls == [("bare", 5), ("loop", 5), ("peer", 5)] * 3
+    times = steps._interleave(programs, {"bare": 5, "loop": 5, "peer": 2}, 2)
+    assert calls == [("bare", 5), ("loop", 5), ("peer", 2)] * 3
     assert [len(each) for each in times.values()] == [2, 2, 2]
 
 
 def test_ratios_are_of_one_round_each() -> None:
-    row = steps.Row("a", 10, 64, [1.0, 2.0, 100.0], [2.0, 4.0, 200.0], [3.0, 6.0, 30.0], 1.0, 2**20, 0.5)
+    peer_ms = {"eager": [3.0, 6.0, 30.0], "compile": [4.0, 7.0, 20.0]}
+    row = steps.Row("a", 10, 64, [1.0, 2.0, 100.0], [2.0, 4.0, 200.0], peer_ms, 1.0, 2**20, 0.5)
     assert (row.loop_over_bare, row.over_peer, row.examples_per_second) == (2.0, 3.0, 5000.0)
-    figures = json.loads(bench.as_json([row]))["rows"][0]
+    assert row.best_peer == "eager"
+    figures = json.loads(table.as_json([row]))["rows"][0]
     assert (figures["over_peer"], figures["loop_ms"]) == (3.0, [1.0, 2.0, 100.0])
     console = Console(width=200)
     with console.capture() as capture:
-        console.print(bench.as_table([row]))
+        console.print(table.as_table([row]))
     printed = capture.get()
     assert "examples × tokens of a text" in " ".join(printed.split())
     line = next(line for line in printed.splitlines() if line.strip().startswith("a "))
-    assert " ".join(line.split()) == "a 10 × 64 2.00 ± 49.50 5,000 2.00 50 % 1 1.0 6.00 ± 13.50 3.00"
+    assert " ".join(line.split()) == "a 10 × 64 2.00 ± 49.50 5,000 2.00 50 % 1 1.0 6.00 ± 13.50 eager 3.00"
+    heads, cells = (re.split(r"\s{2,}", text) for text in (table.header(peers=True), table.line(row)))
+    assert dict(zip(heads, cells, strict=True))["its best"] == "eager"
 
 
 def test_a_round_is_filled_by_its_steps() -> None:
@@ -190,8 +196,8 @@ def test_the_state_moves_on_between_steps() -> None:
     ("options", "line"),
     [
         ({"names": ["resnet21"]}, "unknown model 'resnet21': did you mean resnet"),
-        ({"names": ["dqn*"]}, "zoo bench: dqn* has no task here: it measures classifiers, models of text and GANs"),
-        ({"names": ["mlp"], "batch": 0}, "zoo bench: batch must be at least 1, not 0"),
+        ({"names": ["dqn_nat*"]}, "zoo bench: dqn_nat* has no task here: it measures classifiers, models of text"),
+        ({"names": ["mlp"], "batches": [32, 0]}, "zoo bench: batch must be at least 1, not 0"),
         ({"names": ["mlp"], "length": 7}, "zoo bench: length must be at least 8, not 7"),
         (
             {"names": ["mlp", "gpt_char_mini"], "length": 65},
@@ -203,19 +209,35 @@ def test_the_state_moves_on_between_steps() -> None:
 )
 def test_bad_input_is_one_line(options: dict, line: str) -> None:
     with pytest.raises(UserError) as error:
-        steps.bench(**options)
+        steps.plan(**options)
     assert str(error.value).startswith(line)
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.usefixtures("kept_programs")
 def test_peers_say_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(importlib.util, "find_spec", lambda name: None)
         with pytest.raises(UserError, match="needs PyTorch, the extra `peers`"):
-            steps.bench(["perceptron"], peers=True)
+            bench.bench_command(["perceptron", "--peers"])
     monkeypatch.setattr(peers, "FILE", Path("nowhere"))
     with pytest.raises(UserError, match="needs a clone of the repository"):
-        steps.bench(["perceptron"], peers=True)
+        bench.bench_command(["perceptron", "--peers"])
+
+
+def test_peers_are_compared_in_a_model_of_each_family_and_two_batches() -> None:
+    trials = steps.plan(steps.LINE, batches=BATCHES, peers=True)
+    assert {trial.card.family for trial in trials} == {card.family for card in zoo.CARDS.values()}
+    assert [(trial.card.name, trial.batch) for trial in trials[:2]] == [("perceptron", 32), ("perceptron", 128)]
+    assert len(trials) == 2 * len(FAMILIES)
+
+
+@pytest.mark.usefixtures("peak")
+def test_the_agent_is_measured_in_its_environment() -> None:
+    (row,) = steps.bench(steps.plan(["dqn*"], batches=[2], steps=2, rounds=1))
+    assert (row.name, row.batch, row.peak_share) == ("dqn_mlp", 2, None)
+    assert min(row.loop_ms + row.bare_ms + [row.memory_bytes]) > 0
+    assert "–" in table.line(row)
 
 
 @pytest.mark.usefixtures("peak", "kept_programs")

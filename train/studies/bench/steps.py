@@ -1,14 +1,15 @@
 """`zoo bench`: the time of a training step of each model on this machine, in the loop, alone, and in PyTorch.
 
-A round times the same number of steps in three ways, one after the other: as a jitted step that is called from Python,
-as the chunk that the training loop runs, and as a PyTorch step. Other load on the machine slows all three alike, so
-the ratios are computed within a round and their median is reported.
+A round times steps in several ways, one after the other: as a jitted step that is called from Python, as the chunk that
+the training loop runs, and as a PyTorch step, eager, with channels_last and compiled. Other load on the machine slows
+all of them alike, so the ratios are computed within a round and their median is reported.
 """
 
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -17,9 +18,9 @@ from jax.stages import Compiled
 import zoo
 from train.core import State, machine, run_chunk
 from train.core.console import Console
-from train.studies.bench import LINE
+from train.studies.bench import FAMILIES, LINE
 from train.studies.bench import decode as bench_decode
-from train.studies.bench import peers as torch_peers
+from train.studies.bench.peers import Load, Peers, warm_up
 from train.studies.bench.workloads import first_batch, forward_flops, measurable, text_length, training
 from zoo.cards import Card
 from zoo.errors import UserError, unknown
@@ -30,18 +31,31 @@ FORWARD_PASSES = 3  # FLOPs of a training step in forward passes: the gradient c
 
 
 @dataclasses.dataclass(frozen=True)
+class Trial:
+    """What is measured for one row."""
+
+    card: Card
+    batch: int
+    length: int | None  # tokens per text; None for images and the agent
+    steps: int | None = None  # in a round; None: as many as fill half a second
+    rounds: int = 7
+
+
+@dataclasses.dataclass(frozen=True)
 class Row:
     """The timings of one model: milliseconds per step, one entry per round."""
 
     name: str
     batch: int
-    length: int | None  # tokens per text; None for images
+    length: int | None  # tokens per text; None for images and the agent
     loop_ms: list[float]  # in the chunk that the training loop runs
     bare_ms: list[float]  # as a jitted step that is called from Python
-    peer_ms: list[float]  # in PyTorch; empty if not measured
+    peer_ms: dict[str, list[float]]  # in PyTorch, by the way it runs; empty if not measured
     compile_seconds: float  # tracing and compiling the chunk, without the persistent cache
     memory_bytes: int  # state, data and temporaries of the chunk, as planned by XLA
-    peak_share: float  # FLOPs per second, as a share of those of a large matrix multiplication
+    peak_share: float | None  # FLOPs per second, as a share of those of a large matrix multiplication
+    peer_compile_seconds: float | None = None  # of torch.compile
+    peer_failures: dict[str, str] = dataclasses.field(default_factory=dict)  # way -> why it does not run here
 
     @property
     def examples_per_second(self) -> float:
@@ -53,38 +67,56 @@ class Row:
         return _ratio(self.bare_ms, self.loop_ms)
 
     @property
+    def best_peer(self) -> str | None:
+        """The way of PyTorch with the smallest median."""
+        return min(self.peer_ms, key=lambda way: statistics.median(self.peer_ms[way]), default=None)
+
+    @property
     def over_peer(self) -> float | None:
-        """The throughput of the loop over that of PyTorch; above 1 the loop is faster."""
-        return _ratio(self.peer_ms, self.loop_ms) if self.peer_ms else None
+        """The throughput of the loop over that of the fastest way of PyTorch; above 1 the loop is faster."""
+        return None if self.best_peer is None else _ratio(self.peer_ms[self.best_peer], self.loop_ms)
 
 
-def bench(
+def plan(
     names: Sequence[str],
     *,
-    batch: int = 32,
+    batches: Sequence[int] = (32,),
     length: int | None = None,
     steps: int | None = None,
     rounds: int = 7,
     peers: bool = False,
-) -> list[Row]:
-    """Return one row for each model that matches a name or shell pattern in `names`.
+) -> list[Trial]:
+    """Return a trial for each batch of each model that matches a name or shell pattern in `names`.
 
     length: tokens per text; None: that of the card, at most 128. steps: in a round; None: as many as fill half a
-    second. Raises UserError for an unknown name, a number that is too small, a text longer than a model's context, and
-    for `peers` without PyTorch or its models.
+    second. peers: the default names of `zoo bench` become one model of each family. Raises UserError for an unknown
+    name, a number that is too small, and a text longer than a model's context.
     """
-    _demand(("batch", batch, 1), ("length", length, SHORTEST), ("steps", steps, 2), ("rounds", rounds, 1))
-    cards = _find(names, measurable, "has no task here: it measures classifiers, models of text and GANs", length)
-    torch_step = torch_peers.load() if peers else None
-    peak = peak_flops()
-    console = Console(stderr=True)
-    rows = []
-    for card in cards:
-        with console.status(f"{card.name} …"):
-            tokens = text_length(card, length)
-            peer = torch_step(card.name, batch, tokens, machine.cores()) if torch_step else None
-            rows.append(measure(card, batch, tokens, steps, rounds, peak, peer))
-    return rows
+    for batch in batches:
+        _demand(("batch", batch, 1))
+    _demand(("length", length, SHORTEST), ("steps", steps, 2), ("rounds", rounds, 1))
+    if peers and tuple(names) == LINE:
+        names = FAMILIES
+    does = "it measures classifiers, models of text, SimCLR, GANs and the agent dqn_mlp"
+    cards = _find(names, measurable, f"has no task here: {does}", length)
+    return [Trial(card, batch, text_length(card, length), steps, rounds) for card in cards for batch in batches]
+
+
+def bench(
+    trials: Sequence[Trial], torch_steps: Load | None = None, begin: Callable[[Trial], object] = lambda trial: None
+) -> Iterator[Row]:
+    """Yield the row of each trial when it is measured. `begin` is called before each trial.
+
+    torch_steps: what `peers.load` returns, to measure PyTorch beside it.
+    """
+    peak = None
+    for trial in trials:
+        begin(trial)
+        peak = peak or peak_flops()
+        peers = None
+        if torch_steps:
+            peers = warm_up(torch_steps(trial.card.name, trial.batch, trial.length, machine.cores()))
+        yield measure(trial, peak, peers)
 
 
 def bench_decoding(
@@ -135,17 +167,10 @@ def _find(names: Sequence[str], able: Callable[[Card], bool], otherwise: str, le
     return list(found.values())
 
 
-def measure(
-    card: Card,
-    batch: int,
-    length: int | None,
-    steps: int | None,
-    rounds: int,
-    peak: float,
-    peer: Callable[[], object] | None,
-) -> Row:
-    """Time one model. `peer` runs one step in PyTorch and returns when it is done."""
-    task, data = training(card, batch, length)
+def measure(trial: Trial, peak: float, peers: Peers | None = None) -> Row:
+    """Time one model. With `peers` SimCLR's views are drawn on neither side."""
+    card, batch, length = trial.card, trial.batch, trial.length
+    task, data = training(card, batch, length, augment=peers is None)
     key = jax.random.key(0)
     init = jax.jit(task.init)
 
@@ -159,22 +184,38 @@ def measure(
         "bare": _repeat(lambda state: bare(state, examples, key), init(key))
     }
     programs["bare"](1)  # compiles
-    steps = steps or _fill(lambda: programs["bare"](1))
+    steps = trial.steps or _fill(lambda: programs["bare"](1))
 
     start = time.perf_counter()
     chunk = run_chunk.lower(task, init(key), data, key, steps).compile()
     compile_seconds = time.perf_counter() - start
     once = _repeat(lambda state: chunk(state, data, key)[0], init(key))
     programs["loop"] = lambda _: once(1)
-    if peer:
-        programs["peer"] = lambda n: [peer() for _ in range(n)] and None
-    times = _interleave(programs, steps, rounds)
-    seconds = statistics.median(times["loop"]) / 1e3
-    share = FORWARD_PASSES * forward_flops(task, data) / seconds / peak
-    memory = _planned_bytes(chunk)
+    peers = peers or Peers()
+    counts = dict.fromkeys(programs, steps)
+    for way, peer in peers.steps.items():
+        programs[way] = partial(_call, peer)
+        counts[way] = trial.steps or min(steps, _fill(peer))  # a slower peer takes no longer than we do
+    times = _interleave(programs, counts, trial.rounds)
+    flops, seconds = forward_flops(task, data), statistics.median(times["loop"]) / 1e3
     return Row(
-        card.name, batch, length, times["loop"], times["bare"], times.get("peer", []), compile_seconds, memory, share
+        name=card.name,
+        batch=batch,
+        length=length,
+        loop_ms=times.pop("loop"),
+        bare_ms=times.pop("bare"),
+        peer_ms=times,
+        compile_seconds=compile_seconds,
+        memory_bytes=_planned_bytes(chunk),
+        peak_share=None if flops is None else FORWARD_PASSES * flops / seconds / peak,
+        peer_compile_seconds=peers.compile_seconds,
+        peer_failures=dict(peers.failures),
     )
+
+
+def _call(step: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        step()
 
 
 def _planned_bytes(program: Compiled) -> int:
@@ -220,14 +261,19 @@ def _fill(step: Callable[[], object]) -> int:
     return max(2, 2 * done)
 
 
-def _interleave(programs: dict[str, Callable[[int], object]], steps: int, rounds: int) -> dict[str, list[float]]:
-    """Return the milliseconds per step for each program and round. A first round warms up and is not counted."""
+def _interleave(
+    programs: Mapping[str, Callable[[int], object]], steps: Mapping[str, int], rounds: int
+) -> dict[str, list[float]]:
+    """Return the milliseconds per step for each program and round. A first round warms up and is not counted.
+
+    steps: how many of them each program makes in a round.
+    """
     times: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(rounds + 1):
         for name, run in programs.items():
             start = time.perf_counter()
-            run(steps)
-            times[name].append((time.perf_counter() - start) / steps * 1e3)
+            run(steps[name])
+            times[name].append((time.perf_counter() - start) / steps[name] * 1e3)
     return {name: each[1:] for name, each in times.items()}
 
 
