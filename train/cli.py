@@ -38,7 +38,7 @@ zoo: the executable history of deep learning
   zoo claim NAME            test a paper's claim: error bars and a verdict (zoo claim --list, --all)
   zoo timeline [RUN ...]    train the line of image classifiers on digits, and write the page of all landmarks
   zoo exhibit RUN           save a run's results for that page: figures, curves, pictures, texts
-  zoo bench [MODEL ...]     measure milliseconds a step, compile time, memory; --decode: tokens a second
+  zoo bench [MODEL ...]     measure milliseconds a step, compile time, memory (--peers: PyTorch's; --decode: tokens)
   zoo data                  list the data sets that are here, and how to get others
   zoo data prepare NAME     download and prepare a TFDS set, without TensorFlow where possible
   zoo data clean [NAME ...] list what the cache of decoded data holds; --yes removes it

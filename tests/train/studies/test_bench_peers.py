@@ -5,10 +5,11 @@ import importlib.metadata
 import importlib.util
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import pytest
 from rich.console import Console
 
@@ -38,6 +39,14 @@ def recorded(**changes: Any) -> results.Record:
     record = results.record_of(ROW, TWO_CORES, "2.13.0")
     assert record is not None
     return dataclasses.replace(record, **changes)
+
+
+@pytest.fixture(autouse=True)
+def kept_programs() -> Iterator[None]:
+    """The command compiles everything anew; the tests after it do not."""
+    before = jax.config.jax_enable_compilation_cache
+    yield
+    jax.config.update("jax_enable_compilation_cache", before)
 
 
 @pytest.fixture
