@@ -147,7 +147,10 @@ class _View:
         try:
             if self.console.is_terminal and not self.json:
                 with Live(console=self.console, auto_refresh=False) as self.live:
-                    yield
+                    try:
+                        yield
+                    finally:
+                        self.live.update(Group(*self.table), refresh=True)
             else:
                 with Console(stderr=True).status("") as self.status:
                     yield
