@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache, partial
@@ -32,7 +33,7 @@ def training_steps(name: str, batch: int, length: int | None, threads: int) -> d
     if name in torch_dqn.NETWORKS:
         return {
             "eager": partial(torch_dqn.training_step, name, batch),
-            "compile": lambda: torch_dqn.training_step(name, batch, compiler()),
+            "compile": lambda: _interruptible(torch_dqn.training_step(name, batch, compiler())),
         }
     if name in torch_text.MODELS:
         pose = partial(_single, torch_text.pose, name, batch, length)
@@ -81,7 +82,27 @@ def _training_step(pose: Callable[..., list[Phase]], way: str) -> Step:
             losses.append(loss.detach())
         return losses
 
-    return step
+    return _interruptible(step) if way == "compile" else step
+
+
+def _interruptible(step: Step) -> Step:
+    """Ctrl-C inside of PyTorch's compiler leaves it so that the process crashes when it ends: then end it before."""
+
+    def run() -> object:
+        try:
+            return step()
+        except KeyboardInterrupt:
+            atexit.register(_leave)
+            raise
+
+    return run
+
+
+def _leave() -> None:
+    shutil.rmtree(_programs(), ignore_errors=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(130)
 
 
 def compiler() -> Callable[[Callable], Callable]:

@@ -125,7 +125,7 @@ def _training(options: BenchOptions) -> None:
                 view.update(rows)
     except KeyboardInterrupt:
         where = f", and kept in {keeper.path}: --missing measures the others" if keeper and rows else ""
-        raise Stopped(f"zoo bench: stopped; {len(rows)} of {len(trials)} rows are measured{where}", 130) from None
+        raise Stopped(f"stopped; {len(rows)} of {len(trials)} rows are measured{where}", 130) from None
 
 
 class _View:
