@@ -44,7 +44,7 @@ def test_a_random_network_is_equal_or_refused(family: str, part: int, tmp_path: 
             line = str(refusal)
             if "\n" in line:
                 wrong.append(f"several lines: {line} <- {about}")
-            elif any(re.search(rf"\b{key}\b", line) for key in (*drawn.odd, *drawn.sizes)):
+            elif any(re.search(rf"\b{key}\b", line) for key in (*drawn.odd, *drawn.sizes, "input_size")):
                 named += 1
             elif "does not fit" in line or "these are not weights of" in line:
                 misfit += 1

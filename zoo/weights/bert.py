@@ -143,7 +143,9 @@ def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
 
 def _refuses(config: Config) -> str:
     pools = config.head in ("pooler", "pretrain", "classify")
-    return "it pools the first token, here the last one where causal" if config.causal and pools else ""
+    return (
+        "with is_decoder it pools the first token; here a causal BERT pools the last" if config.causal and pools else ""
+    )
 
 
 LAYOUTS = [

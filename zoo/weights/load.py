@@ -236,8 +236,9 @@ def _described(
         images = dataclasses.replace(images, size=network)
     if size is None and images.size != network:
         made, read = (f"{height}x{width}" for height, width in (images.size, network))
+        key = "size" if opened.preprocessor else "input_size"
         raise UserError(
-            f"{opened.name}: its images are prepared at {made} pixels, and its positions are of {read}: "
+            f"{opened.name}: {key} prepares its images at {made} pixels, and its positions are of {read}: "
             f"load it with size={images.size}"
         )
     return images

@@ -214,7 +214,7 @@ def test_what_names_do_not_show_is_asked_of_the_model(tmp_path: Path) -> None:
         (zoo.create("resnet20"), "torchvision", "its shortcuts are projected"),
         (zoo.create("vit_mini_patch4", pool="mean"), "timm", "its head uses the class token, not the mean"),
         (zoo.create("gpt_char"), "huggingface", "its linear layers and norms have biases"),
-        (zoo.create("bert_mini", causal=True), "huggingface", "it pools the first token"),
+        (zoo.create("bert_mini", causal=True), "huggingface", "with is_decoder it pools the first token"),
         (zoo.create("dcgan"), "pytorch", "its kernels are 4x4"),
         (zoo.create("dqn_nature", dueling=True), "cleanrl", "its head is not dueling"),
         (zoo.create("mlp"), "torchvision", "unknown layout of MLP 'torchvision': choose from zoo"),

@@ -55,7 +55,7 @@ REFUSED = [
     ("bert-masked", {"hidden_size": 32}, "config.json belongs to other weights: hidden_size is 32 .* are of 16"),
     ("bert-masked", {"vocab_size": 12}, "config.json belongs to other weights: vocab_size is 12 .* are of 11"),
     ("bert-masked", {"rotary": 1, "layr_norm_eps": 1}, r"'layr_norm_eps' \(did you mean layer_norm_eps\?\), 'rotary'"),
-    ("bert-classify", {"is_decoder": True}, "it pools the first token"),
+    ("bert-classify", {"is_decoder": True}, "with is_decoder it pools the first token"),
     ("gpt2", {"scale_attn_weights": False}, "scale_attn_weights is False, .* can only be True"),
     ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx is True"),
     ("gpt2", {"model_type": "openai-gpt", "architectures": None}, "not known.*activation_function"),
