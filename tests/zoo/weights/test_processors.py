@@ -293,9 +293,8 @@ def test_a_record_of_three_channels_with_weights_that_read_one(tmp_path: Path) -
 def test_a_vit_is_shown_images_of_its_own_size(tmp_path: Path) -> None:
     card, _layout, fields, *_ = VIT
     folder = stripped(tmp_path / "w", VIT, preprocessor_config={"size": 48})
-    with pytest.raises(
-        UserError, match=r"prepared at 48x48 pixels.*positions are of 32x32: load it with size=\(48, 48\)"
-    ):
+    line = r"size prepares its images at 48x48 pixels.*positions are of 32x32: load it with size=\(48, 48\)"
+    with pytest.raises(UserError, match=line):
         zoo.load_model(card, folder, **fields)
     assert zoo.load_model(card, folder, size=(48, 48), **fields).preprocessing.size == (48, 48)
     (folder / "preprocessor_config.json").write_text(json.dumps({"do_resize": False}))
