@@ -81,7 +81,22 @@ def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
         found["norm_epsilon"] = float(content["layer_norm_eps"])
         found["gelu"] = gelu_of(content, "hidden_act")
         found["causal"] = content["is_decoder"]
+        told = _told(content)
+        if told and config.head in ("classify", "token"):
+            found["head"] = told
     return found
+
+
+def _told(content: Mapping[str, Any]) -> str:
+    """Return which head with classes config.json names, "" if none.
+
+    Old files of a token classifier have a pooler that it does not use, so the arrays do not tell it.
+    """
+    names = content.get("architectures") or []
+    text = names if isinstance(names, str) else " ".join(names)
+    if re.search("ForTokenClassification|ForQuestionAnswering", text):
+        return "token"
+    return "classify" if re.search("ForSequenceClassification|ForMultipleChoice", text) else ""
 
 
 KEYS = hugging_face.keys(

@@ -57,10 +57,11 @@ def _infer(shapes: Shapes, content: Mapping[str, Any], config: Config) -> Found:
 
 SIZES = {"n_embd": 768, "n_layer": 12, "n_head": 12, "layer_norm_epsilon": 1e-5}
 HARMLESS = (
-    "attn_pdrop", "embd_pdrop", "n_ctx", "resid_pdrop", "summary_activation", "summary_first_dropout",
-    "summary_proj_to_labels", "summary_type", "summary_use_proj",
+    "attn_pdrop", "embd_pdrop", "n_ctx", "n_special", "predict_special_tokens", "resid_pdrop", "summary_activation",
+    "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj",
 )  # fmt: skip
-"""n_ctx is n_positions in old files. What begins with summary_ is of a head that cannot be loaded here."""
+"""n_ctx is n_positions in old files. What begins with summary_ is of a head that cannot be loaded here. The files of
+gpt2-medium and larger have GPT-1's keys for special tokens."""
 SECOND = hugging_face.keys(
     ("gpt2",),
     architectures=r"(TF|Flax)?GPT2(Model|\w*LMHeadModel|DoubleHeadsModel|For\w+)",
@@ -73,7 +74,7 @@ FIRST = hugging_face.keys(
     architectures=r"(TF)?OpenAIGPT(Model|LMHeadModel|DoubleHeadsModel|For\w+)",
     used=SIZES | {"vocab_size": 40_478, "n_positions": 512},
     only={"afn": ("gelu",)},
-    harmless=(*HARMLESS, "n_special", "predict_special_tokens"),
+    harmless=HARMLESS,
 )
 
 

@@ -12,18 +12,23 @@ ABOUT = (
     "_attn_implementation", "_attn_implementation_autoset", "_commit_hash", "_name_or_path", "_num_labels",
     "_output_attentions", "chunk_size_feed_forward", "dtype", "finetuning_task", "gradient_checkpointing", "id2label",
     "initializer_range", "label2id", "num_labels", "output_attentions", "output_hidden_states", "output_past",
-    "prefix", "problem_type", "return_dict", "task_specific_params", "tf_legacy_loss", "tokenizer_class", "torch_dtype",
-    "torchscript", "transformers_version", "use_bfloat16", "use_cache",
+    "prefix", "problem_type", "return_dict", "sbert_ce_default_activation_function", "sentence_transformers",
+    "task_specific_params", "tf_legacy_loss", "tokenizer_class", "torch_dtype", "torchscript", "transformers_version",
+    "use_bfloat16", "use_cache", "xla_device",
 )  # fmt: skip
-"""Where the file comes from, how numbers are stored, what is returned besides, how training begins."""
+"""Where the file comes from, how numbers are stored, what is returned besides, how training begins.
+
+Two keys are what another library, sentence-transformers, does with the logits of a cross-encoder.
+"""
 TOKENS = (
-    "bos_token_id", "decoder_start_token_id", "eos_token_id", "forced_bos_token_id", "forced_eos_token_id",
-    "pad_token_id", "sep_token_id",
+    "bos_token_id", "cls_token_id", "decoder_start_token_id", "eos_token_id", "eos_token_ids", "forced_bos_token_id",
+    "forced_eos_token_id", "mask_token_id", "pad_token_id", "sep_token_id", "unk_token_id",
 )  # fmt: skip
 """Numbers of special tokens. They come from the tokenizer here."""
 GENERATION = (
     "bad_words_ids", "begin_suppress_tokens", "diversity_penalty", "do_sample", "early_stopping",
-    "encoder_no_repeat_ngram_size", "exponential_decay_length_penalty", "length_penalty", "max_length", "min_length",
+    "encoder_no_repeat_ngram_size", "exponential_decay_length_penalty", "force_bos_token_to_be_generated",
+    "length_penalty", "max_length", "max_new_tokens", "min_length",
     "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_return_sequences", "output_scores",
     "remove_invalid_values", "repetition_penalty", "return_dict_in_generate", "suppress_tokens", "temperature", "top_k",
     "top_p", "typical_p",

@@ -53,7 +53,7 @@ class Keys:
         for key, value in content.items():
             if key in self.only and not _among(value, self.only[key]):
                 yield f"{key} is {_short(value)}, which is another network; it can only be {_or(self.only[key])}"
-            elif key in self.pattern and not _matches(value, self.pattern[key]):
+            elif key in self.pattern and not _matches(value, self.pattern[key], one=key in self.needs):
                 yield f"{key} is {_short(value)}, which is another network"
             elif key in self.objects and not isinstance(value, Mapping | None):
                 yield f"{key} must be an object, not {_short(value)}"
@@ -102,7 +102,10 @@ def _among(value: Any, allowed: tuple[Any, ...]) -> bool:
     return any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in allowed)
 
 
-def _matches(value: Any, expression: str) -> bool:
+def _matches(value: Any, expression: str, *, one: bool) -> bool:
+    """Return whether a text matches, or every text of a list unless it has to be `one`."""
+    if one and isinstance(value, list):
+        return False
     texts = value if isinstance(value, list) else [] if value is None else [value]
     return all(isinstance(text, str) and re.fullmatch(expression, text) for text in texts)
 

@@ -202,6 +202,9 @@ def _preprocessing(
         from zoo.weights.files import read_json
 
         content = read_json(opened.folder / "tokenizer_config.json")
+        if not isinstance(content, dict):
+            file = opened.folder / "tokenizer_config.json"
+            raise UserError(f"{file} must be a JSON object, not {str(content)[:60]!r}")
         usual = preprocessing.Text(lower=bool(content.get("do_lower_case", usual.lower)))
     if size is not None and isinstance(usual, preprocessing.Images):
         usual = adapt.at_size(usual, size)
@@ -255,8 +258,8 @@ def _labels(opened: Opened, kept: Mapping[str, Any]) -> tuple[str, ...] | None:
     if kept.get("labels"):  # the file's own come before those of a config.json beside it
         return tuple(map(str, kept["labels"]))
     names = opened.config.get("id2label")
-    if isinstance(names, Mapping) and all(str(key).isdigit() for key in names):
-        return tuple(str(names[key]) for key in sorted(names, key=int))
+    if isinstance(names, Mapping) and set(names) == {str(i) for i in range(len(names))}:  # no class without a name
+        return tuple(str(names[str(i)]) for i in range(len(names)))
     if isinstance(names := opened.config.get("label_names"), list) and names:
         return tuple(map(str, names))
     return None

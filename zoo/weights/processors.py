@@ -35,12 +35,12 @@ CLASS = re.compile(r"(\w+?)(?:ImageProcessor(?:Fast|Pil)?|FeatureExtractor)")
 USED = {
     *("image_processor_type", "feature_extractor_type", "do_resize", "size", "default_to_square", "resample"),
     *("do_center_crop", "crop_size", "crop_pct", "do_rescale", "rescale_factor", "do_normalize", "image_mean"),
-    *("image_std", "do_convert_rgb"),
+    *("image_std", "do_convert_rgb", "use_square_size"),
 }
 HARMLESS = {
     # Where and in which form the library computes, and the classes around the processor.
     *("processor_class", "data_format", "input_data_format", "device", "return_tensors", "disable_grouping"),
-    *("model_input_names", "_valid_processor_keys", "transformers_version", "image_seq_length", "use_square_size"),
+    *("model_input_names", "_valid_processor_keys", "transformers_version", "image_seq_length"),
     # Labels of segmentation.
     *("reduce_labels", "do_reduce_labels"),
 }
@@ -69,8 +69,11 @@ def from_hugging_face(content: Mapping[str, Any], usual: Images) -> Images:
     kind = _kind(content)
     given = {**PROCESSORS.get(kind or "", {}), **content}
     cuts = _flag(given, "do_center_crop", kind is None and "crop_size" in given)
-    if kind is None and cuts:  # most processors that crop have a number for the shorter side
-        given = {"default_to_square": False, "crop_size": 224, **given}
+    if kind is None:  # the library takes ViT's processor for a ViT, and ConvNext's for a ResNet
+        given = {"default_to_square": usual.resize is None, **({"crop_size": 224} if cuts else {}), **given}
+        kind = "ViT" if usual.resize is None else None
+    if _flag(given, "use_square_size", False):  # of Kosmos-2
+        raise UserError(f"{FILE}: use_square_size is not supported: give size as height and width")
     _flag(given, "do_convert_rgb", True)  # the loader compares it with the channels of the weights
     images = dataclasses.replace(usual, interpolation=_resample(given, usual), crop="floor", **_numbers(given, usual))
     if not _flag(given, "do_resize", True):

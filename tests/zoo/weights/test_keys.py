@@ -76,6 +76,8 @@ REFUSED = [
     ("resnet50-timm", {"architecture": None, "model_type": "timm_wrapper"}, "architecture is missing"),
     ("vit-timm", {"global_pool": "avg"}, "global_pool is 'avg', .* can only be 'token'"),
     ("vit-timm", {"model_args": {"global_pool": "avg", "fc_norm": False}}, "model_args: global_pool is 'avg'"),
+    ("vit-timm", {"architecture": []}, r"architecture is \[\], which is another network"),
+    ("vit-timm", {"architecture": ["vit_tiny_patch16_224"]}, "architecture is .*, which is another network"),
     ("resnet18-torchvision", {"epochs": 3}, "config.json belongs to other weights: this layout has no such file"),
 ]
 
@@ -89,6 +91,62 @@ def test_another_network_is_refused_by_its_key(
     with pytest.raises(UserError, match=line) as refusal:
         zoo.load_model(card, tmp_path, **fields)
     assert "\n" not in str(refusal.value)
+
+
+OF_THE_HUB: dict[str, tuple[str, dict[str, Any]]] = {
+    "gpt2-medium": ("gpt2", {"n_special": 0, "predict_special_tokens": True, "n_ctx": 1024}),
+    "opus-mt-en-de": ("transformer", {"force_bos_token_to_be_generated": False, "extra_pos_embeddings": 58_101}),
+    "ms-marco": ("bert-classify", {"sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity"}),
+    "ms-marco, newer": ("bert-classify", {"sentence_transformers": {"activation_fn": "x", "version": "4.0.1"}}),
+    "of transformers 2": ("bert-masked", {"eos_token_ids": 0, "output_past": True, "xla_device": None}),
+    "of a TPU": ("bert-masked", {"xla_device": True, "cls_token_id": 2, "mask_token_id": 3, "unk_token_id": 1}),
+}
+"""Keys of files of the hub that change nothing in the network, and were refused."""
+
+
+@pytest.mark.parametrize("of", OF_THE_HUB)
+def test_harmless_keys_of_files_of_the_hub(of: str, tmp_path: Path) -> None:
+    name, changes = OF_THE_HUB[of]
+    card, fields = published(name, tmp_path, **changes)
+    assert zoo.load_model(card, tmp_path, **fields).model.cfg == network(name)[3].cfg
+
+
+@pytest.mark.parametrize("kind", ["BertForTokenClassification", "BertForQuestionAnswering"])
+def test_a_pooler_that_old_token_classifiers_hold_is_not_used(kind: str, tmp_path: Path) -> None:
+    """The weights loaded as a classifier of whole texts."""
+    card, fields = published("bert-classify", tmp_path, architectures=[kind])
+    bare = {key: value for key, value in fields.items() if key != "head"}
+    loaded = zoo.load_model(card, tmp_path, **bare)
+    assert (loaded.model.cfg.head, len(loaded.passed_over)) == ("token", 2)
+    with pytest.raises(UserError, match=r"has head='token' \(here 'classify'\)"):
+        zoo.load_model(card, tmp_path, **bare, head="classify")
+    assert zoo.load_model(card, tmp_path, **bare, head="pooler").model.cfg.head == "pooler"
+
+
+def test_a_classifier_of_texts_without_its_pooler_is_refused(tmp_path: Path) -> None:
+    card, fields = published("bert-token", tmp_path, architectures=["BertForSequenceClassification"])
+    with pytest.raises(UserError, match=r"missing: bert\.pooler\.dense\.weight"):
+        zoo.load_model(card, tmp_path, **{key: value for key, value in fields.items() if key != "head"})
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        ({"1": "b", "0": "a"}, ("a", "b")),
+        ({"1": "a", "2": "b"}, None),  # they were those of classes 0 and 1
+        ({"0": "a", "\u00b2": "b"}, None),  # this was a traceback
+    ],
+)
+def test_labels_are_those_of_their_numbers(names: dict[str, str], labels: Any, tmp_path: Path) -> None:
+    card, fields = published("bert-classify", tmp_path, id2label=names)
+    assert zoo.load_model(card, tmp_path, **fields).labels == labels
+
+
+def test_a_tokenizer_config_that_is_no_object_is_one_line(tmp_path: Path) -> None:
+    card, fields = published("bert-pooler", tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text("[1]")
+    with pytest.raises(UserError, match=r"tokenizer_config\.json must be a JSON object, not '\[1\]'"):
+        zoo.load_model(card, tmp_path, **fields)
 
 
 def test_a_key_that_is_not_there_counts_as_its_library_counts_it(tmp_path: Path) -> None:

@@ -121,6 +121,18 @@ def test_processors_of_hugging_face_have_their_own_defaults(name: str, ending: s
     assert found == dataclasses.replace(expected, crop="floor")
 
 
+def test_a_file_that_names_no_processor_is_for_that_of_its_network() -> None:
+    """The library takes ViTImageProcessor for a ViT, and ConvNextImageProcessor for a ResNet, which crops."""
+    resnet = dataclasses.replace(preprocessing.TORCHVISION, crop="floor")
+    assert from_hugging_face({"size": 48, "crop_pct": 0.75}, resnet) == dataclasses.replace(
+        resnet, size=(48, 48), resize=64
+    )
+    cut = from_hugging_face({"size": 36, "crop_size": 32, "do_center_crop": True}, GOOGLE)
+    assert (cut.size, cut.resize) == ((32, 32), (36, 36))
+    with pytest.raises(UserError, match="a size of 32 for the shorter side needs do_center_crop"):
+        from_hugging_face({"size": {"shortest_edge": 32}}, GOOGLE)
+
+
 TIMM: dict[str, tuple[dict[str, Any], Images]] = {
     "timm's defaults": ({}, Images((224, 224), 256, "bicubic", **IMAGENET)),
     "center": (
@@ -189,6 +201,7 @@ REFUSED: list[tuple[dict[str, Any] | str, str]] = [
     ({"image_processor_type": "ConvNextImageProcessor", "crop_size": 9, "do_center_crop": True}, "own crop"),
     ({"size": {"shortest_edge": 32}, "crop_pct": "0.9"}, "crop_pct must be from 0.01 to 1, not '0.9'"),
     ({"size": {"shortest_edge": 32}, "crop_pct": 8}, "crop_pct must be from 0.01 to 1, not '8'"),
+    ({"image_processor_type": "CLIPImageProcessor", "use_square_size": True}, "use_square_size is not supported"),
     ({"resample": "bicubic"}, "resample must be one of Pillow's numbers 0 to 5, not 'bicubic'"),
     ({"resample": 9}, "resample must be one of Pillow's numbers 0 to 5"),
     ({"resample": [3]}, "resample must be one of Pillow's numbers 0 to 5"),
