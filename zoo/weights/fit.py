@@ -22,6 +22,7 @@ from zoo.weights.rules import SAME, Rule, rule
 
 IN_TRAINING = ("dropout", "input_dropout", "drop_path", "spread", "zero_init_last_scale")
 """Fields that have no effect after training, so weights cannot determine them."""
+FAMILIES = {type(card.config).__module__.rpartition(".")[2] for card in zoo.CARDS.values()}
 OF_PRE_TRAINING = ("representation",)
 """Fields of layers below the head that a new head does without, unless they are given."""
 RECORD: dict[str, tuple[type, str]] = {
@@ -248,10 +249,11 @@ def said_beside(layout: Layout, opened: Opened) -> dict[str, Any]:
 
 def saved_fields(kept: Mapping[str, Any], config: Any) -> Found:
     """Return the Config fields that `save_weights` recorded and that matter after training."""
-    if kept.get("family") != type(config).__module__.rpartition(".")[2]:
+    fields, family = kept.get("fields", {}), kept.get("family")
+    if family != type(config).__module__.rpartition(".")[2]:
+        if fields and family not in FAMILIES:
+            raise UserError(f"these weights record fields of the family {family!r}, which is not known here")
         return {}
-    fields = kept.get("fields", {})
-    family = kept["family"]
     if strange := sorted(fields.keys() - {field.name for field in dataclasses.fields(config)}):
         raise UserError(
             f"{family} has no field {listed(strange)}, which these weights record: another version made them"
@@ -302,13 +304,17 @@ def inputs_for(
 ) -> dict[str, Any]:
     """Return inputs like `Card.inputs`, with the channels and image size that the arrays or the metadata determine."""
     known = preprocessing.from_json((kept or {}).get("preprocessing"))
+    reads = card.inputs_of(config)
+    if known is not None and isinstance(known, preprocessing.Text) == ("x" in reads):
+        kind = type(known).__name__.lower()
+        raise UserError(f"these weights record a preprocessing of {kind}, and {card.name} reads {', '.join(reads)}")
     if isinstance(known, preprocessing.Images):
         channels, first = len(known.mean), shapes.get(layout.first[0], ()) if layout.first else ()
         if layout.first and len(first) == 4:  # older versions recorded three channels of weights that read one
             channels = first[layout.first[1]]
         return {"x": ((*known.size, channels), jnp.float32)}
     inputs = {}
-    for name, (shape, dtype) in card.inputs_of(config).items():
+    for name, (shape, dtype) in reads.items():
         if name in TEXTS and len(shape) == 1:
             shape = (1,)  # the length of a text does not affect the arrays
         elif name == "x" and len(shape) == 1 and layout.name == layouts.OWN:

@@ -225,7 +225,7 @@ def _described(
     timm = opened.config.get("pretrained_cfg")
     try:
         if opened.preprocessor:
-            images = processors.from_hugging_face(opened.preprocessor, usual)
+            images = processors.from_hugging_face(opened.preprocessor, usual, opened.config.get("model_type"))
         elif isinstance(timm, Mapping):
             images = processors.from_timm(timm)
         else:

@@ -44,10 +44,12 @@ class Images:
         if not is_positive(self.scale):
             raise UserError(f"scale of images must be a positive number, not {self.scale!r}")
         for name, value in (("mean", self.mean), ("std", self.std)):
-            if not (isinstance(value, tuple | list) and value and all(isinstance(each, Real) for each in value)):
+            if not (isinstance(value, tuple | list) and value and all(map(_is_finite, value))):
                 raise UserError(f"{name} of images must be a number for each channel, not {value!r}")
             if len(value) != len(self.mean):
                 raise UserError(f"{name} of images must be a number for each channel, not {value!r}")
+        if not all(map(is_positive, self.std)):
+            raise UserError(f"std of images must be positive numbers, not {self.std!r}")
 
     def __call__(self, image: Any) -> np.ndarray:
         """Convert a Pillow image to (H, W, C) float32: grey if `mean` has one channel, otherwise RGB."""
@@ -118,6 +120,10 @@ class Text:
 
 def is_positive(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_count(value: object) -> bool:

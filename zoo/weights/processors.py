@@ -59,19 +59,21 @@ MOST = 2**16
 """Most pixels on a side."""
 
 
-def from_hugging_face(content: Mapping[str, Any], usual: Images) -> Images:
+def from_hugging_face(content: Mapping[str, Any], usual: Images, model_type: object = None) -> Images:
     """Return the preprocessing that preprocessor_config.json of an image model describes.
 
-    What the file leaves out is what its processor's class has; of a file that names no class it is from `usual`.
+    What the file leaves out is what its processor's class has; of a file that names no class it is from `usual`, and a
+    single size is what it is for the class that the library takes for `model_type`: ViT's, or ConvNext's for a ResNet.
     """
     _require_known(FILE, content, USED | HARMLESS)
     content = {key: value for key, value in content.items() if value is not None}  # null means the default there
     kind = _kind(content)
     given = {**PROCESSORS.get(kind or "", {}), **content}
     cuts = _flag(given, "do_center_crop", kind is None and "crop_size" in given)
-    if kind is None:  # the library takes ViT's processor for a ViT, and ConvNext's for a ResNet
-        given = {"default_to_square": usual.resize is None, **({"crop_size": 224} if cuts else {}), **given}
-        kind = "ViT" if usual.resize is None else None
+    if kind is None:  # most processors that crop have a number for the shorter side
+        square = model_type == "vit" or not (cuts or model_type == "resnet")
+        given = {"default_to_square": square, **({"crop_size": 224} if cuts else {}), **given}
+        kind = "ViT" if model_type == "vit" else None
     if _flag(given, "use_square_size", False):  # of Kosmos-2
         raise UserError(f"{FILE}: use_square_size is not supported: give size as height and width")
     _flag(given, "do_convert_rgb", True)  # the loader compares it with the channels of the weights

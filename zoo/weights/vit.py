@@ -173,14 +173,22 @@ def _infer(names: Mapping[str, str], ending: str = ".weight") -> Callable[[Shape
                 raise UserError(
                     f"config.json: pooler_act is {content['pooler_act']!r}; a representation layer has 'tanh'"
                 )
+            _require_square("image_size", content.get("image_size"))
             found["heads"] = content["num_attention_heads"]
             found["norm_epsilon"] = float(content["layer_norm_eps"])
             found["gelu"] = gelu_of(content, "hidden_act")
         elif content:
+            _require_square("img_size", content["model_args"].get("img_size"))
             found |= timm_heads(content)
         return found
 
     return infer
+
+
+def _require_square(key: str, size: Any) -> None:
+    """Raise UserError for images that are not square: their positions can be as many as those of a square."""
+    if isinstance(size, list) and any(side != size[0] for side in size):
+        raise UserError(f"config.json: {key} is {str(size)[:60]}: only square images can be read")
 
 
 HUGGING_FACE_KEYS = hugging_face.keys(

@@ -76,6 +76,8 @@ REFUSED = [
     ("resnet50-timm", {"architecture": None, "model_type": "timm_wrapper"}, "architecture is missing"),
     ("vit-timm", {"global_pool": "avg"}, "global_pool is 'avg', .* can only be 'token'"),
     ("vit-timm", {"model_args": {"global_pool": "avg", "fc_norm": False}}, "model_args: global_pool is 'avg'"),
+    ("vit-huggingface", {"image_size": [16, 64]}, r"image_size is \[16, 64\]: only square images can be read"),
+    ("vit-timm", {"model_args": {"num_heads": 2, "img_size": [16, 64]}}, r"img_size is \[16, 64\]: only square"),
     ("vit-timm", {"architecture": []}, r"architecture is \[\], which is another network"),
     ("vit-timm", {"architecture": ["vit_tiny_patch16_224"]}, "architecture is .*, which is another network"),
     ("resnet18-torchvision", {"epochs": 3}, "config.json belongs to other weights: this layout has no such file"),
@@ -200,6 +202,9 @@ def test_our_own_record_holds_no_field_that_is_unknown(tmp_path: Path) -> None:
     with_record(path, fields={**vars(model.cfg), "rotary": True})
     with pytest.raises(UserError, match="vit has no field rotary, which these weights record"):
         zoo.load_model(card, path)
+    with_record(path, fields=vars(model.cfg), family="vitt")
+    with pytest.raises(UserError, match="record fields of the family 'vitt', which is not known here"):
+        zoo.load_model(card, path)
     with_record(path, fields={}, quantized=True)
     with pytest.raises(UserError, match="records quantized, which is not known here"):
         zoo.load_model(card, path, **fields)
@@ -209,3 +214,23 @@ def test_every_layout_with_a_config_json_knows_what_it_writes() -> None:
     """So that an exported folder is read back even where its record was lost."""
     for layout in layouts.LAYOUTS:
         assert (layout.describe is not None) <= bool(layout.keys), layout
+
+
+@pytest.mark.parametrize(
+    ("name", "record", "line"),
+    [
+        ("vit-timm", {"kind": "text"}, "record a preprocessing of text, and vit_mini_patch4 reads x"),
+        ("bert-pooler", {"kind": "images", "size": [8, 8]}, "preprocessing of images, and bert_mini reads tokens"),
+        ("vit-timm", {"kind": "images", "size": [32, 32], "std": [0, 1, 1]}, "std of images must be positive numbers"),
+        ("vit-timm", {"kind": "images", "size": [32, 32], "mean": [float("nan")] * 3}, "mean of images must be a numb"),
+    ],
+)
+def test_a_recorded_preprocessing_that_no_input_can_follow(
+    name: str, record: dict[str, Any], line: str, tmp_path: Path
+) -> None:
+    """It was a traceback, or all inputs became infinite."""
+    card, layout, fields, model, variables = network(name)
+    path = zoo.save_weights(tmp_path / "w.safetensors", model, variables, layout=layout)
+    with_record(path, preprocessing=record)
+    with pytest.raises(UserError, match=line):
+        zoo.load_model(card, path, **fields)

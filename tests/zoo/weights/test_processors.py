@@ -124,13 +124,13 @@ def test_processors_of_hugging_face_have_their_own_defaults(name: str, ending: s
 def test_a_file_that_names_no_processor_is_for_that_of_its_network() -> None:
     """The library takes ViTImageProcessor for a ViT, and ConvNextImageProcessor for a ResNet, which crops."""
     resnet = dataclasses.replace(preprocessing.TORCHVISION, crop="floor")
-    assert from_hugging_face({"size": 48, "crop_pct": 0.75}, resnet) == dataclasses.replace(
+    assert from_hugging_face({"size": 48, "crop_pct": 0.75}, resnet, "resnet") == dataclasses.replace(
         resnet, size=(48, 48), resize=64
     )
-    cut = from_hugging_face({"size": 36, "crop_size": 32, "do_center_crop": True}, GOOGLE)
+    cut = from_hugging_face({"size": 36, "crop_size": 32, "do_center_crop": True}, GOOGLE, "vit")
     assert (cut.size, cut.resize) == ((32, 32), (36, 36))
     with pytest.raises(UserError, match="a size of 32 for the shorter side needs do_center_crop"):
-        from_hugging_face({"size": {"shortest_edge": 32}}, GOOGLE)
+        from_hugging_face({"size": {"shortest_edge": 32}}, GOOGLE, "vit")
 
 
 TIMM: dict[str, tuple[dict[str, Any], Images]] = {
