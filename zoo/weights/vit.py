@@ -211,7 +211,7 @@ HUGGING_FACE_KEYS = hugging_face.keys(
     ),
 )  # fmt: skip
 TIMM_KEYS = timm_keys.keys(
-    architecture=r"(vit|deit)_(tiny|small|base|large|huge|giant|gigantic)_patch\d+_\d+|flexivit_(small|base|large)",
+    architecture=r"(vit|deit)_(tiny|small|base|large|huge|giant|gigantic)_patch\d+_\d+",
     pool="token",
     used={"num_heads": None},
     only={
