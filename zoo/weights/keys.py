@@ -22,9 +22,7 @@ class Keys:
 
     used: Content = dataclasses.field(default_factory=dict)  # key -> default; None stands for any type
     only: Mapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)  # key -> values, the default first
-    pattern: Mapping[str, str] = dataclasses.field(
-        default_factory=dict
-    )  # key -> expression for a text, or for a list's
+    pattern: Mapping[str, str] = dataclasses.field(default_factory=dict)  # key -> expression for its text, or texts
     objects: Mapping[str, "Keys"] = dataclasses.field(default_factory=dict)  # key -> the keys of its object
     harmless: frozenset[str] = frozenset()
     needs: tuple[str, ...] = ()  # keys without a default
