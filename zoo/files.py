@@ -30,8 +30,8 @@ def parse_json(text: str | bytes) -> Any:
     """Return the value of a JSON text; ValueError where it has none.
 
     A key twice in one object, more than DEEPEST levels, and text that is not Unicode (half of a surrogate pair) are
-    refused as well: the first hides a value, and the others would only fail
-    later. A whole number beyond 64 bits becomes a float, so it is none where a whole number is expected.
+    refused as well: the first hides a value, and the others would only fail later. A whole number beyond 64 bits
+    becomes a float, so it is none where a whole number is expected.
     """
     try:
         value = json.loads(text, parse_int=_parse_int, object_pairs_hook=_object)

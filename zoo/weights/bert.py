@@ -104,14 +104,9 @@ KEYS = hugging_face.keys(
     architectures=r"(TF|Flax)?Bert(Model|LMHeadModel|For\w+)",
     used={
         "vocab_size": 30_522,
-        "hidden_size": 768,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-        "intermediate_size": 3072,
-        "hidden_act": "gelu",
+        **hugging_face.BASE,
         "max_position_embeddings": 512,
         "type_vocab_size": 2,
-        "layer_norm_eps": 1e-12,
         "is_decoder": False,
     },
     only={"position_embedding_type": ("absolute",)},
@@ -158,9 +153,9 @@ def _describe(config: Config, shapes: Shapes) -> dict[str, Any]:
 
 def _refuses(config: Config) -> str:
     pools = config.head in ("pooler", "pretrain", "classify")
-    return (
-        "with is_decoder it pools the first token; here a causal BERT pools the last" if config.causal and pools else ""
-    )
+    if config.causal and pools:
+        return "with is_decoder it pools the first token; here a causal BERT pools the last"
+    return ""
 
 
 LAYOUTS = [
@@ -176,7 +171,7 @@ LAYOUTS = [
         not_weights=("bert.embeddings.position_ids",),
         other_heads=("cls.*", "classifier.*", "bert.pooler.*"),
         preprocessing=Text(lower=True),
-        refuses=_refuses,
         describe=_describe,
+        refuses=_refuses,
     )
 ]

@@ -46,6 +46,17 @@ NETWORK: dict[str, tuple[Any, ...]] = {
 """What makes another network."""
 
 
+BASE: dict[str, Any] = {
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-12,
+}
+"""The blocks of BERT and ViT, with their defaults."""
+
+
 def keys(
     model_type: tuple[str, ...],
     architectures: str,

@@ -7,7 +7,7 @@ that is not known here is named and refused: it may change the network.
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from zoo.errors import UserError
@@ -32,7 +32,7 @@ class Keys:
 
         place: of the object, for the message: "weights/config.json".
         """
-        problems = [*self._wrong(content), *self._unknown(content)]
+        problems = [*self._wrong(content), *unknown(content, self._known, "the network")]
         problems += [f"{key} is missing" for key in self.needs if content.get(key) is None]
         if problems:
             raise UserError(f"{place}: {'; '.join(problems)}")
@@ -40,12 +40,9 @@ class Keys:
         defaults = {key: values[0] for key, values in self.only.items()}
         return {**defaults, **self.used, **content, **inner}
 
-    def _unknown(self, content: Content) -> Iterator[str]:
-        known = {*self.used, *self.only, *self.pattern, *self.objects, *self.harmless}
-        if names := sorted(content.keys() - known):
-            near = {name: difflib.get_close_matches(name, known, n=1, cutoff=0.8) for name in names}
-            hints = [f"{_short(name)}{f' (did you mean {near[name][0]}?)' if near[name] else ''}" for name in names]
-            yield f"not known, and so may change the network: {listed(hints)}; remove what does not"
+    @property
+    def _known(self) -> set[str]:
+        return {*self.used, *self.only, *self.pattern, *self.objects, *self.harmless}
 
     def _wrong(self, content: Content) -> Iterator[str]:
         for key, value in content.items():
@@ -72,6 +69,14 @@ def read(kinds: Mapping[str, Keys], content: Content, place: str) -> dict[str, A
     if kind not in kinds:
         raise UserError(f"{place}: model_type is {_short(kind)}, which is another network than {_or(tuple(kinds))}")
     return kinds[kind].read(content, place)
+
+
+def unknown(content: Content, known: Collection[str], what: str) -> list[str]:
+    """Return a phrase that names the keys which are not in `known`, [] if there are none. what: they may change it."""
+    names = sorted(content.keys() - set(known))
+    near = {name: difflib.get_close_matches(name, known, n=1, cutoff=0.8) for name in names}
+    hints = [f"{_short(name)}{f' (did you mean {near[name][0]}?)' if near[name] else ''}" for name in names]
+    return [f"not known, and so may change {what}: {listed(hints)}; remove what does not"] if names else []
 
 
 def disagreements(kinds: Mapping[str, Keys], content: Content, described: Content) -> list[str]:

@@ -12,6 +12,7 @@ from numbers import Real
 from typing import Any, get_args
 
 from zoo.errors import UserError
+from zoo.weights.keys import unknown
 from zoo.weights.preprocessing import HALF, IMAGENET_MEAN, IMAGENET_STD, Images, Interpolation, is_positive
 
 FILE, TIMM = "preprocessor_config.json", "pretrained_cfg in config.json"
@@ -112,13 +113,13 @@ def _uncut(given: Mapping[str, Any], size: int | Size, images: Images, kind: str
 
 def _require_known(file: str, content: Mapping[str, Any], known: Collection[str]) -> None:
     """Raise UserError for keys of unknown meaning that have a value."""
-    unknown = sorted(
-        key
+    valued = {
+        key: value
         for key, value in content.items()
-        if key not in known and value is not None and not (value is False and key.startswith("do_"))
-    )
-    if unknown:
-        raise UserError(f"{file}: this project does not know what {', '.join(unknown[:10])} means")
+        if value is not None and not (value is False and key.startswith("do_"))
+    }
+    if problems := unknown(valued, known, "the images"):
+        raise UserError(f"{file}: {problems[0]}")
 
 
 def _kind(content: Mapping[str, Any]) -> str | None:

@@ -195,12 +195,7 @@ HUGGING_FACE_KEYS = hugging_face.keys(
     ("vit",),
     architectures=r"(TF|Flax)?ViT(Model|ForImageClassification)",
     used={
-        "hidden_size": 768,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-        "intermediate_size": 3072,
-        "hidden_act": "gelu",
-        "layer_norm_eps": 1e-12,
+        **hugging_face.BASE,
         "patch_size": 16,
         "num_channels": 3,
         "pooler_act": "tanh",

@@ -4,24 +4,12 @@ import pytest
 
 optuna = pytest.importorskip("optuna", reason="the extra `search` is not installed")
 
-from train.config import (  # noqa: E402
-    Data,
-    Experiment,
-    Model,
-    Optim,
-    files,
-)
+from train.config import Data, Experiment, Model, Optim, files  # noqa: E402
 from train.studies.search.samplers import distribution  # noqa: E402
 from train.studies.search.space import Space, apply, read  # noqa: E402
 from zoo.errors import UserError  # noqa: E402
 
-SMALL = Experiment(
-    model=Model("mlp", {"widths": (8,)}),
-    data=Data("digits", batch=32),
-    optim=Optim("momentum", lr=0.01),
-    steps=12,
-    eval_every_steps=4,
-)
+SMALL = Experiment(Model("mlp", {"widths": (8,)}), Data("digits", batch=32), optim=Optim("momentum", lr=0.01))
 
 
 def only(text: str, experiment: Experiment = SMALL) -> Space:

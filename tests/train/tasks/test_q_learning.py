@@ -174,6 +174,25 @@ def test_the_memory_starts_with_random_actions_and_every_step_adds_to_it(made: A
     np.testing.assert_array_equal(stored.next_observations[:36][continues], stored.observations[4:40][continues])
 
 
+def test_nbytes_is_the_size_of_the_arrays() -> None:
+    for exponent in (0.0, 0.6):
+        made = assemble(override(EXPERIMENT, {"task": {"priority": exponent}}))
+        arrays = [made.abstract.aux.replay.transitions, made.abstract.aux.replay.priorities]
+        total = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(arrays))
+        assert ReplayMemory(200, exponent).nbytes(made.dataset.observation) == total
+
+
+def test_a_replay_memory_that_does_not_fit_is_one_line_with_both_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.core.machine.memory_free", lambda: 1 << 20)
+    each = 2 * 4 * 4 + 4 + 4 + 1
+    with pytest.raises(UserError) as error:
+        assemble(override(EXPERIMENT, {"task": {"replay": 40_000_000}}))
+    assert str(error.value) == (
+        f"task.replay 40,000,000 needs 1.5 GiB for transitions of CartPole-v1 ({each} bytes each), "
+        f"and 0.0 GiB are free: at most {2**20 // each:,} fit"
+    )
+
+
 def test_checkpoints_keep_the_names_that_old_runs_have() -> None:
     made = assemble(override(EXPERIMENT, PRIORITIZED))
     names = ocp.tree.to_flat_dict(made.abstract.aux, sep="/")

@@ -1,4 +1,4 @@
-"""The replay memory: what it keeps, what it samples, and how large it is."""
+"""The replay memory: what it keeps and what it samples."""
 
 import dataclasses
 
@@ -7,31 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train.config import Experiment, Model, Optim, QLearning, World, override
 from train.data.worlds.vector import Transitions
-from train.tasks.assemble import assemble
 from train.tasks.q_learning.replay import ReplayMemory
-from zoo.errors import UserError
 
 KEY = jax.random.key(0)
-
-
-EXPERIMENT = Experiment(
-    model=Model("dqn_mlp", {"hidden": (16,)}),
-    data=World("CartPole-v1", batch=16, environments=4),
-    optim=Optim("adam", lr=1e-3),
-    task=QLearning(
-        train_every=8,
-        target_every=5,
-        replay=200,
-        replay_start=40,
-        epsilon=(1.0, 0.1),
-        epsilon_steps=200,
-        eval_episodes=8,
-    ),
-    steps=40,
-    eval_every_steps=20,
-)
 
 
 def numbered(first: int, count: int = 2) -> Transitions:
@@ -93,22 +72,3 @@ def test_the_largest_random_number_still_samples_a_slot_that_was_written(capacit
     _, indices, importance_weights = memory.sample(state, jnp.full(32, 0xFFFFFFFF, jnp.uint32))
     assert int(indices.max()) < added
     assert np.isfinite(importance_weights).all()
-
-
-def test_nbytes_is_the_size_of_the_arrays() -> None:
-    for exponent in (0.0, 0.6):
-        made = assemble(override(EXPERIMENT, {"task": {"priority": exponent}}))
-        arrays = [made.abstract.aux.replay.transitions, made.abstract.aux.replay.priorities]
-        total = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(arrays))
-        assert ReplayMemory(200, exponent).nbytes(made.dataset.observation) == total
-
-
-def test_a_replay_memory_that_does_not_fit_is_one_line_with_both_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.core.machine.memory_free", lambda: 1 << 20)
-    each = 2 * 4 * 4 + 4 + 4 + 1
-    with pytest.raises(UserError) as error:
-        assemble(override(EXPERIMENT, {"task": {"replay": 40_000_000}}))
-    assert str(error.value) == (
-        f"task.replay 40,000,000 needs 1.5 GiB for transitions of CartPole-v1 ({each} bytes each), "
-        f"and 0.0 GiB are free: at most {2**20 // each:,} fit"
-    )

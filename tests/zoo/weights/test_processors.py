@@ -176,8 +176,8 @@ def test_pixels_of_images_that_are_not_scaled_or_not_resized() -> None:
 
 
 REFUSED: list[tuple[dict[str, Any] | str, str]] = [
-    ({"do_pad": True}, "does not know what do_pad means"),
-    ({"offset": 1, "apply_ocr": "x"}, "does not know what apply_ocr, offset means"),
+    ({"do_pad": True}, "not known, and so may change the images: 'do_pad'"),
+    ({"offset": 1, "apply_ocr": "x"}, "not known, and so may change the images: 'apply_ocr', 'offset'"),
     ({"image_processor_type": "SegformerImageProcessor"}, "image_processor_type 'SegformerImageProcessor' is none of"),
     ({"image_processor_type": 5}, "image_processor_type '5' is none of"),
     ({"do_resize": "no"}, "do_resize must be true or false, not 'no'"),
@@ -241,7 +241,7 @@ def test_what_cannot_be_followed_is_one_line_that_names_it(
         ({"mean": ["a"]}, "mean must be numbers"),
         ({"std": [-1.0]}, "std must be positive numbers"),
         ({"label_offset": 1}, "label_offset 1 is not supported"),
-        ({"input_range": [0, 255]}, "does not know what input_range means"),
+        ({"input_range": [0, 255]}, "not known, and so may change the images: 'input_range'"),
     ],
 )
 def test_what_of_timm_cannot_be_followed_is_named(content: dict[str, Any], message: str) -> None:
