@@ -38,7 +38,19 @@ def attention(q: Array, k: Array, v: Array, *, mask: Array | None = None, causal
 
     `mask` broadcasts to (B, heads, T, S). A query that may attend to nothing gets the mean of the values, never NaN.
     """
-    return jax.nn.dot_product_attention(q, k, v, mask=mask, is_causal=causal)
+    if jax.default_backend() != "cpu":
+        return jax.nn.dot_product_attention(q, k, v, mask=mask, is_causal=causal)
+    return weighted_sum(attention_weights(q, k, mask=mask, causal=causal).astype(v.dtype), v)
+
+
+def weighted_sum(weights: Array, v: Array) -> Array:
+    """Return the sum of the values (B, S, heads, D / heads) by weights (B, heads, T, S) -> (B, T, heads, D / heads)."""
+    return _heads_first(jnp.einsum("bhts,bhsd->bhtd", weights, _heads_first(v)))
+
+
+def _heads_first(x: Array) -> Array:
+    """Swap the second and third axis. Products of arrays in this order take half the time on a CPU."""
+    return x.swapaxes(1, 2)
 
 
 def attention_weights(q: Array, k: Array, *, mask: Array | None = None, causal: bool = False) -> Array:
@@ -47,7 +59,8 @@ def attention_weights(q: Array, k: Array, *, mask: Array | None = None, causal: 
     They are float32, or float64 if q and k are.
     """
     dtype = jnp.promote_types(jnp.result_type(q, k), jnp.float32)
-    scores = jnp.einsum("bthd,bshd->bhts", q, k, preferred_element_type=dtype) / math.sqrt(q.shape[-1])
+    q, k = _heads_first(q), _heads_first(k)
+    scores = jnp.einsum("bhtd,bhsd->bhts", q, k, preferred_element_type=dtype) / math.sqrt(q.shape[-1])
     lowest = jnp.finfo(scores.dtype).min
     if mask is not None:
         scores = jnp.where(mask, scores, lowest)
@@ -89,7 +102,7 @@ def attend(
         if dropout > 0:
             kept = jax.random.bernoulli(module.make_rng("dropout"), 1 - dropout, weights.shape)
             weights = jnp.where(kept, weights / (1 - dropout), 0)
-        y = jnp.einsum("bhts,bshd->bthd", weights.astype(v.dtype), v)
+        y = weighted_sum(weights.astype(v.dtype), v)
     else:  # nobody needs the weights, so JAX's fused attention may avoid storing them
         y = attention(q, k, v, mask=mask, causal=causal)
     batch, queries, heads, head_width = y.shape

@@ -1,11 +1,10 @@
-"""Layers that several models share: convolution, pooling, response normalization, stochastic depth, a tied head.
+"""Layers that several models share: convolution, pooling, normalization, stochastic depth, a tied head.
 
 Images are (B, H, W, C) throughout. Attention is in zoo/attention.py.
 """
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial, reduce
 from typing import Any
 
@@ -16,146 +15,10 @@ from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 from jax import Array, lax
 
+from zoo.convolution import Padding, Pair, convolution, is_tuned, pads, pair, plain_convolution
 from zoo.fields import require
 
-Pair = int | Sequence[int]
-Padding = str | int | Sequence[Sequence[int]]
-Border = Sequence[tuple[int, int]]  # ((top, bottom), (left, right)) pixels of padding
 ONES = nn.initializers.ones_init()
-
-
-def pair(value: Pair) -> tuple[int, int]:
-    """Return (height, width) of a value that may be one integer for both."""
-    if isinstance(value, int):
-        return value, value
-    height, width = value
-    return height, width
-
-
-def pads(padding: Padding, size: Sequence[int], window: Sequence[int], stride: Sequence[int]) -> Border:
-    """Return padding as ((top, bottom), (left, right)), from "SAME", "VALID", one integer for all sides, or pairs.
-
-    `size`, `window` and `stride` are (height, width) of the image, the kernel and its step.
-    """
-    if isinstance(padding, str):
-        return tuple(lax.padtype_to_pads(size, window, stride, padding))
-    if isinstance(padding, int):
-        return ((padding, padding),) * 2
-    return tuple((low, high) for low, high in padding)
-
-
-def plain_convolution(
-    x: Array,
-    kernel: Array,
-    stride: Sequence[int],
-    padding: Border,
-    *,
-    groups: int = 1,
-    input_dilation: Sequence[int] | None = None,
-    kernel_dilation: Sequence[int] | None = None,
-) -> Array:
-    """Run XLA's convolution in its canonical layout: x (B, H, W, C), kernel (kh, kw, C / groups, F)."""
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        stride,
-        padding,
-        lhs_dilation=input_dilation,
-        rhs_dilation=kernel_dilation,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=groups,
-    )
-
-
-def convolution(x: Array, kernel: Array, stride: Sequence[int], padding: Border) -> Array:
-    """Compute `plain_convolution` in the way that is fastest on XLA:CPU, forward and backward.
-
-    If an image has fewer pixels than the window, XLA:CPU swaps the two, which makes it ten times slower.
-    """
-    sizes = zip(x.shape[1:3], padding, kernel.shape, stride, strict=False)
-    out = [(n + sum(border) - k) // s + 1 for n, border, k, s in sizes]
-    if min(math.prod(x.shape[1:3]), math.prod(out)) < math.prod(kernel.shape[:2]):
-        return matmul_convolution(x, kernel, stride, padding)
-    return canonical_convolution(x, kernel, stride, padding)
-
-
-def matmul_convolution(x: Array, kernel: Array, stride: Sequence[int], padding: Border) -> Array:
-    """Compute a convolution as one matrix multiplication: the windows of x, one per row, times the kernel (im2col)."""
-    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    spans = [(n - k) // s * s + 1 for n, k, s in zip(x.shape[1:3], kernel.shape, stride, strict=False)]
-    offsets = itertools.product(*map(range, kernel.shape[:2]))
-    windows = [x[:, i : i + spans[0] : stride[0], j : j + spans[1] : stride[1]] for i, j in offsets]
-    return single_matmul(jnp.concatenate(windows, -1), kernel.reshape(-1, kernel.shape[-1]))
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(2, 3))
-def canonical_convolution(x: Array, kernel: Array, stride: Sequence[int], padding: Border) -> Array:
-    """Compute `plain_convolution`, with gradients that XLA:CPU runs as fast as the convolution itself, even in a scan.
-
-    JAX writes both gradients as convolutions with permuted axes. XLA:CPU restores the canonical order only outside
-    loops; inside a loop it falls back to code that is up to 100 times slower.
-    """
-    return plain_convolution(x, kernel, stride, padding)
-
-
-@canonical_convolution.defjvp
-def _tangent(stride: Sequence[int], padding: Border, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    """Return (output, tangent), the tangent written as the transpose of the gradient we want.
-
-    Reverse mode transposes it once more and so runs exactly that gradient; forward mode, higher derivatives and vmap
-    keep working.
-    """
-    (x, kernel), (dx, dkernel) = primals, tangents
-    y = canonical_convolution(x, kernel, stride, padding)
-    to_x = jax.linear_transpose(lambda dy: input_gradient(dy, kernel, x.shape, stride, padding), y)
-    to_kernel = jax.linear_transpose(lambda dy: kernel_gradient(x, dy, kernel.shape, stride, padding), y)
-    return y, to_x(dx)[0] + to_kernel(dkernel)[0]
-
-
-def input_gradient(dy: Array, kernel: Array, shape: tuple[int, ...], stride: Sequence[int], padding: Border) -> Array:
-    """Return the gradient of a convolution with respect to its input, which has `shape`.
-
-    It is dy, dilated by the stride, convolved with the kernel rotated by 180 degrees.
-    """
-    flipped = kernel[::-1, ::-1].swapaxes(2, 3)
-    border = []
-    for n, out, k, s, (low, _) in zip(shape[1:3], dy.shape[1:3], kernel.shape, stride, padding, strict=False):
-        before = k - 1 - low
-        border.append((before, n + k - 1 - before - ((out - 1) * s + 1)))
-    return plain_convolution(dy, flipped, (1, 1), border, input_dilation=stride)
-
-
-def kernel_gradient(x: Array, dy: Array, shape: tuple[int, ...], stride: Sequence[int], padding: Border) -> Array:
-    """Return the gradient of a convolution with respect to its kernel, which has `shape`.
-
-    It is x convolved with dy, dilated by the stride, where the examples play the role of channels. For a 1x1 kernel it
-    is a matrix multiplication.
-    """
-    if not x.size or not dy.size:
-        return jnp.zeros(shape, dy.dtype)
-    border, used = [], []  # `used`: the rows and columns of x inside a window; the last window may end before them
-    for n, out, k, s, (low, _) in zip(x.shape[1:3], dy.shape[1:3], shape, stride, padding, strict=False):
-        high = (out - 1) * s + k - n - low
-        border.append((low, max(high, 0)))
-        used.append(slice(0, n + min(high, 0)))
-    x = x[:, used[0], used[1]]
-
-    if shape[:2] == (1, 1):
-        x = jnp.pad(x, ((0, 0), *border, (0, 0)))[:, :: stride[0], :: stride[1]]
-        return jnp.einsum("bhwc,bhwf->cf", x, dy)[None, None]
-
-    # A few examples at a time keep their dy (up to 1 MiB in float32) in the CPU's cache: 2 to 4 times faster.
-    size = max(1, min(16, len(x), 2**18 // math.prod(dy.shape[1:])))
-    x, dy = (jnp.pad(a, ((0, -len(a) % size), (0, 0), (0, 0), (0, 0))) for a in (x, dy))
-    x, dy = (a.reshape(-1, size, *a.shape[1:]) for a in (x, dy))  # (parts, b, H, W, C)
-
-    def add_part(total: Array, part: tuple[Array, Array]) -> tuple[Array, None]:
-        return total + plain_convolution(*part, (1, 1), border, kernel_dilation=stride), None
-
-    # total: (C, kh, kw, F) in float32, because a sum in half precision would lose the later parts of a large batch.
-    total = jnp.zeros((shape[2], *shape[:2], shape[3]), jnp.promote_types(dy.dtype, jnp.float32))
-    parts = (x.transpose(0, 4, 2, 3, 1), dy.transpose(0, 2, 3, 1, 4))  # images (C, H, W, b), kernels (H', W', b, F)
-    return lax.scan(add_part, total, parts)[0].transpose(1, 2, 0, 3).astype(dy.dtype)
 
 
 def single_matmul(x: Array, kernel: Array, dimensions: Any = None, precision: Any = None) -> Array:
@@ -196,7 +59,7 @@ class Conv(nn.Module):
         bias = self.param("bias", self.bias_init, (self.features,), jnp.float32) if self.bias else None
         x, kernel, bias = promote_dtype(x, kernel, bias)
         padding = pads(self.padding, x.shape[1:3], window, stride)
-        if jax.default_backend() != "cpu":
+        if not is_tuned():
             y = plain_convolution(x, kernel, stride, padding, groups=self.groups)
         else:
             parts = zip(jnp.split(x, self.groups, -1), jnp.split(kernel, self.groups, -1), strict=True)
@@ -254,6 +117,64 @@ def local_response_norm(x: Array, size: int, alpha: float, beta: float, k: float
     return x * (k + alpha * total) ** -beta
 
 
+class BatchNorm(nn.BatchNorm):
+    """`nn.BatchNorm` over all axes of x (..., C) but the last, whose gradient takes half the time on a CPU.
+
+    Parameters, statistics and values are those of `nn.BatchNorm`.
+    """
+
+    @nn.compact
+    def __call__(self, x: Array, use_running_average: bool | None = None, *, mask: Array | None = None) -> Array:
+        if mask is not None:
+            return super().__call__(x, use_running_average, mask=mask)
+        frozen = nn.merge_param("use_running_average", self.use_running_average, use_running_average)
+        channels = (x.shape[-1],)
+        mean = self.variable("batch_stats", "mean", jnp.zeros, channels, jnp.float32)
+        var = self.variable("batch_stats", "var", jnp.ones, channels, jnp.float32)
+        scale = self.param("scale", self.scale_init, channels, jnp.float32)
+        bias = self.param("bias", self.bias_init, channels, jnp.float32) if self.use_bias else jnp.zeros(channels)
+        dtype = jnp.promote_types(x.dtype, scale.dtype)
+        if frozen:
+            rows = x.reshape(-1, *channels)
+            y = (rows - mean.value[None]) * (lax.rsqrt(var.value + self.epsilon) * scale)[None] + bias[None]
+            return y.reshape(x.shape).astype(dtype)
+        y, batch_mean, batch_var = normalize(x.reshape(-1, *channels), scale[None], bias[None], self.epsilon)
+        if not self.is_initializing():
+            for average, of_batch in ((mean, batch_mean[0]), (var, batch_var[0])):
+                average.value = self.momentum * average.value + (1 - self.momentum) * of_batch
+        return y.reshape(x.shape).astype(dtype)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def normalize(x: Array, scale: Array, bias: Array, epsilon: float) -> tuple[Array, Array, Array]:
+    """Ioffe and Szegedy 2015 (arXiv:1502.03167), algorithm 1: x (N, C) -> (normalized, mean (1, C), variance (1, C)).
+
+    scale, bias: (1, C). The statistics are at least float32. JAX's own gradient passes over x twice as often.
+    """
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    mean = wide.mean(0, keepdims=True)
+    var = jnp.maximum(jnp.square(wide).mean(0, keepdims=True) - jnp.square(mean), 0)
+    return (x - mean) * (lax.rsqrt(var + epsilon) * scale) + bias, mean, var
+
+
+@normalize.defjvp
+def _normalize_tangent(epsilon: float, primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
+    """Return the outputs and their tangents, whose transpose has two sums over x: those of the scale and of the bias.
+
+    That is why the means are taken of dx itself, and multiplied by the scale afterwards.
+    """
+    (x, scale, bias), (dx, dscale, dbias) = primals, tangents
+    y, mean, var = normalize(x, scale, bias, epsilon)
+    rate = lax.rsqrt(var + epsilon)
+    unit = (x - mean) * rate
+    mean_dx = dx.astype(mean.dtype).mean(0, keepdims=True)
+    mean_unit_dx = (unit * dx).mean(0, keepdims=True)
+    factor = rate * scale
+    # The minus belongs to the small arrays: negating dx would make its sums other ones than those of scale and bias.
+    dy = dx * factor + mean_dx * -factor + unit * (mean_unit_dx * -factor) + unit * dscale + dbias
+    return (y, mean, var), (dy, mean_dx, 2 / rate * mean_unit_dx)
+
+
 def batch_norm(
     x: Array,
     *,
@@ -268,7 +189,7 @@ def batch_norm(
     evaluation and leaves the running statistics as they are.
     """
     average = not train or x.size == 0
-    norm = nn.BatchNorm(average, momentum=0.9, epsilon=1e-5, use_bias=use_bias, scale_init=scale_init, name=name)
+    norm = BatchNorm(average, momentum=0.9, epsilon=1e-5, use_bias=use_bias, scale_init=scale_init, name=name)
     return norm(x)
 
 

@@ -31,9 +31,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import Array
 
 import zoo
+from zoo.convolution import pads, pair, plain_convolution
 from zoo.errors import UserError
 from zoo.files import parse_json
-from zoo.layers import Conv, pads, pair, plain_convolution, single_matmul
+from zoo.layers import Conv, single_matmul
 from zoo.weights.files import open_safetensors
 from zoo.weights.fit import card_of
 from zoo.weights.save import write_safetensors

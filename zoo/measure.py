@@ -9,6 +9,8 @@ import jax
 from flax import linen as nn
 from jax.extend import core
 
+from zoo.convolution import plain_forms
+
 Inputs = Mapping[str, tuple[tuple[int, ...], Any]]  # as Card.inputs: argument -> (shape without batch, dtype)
 Path = tuple[str, ...]
 SCOPE = "layer:"  # marks the scopes that layer_table puts around modules
@@ -31,7 +33,8 @@ def count_flops(fn: Callable, *args: Any) -> int:
     counts; the zeros between the pixels of a transposed convolution do not. A scan counts every iteration, a while loop
     one iteration, a cond its most expensive branch.
     """
-    return sum(_flops_by_scope(jax.make_jaxpr(fn)(*args).jaxpr).values())
+    with plain_forms():
+        return sum(_flops_by_scope(jax.make_jaxpr(fn)(*args).jaxpr).values())
 
 
 def param_count(model: nn.Module, inputs: Inputs) -> int:
@@ -78,7 +81,7 @@ def trace(model: nn.Module, inputs: Inputs) -> Trace:
         return output
 
     structs = _structs(inputs)
-    with nn.intercept_methods(record):
+    with nn.intercept_methods(record), plain_forms():
         jaxpr = jax.make_jaxpr(lambda v, x: model.apply(v, **x, train=False))(variables, structs).jaxpr
     flops = _flops_by_scope(jaxpr)
     rows = []

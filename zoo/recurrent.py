@@ -15,7 +15,7 @@ from flax import linen as nn
 from jax import Array, lax
 from jax.nn.initializers import Initializer
 
-from zoo.layers import Dense
+from zoo.layers import Dense, single_matmul
 
 LSTMState = tuple[Array, Array]  # (c, h), each (B, units): the cell state and the hidden state
 
@@ -65,28 +65,63 @@ def over_time(
     return state, swap_batch_and_time(outputs)
 
 
-def lstm_step(kernel: Array, state: LSTMState, gates: Array) -> tuple[LSTMState, Array]:
-    """Advance an LSTM by one step -> (state, output).
+Step = Callable[[Any, Any, Array], tuple[Any, Array, tuple[Array, ...]]]
+"""(kernels, state, gates of one step (B, G)) -> (new state, output, the factor (B, units) of each kernel's product).
+
+The products with the kernels, side by side, are added to the gates.
+"""
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def recur(
+    step: Step, reverse: bool, kernels: tuple[Array, ...], state: Any, gates: Array, mask: Array | None
+) -> tuple[Any, Array]:
+    """Scan a recurrent layer over gates (B, T, G) -> (final state, outputs (B, T, units)); see `over_time`.
+
+    The gradient of a kernel is one multiplication over all steps, after the scan. JAX's own would multiply once in each
+    step and add up the results, which are as large as the kernel.
+    """
+    final, (outputs, _) = _scan(step, reverse, kernels, state, gates, mask)
+    return final, outputs
+
+
+def _scan(step: Step, reverse: bool, kernels: Any, state: Any, gates: Array, mask: Array | None) -> tuple[Any, Any]:
+    def advance(state: Any, gates: Array) -> tuple[Any, tuple[Array, tuple[Array, ...]]]:
+        state, output, factors = step(kernels, state, gates)
+        return state, (output, factors)
+
+    return over_time(advance, state, gates, mask, reverse)
+
+
+@recur.defjvp
+def _recur_tangent(step: Step, reverse: bool, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    """Return the outputs and their tangents: a change of a kernel acts as the change of the gates that it makes."""
+    (kernels, state, gates, mask), (dkernels, dstate, dgates, _) = primals, tangents
+
+    def scan(state: Any, gates: Array) -> tuple[Any, Any]:
+        final, (outputs, factors) = _scan(step, reverse, kernels, state, gates, mask)
+        return (final, outputs), factors
+
+    primal, linear, factors = jax.linearize(scan, state, gates, has_aux=True)
+    changes = [single_matmul(factor, dkernel) for factor, dkernel in zip(factors, dkernels, strict=True)]
+    return primal, linear(dstate, dgates + jnp.concatenate(changes, -1))
+
+
+def lstm_step(kernels: tuple[Array], state: LSTMState, gates: Array) -> tuple[LSTMState, Array, tuple[Array]]:
+    """Advance an LSTM by one step: a `Step` with one kernel (units, 4 * units).
 
     `gates` (B, 4 * units) is the contribution of the input to the gates: input, forget, output, candidate.
-    `kernel` (units, 4 * units) adds that of the hidden state.
     """
     c, h = state
-    c, h = lstm_cell(c, gates + h @ kernel)
-    return (c, h), h
-
-
-@jax.checkpoint  # recomputing the gates in the backward pass is cheaper than storing and loading them
-def lstm_cell(c: Array, gates: Array) -> LSTMState:
-    """Return the new (c, h) from the old c (B, units) and the gates (B, 4 * units) before their activation."""
-    i, f, o, candidate = jnp.split(gates, 4, axis=1)
+    # Without the barrier XLA:CPU computes the product's slices and their activations in one slow loop.
+    i, f, o, candidate = lax.optimization_barrier(tuple(jnp.split(gates + h @ kernels[0], 4, axis=1)))
     c = nn.sigmoid(f) * c + nn.sigmoid(i) * nn.tanh(candidate)
-    h = nn.sigmoid(o) * nn.tanh(c)
-    return c, h
+    new_h = nn.sigmoid(o) * nn.tanh(c)
+    return (c, new_h), new_h, (h,)
 
 
-def gru_step(kernels: tuple[Array, Array], h: Array, gates: Array) -> tuple[Array, Array]:
-    """Advance a GRU by one step -> (state, output), which are the same array.
+def gru_step(kernels: tuple[Array, Array], h: Array, gates: Array) -> tuple[Array, Array, tuple[Array, Array]]:
+    """Advance a GRU by one step: a `Step` whose state is its output.
 
     `gates` (B, 3 * units) is the contribution of the input: reset, update, candidate. `kernels` are (units, 2 * units)
     for reset and update, and (units, units) for the candidate, which is multiplied by reset * h, as in the paper.
@@ -95,9 +130,10 @@ def gru_step(kernels: tuple[Array, Array], h: Array, gates: Array) -> tuple[Arra
     """
     r_and_z, candidate = jnp.split(gates, [2 * h.shape[1]], axis=1)
     r, z = jnp.split(nn.sigmoid(r_and_z + h @ kernels[0]), 2, axis=1)
-    candidate = nn.tanh(candidate + (r * h) @ kernels[1])
-    h = (1 - z) * h + z * candidate
-    return h, h
+    reset = r * h
+    candidate = nn.tanh(candidate + reset @ kernels[1])
+    new_h = (1 - z) * h + z * candidate
+    return new_h, new_h, (h, reset)
 
 
 def gru_step_reset_after(kernel: Array, bias: Array, h: Array, gates: Array) -> tuple[Array, Array]:
@@ -140,7 +176,7 @@ class LSTM(nn.Module):
         if state is None:
             zero = jnp.zeros((x.shape[0], self.units), gates.dtype)
             state = (zero, zero)
-        final, outputs = over_time(partial(lstm_step, kernel), state, gates, mask, self.reverse)
+        final, outputs = recur(lstm_step, self.reverse, (kernel,), state, gates, mask)
         return outputs, final
 
 
@@ -160,17 +196,16 @@ class GRU(nn.Module):
     def __call__(self, x: Array, state: Array | None = None, mask: Array | None = None) -> tuple[Array, Array]:
         gates = Dense(3 * self.units, kernel_init=self.initializer, name="input")(x)  # (B, T, 3 * units)
         kernel = self.param("recurrent", orthogonal, (self.units, 3 * self.units), jnp.float32).astype(gates.dtype)
+        if state is None:
+            state = jnp.zeros((x.shape[0], self.units), gates.dtype)
         if self.reset_after:
             bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (3 * self.units,), jnp.float32).astype(
                 gates.dtype
             )
-            step = partial(gru_step_reset_after, kernel, bias)
+            final, outputs = over_time(partial(gru_step_reset_after, kernel, bias), state, gates, mask, self.reverse)
         else:
-            reset_and_update, candidate = jnp.split(kernel, [2 * self.units], axis=1)
-            step = partial(gru_step, (reset_and_update, candidate))
-        if state is None:
-            state = jnp.zeros((x.shape[0], self.units), gates.dtype)
-        final, outputs = over_time(step, state, gates, mask, self.reverse)
+            kernels = tuple(jnp.split(kernel, [2 * self.units], axis=1))  # of reset and update; of the candidate
+            final, outputs = recur(gru_step, self.reverse, kernels, state, gates, mask)
         return outputs, final
 
 

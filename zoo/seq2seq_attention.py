@@ -100,7 +100,7 @@ class Decoder(nn.Module):
         def step(s: Array, gates: Array) -> tuple[Array, tuple[Array, Array, Array]]:
             weights = align(s @ query, cache["keys"], score, cache["mask"])
             c = jnp.einsum("bs,bsd->bd", weights, cache["annotations"])
-            new_s, _ = advance(s, gates + c @ from_context)
+            new_s, *_ = advance(s, gates + c @ from_context)
             return new_s, (new_s if cfg.output == "plain" else s, c, weights)
 
         state, (s, c, weights) = over_time(step, cache["state"], gates)

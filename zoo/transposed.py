@@ -6,13 +6,12 @@ Images are (B, H, W, C).
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 from jax import Array
 
-from zoo.layers import Border, Padding, Pair, convolution, pads, pair, plain_convolution
+from zoo.convolution import Border, Padding, Pair, convolution, is_tuned, pads, pair, plain_convolution
 
 
 class ConvTranspose(nn.Module):
@@ -40,7 +39,7 @@ class ConvTranspose(nn.Module):
         x, kernel, bias = promote_dtype(x, kernel, bias)
         larger = (x.shape[1] * stride[0], x.shape[2] * stride[1])
         padding = pads(self.padding, larger, window, stride)
-        if jax.default_backend() == "cpu":
+        if is_tuned():
             y = transposed_convolution(x, kernel, stride, padding)
         else:
             border = [(k - 1 - low, k - 1 - high) for k, (low, high) in zip(window, padding, strict=True)]

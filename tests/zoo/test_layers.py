@@ -9,11 +9,15 @@ import pytest
 from flax import linen as nn
 from jax import lax
 
-from zoo.layers import Conv, DropPath, TiedHead, avg_pool, convolution, local_response_norm, max_pool, pads
+from zoo.convolution import convolution, pads
+from zoo.layers import BatchNorm, Conv, DropPath, TiedHead, avg_pool, local_response_norm, max_pool
+from zoo.measure import count_flops
 
 KEY = jax.random.key(0)
 CASES = [  # batch, height, width, channels, features, kernel, stride, padding, groups
     (2, 8, 8, 3, 4, 3, 1, "SAME", 1),
+    (2, 6, 9, 1, 2, (2, 5), 1, ((1, 0), (0, 3)), 1),  # one channel: strips, which the last columns do not fill
+    (2, 8, 8, 1, 4, 3, 1, "SAME", 1),
     (3, 9, 7, 4, 6, 3, 2, 1, 1),
     (2, 9, 8, 4, 6, (3, 5), (2, 1), "VALID", 2),
     (2, 11, 12, 1, 2, 5, 3, ((2, 0), (1, 3)), 1),
@@ -59,7 +63,7 @@ def test_convolution_and_both_gradients_equal_xla(case: tuple) -> None:
     close(loss(conv.apply)(variables, x), loss(reference)(variables, x), 1e-4)
 
 
-@pytest.mark.parametrize("case", [CASES[1], CASES[2], CASES[-2]], ids=str)
+@pytest.mark.parametrize("case", [CASES[2], CASES[3], CASES[1], CASES[-2]], ids=str)
 def test_convolution_under_every_transformation(case: tuple) -> None:
     conv, variables, x, reference = build(case)
 
@@ -91,7 +95,7 @@ def test_kernel_gradient_in_half_precision_adds_up_a_large_batch() -> None:
 
 def test_gradient_inside_a_scan_has_only_canonical_convolutions() -> None:
     """On a CPU any other order of axes falls back to code that is up to 100 times slower."""
-    x, kernel = jnp.ones((2, 8, 8, 4)), jnp.ones((3, 3, 4, 4))
+    x, kernel = jnp.ones((2, 8, 8, 8)), jnp.ones((3, 3, 8, 8))
     loss = jax.grad(lambda x, k: convolution(x, k, (1, 1), ((1, 1), (1, 1))).sum(), (0, 1))
     text = jax.jit(lambda: jax.lax.scan(lambda c, _: (jax.tree.map(jnp.add, c, loss(*c)), None), (x, kernel), length=2))
     labels = [line.split("dim_labels=")[1].split(",")[0] for line in hlo(text).splitlines() if "dim_labels=" in line]
@@ -99,10 +103,26 @@ def test_gradient_inside_a_scan_has_only_canonical_convolutions() -> None:
     assert set(labels) == {"b01f_01io->b01f"}
 
 
+def test_a_grey_image_meets_no_convolution() -> None:
+    """XLA:CPU took five times as long for the first layer of LeNet-5."""
+    for channels, expected in ((1, False), (3, True)):
+        x, k = jnp.ones((2, 8, 8, channels)), jnp.ones((3, 3, channels, 8))
+        loss = jax.grad(lambda x, k: convolution(x, k, (1, 1), ((1, 1), (1, 1))).sum(), (0, 1))
+        assert ("convolution(" in hlo(jax.jit(partial(loss, x, k)))) == expected
+
+
+def test_operations_are_counted_in_the_plain_form() -> None:
+    """The strips of a grey image multiply by zeros too, which no paper counts."""
+    x, kernel = jnp.ones((2, 8, 8, 1)), jnp.ones((3, 3, 1, 5))
+    assert count_flops(lambda x, k: Conv(5, 3, bias=False).apply({"params": {"kernel": k}}, x), x, kernel) == (
+        2 * (2 * 8 * 8) * 5 * (3 * 3 * 1)
+    )
+
+
 def test_an_image_smaller_than_the_window_meets_no_convolution() -> None:
     """XLA:CPU would swap the two: ResNet-20 spent two thirds of its time on 2 x 2 pixels."""
     for size, kernel, stride, expected in ((2, 3, 1, False), (4, 3, 2, False), (4, 3, 1, True)):
-        x, k = jnp.ones((2, size, size, 4)), jnp.ones((kernel, kernel, 4, 4))
+        x, k = jnp.ones((2, size, size, 8)), jnp.ones((kernel, kernel, 8, 8))
         loss = jax.grad(lambda x, k, s=stride: convolution(x, k, (s, s), ((1, 1), (1, 1))).sum(), (0, 1))
         assert ("convolution(" in hlo(jax.jit(partial(loss, x, k)))) == expected
 
@@ -149,6 +169,56 @@ def test_elements_that_tie_share_the_gradient_of_their_maximum() -> None:
 def test_pooling_keeps_half_precision() -> None:
     x = jnp.ones((1, 4, 4, 2), jnp.bfloat16)
     assert max_pool(x, 3, 2, 1).dtype == avg_pool(x, 3, 2, 1).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_batch_normalization_equals_linen(use_bias: bool) -> None:
+    """Values, statistics, gradients, curvature and seeds; in training and in evaluation."""
+    x = 1 + 2 * jax.random.normal(KEY, (4, 3, 5, 6))
+    variables = jax.jit(nn.BatchNorm(False, use_bias=use_bias).init)(KEY, x)
+    variables = jax.tree.map(lambda a: a + jax.random.uniform(KEY, a.shape), variables)
+
+    def everything(kind: type) -> tuple:
+        layer = kind(False, momentum=0.9, use_bias=use_bias)
+
+        def loss(params: dict, x: jax.Array) -> tuple:
+            y, new = layer.apply(variables | {"params": params}, x, mutable="batch_stats")
+            return jnp.sum(jnp.sin(y)), (y, new)
+
+        gradient = jax.value_and_grad(loss, (0, 1), has_aux=True)
+        args = variables["params"], x
+        value = gradient(*args)
+        curvature = jax.jvp(lambda *args: gradient(*args)[1], args, args)[1]
+        seeds = jax.vmap(gradient)(*jax.tree.map(lambda a: jnp.stack([a, 2 * a]), args))
+        return value, curvature, seeds, kind(True, use_bias=use_bias).apply(variables, x)
+
+    assert jax.tree.structure(BatchNorm(False).init(KEY, x)) == jax.tree.structure(nn.BatchNorm(False).init(KEY, x))
+    close(jax.jit(everything, static_argnums=0)(BatchNorm), jax.jit(everything, static_argnums=0)(nn.BatchNorm), 1e-4)
+
+
+def test_batch_normalization_with_a_mask_is_that_of_linen() -> None:
+    x, mask = jax.random.normal(KEY, (8, 3)), (jnp.arange(8) < 5)[:, None]
+    ours, linen = (kind(False).init_with_output(KEY, x, mask=mask) for kind in (BatchNorm, nn.BatchNorm))
+    close(ours, linen, 1e-6)
+
+
+def test_the_gradient_of_batch_normalization_has_two_sums() -> None:
+    """Those of the gradients of scale and bias; JAX's own adds up the images three times."""
+
+    def sums(kind: type) -> int:
+        layer, ones = kind(False), {"scale": jnp.ones(8), "bias": jnp.ones(8)}
+        x = jnp.ones((64, 8))
+        back = jax.vjp(lambda p, x: layer.apply({"params": p}, x, mutable="batch_stats")[0], ones, x)[1]
+        return jax.jit(back).lower(x).compile().as_text().count(" reduce(")
+
+    assert (sums(BatchNorm), sums(nn.BatchNorm)) == (2, 3)
+
+
+def test_batch_normalization_computes_statistics_of_half_precision_in_float32() -> None:
+    x = (1000 + jax.random.normal(KEY, (512, 3))).astype(jnp.bfloat16)
+    _, new = BatchNorm(False).init_with_output(KEY, x)
+    _, new = BatchNorm(False, momentum=0.0).apply(new, x, mutable="batch_stats")
+    np.testing.assert_allclose(new["batch_stats"]["mean"], np.asarray(x, np.float64).mean(0), rtol=1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 4, 5])

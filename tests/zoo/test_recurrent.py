@@ -11,6 +11,7 @@ from flax import linen as nn
 from jax.test_util import check_grads
 
 from zoo import recurrent
+from zoo.measure import bodies
 
 B, T, D, H = 3, 5, 4, 6
 KEY = jax.random.key(0)
@@ -106,6 +107,43 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
     layer, variables = made(name)
     apply = jax.jit(lambda v, x: layer.apply(v, x, mask=MASK))
     check_grads(apply, (variables, X), order=1, modes=["fwd", "rev"], atol=2e-2, rtol=2e-2, eps=1e-2)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru_reverse"])
+def test_the_late_gradient_of_kernels_is_that_of_a_scan(name: str) -> None:
+    """The kernel's gradient is multiplied once, after the scan, under every transformation that a plain scan has."""
+    layer, variables = made(name)
+    step = recurrent.lstm_step if name == "lstm" else recurrent.gru_step
+    split = [] if name == "lstm" else [2 * H]
+    kernels = tuple(jnp.split(variables["params"]["recurrent"], split, axis=1))
+    gates = jax.random.normal(KEY, (B, T, kernels[0].shape[1] + (0 if name == "lstm" else H)))
+    state = (X[:, 0, :1] * jnp.ones((B, H)),) * 2 if name == "lstm" else X[:, 0, :1] * jnp.ones((B, H))
+
+    def plain(kernels: tuple, state: Any, gates: jax.Array) -> Any:
+        return recurrent.over_time(lambda s, g: step(kernels, s, g)[:2], state, gates, MASK, layer.reverse)
+
+    def late(kernels: tuple, state: Any, gates: jax.Array) -> Any:
+        return recurrent.recur(step, layer.reverse, kernels, state, gates, MASK)
+
+    def everything(f: Any) -> Any:
+        args = (kernels, state, gates)
+        loss = lambda *args: sum(jnp.sum(jnp.sin(a)) for a in jax.tree.leaves(f(*args)))  # noqa: E731
+        gradient = jax.grad(loss, (0, 1, 2))
+        forward = jax.jvp(f, args, args)[1]
+        curvature = jax.jvp(gradient, args, args)[1], jax.grad(lambda *a: sum(map(jnp.sum, gradient(*a)[0])))(*args)
+        seeds = jax.vmap(gradient)(*jax.tree.map(lambda a: jnp.stack([a, 2 * a]), args))
+        return gradient(*args), forward, curvature, seeds
+
+    close(jax.jit(everything, static_argnums=0)(late), jax.jit(everything, static_argnums=0)(plain), 1e-5)
+
+
+def test_no_step_of_the_scan_multiplies_for_the_gradient_of_a_kernel() -> None:
+    """It would read and write an array of the kernel's size in each step."""
+    layer, variables = made("lstm")
+    gradient = jax.make_jaxpr(jax.grad(lambda v: layer.apply(v, X)[0].sum()))(variables)
+    scans = [body for eqn in gradient.jaxpr.eqns if eqn.primitive.name == "scan" for body in bodies(eqn)]
+    products = [eqn.outvars[0].aval.shape for scan in scans for eqn in scan.eqns if eqn.primitive.name == "dot_general"]
+    assert products == [(B, 4 * H), (B, H)]  # forward, and the gradient of the hidden state
 
 
 def test_lstm_is_that_of_flax() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from zoo.layers import plain_convolution
+from zoo.convolution import plain_convolution
 from zoo.measure import count_flops
 from zoo.transposed import ConvTranspose
 
