@@ -3,6 +3,7 @@
 Nothing is listed by hand: a field that is new is tried as soon as it is in the schema.
 """
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterator
@@ -16,12 +17,14 @@ import pytest
 import train.loop.fit
 from train import cli
 from train.config import files, override
+from train.config.data import of_name
 from train.config.fields import Field, fields_of, words
 from train.core import devices
 from train.loop.replicas import make_replica_set
 
 CONFIGS = {
     "digits_mlp": "",  # with all fields; the others with those that digits_mlp does not have
+    "digits_mlp --data.name scenes": "",
     "digits_vit": "model.",
     "digits_resnet20": "model.",
     "digits_simclr": "",
@@ -78,7 +81,10 @@ def bad_values(field: Field) -> Iterator[Any]:
 
 def commands(config: str, prefix: str) -> Iterator[list[str]]:
     """Yield the command of each bad value."""
-    experiment = files.load(config)
+    name, *given = config.split()
+    experiment = files.load(name)
+    if given:  # another set of images than the config's
+        experiment = dataclasses.replace(experiment, data=of_name(experiment.data, given[-1]))
     small = fields_of(override(experiment, experiment.smoke))
     smoke = [
         word
@@ -87,10 +93,11 @@ def commands(config: str, prefix: str) -> Iterator[list[str]]:
         for word in words(field, field.value)
     ]
     known = fields_of(files.load("digits_mlp")) if config != "digits_mlp" else {}
-    for name, field in small.items():
-        if name.startswith(prefix) and name not in LEFT_ALONE and (name not in known or name.startswith("model.")):
+    for field in small.values():
+        own = field.name not in known or (not given and field.name.startswith("model."))
+        if field.name.startswith(prefix) and field.name not in LEFT_ALONE and own:
             for value in bad_values(field):
-                yield ["train", config, *smoke, *words(field, value)]
+                yield ["train", name, *given, *smoke, *words(field, value)]
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_a
 import tyro
 
 import zoo
+from train.config.data import Data, of_name
 from train.config.schema import Experiment, Model
 from train.config.ways import WAYS
 from zoo.errors import Errors, UserError, unknown
@@ -81,6 +82,7 @@ def parse_experiment(
     Raises UserError for all that is wrong at once: every option that cannot be read, and what `check` finds in the
     fields of the others.
     """
+    default = _with_named_data(default, args)
     args, name = take("--model.name", args)
     try:
         return _parse_experiment(args, name, prog, default, options)
@@ -101,6 +103,14 @@ def parse_experiment(
                 check(attempt(readable)[0])
         errors.report()
         raise
+
+
+def _with_named_data(default: Experiment, args: Sequence[str]) -> Experiment:
+    """Return `default` with the kind of data that `--data.name` names: scenes have fields of their own."""
+    _, name = take("--data.name", args)
+    if name is None or not isinstance(default.data, Data):
+        return default
+    return dataclasses.replace(default, data=of_name(default.data, name))
 
 
 def _readable(attempt: Callable[[Sequence[str]], object], args: Sequence[str], errors: Errors) -> list[str]:

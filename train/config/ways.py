@@ -59,14 +59,20 @@ class Way:
 
     def require(self, data: Any) -> None:
         """Raise UserError unless the way can be posed on this kind of data."""
-        if type(data) not in self.setups:
+        if self._kind_of(data) is None:
             wanted = " or ".join(kind.KIND for kind in self.learns_from)
             raise UserError(f"the task {self.name!r} needs {wanted}, and {data.name} is {data.KIND}")
 
     def setup_for(self, data: Any) -> Callable[..., Any]:
         """The function that builds a run on `data`; UserError for another kind of data."""
         self.require(data)
-        return resolve(self.setups[type(data)])
+        kind = self._kind_of(data)
+        assert kind is not None  # `require` has said so
+        return resolve(self.setups[kind])
+
+    def _kind_of(self, data: Any) -> type[Any] | None:
+        """Return the kind of data in `setups` that `data` is, such as Data for Scenes; None where there is none."""
+        return next((kind for kind in type(data).__mro__ if kind in self.setups), None)
 
 
 WAYS: Registry[Way] = Registry("task")

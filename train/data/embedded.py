@@ -29,3 +29,5 @@ def digits() -> Arrays:
 
 EMBEDDED = {"digits": digits}
 """Name -> function that loads it, for every image data set that needs no preparation."""
+IMAGES = (*EMBEDDED, "scenes")
+"""Every name of embedded images: also of those that `train.data.scenes` composes from the digits."""

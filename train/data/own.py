@@ -15,7 +15,7 @@ from zoo.errors import UserError
 
 Kind = Literal["images", "text", "environment"]
 SPLITS = ("train", "validation", "test")
-TAKEN = ("digits", "python_docs", "dates")
+TAKEN = ("digits", "scenes", "python_docs", "dates")
 VERSION = "own"
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from train.config import Data, Experiment
+from train.config import Data, Experiment, Scenes
 from train.core import Task, devices
 from train.data.feed import DeviceFeed, Feed, StreamFeed, streams
+from train.data.scenes.source import new_scenes
 from train.data.sources import Resident
 from train.data.split import Dataset, Split
 from train.metrics import evaluation
@@ -18,15 +19,22 @@ EVALUATION_BYTES = 32 << 20  # of images in one batch of a streamed split; as fl
 
 
 def feeder(experiment: Experiment, dataset: Dataset) -> Callable[[Mesh | None, Any], Feed]:
-    """`Setup.feed` of a run on images: a small set is kept on the device, a larger one is read from disk."""
+    """`Setup.feed` of a run on images; see `make_feed`."""
     data = narrow(experiment.data, Data)
+    return lambda mesh, reader: make_feed(dataset, data, experiment.seed, mesh, reader)
 
-    def feed(mesh: Mesh | None, reader: Any) -> Feed:
-        if streams(dataset.train, data):
-            return StreamFeed(dataset.train, data, experiment.seed, mesh, reader)
-        return DeviceFeed(resident(dataset.train, data.batch, mesh))
 
-    return feed
+def make_feed(dataset: Dataset, data: Data, seed: int, mesh: Mesh | None, reader: Any) -> Feed:
+    """Return the training batches: a small set is kept on the device, a larger one is read from disk.
+
+    New scenes at each step are composed on the device.
+    """
+    if isinstance(data, Scenes) and data.images is None:
+        source = new_scenes(data, data.batch, devices.batch_sharding(mesh))
+        return DeviceFeed(source.replace(glyphs=devices.place(source.glyphs, mesh)))
+    if streams(dataset.train, data):
+        return StreamFeed(dataset.train, data, seed, mesh, reader)
+    return DeviceFeed(resident(dataset.train, data.batch, mesh))
 
 
 def evaluators(

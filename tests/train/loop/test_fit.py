@@ -18,7 +18,7 @@ from rich.console import Console
 
 import train.loop.fit
 import train.loop.run
-from train.config import Classify, Data, Experiment, Model, Optim
+from train.config import Classify, Data, Experiment, Model, Optim, Scenes
 from train.core import State
 from train.core.signals import Stopped
 from train.loop.checkpoints import Checkpoints
@@ -77,11 +77,16 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(whole: Run,
     assert_same_bits(restored(whole, parts), restored(again, parts))
 
 
-@pytest.mark.parametrize("placement", [pytest.param("device", marks=pytest.mark.slow), "stream"])
-def test_an_interrupted_run_resumes_to_the_same_bits(placement: str, tmp_path, monkeypatch) -> None:
-    experiment = EXPERIMENT.__class__(
-        **{**vars(EXPERIMENT), "data": Data("digits", batch=32, placement=placement, workers=0), "steps": 40}
-    )
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(Data("digits", batch=32, placement="device"), marks=pytest.mark.slow, id="device"),
+        pytest.param(Data("digits", batch=32, placement="stream", workers=0), id="stream"),
+        pytest.param(Scenes(batch=32, images=None), marks=pytest.mark.slow, id="new scenes"),
+    ],
+)
+def test_an_interrupted_run_resumes_to_the_same_bits(data: Data, tmp_path, monkeypatch) -> None:
+    experiment = dataclasses.replace(EXPERIMENT, data=data, steps=40)
     parts = assemble(experiment)
     monkeypatch.setattr("train.loop.schedule.LONGEST_CHUNK", 7)
     straight = train.loop.run.create("straight", experiment, tmp_path)

@@ -4,11 +4,13 @@ import dataclasses
 
 import numpy as np
 
-from train.config import Data
+from train.config import Data, Scenes
+from train.config.data import is_scenes
 from train.config.ranges import require_share_of_labels
 from train.data import cache, decode, embedded, kinds, own
 from train.data.cut import array_keys, by_hash
-from train.data.images import folder, folds, hub, npz, table
+from train.data.images import folder, folds, hub, npz, pixels, table
+from train.data.scenes import sets as scenes
 from train.data.split import Arrays, Dataset, Found, Split, Store, cut, moments, read_all
 from train.data.tfds import read
 from zoo.errors import UserError
@@ -27,9 +29,9 @@ SAMPLE = 10_000
 def load(data: Data) -> Dataset:
     """Load the data set of a config, with fixed train, validation and test splits.
 
-    name: `digits`, one that was registered (`train.data.register`), a TFDS name that is prepared in $TFDS_DATA_DIR
-    (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or `folder:PATH`, `npz:FILE`, `csv:FILE`, `datasets:NAME` (see the
-    modules in `train.data.images`). Images are brought to `data.image_size` by `data.fit`.
+    name: `digits`, `scenes` (`train.data.scenes`), one that was registered (`train.data.register`), a TFDS name that is
+    prepared in $TFDS_DATA_DIR (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or `folder:PATH`, `npz:FILE`, `csv:FILE`,
+    `datasets:NAME` (see the modules in `train.data.images`). Images are brought to `data.image_size` by `data.fit`.
 
     Test split: the data set's `test` split if it has labels, else its `validation`, else 20 % of train (the same for
     every config). Validation split: the data set's own if it is not the test split; else the share `data.validation` of
@@ -41,6 +43,8 @@ def load(data: Data) -> Dataset:
     split, and the others are the training split.
     Raises UserError with one line for all invalid input.
     """
+    if isinstance(data, Scenes) or is_scenes(data.name):
+        scenes.check(data)
     if not 0 <= data.validation < 1:
         raise UserError(f"data.validation={data.validation}: must be at least 0 and below 1")
     require_share_of_labels(data.labels)
@@ -73,7 +77,7 @@ def _one_fold(data: Data, number: int, count: int) -> Dataset:
 def names() -> list[str]:
     """Return every name that can be loaded now: of data sets embedded, registered, and prepared in $TFDS_DATA_DIR."""
     registered = [name for name in own.DATA if own.kind_of(name) == "images"]
-    return [*embedded.EMBEDDED, *registered, *read.prepared(read.data_dir())]
+    return [*embedded.IMAGES, *registered, *read.prepared(read.data_dir())]
 
 
 def require_there(name: str) -> None:
@@ -81,6 +85,8 @@ def require_there(name: str) -> None:
     kind, _, path = name.partition(":")
     if kind in FILES:
         FILES[kind].existing(path)
+    elif is_scenes(name):
+        scenes.require_view(name)
     elif not is_text(name) and own.kind_of(name) is None and name not in embedded.EMBEDDED:
         read.locate(name, read.data_dir())
 
@@ -97,6 +103,8 @@ def find(data: Data) -> Found:
         return FILES[kind].find(path, data.image_size, data.fit)
     if (registered := own.kind_of(data.name)) is not None:
         return _find_own(data, registered)
+    if is_scenes(data.name):
+        return _brought(scenes.find(data), data)
     if data.name in embedded.EMBEDDED:
         whole = embedded.EMBEDDED[data.name]()
         x = whole.x
@@ -108,6 +116,15 @@ def find(data: Data) -> Found:
     if is_text(data.name):
         raise UserError(f"{data.name} contains text, not images: choose a config for text")
     return read.find(data.name, data.image_size, data.fit)
+
+
+def _brought(found: Found, data: Data) -> Found:
+    """Bring the images of a set in memory to `data.image_size`."""
+    if data.image_size is None:
+        return found
+    parts = {split: store.read(np.arange(len(store))) for split, store in found.stores.items()}
+    stores = {split: Arrays(pixels.brought(x, data.image_size, data.fit), y) for split, (x, y) in parts.items()}
+    return dataclasses.replace(found, stores=stores)
 
 
 def _find_own(data: Data, kind: own.Kind) -> Found:

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from tokenizers import __version__ as tokenizers_version
 
 from train.config import Text
+from train.config.data import is_scenes
 from train.config.ranges import require_share_of_labels
 from train.data import cache, kinds, own
 from train.data.cut import by_hash, by_position, text_keys
@@ -152,7 +153,7 @@ def find(name: str, form: Form) -> Corpus:
         corpus = python_docs.EMBEDDED[name]()
     elif name.partition("/")[0] == "dates":
         corpus = dates.dates(name)
-    elif kind in kinds.IMAGES or name == "digits":
+    elif kind in kinds.IMAGES or name == "digits" or is_scenes(name):
         raise UserError(f"{name} contains images, not {DESCRIPTION[form]}: choose a config for images")
     else:
         corpus = tfds.find(name, form)

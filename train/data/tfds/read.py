@@ -15,7 +15,7 @@ import numpy as np
 
 from train.data import cache
 from train.data import decode as images
-from train.data.embedded import EMBEDDED
+from train.data.embedded import IMAGES
 from train.data.split import Found
 from train.data.tfds import tfrecord
 from zoo.errors import UserError, unknown
@@ -212,7 +212,7 @@ class Records:
         return images.bring(pixels, self.shape, self.fit), feature[self.label_key].int64_list.value[0]
 
 
-def locate(name: str, root: Path, embedded: Iterable[str] = EMBEDDED) -> Path:
+def locate(name: str, root: Path, embedded: Iterable[str] = IMAGES) -> Path:
     """Return the folder of a prepared data set by its TFDS name (`mnist`, `emnist/balanced`, `mnist:3.0.1`).
 
     Without a version in the name it is the newest one. embedded: further names to suggest for an unknown name.
@@ -294,7 +294,7 @@ class Prepared:
     splits: dict[str, Shards]
 
 
-def describe(name: str, embedded: Iterable[str] = EMBEDDED) -> Prepared:
+def describe(name: str, embedded: Iterable[str] = IMAGES) -> Prepared:
     """Describe a prepared data set by its name. No records are read yet."""
     folder = locate(name, data_dir(), embedded)
     name = folder.parent.relative_to(data_dir()).as_posix()

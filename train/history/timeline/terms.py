@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import train.tasks  # noqa: F401  fills the table of ways of learning
-from train.config import Data, Text, World, ways
+from train.config import Data, Scenes, Text, World, ways
 from train.history.timeline.lenient_json import mapping, text
 
-OF_ALL = ("data.labels", "data.split_by", "data.swap")
+OF_ALL = ("data.labels", "data.split_by", "data.swap", "data.size", "data.preset", "data.pieces", "data.images")
 """What is learned from, and on which examples it is measured."""
 OF_TOKENS = ("data.tokenizer", "data.vocab", "data.lower")
 """What the loss of a language model is a mean over: characters, or pieces of another vocabulary."""
@@ -27,7 +27,8 @@ def terms_of(config: Mapping[str, Any]) -> dict[str, str]:
     task = text(mapping(config, "task"), "name")
     way = ways.WAYS.get(task)
     names = [*OF_ALL, *(OF_TOKENS if task in PER_TOKEN else ()), *(way.judged_by if way else ())]
-    usual = {"data": _defaults(KINDS[kind_of(config)]), "task": _defaults(way.config) if way else {}}
+    schema = Scenes if "preset" in mapping(config, "data") else KINDS[kind_of(config)]
+    usual = {"data": _defaults(schema), "task": _defaults(way.config) if way else {}}
     found = {}
     for name in names:
         part, _, field = name.partition(".")

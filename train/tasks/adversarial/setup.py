@@ -17,7 +17,7 @@ import zoo
 from train.algorithms import optimizers
 from train.config import Adversarial, Data, Experiment, Optim
 from train.core import State, Task
-from train.data.feed import DeviceFeed, Feed, StreamFeed, streams
+from train.data.feed import Feed
 from train.data.images.augment import Operation, for_evaluation, output_shape, parse
 from train.data.inputs import images
 from train.data.split import Dataset, some
@@ -27,7 +27,7 @@ from train.metrics.evaluation import Evaluator
 from train.pictures.generator import Pictures
 from train.tasks.adversarial.check import require_pair, require_size
 from train.tasks.adversarial.task import adversarial
-from train.tasks.images import evaluators, resident
+from train.tasks.images import evaluators, make_feed
 from train.tasks.setup import Setup, Sizes, count_params, make_model, narrow
 from zoo.errors import UserError
 from zoo.measure import count_flops
@@ -148,9 +148,7 @@ def _feed(experiment: Experiment, dataset: Dataset, mesh: Mesh | None, reader: A
     """Feed batches that hold the images of all updates of the discriminator in one step."""
     task, data = narrow(experiment.task, Adversarial), narrow(experiment.data, Data)
     data = dataclasses.replace(data, batch=task.critic_steps * data.batch)
-    if streams(dataset.train, data):
-        return StreamFeed(dataset.train, data, experiment.seed, mesh, reader)
-    return DeviceFeed(resident(dataset.train, data.batch, mesh))
+    return make_feed(dataset, data, experiment.seed, mesh, reader)
 
 
 class _PixelFrechet:
