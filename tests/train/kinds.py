@@ -16,6 +16,8 @@ SIMCLR = "--model.fields.depths 1 --model.fields.widths 8 --model.widths 8 4 --d
 KINDS = {
     "images": MLP,
     "streamed images": f"{MLP} --data.placement stream --data.workers 0",
+    "scenes": f"{MLP} --data.name scenes --data.images 48",
+    "new scenes": f"{MLP} --data.name scenes --data.images None",
     "images in bfloat16": f"{MLP} --precision bfloat16",
     "convolutions": f"digits_resnet20 {SHORT} --model.depths 1 --model.widths 8 --data.batch 6",
     "folds": f"{MLP} --folds 2",
@@ -36,7 +38,7 @@ KINDS = {
 """Each kind of run and the words behind `zoo train` that make one. A batch divides among one, two and three devices."""
 
 SEVERAL = ("folds", "seeds", "sweep")
-CLASSIFIERS = ("images", "streamed images", "images in bfloat16", "convolutions")
+CLASSIFIERS = ("images", "streamed images", "scenes", "new scenes", "images in bfloat16", "convolutions")
 LANGUAGE = ("language", "language in bfloat16")
 TRANSLATORS = ("translation", "recurrent translation")
 BERTS = ("masked", "sentences")

@@ -30,7 +30,7 @@ from train.metrics.format import figure
 
 ROOT = Path(__file__).parents[2]
 EVERY = os.environ.get("EVERY") == "1"
-TRIED = ("images", "streamed images", "seeds", "language", "sentences", "pair", "agent")
+TRIED = ("images", "streamed images", "new scenes", "seeds", "language", "sentences", "pair", "agent")
 DEAR = {
     "eval, best": ("convolutions", "folds", "agent", "conditional pair"),
     "start from a run": ("images in bfloat16", "contrast", "pair"),

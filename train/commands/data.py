@@ -1,6 +1,6 @@
 """`zoo data`: which data sets are here and which can be had; `zoo data prepare NAME` gets one.
 
-`zoo data clean` is in `train.commands.data_clean`.
+`zoo data show`, `zoo data export` and `zoo data clean` are in files of their own.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from rich.table import Table
 
 from train.commands.console import console_for
 from train.commands.options import with_config
+from train.config.data import is_scenes
 from train.core.console import Console
 from zoo.errors import UserError
 from zoo.files import parse_json
@@ -33,8 +34,8 @@ TO_BE_HAD = {
 
 
 USAGE = (
-    "usage: zoo data, or zoo data prepare NAME, for example zoo data prepare mnist; or zoo data --config FILE; "
-    "or zoo data clean [NAME …] [--yes]"
+    "usage: zoo data, or zoo data prepare NAME, for example zoo data prepare mnist; or zoo data show NAME; "
+    "or zoo data export scenes --to DIR; or zoo data clean [NAME …] [--yes]; or zoo data --config FILE"
 )
 
 
@@ -48,6 +49,14 @@ def data_command(args: Sequence[str]) -> None:
         show(Console())
     elif args[0] == "prepare" and len(args) == 2 and not args[1].startswith("-"):
         prepare(args[1], None, Console())
+    elif args[0] == "show":
+        from train.commands import data_show
+
+        data_show.show_examples(args[1:])
+    elif args[0] == "export":
+        from train.commands import data_export
+
+        data_export.export_command(args[1:])
     elif args[0] == "clean":
         from train.commands import data_clean
 
@@ -59,6 +68,7 @@ def data_command(args: Sequence[str]) -> None:
 def show(console: Console) -> None:
     """Prints what is there, what can be had and how. Reads descriptions only, no records, and imports no TFDS."""
     from train.data import embedded, own
+    from train.data.scenes import sets as scenes
     from train.data.text import python_docs
     from train.data.tfds import read as tfds_read
 
@@ -68,6 +78,7 @@ def show(console: Console) -> None:
         x, y = (whole := read()).x, whole.y
         content = f"{_size(x.shape[1:])}, {y.max() + 1} classes"
         here.add_row(name, embedded.VERSION, content, f"{len(x):,}, cut by the zoo", "embedded")
+    here.add_row(*scenes.described(), "embedded")
     for name, registered in own.DATA.items():
         here.add_row(name, own.VERSION, registered.kind, "", f"registered by {own.DATA.owner(name) or 'this process'}")
     for row in python_docs.described():
@@ -103,7 +114,7 @@ def prepare(name: str, data_dir: Path | None, console: Console) -> None:
     from train.data.tfds import read as tfds_read
 
     local = kinds.prefix(name) or name.partition("/")[0] == "dates"
-    if local or name in own.DATA or name in embedded.EMBEDDED or name in python_docs.EMBEDDED:
+    if local or name in own.DATA or name in (*embedded.IMAGES, *python_docs.EMBEDDED) or is_scenes(name):
         raise UserError(f"{name} needs no preparation: train with --data.name {name}")
     folder = tfds_prepare.prepare(name, data_dir)
     _, examples, on_disk = _describe(folder)

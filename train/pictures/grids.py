@@ -1,15 +1,19 @@
 """Arrange many small images in one PNG file, and read them back."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from train.data import decode
+from train.pictures.style import INK
+from zoo.errors import printable
 from zoo.files import atomic_file
 
 GAP, GAP_SHADE = 2, 128  # pixels between images, and their gray, which differs from black and white images
 SHORTEST = 56  # least side of an image in the picture, in pixels: smaller ones are enlarged by an integer factor
+SHORTEST_LABELLED, WIDEST, LINE = 96, 1000, 19  # of a sheet with names: least side, widest row, height of a name
 
 
 def grid(images: np.ndarray, columns: int) -> np.ndarray:
@@ -36,8 +40,28 @@ def tiles(sheet: np.ndarray, shape: tuple[int, int, int], count: int, columns: i
     return np.stack([sheet[t : t + tall - GAP : factor, le : le + wide - GAP : factor] for t, le in corners])
 
 
-def enlargement(height: int, width: int) -> int:
-    return max(1, -(-SHORTEST // min(height, width)))
+def labelled(images: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Arrange images uint8 (N, H, W, C) row by row, each above its name, in one image (height, width, 3)."""
+    count, height, width, _ = images.shape
+    factor = enlargement(height, width, SHORTEST_LABELLED)
+    columns = max(1, min(count, WIDEST // (factor * width + GAP)))
+    tall, wide = factor * height + LINE + GAP, factor * width + GAP
+    sheet = Image.new("RGB", (columns * wide + GAP, -(-count // columns) * tall + GAP), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(LINE - 5)
+    for number, (pixels, name) in enumerate(zip(images, names, strict=True)):
+        left, top = GAP + number % columns * wide, GAP + number // columns * tall
+        color = np.broadcast_to(pixels, (height, width, 3)) if pixels.shape[2] == 1 else pixels[..., :3]
+        tile = Image.fromarray(np.ascontiguousarray(color))
+        sheet.paste(tile.resize((factor * width, factor * height), Image.Resampling.NEAREST), (left, top))
+        name = printable(name)
+        while name and font.getlength(name) > wide - GAP:
+            name = name[:-1]
+        pen.text((left + factor * width // 2, top + factor * height + 1), name, INK, font, "ma")
+    return np.asarray(sheet)
+
+
+def enlargement(height: int, width: int, shortest: int = SHORTEST) -> int:
+    return max(1, -(-shortest // min(height, width)))
 
 
 def write(sheet: np.ndarray, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Training batches and evaluators of every task on images."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,7 @@ def make_feed(dataset: Dataset, data: Data, seed: int, mesh: Mesh | None, reader
     """
     if isinstance(data, Scenes) and data.images is None:
         source = new_scenes(data, data.batch, devices.batch_sharding(mesh))
-        return DeviceFeed(source.replace(glyphs=devices.place(source.glyphs, mesh)))
+        return DeviceFeed(dataclasses.replace(source, glyphs=devices.place(source.glyphs, mesh)))
     if streams(dataset.train, data):
         return StreamFeed(dataset.train, data, seed, mesh, reader)
     return DeviceFeed(resident(dataset.train, data.batch, mesh))

@@ -97,8 +97,8 @@ def _plain(data: Data) -> Data:
     """Return a config of the same examples with the defaults of every other field."""
     if not isinstance(data, Scenes):
         return Data(data.name)
-    made_once = {} if data.images is None else {"images": data.images}
-    return Scenes(data.name, size=data.size, preset=data.preset, pieces=data.pieces, **made_once)
+    images = Scenes.images if data.images is None else data.images
+    return Scenes(data.name, size=data.size, preset=data.preset, pieces=data.pieces, images=images)
 
 
 def find(path: str, data: Data, config: Path | None = None) -> Run:
