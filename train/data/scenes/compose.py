@@ -154,7 +154,7 @@ def render(
 
 def _layer(xp: ModuleType, glyphs: Glyphs, placement: Placement, layer: int, size: int) -> Any:
     """Return the ink of one digit or piece at each pixel, from 0 to ONE: int32 (N, size, size)."""
-    own = Placement(*(field[:, layer] for field in placement[:-1]), placement.paper)
+    own = Placement._make([*(field[:, layer] for field in placement[:-1]), placement.paper])
     cos, sin = (xp.asarray(wave)[own.turn & (CIRCLE - 1)] * ((UNIT * ONE) // own.scale) // ONE for wave in (COS, SIN))
     pixel = (2 * np.arange(size, dtype=np.int32) + 1) * (SIDE * UNIT // 2) // size  # the middle of each
     right, down = (pixel[None] - centre[:, None] for centre in (own.x, own.y))
@@ -184,5 +184,7 @@ def _sampled(xp: ModuleType, glyphs: Glyphs, glyph: Any, x: Any, y: Any) -> Any:
 def _noise(xp: ModuleType, deviation: float, seeds: tuple[int, Any], size: int) -> Any:
     """Return the noise of each pixel, int32 (N, size, size), where 2^16 is white: sums of four random bytes."""
     drawn = random(*seeds, NOISE, size * size)
-    total = sum(((drawn >> np.uint32(shift)) & np.uint32(255)).astype(np.int32) for shift in (0, 8, 16, 24)) - 2 * 255
+    total: Any = (
+        sum(((drawn >> np.uint32(shift)) & np.uint32(255)).astype(np.int32) for shift in (0, 8, 16, 24)) - 2 * 255
+    )
     return total.reshape(-1, size, size) * round(deviation * (1 << 16) / BYTES_DEVIATION)

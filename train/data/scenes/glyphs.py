@@ -87,7 +87,7 @@ def _boxes(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the middle and the half sizes of the box around each glyph's ink: int32 (G, 2) each, x and y, in STEPs."""
     centre, half = np.empty((len(ink), 2), np.int32), np.empty((len(ink), 2), np.int32)
     for axis, along in ((0, 1), (1, 2)):
-        occupied = ink.any(axis=along)
+        occupied = np.any(ink, axis=along)
         first, last = occupied.argmax(axis=1), GLYPH - occupied[:, ::-1].argmax(axis=1)
         centre[:, axis], half[:, axis] = (first + last) * STEP // 2, (last - first) * STEP // 2
     return centre, half
