@@ -57,8 +57,8 @@ all numbers drawn from a seed, between the bounds given and with equal probabili
    a scene of {side}x{side} and grow with its size), turned by up to {turn:g}° either way, and placed anywhere so that
    all of its ink is inside. Each glyph of a split is the whole digit equally often, to within one scene.
 2. {pieces} squares of {piece} pixels are cut out of other digits around pixels with ink, made larger or smaller and
-   turned by the same rules, and laid beside the digit: of {places} places anywhere in the scene each takes the one that is
-   farthest from the digit. The classes of the pieces are drawn without regard to the class of the scene.
+   turned by the same rules, and laid beside the digit: of {places} places anywhere in the scene each takes the one
+   that is farthest from the digit. Their classes are drawn without regard to the class of the scene.
 3. The paper has a brightness of {paper}. The digit lifts it by {ink} of what is missing to white, a piece by {clutter};
    where both are, the brighter one shows.
 4. Each pixel gets noise with a standard deviation of {noise:g} of the range from black to white.
