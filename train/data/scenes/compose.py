@@ -42,6 +42,8 @@ class Placement(NamedTuple):
     glyph: Any  # position in the tables of the split
     turn: Any
     scale: Any  # UNIT: a pixel of the glyph is as large as a pixel of a scene of 16x16
+    cos: Any  # of the turn, divided by the scale, as a fixed-point number
+    sin: Any
     x: Any  # the centre
     y: Any
     anchor_x: Any  # the point of the glyph that lies at the centre
@@ -103,7 +105,9 @@ def draw(xp: ModuleType, glyphs: Glyphs, preset: Preset, stream: int, number: An
         for drawn, levels in ((ink[:, :1], preset.ink), (ink[:, 1:], preset.clutter), (draws[:, 0, 0], preset.paper))
     )
     glyph, reach, ink = _joined(xp, (whole, whole_reach, lit), (other, reach, cluttered))
-    return Placement(glyph, turn, scale, x, y, anchor_x, anchor_y, reach, ink, paper)
+    inverse = (UNIT * ONE) // scale
+    cos, sin = (xp.asarray(wave)[turn & (CIRCLE - 1)] * inverse // ONE for wave in (COS, SIN))
+    return Placement(glyph, turn, scale, cos, sin, x, y, anchor_x, anchor_y, reach, ink, paper)
 
 
 def _joined(xp: ModuleType, of_digit: Iterable[Any], of_pieces: Iterable[Any]) -> list[Any]:
@@ -155,10 +159,9 @@ def render(
 def _layer(xp: ModuleType, glyphs: Glyphs, placement: Placement, layer: int, size: int) -> Any:
     """Return the ink of one digit or piece at each pixel, from 0 to ONE: int32 (N, size, size)."""
     own = Placement._make([*(field[:, layer] for field in placement[:-1]), placement.paper])
-    cos, sin = (xp.asarray(wave)[own.turn & (CIRCLE - 1)] * ((UNIT * ONE) // own.scale) // ONE for wave in (COS, SIN))
     pixel = (2 * np.arange(size, dtype=np.int32) + 1) * (SIDE * UNIT // 2) // size  # the middle of each
     right, down = (pixel[None] - centre[:, None] for centre in (own.x, own.y))
-    cos, sin = cos[:, None], sin[:, None]
+    cos, sin = own.cos[:, None], own.sin[:, None]
     x = (((cos * right)[:, None, :] + (sin * down)[:, :, None]) >> 16) + own.anchor_x[:, None, None]
     y = (((cos * down)[:, :, None] - (sin * right)[:, None, :]) >> 16) + own.anchor_y[:, None, None]
     ink = _sampled(xp, glyphs, own.glyph, x, y)
@@ -173,12 +176,22 @@ def _sampled(xp: ModuleType, glyphs: Glyphs, glyph: Any, x: Any, y: Any) -> Any:
     x, y = x - STEP // 2, y - STEP // 2  # from the middle of the first pixel
     row, column = (xp.clip((axis >> 8) + 2, 0, CELLS - 1) for axis in (y, x))
     entry = (glyph[:, None, None] * CELLS + row) * CELLS + column
-    corners = xp.take(xp.asarray(glyphs.corners), entry, mode="clip")
+    corners = _looked_up(xp, glyphs.corners, entry)
     x, y = x & (STEP - 1), y & (STEP - 1)
     above, below = (((corners >> shift) & 255) * (STEP - x) + ((corners >> (shift + 8)) & 255) * x for shift in (0, 16))
     ink = (above * (STEP - y) + below * y) >> 6  # FULL * STEP^2 becomes ONE
     square = ink * ink >> 14
     return square * (3 * ONE - 2 * ink) >> 14  # 3 v^2 - 2 v^3: strokes stay crisp where they are drawn larger
+
+
+def _looked_up(xp: ModuleType, table: Any, entry: Any) -> Any:
+    """Return the entries of a table."""
+    found = xp.take(xp.asarray(table), entry, mode="clip")
+    if xp is np:
+        return found
+    from jax.lax import optimization_barrier  # not above: on the host nothing else here needs JAX
+
+    return optimization_barrier(found)  # else XLA looks up again for each use, which takes five times as long
 
 
 def _noise(xp: ModuleType, deviation: float, seeds: tuple[int, Any], size: int) -> Any:

@@ -159,7 +159,9 @@ def _blocks(data: Scenes, split: str) -> Iterator[Scene]:
 
 def affine_of(placement: Placement, size: int) -> np.ndarray:
     """Return the maps from the picture of each whole digit to its scene, float64 (N, 2, 3); see `Scene`."""
-    _, turn, scale, x, y, anchor_x, anchor_y = (field[:, 0] for field in placement[:7])
+    turn, scale, x, y, anchor_x, anchor_y = (
+        field[:, 0] for field in (placement.turn, placement.scale, *placement[5:9])
+    )
     cos, sin = (wave[turn & (CIRCLE - 1)] / ONE for wave in (compose.COS, compose.SIN))
     enlarged = scale / UNIT * size / SIDE
     linear = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], axis=1) * enlarged[:, None, None]

@@ -38,7 +38,8 @@ class NewScenes:
     def feed(self, planned: dict[str, Array], use: Callable[[Batch], T]) -> T:
         """Return `use` of {"x": uint8 (batch, size, size, 1), "y": int32 (batch,)}."""
         number = shard(planned, self.sharding)["number"]
-        placement = compose.draw(jnp, self.glyphs, self.preset, self.stream, number)
+        # Without the barrier XLA draws the placement again for each pixel, which takes several times as long.
+        placement = jax.lax.optimization_barrier(compose.draw(jnp, self.glyphs, self.preset, self.stream, number))
         seeds = (self.stream, number)
         image, _ = compose.render(jnp, self.glyphs, placement, self.size, self.preset.noise, seeds)
         batch = {"x": image[..., None], "y": jnp.asarray(self.glyphs.label)[placement.glyph[:, 0]]}
