@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from rich.table import Column, Table
+from rich.table import Table
+from rich.text import Text
 
 from train.commands.console import console_for, say
 from train.commands.options import named
@@ -110,9 +111,8 @@ def _show_images(name: str, options: ShowOptions) -> None:
     examples = some(split, options.n or IMAGES)
     if examples["x"].ndim != 4 or examples["x"].dtype != np.uint8:
         raise UserError(f"{name} holds arrays of the shape {dataset.shape}, which are no images")
-    names = (
-        [dataset.class_names[label] for label in examples["y"]] if dataset.classes else list(map(str, examples["y"]))
-    )
+    labels = examples["y"].tolist()
+    names = [dataset.class_names[label] for label in labels] if dataset.classes else list(map(str, labels))
     out = options.out or Path(f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name).strip('_.')}_{options.split}.png")
     _require_picture(out)
     grids.write(grids.labelled(examples["x"], names), out)
@@ -147,24 +147,30 @@ def _show_texts(name: str, options: ShowOptions) -> None:
         raise UserError(f"{name} has no {options.split} split of its own, only {there}: training cuts the others")
     count = min(options.n or TEXTS, len(examples))
     places = np.linspace(0, len(examples) - 1, count).astype(int)  # spread evenly over the split
-    second = "class" if examples.labels is not None else "translation"
-    columns = [Column("text", overflow="fold"), *([Column(second, overflow="fold")] if _has_second(examples) else [])]
-    table = Table("example", *columns, title=f"{name}, {options.split}", title_justify="left", show_lines=True)
-    for place in places:
-        cells = [examples.texts[place]]
-        if examples.labels is not None:
-            label = int(examples.labels[place])
-            cells = [" | ".join([*cells, *([examples.seconds[place]] if examples.seconds is not None else [])])]
-            cells.append(corpus.class_names[label] if 0 <= label < len(corpus.class_names) else "secret")
-        elif examples.seconds is not None:
-            cells.append(examples.seconds[place])
-        table.add_row(str(place), *map(_shortened, cells))
-    console_for().print(table, markup=False)
+    table = Table("example", title=f"{name}, {options.split}", title_justify="left", show_lines=True)
+    for column in _columns(examples):
+        table.add_column(column, overflow="fold")
+    for place in places.tolist():
+        table.add_row(str(place), *(Text(_shortened(cell)) for cell in _cells(corpus, examples, place)))
+    console_for().print(table)
     say(f"{count} of {len(examples):,} {options.split} examples of {_title(corpus)}")
 
 
-def _has_second(examples: Any) -> bool:
-    return examples.labels is not None or examples.seconds is not None
+def _columns(examples: Any) -> list[str]:
+    """Return what the columns of the table are called."""
+    second = [] if examples.seconds is None else ["second text" if examples.labels is not None else "translation"]
+    return ["text", *second, *(["class"] if examples.labels is not None else [])]
+
+
+def _cells(corpus: Any, examples: Any, place: int) -> list[str]:
+    """Return what stands in the row of one example, in the order of `_columns`."""
+    cells = [examples.texts[place]]
+    if examples.seconds is not None:
+        cells.append(examples.seconds[place])
+    if examples.labels is not None:
+        label = int(examples.labels[place])
+        cells.append(corpus.class_names[label] if 0 <= label < len(corpus.class_names) else "secret")
+    return cells
 
 
 def _corpus(name: str) -> Any:

@@ -31,10 +31,11 @@ def test_a_sheet_shows_labelled_images(
 
 
 def test_examples_of_text_are_a_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    (tmp_path / "mood.tsv").write_text("good film\tyes\n[bold]bad\tno\nnice\tyes\n" * 4, encoding="utf-8")
+    (tmp_path / "mood.tsv").write_text("good film\tyes\n[bold]bad\tno\n" * 4, encoding="utf-8")
     assert cli.run(["data", "show", f"tsv:{tmp_path / 'mood.tsv'}", "--n", "2"]) == 0
     out = capsys.readouterr().out
     assert "good film" in out
+    assert "[bold]bad" in out  # what a text says is no markup
     assert "yes" in out
     assert cli.run(["data", "show", "dates/en-ko", "--n", "2"]) == 0
     assert "2 of " in capsys.readouterr().out

@@ -82,6 +82,7 @@ def between(xp: ModuleType, random: Any, low: Any, high: Any) -> Any:
 def draw(xp: ModuleType, glyphs: Glyphs, preset: Preset, stream: int, number: Any) -> Placement:
     """Draw the placement of scenes. number: uint32 (N,). Scene n shows glyph n modulo G: all of them equally often."""
     layers, count = 1 + preset.pieces, len(glyphs.number)
+    # Each layer has its own DRAWS, so the same scene of another preset shows the same digit at about the same place.
     draws = random(stream, number, 0, DRAWS * (1 + layers)).reshape(-1, 1 + layers, DRAWS)
     other, turn, scale, pixel, piece, ink, *places = (draws[:, 1:, each] for each in range(6 + 2 * preset.places))
     whole = (number % np.uint32(count)).astype(np.int32)[:, None]

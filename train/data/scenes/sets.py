@@ -111,10 +111,8 @@ def tables(data: Scenes, split: str) -> tuple[Glyphs, int]:
     """Return the glyphs of a split in the order in which its scenes show them, and the stream of its scenes."""
     own = compose.stream(split, 0 if split == "test" else data.split_seed)
     numbers = glyphs.cut(data.validation, data.split_seed)[split]
-    order = np.argsort(
-        compose.random(own, np.arange(len(numbers), dtype=np.uint32), compose.ORDER, 1)[:, 0], kind="stable"
-    )
-    return glyphs.tables(numbers[order]), own
+    drawn = compose.random(own, np.arange(len(numbers), dtype=np.uint32), compose.ORDER, 1)[:, 0]
+    return glyphs.tables(numbers[np.argsort(drawn, kind="stable")]), own
 
 
 def counts(data: Scenes) -> dict[str, int]:
@@ -159,14 +157,12 @@ def _blocks(data: Scenes, split: str) -> Iterator[Scene]:
 
 def affine_of(placement: Placement, size: int) -> np.ndarray:
     """Return the maps from the picture of each whole digit to its scene, float64 (N, 2, 3); see `Scene`."""
-    turn, scale, x, y, anchor_x, anchor_y = (
-        field[:, 0] for field in (placement.turn, placement.scale, *placement[5:9])
-    )
-    cos, sin = (wave[turn & (CIRCLE - 1)] / ONE for wave in (compose.COS, compose.SIN))
+    turn, scale = placement.turn[:, 0] & (CIRCLE - 1), placement.scale[:, 0]
+    cos, sin = compose.COS[turn] / ONE, compose.SIN[turn] / ONE
     enlarged = scale / UNIT * size / SIDE
     linear = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], axis=1) * enlarged[:, None, None]
-    anchor = np.stack([anchor_x, anchor_y], axis=-1) / STEP
-    centre = np.stack([x, y], axis=-1) / UNIT * size / SIDE
+    anchor = np.stack([placement.anchor_x[:, 0], placement.anchor_y[:, 0]], axis=-1) / STEP
+    centre = np.stack([placement.x[:, 0], placement.y[:, 0]], axis=-1) / UNIT * size / SIDE
     moved = centre - np.einsum("nij,nj->ni", linear, anchor)
     return np.concatenate([linear, moved[..., None]], axis=2)
 
