@@ -42,7 +42,7 @@ zoo: the executable history of deep learning
   zoo data                  list the data sets that are here, and how to get others
   zoo data prepare NAME     download and prepare a TFDS set, without TensorFlow where possible
   zoo data show NAME        examples of a data set: a labelled sheet of images, or a table of texts
-  zoo data export scenes --to DIR  write composed scenes as pictures and tables, with licence and datasheet
+  zoo data export scenes --to DIR  write scenes, composed from real digits, as pictures, with tables and a datasheet
   zoo data clean [NAME ...] list what the cache of decoded data holds; --yes removes it
 
 `zoo COMMAND --help` shows every option. Bad input is one line and exit code 2."""

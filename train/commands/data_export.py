@@ -1,4 +1,4 @@
-"""`zoo data export scenes --to DIR`: composed scenes as folders of pictures that `folder:DIR` reads back."""
+"""`zoo data export scenes --to DIR`: scenes, composed from real digits, as folders of pictures that `folder:DIR` reads back."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from zoo.errors import UserError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportOptions(OfScenes):
-    """Write composed scenes as pictures in folders, with a table of exact labels, a licence and a datasheet."""
+    """Write scenes, composed from real digits, as pictures in folders, with exact labels, licence and datasheet."""
 
     to: Path
     """The new folder. It appears whole or not at all."""

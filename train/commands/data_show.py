@@ -25,7 +25,7 @@ LONGEST = 300
 
 @dataclasses.dataclass(frozen=True)
 class OfScenes:
-    """What composed scenes are like."""
+    """What scenes, which are composed from real digits, are like."""
 
     size: int | None = None
     """Scenes: height and width in pixels, 16 or more."""

@@ -25,6 +25,7 @@ def test_show_lists_what_is_there_and_what_can_be_had(make: Callable, tmp_path: 
     text = out.file.getvalue()
     here, had = text.split("To be had")
     assert "1,797" in here
+    assert "composed from real digits" in here
     assert "40 train, 10 test" in here
     assert "5x4x3, 3 classes" in here
     assert f"damaged (JSONDecodeError): delete {folder}" in here
