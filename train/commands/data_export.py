@@ -1,4 +1,4 @@
-"""`zoo data export scenes --to DIR`: scenes, composed from real digits, as folders of pictures that `folder:DIR` reads back."""
+"""`zoo data export scenes --to DIR`: scenes, composed from real digits, as pictures that `folder:DIR` reads back."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Write scenes, composed from real digits, as folders of pictures, with tables, licence and datasheet, for others to use."""
+"""Write scenes, composed from real digits, as folders of pictures, with tables, licence and datasheet."""
 
 import csv
 import io
