@@ -83,6 +83,16 @@ def _require_flat(value: Any, levels: int) -> None:
             _require_flat(inner, levels - 1)
 
 
+def lists_in_rows(text: str) -> str:
+    """Return indented JSON with each list of numbers on one line, so that a matrix has a line for each row."""
+
+    def row(found: re.Match[str]) -> str:
+        return " ".join(found[0].split()).replace("[ ", "[").replace(" ]", "]")
+
+    # No string holds a line end.
+    return re.sub(r"\[\n([-\d.eE,\s]|null|NaN)+?\n *\]", row, text)
+
+
 def file_name(name: str, what: str) -> str:
     """Return `name`, which comes from data, if it can only be a file's name; `what` says whose it is in the error.
 

@@ -98,7 +98,10 @@ def _figures(found: Comparison) -> Table:
                 cells[place] = cells[place].replace(part, f"{part}\n" if part == "/" else f"\n{part[1:]}")
         table.add_row(*cells[: len(table.columns)])
     devices = [entry.summary.device for entry in found.entries if entry.summary and alike]
-    table.caption = "; ".join([*["mean ± standard deviation over seeds"] * several, *devices[:1]]) or None
+    over = dict.fromkeys(interval.over for entry in found.entries if (interval := entry.interval(test)))
+    notes = ["mean ± standard deviation over seeds"] * several
+    notes += [f"95 % interval over {' or '.join(over)} (bootstrap)"] * bool(over)
+    table.caption = "; ".join([*notes, *devices[:1]]) or None
     return table
 
 
@@ -107,6 +110,8 @@ def _row(entry: Entry, number: int, best: str, test: str) -> list[str]:
     cell = "–" if value is None else figure(test, value)
     if value is not None and spread is not None:
         cell += f" ± {figure(test, spread.deviation)}"
+    if interval := entry.interval(test):
+        cell += f"\n{figure(test, interval.low)} to {figure(test, interval.high)}"
     return [
         str(number),
         entry.label,

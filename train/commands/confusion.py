@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from train.loop.summary import SettingResult
 from train.metrics.confusion import Confusion, added
 from train.pictures.style import LEAN
 from zoo.errors import UserError, note
-from zoo.files import write_atomically
+from zoo.files import lists_in_rows, write_atomically
 
 SHOWN_WHOLE = 20  # classes up to which the terminal shows all of them
 WORST, COMMONEST = 10, 10  # classes and confusions that it shows of more
@@ -154,7 +153,7 @@ def write_classes(folder: Path, classes: Classes, heading: Mapping[str, Any], na
         "classes": list(classes.names),
         "splits": {split: _json(classes, split) for split in classes.each},
     }
-    text = re.sub(r"\[\n([-\d.eE,\s]|null|NaN)+?\n *\]", _one_line, json.dumps(content, indent=1))
+    text = lists_in_rows(json.dumps(content, indent=1))
     written = [write_atomically(folder / "confusion.json", text + "\n", make_folder=True)]
     for split in classes.each:
         own = classes.of(split)
@@ -180,11 +179,6 @@ def _json(classes: Classes, split: str) -> dict[str, Any]:
             for member, matrix in zip(classes.members, classes.each[split], strict=True)
         ]
     return content
-
-
-def _one_line(found: re.Match[str]) -> str:
-    """Return a list of numbers on one line, so that a matrix has a line for each row. No string holds a line end."""
-    return " ".join(found[0].split()).replace("[ ", "[").replace(" ]", "]")
 
 
 def written_to(folder: Path, default: bool, classes: Classes, heading: Mapping[str, Any], name: str) -> list[Path]:

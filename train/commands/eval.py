@@ -9,6 +9,7 @@ import train.loop.run
 from train.commands.console import console_for, say
 from train.commands.options import OwnParts, named
 from train.commands.tables import comparison, each_fold
+from train.config.data import is_scenes
 from train.core.console import Console
 from train.metrics.format import title
 from zoo.errors import UserError
@@ -42,9 +43,9 @@ def eval_command(args: Sequence[str]) -> None:
     from train.commands.confusion import collect, print_classes, written_to
     from train.core import devices, machine
     from train.loop.remeasure import remeasure
-    from train.loop.replicas import Confused, confuse_replicas
+    from train.loop.replicas import Confused, confuse_replicas, evaluate_test
     from train.loop.restore import restore_replicas
-    from train.loop.summary import replica_results, setting_results
+    from train.loop.summary import group_interval, replica_results, setting_results
 
     machine.prepare_backend()
     parts, replicas, state = restore_replicas(run, options.checkpoint)
@@ -60,7 +61,11 @@ def eval_command(args: Sequence[str]) -> None:
     results = {split: [means for means, _ in own] for split, own in confused.items()}
     found = replica_results(replicas.members, results["validation"], results["test"], diverged={}, stops=[])
     settings = setting_results(found, parts.score)
-    Console().print(comparison(settings, parts.counts, heading=heading, data=parts.bounds_on))
+    # Another pass over the test split, of the only set whose examples come in groups.
+    measured = evaluate_test(replicas, parts, mesh) if is_scenes(run.experiment.data.name) else None
+    groups = measured(state)[1] if measured else None
+    intervals = [group_interval(groups, found, setting) for setting in settings]
+    Console().print(comparison(settings, parts.counts, heading, parts.bounds_on, intervals))
     if run.experiment.folds:
         Console().print(each_fold(found))
     for name, note in parts.notes.items():

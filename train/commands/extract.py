@@ -100,6 +100,7 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
                 test=own.test,
                 settings=setting_results([alone_result], parts.score),
                 replicas=(alone_result,),
+                groups=summary.groups and summary.groups.alone(number),
             )
         )
     return new

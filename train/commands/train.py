@@ -180,10 +180,14 @@ def _print_results(run: Run, setup: Setup, summary: Summary, console: Console) -
     test = summary.test
     metrics = ", ".join(f"{title(name)} {figure(name, value)}" for name, value in test.items() if name != "count")
     if len(summary.replicas) > 1:
-        console.print(comparison(summary.settings, setup.counts, data=setup.bounds_on))
+        intervals = [summary.interval(setting) for setting in summary.settings]
+        console.print(comparison(summary.settings, setup.counts, data=setup.bounds_on, intervals=intervals))
         if run.experiment.folds:
             console.print(each_fold(summary.replicas))
         metrics = f"{metrics}, mean over {'folds' if run.experiment.folds else 'seeds'} of the best setting"
+    if interval := summary.interval():
+        low, high = figure("accuracy", interval.low), figure("accuracy", interval.high)
+        metrics = f"{metrics}, 95 % interval of the accuracy {low} to {high} over {interval.over}"
     console.print(
         f"{run.name}: test {metrics} ({test['count']:,} {setup.counts}) after {summary.steps:,} steps, "
         f"{summary.seconds:.0f} s, in {run.path}",

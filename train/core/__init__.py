@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         run_chunk,
         run_confuse,
         run_evaluate,
+        run_grouped,
         run_replicas,
     )
     from train.core.task import BySums, Loss, Mean, Metrics, Source, State, Task, descend
@@ -35,6 +36,7 @@ __all__ = [
     "run_chunk",
     "run_confuse",
     "run_evaluate",
+    "run_grouped",
     "run_replicas",
 ]
 _IN_TASK = ("BySums", "Loss", "Mean", "Metrics", "Source", "State", "Task", "descend")

@@ -120,3 +120,27 @@ def run_confuse(task: Task, state: State, data: Source, planned: Any) -> tuple[M
     _, matrix = jax.eval_shape(one_batch, jax.tree.map(lambda leaf: leaf[0], planned))
     counts, sums = jax.lax.scan(body, jnp.zeros(matrix.shape, matrix.dtype), planned)
     return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), sums), counts
+
+
+@partial(jax.jit, static_argnames=("task", "groups"))
+def run_grouped(
+    task: Task, state: State, data: Source, planned: Any, group: Array, groups: int
+) -> tuple[Metrics, Array]:
+    """Return (the sums of `run_evaluate`, how many examples of each group are right: int32 (groups,)), in one program.
+
+    group: int32 (N,), the group of each example of the split, from 0 to groups - 1.
+    """
+    correct = task.correct
+    assert correct is not None, "only a classifier has examples that are right"
+
+    def one_batch(batch: Any) -> tuple[Metrics, Array]:
+        sums, right = correct(state, batch)
+        own = group[jnp.minimum(batch["position"], len(group) - 1)]  # padding lies behind the end, and is never right
+        return sums, jnp.zeros(groups, jnp.int32).at[own].add(right.astype(jnp.int32))
+
+    def body(counts: Array, planned: Any) -> tuple[Array, Metrics]:
+        sums, own = data.feed(planned, one_batch)
+        return counts + own, sums
+
+    counts, sums = jax.lax.scan(body, jnp.zeros(groups, jnp.int32), planned)
+    return jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), sums), counts

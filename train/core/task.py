@@ -61,6 +61,8 @@ class Task(NamedTuple):
     predict: for a classifier only: takes (state, batch), returns logits (B, classes).
     confuse: for a classifier only: takes what `evaluate` takes, returns its sums together with the confusion matrix of
         the batch, int32 (classes, classes): row: the true class, column: the predicted one; padding is not counted.
+    correct: for a classifier only: takes what `evaluate` takes, returns its sums together with which examples are
+        right, (B,): 1 where one is, 0 where it is not and for padding.
     """
 
     init: Callable[[Array], State]
@@ -68,6 +70,7 @@ class Task(NamedTuple):
     evaluate: Callable[[State, Any], Metrics]
     predict: Callable[[State, Any], Array] | None = None
     confuse: Callable[[State, Any], tuple[Metrics, Array]] | None = None
+    correct: Callable[[State, Any], tuple[Metrics, Array]] | None = None
 
 
 class Source(Protocol):

@@ -23,8 +23,9 @@ from train.data.feed import Feed
 from train.loop import known_data
 from train.loop.checkpoints import Checkpoints
 from train.loop.chunks import ChunkRunner
+from train.loop.groups import Groups
 from train.loop.progress import Lines, Reporter
-from train.loop.replicas import ReplicaSet, evaluate_replicas, finite_replicas, make_replica_set
+from train.loop.replicas import ReplicaSet, evaluate_replicas, evaluate_test, finite_replicas, make_replica_set
 from train.loop.run import Run
 from train.loop.schedule import Schedule, make_schedule
 from train.loop.start import initialize, restore_last
@@ -80,8 +81,8 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
         checkpoints.wait()
         if session.validate and not validation:  # the run was killed between its last step and its summary
             validation = session.evaluate_validation(state, step)
-        test = session.evaluate_test(state)  # nothing else in training reads the test split
-        summary = session.summarize(step, validation, test)
+        test, groups = session.evaluate_test(state)  # nothing else in training reads the test split
+        summary = session.summarize(step, validation, test, groups)
         session.draw_result(state)
         # These two come last and together: a run that is killed before has not used its test split.
         session.reporter.report(step, "test", session.with_best_step(test))
@@ -124,9 +125,9 @@ class Session:
     def _is_finite(self, validation: Results) -> bool:
         return is_finite(validation) and math.isfinite(self.setup.score(validation))
 
-    def evaluate_test(self, state: State) -> list[Results]:
-        """Evaluate every replica on the test split."""
-        evaluate = evaluate_replicas(self.replicas, self.setup, "test", self.mesh)
+    def evaluate_test(self, state: State) -> tuple[list[Results], Groups | None]:
+        """Evaluate every replica on the test split, and on each group of its examples where they come in groups."""
+        evaluate = evaluate_test(self.replicas, self.setup, self.mesh)
         if evaluate is None:
             raise UserError(f"{self.run.experiment.data.name} has no test split")
         return evaluate(state)
@@ -183,7 +184,7 @@ class Session:
         step = max(self.chunk_runner.diverged.values())
         return f"the {what} is not finite at step {step}; {kept}; a smaller optim.lr or optim.clip_norm may help"
 
-    def summarize(self, step: int, validation: list[Results], test: list[Results]) -> Summary:
+    def summarize(self, step: int, validation: list[Results], test: list[Results], groups: Groups | None) -> Summary:
         """Return the summary of the run, which ended at `step`."""
         experiment, setup = self.run.experiment, self.setup
         stops, diverged = self.early_stopping.stops(), self.chunk_runner.diverged
@@ -205,6 +206,7 @@ class Session:
             settings=settings,
             replicas=replicas,
             notes=dict(setup.notes),
+            groups=groups,
             seconds=round(self.reporter.seconds, 2),
             compile_seconds=round(self.chunk_runner.compile_seconds, 2),
             device=machine.describe(),

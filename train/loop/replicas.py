@@ -20,6 +20,7 @@ from train.config.replicas import Member, members
 from train.config.sweep import Setting, with_setting
 from train.core import Metrics, ReplicaTasks, Source, State, Task, chunk
 from train.core.cores import Active, compile_replicas
+from train.loop.groups import DIGITS, Groups
 from train.loop.summary import Results
 from train.metrics.evaluation import Evaluator, Measure
 from train.tasks.setup import Setup
@@ -201,6 +202,32 @@ def evaluate_replicas(
     if evaluators is None:
         return None
     return lambda state: [evaluate(own) for evaluate, own in zip(evaluators, replicas.each(state), strict=True)]
+
+
+def evaluate_test(
+    replicas: ReplicaSet, setup: Setup, mesh: Mesh | None
+) -> Callable[[State], tuple[list[Results], Groups | None]] | None:
+    """Return a function like that of `evaluate_replicas` for the test split; None where it is empty.
+
+    Where the test examples come in groups, it also says how many of each group every replica has right.
+    """
+    evaluators = setup.measures("test", mesh, replicas.members)
+    if evaluators is None:
+        return None
+
+    def evaluate(state: State) -> tuple[list[Results], Groups | None]:
+        results, right, sizes = [], [], ()
+        for own, one in zip(evaluators, replicas.each(state), strict=True):
+            if isinstance(own, Measure) and own.by_group is not None:
+                means, counts = own.by_group(one)
+                results.append(means)
+                right.append(tuple(counts.tolist()))
+                sizes = own.group_sizes
+            else:
+                results.append(own(one))
+        return results, Groups(DIGITS, sizes, tuple(right)) if right else None
+
+    return evaluate
 
 
 Confused = tuple[Results, np.ndarray | None]

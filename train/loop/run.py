@@ -20,7 +20,7 @@ from train.config.files import ConfigFile
 from train.data import kinds
 from train.loop.summary import Summary
 from zoo.errors import UserError, in_one_line, note
-from zoo.files import parse_json, require_as_written, require_no_pattern, with_checksum, write_atomically
+from zoo.files import lists_in_rows, parse_json, require_as_written, require_no_pattern, with_checksum, write_atomically
 
 if TYPE_CHECKING:
     from train.loop.tensorboard import Events
@@ -126,12 +126,13 @@ class Run:
 
     def summarize(self, summary: Summary) -> None:
         """Write summary.json, which says that the run is finished."""
-        self.write_json(SUMMARY, summary.to_json())
+        self.write_json(SUMMARY, summary.to_json(), rows=summary.groups is not None)
 
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a file of the run folder, with its checksum, if this process writes it."""
+    def write_json(self, name: str, content: Mapping[str, Any], *, rows: bool = False) -> None:
+        """Write a file of the run folder, with its checksum, if this process writes it. rows: see `lists_in_rows`."""
         if self.writes:
-            write_atomically(self.path / name, json.dumps(with_checksum(content), indent=2) + "\n")
+            text = json.dumps(with_checksum(content), indent=2)
+            write_atomically(self.path / name, (lists_in_rows(text) if rows else text) + "\n")
 
     def change(self, experiment: Experiment, changes: Sequence[Mapping[str, Any]]) -> None:
         """Go on with another experiment, and keep what was changed. A finished run is finished no more."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from train.config.replicas import Member
 from train.config.sweep import Setting
+from train.loop.groups import GroupInterval, Groups
 
 Results = dict[str, float]
 """The metrics of one split: name -> mean over its examples, and "count", the number of examples."""
@@ -114,6 +115,7 @@ class Summary:
     settings: tuple[SettingResult, ...] = ()  # at least one
     replicas: tuple[ReplicaResult, ...] = ()  # at least one
     notes: dict[str, str] = dataclasses.field(default_factory=dict)  # how a metric was computed
+    groups: Groups | None = None  # of the test examples, where they come in groups
     seconds: float = 0.0
     compile_seconds: float = 0.0
     device: str = ""
@@ -124,6 +126,10 @@ class Summary:
     def best_setting(self) -> SettingResult:
         """The setting that `validation` and `test` are of."""
         return next((setting for setting in self.settings if setting.best), self.settings[0])
+
+    def interval(self, setting: SettingResult | None = None) -> GroupInterval | None:
+        """Return the interval of the test accuracy of a setting, by default the best; see `group_interval`."""
+        return group_interval(self.groups, self.replicas, setting or self.best_setting)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of summary.json."""
@@ -136,6 +142,8 @@ class Summary:
             content |= first.stops_to_json()
         if self.notes:
             content["notes"] = self.notes
+        if self.groups:
+            content["test_groups"] = self.groups.to_json()
         return content | {name: getattr(self, name) for name in COST}
 
     @staticmethod
@@ -145,6 +153,7 @@ class Summary:
         seed = _whole(content.get("seed")) or 0
         settings = tuple(_setting_from_json(each) for each in _mappings(content.get("settings")))
         replicas = tuple(_replica_from_json(each) for each in _mappings(content.get("replicas")))
+        replicas = replicas or (_replica_from_json(content),)
         return Summary(
             name=_text(content.get("name")),
             model=_text(content.get("model")),
@@ -158,8 +167,9 @@ class Summary:
             validation=validation,
             test=test,
             settings=settings or (SettingResult({}, (seed,), validation, test, best=True),),
-            replicas=replicas or (_replica_from_json(content),),
+            replicas=replicas,
             notes=_texts(content.get("notes")),
+            groups=Groups.from_json(content.get("test_groups"), len(replicas)),
             seconds=_number(content.get("seconds")) or 0.0,
             compile_seconds=_number(content.get("compile_seconds")) or 0.0,
             device=_text(content.get("device")),
@@ -212,6 +222,19 @@ def setting_results(
         ranks = [_rank([replica.validation for replica in own], score) for own in groups]
         best = max(range(len(ranks)), key=lambda number: ranks[number])
     return tuple(dataclasses.replace(each, best=number == best) for number, each in enumerate(found))
+
+
+def group_interval(
+    groups: Groups | None, replicas: Sequence[ReplicaResult], setting: SettingResult
+) -> GroupInterval | None:
+    """Return the interval of the test accuracy of a setting over groups of examples; None where there are no groups.
+
+    It is over the replicas that `mean` is over.
+    """
+    if groups is None:
+        return None
+    own = [number for number, replica in enumerate(replicas) if replica.setting == setting.setting]
+    return groups.interval([number for number in own if is_finite(replicas[number].test)] or own)
 
 
 def best_score(

@@ -13,13 +13,14 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from train.core import Mean, Metrics, State, Task, devices, machine, run_confuse, run_evaluate
+from train.core import Mean, Metrics, State, Task, devices, machine, run_confuse, run_evaluate, run_grouped
 from train.data.sources import LongWindows, Resident, Stacked, Windows, padded
 from train.data.split import Split
 
@@ -33,11 +34,18 @@ Evaluator = Callable[[State], dict[str, float]]
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """An Evaluator. That of a classifier can also count its confusion matrix in the same pass over the split."""
+    """An Evaluator. That of a classifier can also count its confusion matrix in the same pass over the split.
+
+    Where the examples come in groups, it can also count how many of each group are right.
+    """
 
     means: Evaluator
     confuse: Callable[[State], tuple[dict[str, float], np.ndarray]] | None = None
     """Takes a State, returns what `means` returns and the matrix, integer (classes, classes): row: the true class."""
+    by_group: Callable[[State], tuple[dict[str, float], np.ndarray]] | None = None
+    """Takes a State, returns what `means` returns and how many examples of each group are right, integer (groups,)."""
+    group_sizes: tuple[int, ...] = ()
+    """How many examples each group has."""
 
     def __call__(self, state: State) -> dict[str, float]:
         return self.means(state)
@@ -49,8 +57,8 @@ def batch_size(examples: int, mesh: Mesh | None, limit: int = BATCH) -> int:
     return batch if mesh is None else math.ceil(batch / mesh.size) * mesh.size
 
 
-def resident(task: Task, source: Resident | Windows | LongWindows) -> Measure:
-    """Return an Evaluator for a split in device memory."""
+def resident(task: Task, source: Resident | Windows | LongWindows, groups: np.ndarray | None = None) -> Measure:
+    """Return an Evaluator for a split in device memory. groups: (N,), the group of each example."""
 
     def evaluate(state: State) -> dict[str, float]:
         plan = source.sweep()  # batches that hold every example once, with their masks
@@ -61,11 +69,20 @@ def resident(task: Task, source: Resident | Windows | LongWindows) -> Measure:
         sums, counts = devices.settle(run_confuse(task, state, source, source.sweep()))
         return means(sums), np.asarray(counts)
 
-    return Measure(evaluate, confuse if task.confuse else None)
+    confuse_or_none = confuse if task.confuse else None
+    if groups is None or not task.correct:
+        return Measure(evaluate, confuse_or_none)
+    group, sizes = _numbered(groups)
+
+    def by_group(state: State) -> tuple[dict[str, float], np.ndarray]:
+        sums, counts = devices.settle(run_grouped(task, state, source, source.sweep(), group, len(sizes)))
+        return means(sums), np.asarray(counts)
+
+    return Measure(evaluate, confuse_or_none, by_group, sizes)
 
 
-def streamed(task: Task, split: Split, mesh: Mesh | None, size: int) -> Measure:
-    """Return an Evaluator for a split that is read from disk, in batches of `size` examples."""
+def streamed(task: Task, split: Split, mesh: Mesh | None, size: int, groups: np.ndarray | None = None) -> Measure:
+    """Return an Evaluator for a split that is read from disk, in batches of `size` examples. groups: see `resident`."""
 
     def read(first: int) -> Stacked:
         batch = _read(split, np.arange(first, min(first + size, len(split))))
@@ -82,14 +99,24 @@ def streamed(task: Task, split: Split, mesh: Mesh | None, size: int) -> Measure:
     def evaluate(state: State) -> dict[str, float]:
         return means(_added(list(each_batch(run_evaluate, state))))
 
-    def confuse(state: State) -> tuple[dict[str, float], np.ndarray]:
+    def counted(run: Callable[[Task, State, Stacked, Any], Any], state: State) -> tuple[dict[str, float], np.ndarray]:
         sums, counts = [], np.zeros((), np.int64)
-        for own, matrix in each_batch(run_confuse, state):
+        for own, of_batch in each_batch(run, state):
             sums.append(own)
-            counts = counts + np.asarray(matrix)
+            counts = counts + np.asarray(of_batch)
         return means(_added(sums)), counts
 
-    return Measure(evaluate, confuse if task.confuse else None)
+    confuse = partial(counted, run_confuse) if task.confuse else None
+    if groups is None or not task.correct:
+        return Measure(evaluate, confuse)
+    group, sizes = _numbered(groups)
+    return Measure(evaluate, confuse, partial(counted, partial(run_grouped, group=group, groups=len(sizes))), sizes)
+
+
+def _numbered(groups: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Return the groups numbered from 0 in ascending order, int32 (N,), and how many examples each one has."""
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return group.astype(np.int32), tuple(sizes.tolist())
 
 
 def _added(sums: Sequence[Metrics]) -> Metrics:

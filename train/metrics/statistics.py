@@ -3,6 +3,7 @@
 Agarwal et al. 2021 (arXiv:2108.13264, section 4.1) recommend these over the bare mean of a few seeds.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from scipy.special import ndtr, stdtrit  # scipy.stats has the same, but takes a second to import
 
 RESAMPLES = 10_000
+Z95 = 1.959964  # quantile 0.975 of the normal distribution
 Values = Sequence[float] | np.ndarray
 
 
@@ -90,10 +92,48 @@ def difference_interval(first: Values, second: Values) -> tuple[float, float]:
     return min(value - half, float(least)), max(value + half, float(most))
 
 
+def grouped_interval(right: Sequence[Sequence[int]], examples: Sequence[int]) -> tuple[float, float]:
+    """Return the interval of the mean accuracy of R replicas on examples that come in G groups.
+
+    right: how many examples of each group every replica has right, (R, G). examples: of each group, (G,).
+
+    Whole groups are drawn, since the examples of one group are right or wrong together, and with several replicas these
+    are drawn too, independently: the percentiles of 2.5 % and 97.5 %. Few replicas differ less in a drawing than they
+    do, so with several the interval is never narrower than Student's over them. Where all examples are right, or all
+    are wrong, no drawing differs; then it is Wilson's, with a group as one example.
+    """
+    counts, sizes = np.asarray(right, np.int64), np.asarray(examples, np.int64)
+    each = counts.sum(1) / sizes.sum()
+    if (counts == sizes).all() or not counts.any():
+        return wilson(float(each[0]), len(sizes))
+    drawn = _draws(len(sizes))
+    own = np.stack([row[drawn].sum(-1) for row in counts], axis=-1)  # (RESAMPLES, R)
+    if len(each) > 1:
+        own = np.take_along_axis(own, _draws(len(each), seed=1), axis=-1)
+    low, high = np.quantile(own.mean(-1) / sizes[drawn].sum(-1), (0.025, 0.975))
+    if len(each) == 1:
+        return float(low), float(high)
+    _, least, most = student(each)
+    return max(0.0, min(float(low), least)), min(1.0, max(float(high), most))
+
+
+def wilson(share: float, count: int, z: float = Z95) -> tuple[float, float]:
+    """Return the interval of a binomial share in `count` trials (Wilson 1927). It is in [0, 1], unlike share ± z·σ."""
+    center = share + z**2 / (2 * count)
+    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    scale = 1 + z**2 / count
+    return max(0.0, (center - half) / scale), min(1.0, (center + half) / scale)
+
+
 def _resamples(values: Values, seed: int = 0) -> np.ndarray:
     """Return N values drawn with replacement, RESAMPLES times: (RESAMPLES, N). The draws are always the same."""
     sample = np.asarray(values, np.float64)
-    return sample[np.random.default_rng(seed).integers(len(sample), size=(RESAMPLES, len(sample)))]
+    return sample[_draws(len(sample), seed)]
+
+
+def _draws(count: int, seed: int = 0) -> np.ndarray:
+    """Return which of `count` things each resample holds, always the same: (RESAMPLES, count)."""
+    return np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
 
 
 def _expanded(count: int) -> tuple[float, float]:

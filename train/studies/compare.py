@@ -11,6 +11,7 @@ from train.config.metrics import Metric, metric, score
 from train.config.replicas import members
 from train.config.ways import Way, way_of
 from train.loop import summary
+from train.loop.groups import GroupInterval
 from train.loop.run import Run, read_metrics, read_summary
 from train.loop.summary import Spread, Summary
 from zoo.errors import UserError
@@ -49,6 +50,10 @@ class Entry:
         if self.summary is None:
             return None, None
         return self.summary.test.get(name), self.summary.best_setting.test_spread.get(name)
+
+    def interval(self, name: str) -> GroupInterval | None:
+        """The interval of the accuracy on test over groups of its examples; None for another metric, and without."""
+        return self.summary.interval() if self.summary is not None and name == "accuracy" else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,6 +222,8 @@ def _to_json(entry: Entry, names: Sequence[str]) -> dict[str, Any]:
     if own is not None:
         spread = {name: each._asdict() for name, each in own.best_setting.test_spread.items()}
         content |= {"params": own.params, "validation": own.validation, "test": own.test, "test_spread": spread}
+        if interval := entry.interval("accuracy"):
+            content["test_interval"] = {"accuracy": interval._asdict()}
         content |= {"setting": own.best_setting.setting, "seeds": list(own.best_setting.seeds), "steps": own.steps}
         content |= {"seconds": own.seconds, "device": own.device, "date": own.date}
     content["curves"] = {f"{split} {name}": points for (split, name), points in entry.curves.items()}

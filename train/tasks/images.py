@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from train.config import Data, Experiment, Scenes
 from train.core import Task, devices
 from train.data.feed import DeviceFeed, Feed, StreamFeed, streams
+from train.data.scenes import sets
 from train.data.scenes.source import new_scenes
 from train.data.sources import Resident
 from train.data.split import Dataset, Split
@@ -48,12 +49,14 @@ def evaluators(
         split: Split = getattr(dataset, name)
         if not len(split):
             return None
+        # Scenes of one digit are not independent, which the interval of an accuracy has to know.
+        groups = sets.shown(data, name) if isinstance(data, Scenes) and name == "test" else None
         if streams(split, data):
             fitting = max(1, EVALUATION_BYTES * len(split) // split.nbytes)
             size = evaluation.batch_size(len(split), mesh, min(most, fitting))
-            return evaluation.streamed(task, split, mesh, size)
+            return evaluation.streamed(task, split, mesh, size, groups)
         size = evaluation.batch_size(len(split), mesh, most)
-        return evaluation.resident(task, resident(split, size, mesh))
+        return evaluation.resident(task, resident(split, size, mesh), groups)
 
     return evaluator
 

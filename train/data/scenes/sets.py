@@ -122,6 +122,12 @@ def counts(data: Scenes) -> dict[str, int]:
     return {"train": SAMPLE if data.images is None else data.images, **held_out}
 
 
+def shown(data: Scenes, split: str) -> np.ndarray:
+    """Return the glyph of each scene of a split, as `composed` has it. Nothing is composed."""
+    held, _ = tables(data, split)
+    return held.number[np.arange(counts(data)[split]) % len(held.number)]
+
+
 def composed(data: Scenes, split: str) -> Scene:
     """Compose all scenes of a split, with all that is known of them."""
     blocks = list(_blocks(data, split))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from train.algorithms.cards import Algorithm
 from train.config import files, metrics, ways
+from train.config.data import is_scenes
 from train.config.metrics import SHARE
 from train.history.timeline.comparison import Comparison
 from train.history.timeline.drawing import Drawing, shape
@@ -76,13 +77,8 @@ def exhibit_facts(exhibit: Exhibit, t: Words) -> list[FactGroup]:
     """Return the results of a run, the metrics that were measured later, and how it was trained."""
     test = []
     for name, value in exhibit.test.items():
-        said, spread = figure(name, value), exhibit.spread.get(name)
-        if spread:
-            low, high = (figure(name, end) for end in _interval(exhibit, name))
-            deviation = figure(name, spread.get("deviation"))
-            over = t("over_folds" if exhibit.folds else "over_seeds", n=exhibit.replicas, deviation=deviation)
-            said = f"{said} ({over}; {t('interval', low=low, high=high)})"
-        test.append(Fact(metric_title(name), said))
+        notes = "; ".join(_spread_notes(exhibit, name, t))
+        test.append(Fact(metric_title(name), figure(name, value) + f" ({notes})" * bool(notes)))
     later = []
     for name, found in exhibit.more.items():
         error = f" ± {plain(found['error'])}" if found.get("error") else ""
@@ -93,6 +89,29 @@ def exhibit_facts(exhibit: Exhibit, t: Words) -> list[FactGroup]:
         FactGroup(t("later_measured"), later),
         FactGroup(t("how"), _how(exhibit, t)),
     ]
+
+
+def _spread_notes(exhibit: Exhibit, name: str, t: Words) -> list[str]:
+    """Return what is known of the spread of a metric: over the replicas, and its interval."""
+    notes = []
+    if spread := exhibit.spread.get(name):
+        deviation = figure(name, spread.get("deviation"))
+        notes.append(t("over_folds" if exhibit.folds else "over_seeds", n=exhibit.replicas, deviation=deviation))
+    of_scenes = name == "accuracy" and is_scenes(exhibit.dataset)  # its interval is over digits, or not known
+    if of_scenes and exhibit.grouped:
+        low, high = (figure(name, exhibit.grouped[end]) for end in ("low", "high"))
+        notes.append(t("interval_over", low=low, high=high, over=_over(exhibit, t)))
+    elif spread and not of_scenes:
+        low, high = (figure(name, end) for end in _interval(exhibit, name))
+        notes.append(t("interval", low=low, high=high))
+    return notes
+
+
+def _over(exhibit: Exhibit, t: Words) -> str:
+    """Return what the interval over groups is over: "359 digits and 3 seeds"."""
+    digits = t("over_digits", n=f"{exhibit.grouped['groups']:,.0f}")
+    seeds = int(exhibit.grouped["seeds"])
+    return t("and_seeds", digits=digits, n=seeds) if seeds > 1 else digits
 
 
 def _interval(exhibit: Exhibit, name: str) -> tuple[float | None, float | None]:
@@ -210,11 +229,16 @@ def comparison_note(comparison: Comparison, t: Words) -> str:
     if best is not None and best.low is not None:
         labels = ", ".join(entry.label for entry in comparison.reaching)
         notes.append(t("comparison_reach", labels=labels) if labels else t("comparison_no_reach"))
-    of_one_seed = [e.exhibit for e in comparison.entries if e.low is not None and e.exhibit.replicas == 1]
+    known = [e.exhibit for e in comparison.entries if e.low is not None]
+    grouped = [exhibit for exhibit in known if exhibit.grouped]
+    of_one_seed = [exhibit for exhibit in known if exhibit.replicas == 1 and not exhibit.grouped]
     counts = sorted({exhibit.count for exhibit in of_one_seed if exhibit.count is not None})
     if counts:
         notes.append(t("wilson_note", count=" / ".join(f"{count:,}" for count in counts)))
-    elif all(entry.low is None for entry in comparison.entries):
+    elif grouped:
+        overs = dict.fromkeys(_over(exhibit, t) for exhibit in grouped)
+        notes.append(t("grouped_note", over=" / ".join(overs)))
+    elif not known and all(entry.exhibit.replicas == 1 for entry in comparison.entries):
         notes.append(t("no_interval_note"))
     return " ".join(notes)
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import train.tasks  # noqa: F401  fills the table of ways of learning
 from train.config import metrics, ways
+from train.config.data import is_scenes
 from train.config.metrics import Metric
 from train.history.timeline.exhibits import Exhibit
-from train.history.timeline.rows import wilson
+from train.metrics.statistics import wilson
 from zoo.cards import Card
 
 
@@ -120,10 +121,15 @@ def _labels(members: Sequence[Exhibit]) -> list[str]:
 
 
 def _interval(exhibit: Exhibit, metric: Metric, value: float | None) -> tuple[float | None, float | None]:
-    """Return the interval over the replicas if there are several, else over the test examples for a share of them."""
+    """Return the interval over the replicas if there are several, else over the test examples for a share of them.
+
+    Scenes of one digit are not independent: their interval is over the digits, as well as over the replicas.
+    """
     spread = exhibit.spread.get(metric.name, {})
     if value is None:
         return None, None
+    if ways.WAYS[exhibit.task].binomial and is_scenes(exhibit.dataset):
+        return exhibit.grouped.get("low"), exhibit.grouped.get("high")
     if "low" in spread and "high" in spread:
         return metrics.inside(metric.name, (spread["low"], spread["high"]), (value,), exhibit.dataset)
     if ways.WAYS[exhibit.task].binomial and exhibit.count:

@@ -89,6 +89,7 @@ class Exhibit:
     spread: Mapping[str, Mapping[str, float]]  # metric -> deviation, low, high over the replicas
     more: Mapping[str, Mapping[str, float]]  # measured afterwards (zoo judge, zoo probe): metric -> value, error
     count: int | None  # test examples
+    grouped: Mapping[str, float]  # interval of the accuracy over groups of test examples: low, high, groups, seeds
     notes: Mapping[str, str]
     seconds: float | None
     compile_seconds: float | None
@@ -153,6 +154,7 @@ def of_run(run: Path) -> Exhibit:
         spread={name: _figures(spread._asdict()) for name, spread in best.test_spread.items()},
         more=_measured_later(run),
         count=whole(test.get("count")),
+        grouped=_figures(interval._asdict()) if (interval := summary.interval()) else {},
         notes=summary.notes,
         seconds=summary.seconds or None,
         compile_seconds=summary.compile_seconds or None,
@@ -204,6 +206,7 @@ def read(file: Path) -> Exhibit:
         examples=whole(facts.get("examples")),
         seed=whole(facts.get("seed")),
         count=whole(facts.get("count")),
+        grouped=_grouped(mapping(facts, "grouped")),
         fields=dict(mapping(facts, "fields")),
         seeds=whole(facts.get("seeds")) or 1,
         test=_figures(mapping(facts, "test")),
@@ -254,6 +257,12 @@ def _placeless(value: Any) -> Any:
     if "://" in str(value) or not (colon or path.startswith("/")):
         return value
     return kind + colon + "/".join(Path(path).parts[-2:])
+
+
+def _grouped(facts: Mapping[str, Any]) -> dict[str, float]:
+    """Return the interval over groups of test examples; {} where a part of it is missing."""
+    found = _figures(facts)
+    return found if {"low", "high", "groups", "seeds"} <= found.keys() else {}
 
 
 def _figures(facts: Any) -> dict[str, float]:

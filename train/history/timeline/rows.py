@@ -1,7 +1,6 @@
 """The rows of the timeline: each run with the history of its model; and their table."""
 
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,15 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 import zoo
+from train.config.data import is_scenes
 from train.history.timeline.lenient_json import mapping, read_json, share, whole
 from train.loop.run import read_metrics
 from train.loop.summary import Summary
 from train.metrics.format import human
+from train.metrics.statistics import wilson
 from train.pictures.style import LEAN
 from zoo.cards import Card, Paper
 from zoo.errors import UserError
-
-Z95 = 1.959964  # quantile 0.975 of the normal distribution
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,25 +37,19 @@ class Row:
     steps: int | None
     examples: int | None  # seen in training
     seed: int | None
+    seeds: int
     recipe: str  # optimizer and peak learning rate
     accuracy: float | None  # on the test split, 0 to 1
     count: int | None  # test examples behind `accuracy`
     low: float | None  # 95 % interval of `accuracy`
     high: float | None
+    over: str  # what the interval is over: "359 digits"; "" where it is Wilson's over the test examples
     seconds: float | None
     compile_seconds: float | None
     device: str
     date: str
     versions: Mapping[str, str]
     curve: tuple[tuple[int, float], ...]  # (step, validation accuracy)
-
-
-def wilson(share: float, count: int, z: float = Z95) -> tuple[float, float]:
-    """Return the interval of a binomial share in `count` trials (Wilson 1927). It is in [0, 1], unlike share ± z·σ."""
-    center = share + z**2 / (2 * count)
-    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    scale = 1 + z**2 / count
-    return max(0.0, (center - half) / scale), min(1.0, (center + half) / scale)
 
 
 def gather(runs: Sequence[Path], cards: Mapping[str, Card] | None = None) -> list[Row]:
@@ -85,12 +78,13 @@ def _row(run: Path, cards: Mapping[str, Card]) -> Row:
     model = summary.model or str(planned.get("name") or run.parent.name)
     card = cards.get(model)
     accuracy, count = share(summary.test.get("accuracy")), whole(summary.test.get("count"))
-    low, high = wilson(accuracy, count) if accuracy is not None and count else (None, None)
+    dataset = summary.dataset or str(data.get("name") or "")
+    low, high, over = _interval(summary, dataset, accuracy, count)
     return Row(
         name=summary.name or run.parent.name,
         model=model,
         label=model,
-        dataset=summary.dataset or str(data.get("name") or ""),
+        dataset=dataset,
         year=card.year if card else None,
         paper=card.paper if card else None,
         idea=card.idea if card else "",
@@ -99,11 +93,13 @@ def _row(run: Path, cards: Mapping[str, Card]) -> Row:
         steps=summary.steps or None,
         examples=summary.examples or None,
         seed=whole(content.get("seed", config.get("seed"))),
+        seeds=len(summary.best_setting.seeds),
         recipe=" ".join(str(optim[key]) for key in ("name", "lr") if key in optim),
         accuracy=accuracy,
         count=count,
         low=low,
         high=high,
+        over=over,
         seconds=summary.seconds or None,
         compile_seconds=summary.compile_seconds or None,
         device=summary.device,
@@ -111,6 +107,21 @@ def _row(run: Path, cards: Mapping[str, Card]) -> Row:
         versions=summary.versions,
         curve=_curve(run),
     )
+
+
+def _interval(
+    summary: Summary, dataset: str, accuracy: float | None, count: int | None
+) -> tuple[float | None, float | None, str]:
+    """Return the interval of a test accuracy and what it is over; see `Row.over`.
+
+    Scenes of one digit are not independent, so without the counts of each digit nothing is known of their interval.
+    """
+    if accuracy is None or not count:
+        return None, None, ""
+    if is_scenes(dataset):
+        found = summary.interval()
+        return (None, None, "") if found is None else (found.low, found.high, found.over)
+    return *wilson(accuracy, count), ""
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -140,10 +151,18 @@ def budget(rows: Sequence[Row]) -> str:
 
 
 def interval_note(rows: Sequence[Row]) -> str:
-    """Return a sentence about the meaning of the interval."""
-    counts = " or ".join(f"{count:,}" for count in sorted({r.count for r in rows if r.count}))
-    which = f"{counts or 'the'} test images"
-    return f"Interval: Wilson, 95 %, over {which}. Each run has one seed: the interval excludes the spread over seeds."
+    """Return a sentence about the meaning of the intervals; "" where no run has one because its counts are missing."""
+    scenes = [row for row in rows if is_scenes(row.dataset)]
+    overs = dict.fromkeys(row.over for row in scenes if row.over)
+    kinds = [f"bootstrap, 95 %, over {' or '.join(overs)}"] * bool(overs)
+    others = [row for row in rows if row not in scenes]
+    if others or not rows:
+        counts = " or ".join(f"{count:,}" for count in sorted({r.count for r in others if r.count}))
+        kinds.append(f"Wilson, 95 %, over {counts or 'the'} test images")
+    if not kinds:
+        return ""
+    one_seed = " Each run has one seed: the interval excludes the spread over seeds."
+    return f"Interval: {'; '.join(kinds)}." + one_seed * all(row.seeds == 1 for row in rows)
 
 
 def percent(share: float | None) -> str:

@@ -67,6 +67,10 @@ def classify(
         logits = predict(state, batch)
         return sums(logits, batch), confusion_matrix(logits, batch["y"], batch["mask"])
 
+    def correct(state: State, batch: dict[str, Array]) -> tuple[Metrics, Array]:
+        logits = predict(state, batch)
+        return sums(logits, batch), is_correct(logits, batch["y"]) * batch["mask"]
+
     def sums(logits: Array, batch: dict[str, Array]) -> Metrics:
         values = {
             "loss": per_example_loss(logits, losses.one_hot(batch["y"], classes)),
@@ -77,7 +81,7 @@ def classify(
         values["count"] = jnp.ones_like(batch["mask"])
         return {name: jnp.sum(value * batch["mask"]) for name, value in values.items()}
 
-    return Task(init, step, evaluate, predict, confuse if classes <= MOST_CONFUSED else None)
+    return Task(init, step, evaluate, predict, confuse if classes <= MOST_CONFUSED else None, correct)
 
 
 def confusion_matrix(logits: Array, labels: Array, mask: Array) -> Array:
