@@ -28,8 +28,8 @@ def comparison(
     first = settings[0]
     fields, names = list(first.setting), [name for name in first.test if name != "count"]
     notes = [f"{_several(first)}: mean ± standard deviation, 95 % interval of the mean"] * (len(first.seeds) > 1)
-    over = [interval.over for interval in intervals if interval]
-    notes += [f"test accuracy: 95 % interval over {over[0]} (bootstrap)"] * bool(over)
+    if over := dict.fromkeys(interval.over for interval in intervals if interval):
+        notes.append(f"test accuracy: 95 % interval over {' or '.join(over)} (bootstrap)")
     notes += ["* best on validation"] * (len(settings) > 1)
     counted = [counts] * (not fields)  # the table of a sweep is wide enough without this column
     table = Table(title=heading, caption="; ".join(notes) or None, box=box.SIMPLE_HEAD, pad_edge=False)

@@ -131,6 +131,11 @@ def test_every_glyph_is_shown_equally_often_and_a_smaller_set_begins_a_larger_on
     assert len(set(fewer.glyph.tolist())) == 300
 
 
+def test_the_glyph_of_each_scene_is_known_without_composing_it(medium: dict[str, Scene]) -> None:
+    for split, scene in medium.items():
+        np.testing.assert_array_equal(sets.shown(Scenes(images=2_600), split), scene.glyph)
+
+
 def test_the_test_scenes_depend_on_no_seed_and_the_others_do(medium: dict[str, Scene]) -> None:
     other = Scenes(images=50, split_seed=1, validation=0.2)
     np.testing.assert_array_equal(sets.composed(other, "test").image, medium["test"].image)

@@ -9,7 +9,8 @@ from runs_by_hand import CARDS, EVIL, OLD, line, run_folder
 
 from train.history.timeline import colors as colors_module
 from train.history.timeline import page, picture
-from train.history.timeline.rows import gather, table, wilson
+from train.history.timeline.rows import gather, table
+from train.metrics.statistics import wilson
 from train.pictures import style
 from zoo.errors import UserError
 
