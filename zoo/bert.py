@@ -14,6 +14,7 @@ from jax import Array
 
 from zoo import layers
 from zoo.attention import SelfAttention
+from zoo.blocks import call_block
 from zoo.cards import Card, Paper, text
 from zoo.errors import UserError
 from zoo.fields import GELU, Gelu, check, require, require_tokens
@@ -49,6 +50,7 @@ class Config:
     gelu: Gelu = "exact"  # or its "tanh" form
     hidden: int = 0  # units inside a block's MLP, `intermediate_size` in Hugging Face's config.json; 0: 4 * width
     causal: bool = False  # left to right (Table 5, "LTR"): a token attends to itself and to earlier tokens only
+    remat: bool = False  # in training, compute the inside of each block again for its gradient: less memory, more time
 
     def __post_init__(self) -> None:
         check(self)
@@ -145,7 +147,7 @@ class BERT(nn.Module):
         table = Embed(cfg.vocab, cfg.width, name="tokens")
         x = drop(self.embed(tokens, segments, table))
         for i in range(cfg.depth):
-            x = Block(cfg, name=f"block{i}")(x, mask=mask, train=train)
+            x = call_block(Block(cfg, name=f"block{i}"), x, remat=cfg.remat, mask=mask, train=train)
         if cfg.head == "hidden":
             return x
         if cfg.head == "token":

@@ -13,6 +13,7 @@ from flax import linen as nn
 from jax import Array
 
 from zoo.attention import KeysValues, SelfAttention, require_room
+from zoo.blocks import call_block
 from zoo.cards import Card, Paper, text
 from zoo.errors import UserError
 from zoo.fields import GELU, Gelu, check, require, require_tokens
@@ -44,6 +45,7 @@ class Config:
     norm_epsilon: float = 1e-5  # of every LayerNorm
     gelu: Gelu = "tanh"  # the approximation that OpenAI's code uses; nanoGPT has "exact"
     hidden: int = 0  # units inside a block's MLP, `n_inner` in Hugging Face's config.json; 0: 4 * width
+    remat: bool = False  # in training, compute the inside of each block again for its gradient: less memory, more time
 
     def __post_init__(self) -> None:
         check(self)
@@ -158,7 +160,7 @@ class GPT(nn.Module):
         x = self.embed(tokens, 0)
         x = self.dropout(x, deterministic=not train)
         for block in self.blocks:
-            x = block(x, train=train)
+            x = call_block(block, x, remat=self.cfg.remat, train=train)
         return self.logits(x)
 
     def begin(self, batch: int, length: int) -> Cache:

@@ -14,6 +14,7 @@ from flax import linen as nn
 from jax import Array
 
 from zoo import layers
+from zoo.blocks import call_block
 from zoo.cards import Card, Paper, image
 from zoo.fields import check, require, require_images
 
@@ -37,6 +38,7 @@ class Config:
     stem_pool: bool = True  # 3x3 maximum, stride 2
     stem_width: int = 0  # channels, as in Hugging Face's `embedding_size`; 0: widths[0], as in the paper
     classes: int = 1000
+    remat: bool = False  # in training, compute the inside of each block again for its gradient: less memory, more time
 
     def __post_init__(self) -> None:
         check(self)
@@ -150,7 +152,8 @@ class ResNet(nn.Module):
                 stride = 2 if i > 0 and j == 0 else 1
                 number += 1
                 rate = self.cfg.drop_path * number / sum(self.cfg.depths)  # linear decay, Huang et al. eq. 4
-                x = Block(self.cfg, width, stride, rate, name=f"s{i}b{j}")(x, train=train)
+                block = Block(self.cfg, width, stride, rate, name=f"s{i}b{j}")
+                x = call_block(block, x, remat=self.cfg.remat, train=train)
         return x.mean((1, 2))
 
 

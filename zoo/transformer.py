@@ -14,6 +14,7 @@ from flax import linen as nn
 from jax import Array, lax
 
 from zoo.attention import CrossAttention, KeysValues, SelfAttention, require_room
+from zoo.blocks import call_block
 from zoo.cards import Card, Paper, text_pair
 from zoo.fields import ACTIVATIONS, Activation, check, require, require_tokens
 from zoo.layers import Dense, TiedHead
@@ -50,6 +51,7 @@ class Config:
     positions: Literal["interleaved", "halves"] = "interleaved"  # sines and cosines alternate, or all sines first
     logits_bias: bool = False
     final_norm: bool = False  # with norm "post" a LayerNorm after each stack too, as in torch.nn.Transformer
+    remat: bool = False  # in training, compute the inside of each block again for its gradient: less memory, more time
 
     def __post_init__(self) -> None:
         check(self)
@@ -172,7 +174,7 @@ class Transformer(nn.Module):
         memory = self.encode(source, source_mask, train=train)
         x = self.embed(target, self.position_table(target.shape[1]), train=train)
         for block in self.decoder:
-            x = block(x, memory, mask=source_mask, train=train)
+            x = call_block(block, x, memory, remat=self.cfg.remat, mask=source_mask, train=train)
         return self.logits(x)
 
     def embed(self, tokens: Array, positions: Array, *, train: bool) -> Array:
@@ -189,7 +191,7 @@ class Transformer(nn.Module):
         require_tokens(source, self.cfg.vocab, "transformer", "source")
         x = self.embed(source, self.position_table(source.shape[1]), train=train)
         for block in self.encoder:
-            x = block(x, mask=source_mask, train=train)
+            x = call_block(block, x, remat=self.cfg.remat, mask=source_mask, train=train)
         return self.encoder_norm(x) if self.cfg.norms_stacks else x
 
     def logits(self, x: Array) -> Array:

@@ -18,6 +18,7 @@ from jax import Array
 
 from zoo import layers
 from zoo.attention import SelfAttention
+from zoo.blocks import call_block
 from zoo.cards import Card, Paper, image
 from zoo.errors import UserError
 from zoo.fields import GELU, Gelu, check, require, require_images
@@ -50,6 +51,7 @@ class Config:
     gelu: Gelu = "exact"  # or its "tanh" form
     representation: int = 0  # units of a tanh layer before the head, as in pre-training (section 3.1, D.1); 0: none
     classes: int = 1000
+    remat: bool = False  # in training, compute the inside of each block again for its gradient: less memory, more time
 
     def __post_init__(self) -> None:
         check(self)
@@ -125,7 +127,7 @@ class ViT(nn.Module):
         x = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")(x)
         for i in range(cfg.depth):
             rate = cfg.drop_path * i / max(cfg.depth - 1, 1)
-            x = Block(cfg, rate, name=f"block{i}")(x, train=train)
+            x = call_block(Block(cfg, rate, name=f"block{i}"), x, remat=cfg.remat, train=train)
         x = nn.LayerNorm(epsilon=cfg.norm_epsilon, name="norm")(x)
         x = x[:, 0] if cfg.pool == "token" else x.mean(1)
         return nn.tanh(layers.Dense(cfg.representation, name="representation")(x)) if cfg.representation else x

@@ -20,7 +20,7 @@ from zoo.weights.files import Opened, Tensor, listed
 from zoo.weights.layout import Found, Layout
 from zoo.weights.rules import SAME, Rule, rule
 
-IN_TRAINING = ("dropout", "input_dropout", "drop_path", "spread", "zero_init_last_scale")
+IN_TRAINING = ("dropout", "input_dropout", "drop_path", "spread", "zero_init_last_scale", "remat")
 """Fields that have no effect after training, so weights cannot determine them."""
 FAMILIES = {type(card.config).__module__.rpartition(".")[2] for card in zoo.CARDS.values()}
 OF_PRE_TRAINING = ("representation",)
