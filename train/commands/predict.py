@@ -78,6 +78,9 @@ def _predict_one(options: PredictOptions, what: str, top: int) -> None:
     picture = read_picture(what)
     loaded = _open(options, images=picture is not None, given="an image" if picture is not None else "a text")
     if picture is not None:
+        prepare = inputs_of(loaded)
+        if prepare.least is not None:
+            picture = open_picture(Path(what).expanduser(), prepare.least)
         outputs = image_outputs(loaded, picture)
         if loaded.labels == () or len(outputs) == 1:  # numbers, not the logits of classes
             for number, value in enumerate(outputs):
@@ -235,10 +238,10 @@ def is_folder(what: str) -> bool:
         return False
 
 
-def open_picture(path: Path) -> Image.Image:
-    """Return the image in a file; UserError where it cannot be read."""
+def open_picture(path: Path, least: int | None = None) -> Image.Image:
+    """Return the image in a file; UserError where it cannot be read. least: see `train.data.decode.open_image`."""
     from train.data import decode
 
     with decode.reading(path):
-        image = decode.open_image(path)
+        image = decode.open_image(path, least)
     return image.convert("RGB") if image.mode == "P" else image

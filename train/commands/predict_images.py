@@ -114,7 +114,7 @@ def _answers(loaded: Loaded, paths: Sequence[Path], batch: int) -> Iterator[Answ
     console = Console(stderr=True)
     found = answers(
         lambda x: program(loaded.variables, x),
-        lambda path: prepare(open_picture(path)),
+        lambda path: prepare(open_picture(path, prepare.least)),
         paths,
         batch,
     )

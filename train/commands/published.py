@@ -79,6 +79,7 @@ def image_inputs(loaded: Loaded, data: Data, known: Record) -> Loaded:
         tuple(float(value) for value in np.broadcast_to(mean, channels)),
         tuple(float(value) for value in np.broadcast_to(std, channels)),
         crop="floor",  # as evaluation does
+        scaled_jpeg=data.decode == "scaled",
     )
     return dataclasses.replace(loaded, preprocessing=images, labels=known.class_names)
 

@@ -26,6 +26,10 @@ class Data:
     fit: Literal["resize", "pad", "crop"] = "resize"
     """How images are brought to `image_size`: `resize` (bilinear, both sides), `pad` with zeros on all sides, or `crop`
     (resize the shorter side, then take the centre)."""
+    decode: Literal["full", "scaled"] = "full"
+    """How JPEG files are decoded: `full`, or `scaled` by the decoder itself, to the smallest of 1/2, 1/4 and 1/8 of
+    their size that is not below `image_size`. That is faster for large files, and the pixels differ a little.
+    Evaluation and prediction decode as training did."""
     augment: tuple[str, ...] = ()
     """Augmentations, applied on the device in this order and in training only. Each is written name or name_strength:
     shift_2 (pixels; pad_crop_2 is another name for it), flip, cutout_8 (pixels), mixup_0.2 (alpha), cutmix_1 (alpha),

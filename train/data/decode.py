@@ -63,23 +63,26 @@ def header(path: os.PathLike[str] | io.BytesIO) -> Header:
         return Header(height, width, not (image.mode in GRAY or image.mode.startswith("I")))
 
 
-def open_image(source: Any) -> Image.Image:
+def open_image(source: Any, least: int | None = None) -> Image.Image:
     """Return the image in a file, a path or a binary stream, upright and of 8 bits per channel.
 
+    least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as no side has fewer pixels than that.
     Raises whatever Pillow does where it cannot be read; see `reading`.
     """
     with Image.open(source) as image:
         _require_integers(image)
+        if least is not None:
+            image.draft(None, (least, least))  # other formats have no such way
         upright = ImageOps.exif_transpose(image)  # a copy
     return Image.fromarray(_upper_bits(np.asarray(upright))) if upright.mode.startswith("I") else upright
 
 
-def decode(encoded: bytes, channels: int) -> np.ndarray:
+def decode(encoded: bytes, channels: int, least: int | None = None) -> np.ndarray:
     """Decode the content of an image file (PNG, JPEG…) to uint8 (H, W, channels), converted from or to gray if needed.
 
-    Raises whatever Pillow does where it cannot be read; see `reading`.
+    least: see `open_image`. Raises whatever Pillow does where it cannot be read; see `reading`.
     """
-    image, mode = open_image(io.BytesIO(encoded)), MODES[channels]
+    image, mode = open_image(io.BytesIO(encoded), least), MODES[channels]
     pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     return pixels.reshape(*pixels.shape[:2], channels)
 
@@ -132,6 +135,10 @@ def crop(x: np.ndarray, size: int) -> np.ndarray:
 
 
 FITS = {"resize": resize, "pad": pad, "crop": crop}
+SHRINKING = ("resize", "crop")
+"""The fits that make a large image smaller, so that it may be decoded at a smaller scale."""
+SCALED = ["scaled"]
+"""What the fingerprint of a Store has besides, where it decodes so. Without it caches of before are still valid."""
 
 
 def bring(x: np.ndarray, shape: tuple[int, int, int], fit: str | None) -> np.ndarray:
@@ -141,3 +148,12 @@ def bring(x: np.ndarray, shape: tuple[int, int, int], fit: str | None) -> np.nda
     if fit is None:
         raise ValueError(f"its shape is {x.shape}, and {shape} is expected")
     return FITS[fit](x, shape[0])
+
+
+def decode_to(encoded: bytes, shape: tuple[int, int, int], fit: str | None, scaled: bool) -> np.ndarray:
+    """Decode the content of an image file and bring it to `shape` by `fit`: `decode` and `bring`.
+
+    scaled: decode a JPEG at the smallest scale from which it is still made smaller, as `data.decode` says.
+    """
+    least = shape[0] if scaled and fit in SHRINKING else None
+    return bring(decode(encoded, shape[2], least), shape, fit)

@@ -21,7 +21,10 @@ Curve = list[tuple[int, float]]
 
 SPLITTING = ("data.validation", "data.split_seed", "data.fold", "data.labels", "data.images")
 """Fields of the data that choose the examples of training and validation. Test stays the same."""
-ON_TEST = ("data.image_size", "data.fit", "data.swap", "data.split_by", "data.size", "data.preset", "data.pieces")
+ON_TEST = (
+    *("data.image_size", "data.fit", "data.decode", "data.swap", "data.split_by"),
+    *("data.size", "data.preset", "data.pieces"),
+)
 """Fields that change what is measured on test as well, besides those of the way of learning (`Way.judged_by`)."""
 OF_TOKENS = ("data.tokenizer", "data.vocab", "data.lower", "data.length")
 """Fields of the data that change what a token is, or how many are seen at once."""

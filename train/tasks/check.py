@@ -5,6 +5,7 @@ from train.algorithms import optimizers
 from train.config import Data, Experiment, Scenes, Text, World, ranges, sweep
 from train.config.ways import Way, resolve, way_of
 from train.data import worlds
+from train.data.decode import SHRINKING
 from train.data.images import augment, catalog
 from train.data.scenes import sets as scenes
 from zoo.errors import Errors, UserError
@@ -59,6 +60,9 @@ def check_fields(experiment: Experiment) -> None:
     if isinstance(data, Scenes):
         with errors.kept():
             scenes.check(data)
+    if isinstance(data, Data):
+        with errors.kept():
+            _check_decoding(data)
     for name in data.augment if isinstance(data, Data) else ():
         with errors.kept():
             augment.parse((name,))
@@ -115,6 +119,12 @@ def _check_patience(experiment: Experiment, way: Way) -> None:
     folded = experiment.folds is not None or getattr(experiment.data, "fold", None) is not None
     if not way.early_stopping or not (held_out or folded):
         raise UserError(NO_VALIDATION)
+
+
+def _check_decoding(data: Data) -> None:
+    """Raise UserError for images that are decoded at a smaller scale, where nothing makes them smaller."""
+    if data.decode == "scaled" and (data.image_size is None or data.fit not in SHRINKING):
+        raise UserError(f"data.decode=scaled needs data.image_size, with data.fit {' or '.join(SHRINKING)}")
 
 
 def _check_lengths(data: Text) -> None:

@@ -29,6 +29,7 @@ class Images:
     std: tuple[float, ...] = IMAGENET_STD
     crop: Rounding = "round"  # of half a pixel at the edge of the crop, to the even one in torchvision and timm
     scale: float = 1 / 255  # of the bytes of an image, before `mean` and `std`
+    scaled_jpeg: bool = False  # decode a JPEG at 1/2, 1/4 or 1/8 of its size, if that is not smaller than resized
 
     def __post_init__(self) -> None:
         resize = self.resize if isinstance(self.resize, tuple) else (self.resize, self.resize)
@@ -41,6 +42,8 @@ class Images:
             raise unknown("interpolation", self.interpolation, get_args(Interpolation))
         if self.crop not in get_args(Rounding):
             raise unknown("crop of images", self.crop, get_args(Rounding))
+        if not isinstance(self.scaled_jpeg, bool):
+            raise UserError(f"scaled_jpeg of images must be true or false, not {self.scaled_jpeg!r}")
         if not is_positive(self.scale):
             raise UserError(f"scale of images must be a positive number, not {self.scale!r}")
         for name, value in (("mean", self.mean), ("std", self.std)):
@@ -51,10 +54,19 @@ class Images:
         if not all(map(is_positive, self.std)):
             raise UserError(f"std of images must be positive numbers, not {self.std!r}")
 
+    @property
+    def least(self) -> int | None:
+        """Pixels that each side of a JPEG must keep while it is decoded; None: it is decoded in full."""
+        if not self.scaled_jpeg or self.resize in get_args(Unresized):
+            return None
+        return self.resize if isinstance(self.resize, int) else max(self.resize or self.size)
+
     def __call__(self, image: Any) -> np.ndarray:
         """Convert a Pillow image to (H, W, C) float32: grey if `mean` has one channel, otherwise RGB."""
         if len(self.mean) not in (1, 3):
             raise UserError(f"these weights read images of {len(self.mean)} channels, and an image file has 1 or 3")
+        if self.least is not None:
+            image.draft(None, (self.least, self.least))  # nothing happens where it is decoded already
         image = self._at_size(image.convert("L" if len(self.mean) == 1 else "RGB"))
         pixels = np.asarray(image, np.float32).reshape(*self.size, -1)
         pixels = pixels / 255 if self.scale == 1 / 255 else pixels * np.float32(self.scale)
@@ -147,7 +159,7 @@ def to_json(preprocessing: Preprocessing | None) -> dict[str, Any] | None:
     if preprocessing is None:
         return None
     content = {"kind": type(preprocessing).__name__.lower(), **dataclasses.asdict(preprocessing)}
-    for name in ("crop", "scale"):  # older versions read files that need neither
+    for name in ("crop", "scale", "scaled_jpeg"):  # older versions read files that need none of them
         if name in content and content[name] == getattr(Images, name):
             del content[name]
     return content

@@ -1,18 +1,25 @@
+import dataclasses
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from sets_by_hand import example, png, write_array_record
 
-from train.config import Data
+from train.commands.predict import open_picture
+from train.commands.published import image_inputs
+from train.config import Data, files
 from train.data import decode
 from train.data.images import catalog
 from train.data.images.catalog import load
+from train.data.record import of_images
 from train.data.stream import batches
+from train.tasks.check import check
 from zoo.errors import UserError
+from zoo.weights.preprocessing import from_json, to_json
 
 SIZES = ((9, 20), (20, 9), (12, 12), (30, 31))
 
@@ -87,3 +94,90 @@ def test_decoding_brings_any_mode_to_the_channels_asked_for() -> None:
         Image.new(mode, (4, 3), colour).save(buffer, format="TIFF")
         assert (decode.decode(buffer.getvalue(), 3) == 90).all()
         assert decode.decode(buffer.getvalue(), 1).shape == (3, 4, 1)
+
+
+def jpeg(height: int, width: int, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture(height, width)).save(buffer, format="JPEG", quality=95, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("least", "shape"),
+    [
+        (None, (96, 200)),
+        (97, (96, 200)),
+        (49, (96, 200)),
+        (48, (48, 100)),
+        (25, (48, 100)),
+        (24, (24, 50)),
+        (3, (12, 25)),
+    ],
+)
+def test_a_jpeg_is_decoded_at_the_smallest_scale_that_is_large_enough(least: int | None, shape: tuple) -> None:
+    assert decode.decode(jpeg(96, 200), 3, least).shape == (*shape, 3)
+    assert decode.decode(jpeg(96, 200), 1, least).shape == (*shape, 1)
+    assert decode.decode(png(picture(96, 200)), 3, least).shape == (96, 200, 3)
+
+
+def test_a_jpeg_that_stands_on_its_side_is_decoded_at_a_smaller_scale_too() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    assert decode.decode(jpeg(96, 200, exif=exif), 3, 24).shape == (50, 24, 3)
+
+
+def jpegs(root: Path) -> str:
+    """A set of JPEG files, 96 pixels high and up to 107 wide."""
+    for label in ("cat", "dog"):
+        (root / label).mkdir(parents=True)
+        for i in range(6):
+            (root / label / f"{i}.jpg").write_bytes(jpeg(96, 102 + i))
+    return f"folder:{root}"
+
+
+@pytest.mark.parametrize("fit", decode.SHRINKING)
+@pytest.mark.parametrize("placement", ["device", "stream"])
+def test_scaled_decoding_is_obeyed_in_memory_and_while_reading_and_changes_little(
+    fit: str, placement: str, tmp_path: Path
+) -> None:
+    data = Data(jpegs(tmp_path / "images"), image_size=20, fit=fit, placement=placement)
+    full, scaled = (load(dataclasses.replace(data, decode=how)) for how in ("full", "scaled"))
+    for split in ("train", "validation", "test"):
+        whole, reduced = (getattr(each, split).arrays() for each in (full, scaled))
+        np.testing.assert_array_equal(whole["y"], reduced["y"])
+        apart = np.abs(whole["x"].astype(int) - reduced["x"])
+        assert 0 < apart.mean() < 3
+    path = full.train.store.paths[0] if placement == "stream" else None
+    if path is not None:
+        expected = decode.bring(decode.decode(path.read_bytes(), 3, 20), (20, 20, 3), fit)
+        np.testing.assert_array_equal(scaled.train.store.read(np.array([0]))[0][0], expected)
+
+
+def test_prediction_decodes_as_the_run_did(tmp_path: Path) -> None:
+    data = Data(jpegs(tmp_path / "images"), image_size=20, decode="scaled", placement="stream")
+    dataset = load(data)
+    weights: Any = Weights({"x": ((20, 20, 3), "float32")})
+    prepare = image_inputs(weights, data, of_images(dataset)).preprocessing
+    assert prepare == from_json(to_json(prepare))  # as `zoo export` keeps it
+    for number, path in enumerate(dataset.train.store.paths):
+        x, _ = dataset.train.store.read(np.array([number]))
+        expected = (x[0] / np.float32(255) - dataset.mean[None, None]) / dataset.std[None, None]
+        np.testing.assert_allclose(prepare(open_picture(path, prepare.least)), expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(prepare(Image.open(path)), prepare(open_picture(path, prepare.least)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """The fields of opened weights that are needed here."""
+
+    inputs: dict[str, Any]
+    preprocessing: Any = None
+    labels: tuple[str, ...] = ()
+
+
+@pytest.mark.parametrize("fields", [{}, {"image_size": 20, "fit": "pad"}])
+def test_scaled_decoding_of_images_that_are_not_made_smaller_is_refused(fields: dict[str, Any]) -> None:
+    experiment = files.load("digits_mlp")
+    data = dataclasses.replace(experiment.data, decode="scaled", **fields)
+    with pytest.raises(UserError, match=r"^data\.decode=scaled needs data\.image_size, with data\.fit resize or crop$"):
+        check(dataclasses.replace(experiment, data=data))

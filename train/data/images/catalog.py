@@ -31,7 +31,8 @@ def load(data: Data) -> Dataset:
 
     name: `digits`, `scenes` (`train.data.scenes`), one that was registered (`train.data.register`), a TFDS name that is
     prepared in $TFDS_DATA_DIR (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or `folder:PATH`, `npz:FILE`, `csv:FILE`,
-    `datasets:NAME` (see the modules in `train.data.images`). Images are brought to `data.image_size` by `data.fit`.
+    `datasets:NAME` (see the modules in `train.data.images`). Images are decoded as
+    `data.decode` says, and brought to `data.image_size` by `data.fit`.
 
     Test split: the data set's `test` split if it has labels, else its `validation`, else 20 % of train (the same for
     every config). Validation split: the data set's own if it is not the test split; else the share `data.validation` of
@@ -99,8 +100,9 @@ def is_text(name: str) -> bool:
 def find(data: Data) -> Found:
     """Find a data set by its name. Images in files are not read yet."""
     kind, _, path = data.name.partition(":")
+    how = data.image_size, data.fit, data.decode == "scaled"
     if kind in FILES:
-        return FILES[kind].find(path, data.image_size, data.fit)
+        return FILES[kind].find(path, *how)
     if (registered := own.kind_of(data.name)) is not None:
         return _find_own(data, registered)
     if is_scenes(data.name):
@@ -115,7 +117,7 @@ def find(data: Data) -> Found:
         return Found(data.name, embedded.VERSION, names, {"train": Arrays(x, whole.y)})
     if is_text(data.name):
         raise UserError(f"{data.name} contains text, not images: choose a config for text")
-    return read.find(data.name, data.image_size, data.fit)
+    return read.find(data.name, *how)
 
 
 def _brought(found: Found, data: Data) -> Found:

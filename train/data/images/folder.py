@@ -43,6 +43,7 @@ class Files:
     classes: np.ndarray
     shape: tuple[int, int, int]
     fit: str | None
+    scaled: bool = False
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -51,7 +52,8 @@ class Files:
         return self.classes
 
     def fingerprint(self) -> list:
-        return [decode.STAMP, *_fingerprint(self.paths), self.classes.tolist(), self.shape, self.fit]
+        files = _fingerprint(self.paths)
+        return [decode.STAMP, *files, self.classes.tolist(), self.shape, self.fit, *decode.SCALED * self.scaled]
 
     def keys(self) -> np.ndarray:
         return self.contents
@@ -64,9 +66,8 @@ class Files:
         for row, index in enumerate(indices):
             path = self.paths[index]
             with decode.reading(path):
-                pixels = decode.decode(path.read_bytes(), self.shape[2])
                 try:
-                    x[row] = decode.bring(pixels, self.shape, self.fit)
+                    x[row] = decode.decode_to(path.read_bytes(), self.shape, self.fit, self.scaled)
                 except UserError as error:
                     raise UserError(f"{path}: {error}") from None
         return x, self.classes[indices]
@@ -194,7 +195,7 @@ def existing(path: str) -> Path:
     return root
 
 
-def find(path: str, size: int | None, fit: str) -> Found:
+def find(path: str, size: int | None, fit: str, scaled: bool = False) -> Found:
     """Find the splits of a folder. Only headers of images are read."""
     root = existing(path)
     left_out: collections.Counter[str] = collections.Counter()
@@ -217,7 +218,8 @@ def find(path: str, size: int | None, fit: str) -> Found:
     for split, listing in parts.items():
         labels = np.repeat([number[label] for label in listing], [len(own) for own in listing.values()])
         part = slice(start, start + len(labels))
-        stores[split] = Files(files[part], known["keys"][part], labels.astype(np.int32), shape, fit if size else None)
+        own = files[part], known["keys"][part], labels.astype(np.int32)
+        stores[split] = Files(*own, shape, fit if size else None, scaled)
         start = part.stop
     beside = (f"folders beside the splits are left out: {', '.join(others[:5])}",) if others else ()
     return Found(name, "", classes, stores, (*_remarks(left_out), *beside), str(root.absolute()))

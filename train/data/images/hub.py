@@ -29,6 +29,7 @@ class Rows:
     classes: np.ndarray
     shape: tuple[int, int, int]
     fit: str | None
+    scaled: bool = False
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -37,7 +38,8 @@ class Rows:
         return self.classes
 
     def fingerprint(self) -> list:
-        return [decode.STAMP, self.stamp, self.classes.tolist(), self.shape, self.fit]
+        classes = self.classes.tolist()
+        return [decode.STAMP, self.stamp, classes, self.shape, self.fit, *decode.SCALED * self.scaled]
 
     def keys(self) -> np.ndarray:
         return self.contents
@@ -51,13 +53,13 @@ class Rows:
             where = f"{self.name}, example {index},"
             with decode.reading(where):
                 try:
-                    x[row] = decode.bring(decode.decode(_bytes(content), self.shape[2]), self.shape, self.fit)
+                    x[row] = decode.decode_to(_bytes(content), self.shape, self.fit, self.scaled)
                 except UserError as error:
                     raise UserError(f"{where} {error}") from None
         return x, self.classes[indices]
 
 
-def find(path: str, size: int | None, fit: str) -> Found:
+def find(path: str, size: int | None, fit: str, scaled: bool = False) -> Found:
     """Find the splits of a set of images."""
     opened = hub.find(path)
     images = [column for column, feature in opened.features.items() if hub.kind_of(feature) == "Image"]
@@ -82,7 +84,7 @@ def find(path: str, size: int | None, fit: str) -> Found:
     for split in y:
         keys = known["keys"][start : start + len(y[split])]
         own = f"{opened.name}, {split}"
-        stores[split] = Rows(own, rows[split], stamps[split], keys, y[split], shape, fit if size else None)
+        stores[split] = Rows(own, rows[split], stamps[split], keys, y[split], shape, fit if size else None, scaled)
         start += len(keys)
     place = Path(path).expanduser()
     return Found(opened.name, "", class_names, stores, place=str(place.absolute()) if place.exists() else "")

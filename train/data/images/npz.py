@@ -35,8 +35,9 @@ def existing(path: str) -> Path:
     return file
 
 
-def find(path: str, size: int | None, fit: str) -> Found:
+def find(path: str, size: int | None, fit: str, scaled: bool = False) -> Found:
     """Load the splits of an npz file; see the module."""
+    del scaled  # it holds pixels, and no files to decode
     file = existing(path)
     arrays, name = _read(file), f"npz:{file}"
     keys = _keys(file, list(arrays))

@@ -65,13 +65,13 @@ def existing(path: str) -> Path:
     return file
 
 
-def find(path: str, size: int | None, fit: str) -> Found:
+def find(path: str, size: int | None, fit: str, scaled: bool = False) -> Found:
     """Find the splits of a table. Of image files only headers are read."""
     file = existing(path)
     text = files.read(file)
     columns = _columns(file, text)
     if columns.file is not None:
-        return _of_files(file, text, columns, size, fit)
+        return _of_files(file, text, columns, size, fit, scaled)
     return _of_pixels(file, text, columns, size, fit)
 
 
@@ -126,7 +126,7 @@ def _split(file: Path, line: int, word: str) -> str:
     return folder.SPLIT_OF[word.strip().lower()]
 
 
-def _of_files(file: Path, text: str, columns: Columns, size: int | None, fit: str) -> Found:
+def _of_files(file: Path, text: str, columns: Columns, size: int | None, fit: str, scaled: bool) -> Found:
     """Find the image files that a table names."""
     assert columns.file is not None
     name, rows = f"csv:{file}", csv.reader(io.StringIO(text), strict=True)
@@ -164,7 +164,7 @@ def _of_files(file: Path, text: str, columns: Columns, size: int | None, fit: st
     stores, start = {}, 0
     for split, column in paths.items():
         keys = known["keys"][start : start + len(column)]
-        stores[split] = folder.Files(tuple(column), keys, y[split], shape, fit if size else None)
+        stores[split] = folder.Files(tuple(column), keys, y[split], shape, fit if size else None, scaled)
         start += len(column)
     return Found(name, "", names, stores, place=str(file.absolute()))
 

@@ -167,12 +167,14 @@ class Records:
     label_key: str
     shape: tuple[int, int, int]
     fit: str | None
+    scaled: bool = False
 
     def __len__(self) -> int:
         return len(self.shards)
 
     def fingerprint(self) -> list:
-        return [images.STAMP, self.shards.stamps(), self.image_key, self.label_key, self.shape, self.fit]
+        keys = (self.image_key, self.label_key)
+        return [images.STAMP, self.shards.stamps(), *keys, self.shape, self.fit, *images.SCALED * self.scaled]
 
     def keys(self) -> None:
         return None  # a version of a data set never changes
@@ -208,8 +210,9 @@ class Records:
         return cache.cached(f"{self.shards.name}-{self.shards.paths[0].name}-labels", stamps, read_all)["y"]
 
     def _decode(self, feature: Any) -> tuple[np.ndarray, int]:
-        pixels = images.decode(feature[self.image_key].bytes_list.value[0], self.shape[2])
-        return images.bring(pixels, self.shape, self.fit), feature[self.label_key].int64_list.value[0]
+        encoded = feature[self.image_key].bytes_list.value[0]
+        pixels = images.decode_to(encoded, self.shape, self.fit, self.scaled)
+        return pixels, feature[self.label_key].int64_list.value[0]
 
 
 def locate(name: str, root: Path, embedded: Iterable[str] = IMAGES) -> Path:
@@ -321,7 +324,7 @@ def _splits(name: str, folder: Path, info: Any) -> dict[str, Shards]:
     return splits
 
 
-def find(name: str, size: int | None, fit: str) -> Found:
+def find(name: str, size: int | None, fit: str, scaled: bool = False) -> Found:
     """Find the splits of an image data set. No records are read yet."""
     found = describe(name)
     name, features = found.name, found.info.features
@@ -335,7 +338,7 @@ def find(name: str, size: int | None, fit: str) -> Found:
         raise UserError(f"{name}: its images differ in size; give data.image_size (pixels), such as 224")
     shape = image.shape if size is None else (size, size, image.shape[-1])
     stores = {
-        split: Records(shards, image_key, label_key, shape, fit if size else None)
+        split: Records(shards, image_key, label_key, shape, fit if size else None, scaled)
         for split, shards in found.splits.items()
     }
     return Found(name, found.version, classes, stores, place=os.path.abspath(data_dir()))

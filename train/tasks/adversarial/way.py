@@ -10,7 +10,7 @@ ADVERSARIAL = Way(
     metrics=("pixel_frechet", "disc_loss", "gen_loss", "real_accuracy", "fake_accuracy", "distance"),
     best="pixel_frechet",
     compared_by="pixel_frechet",
-    judged_by=("data.image_size", "data.fit"),  # its distance is one of pixels
+    judged_by=("data.image_size", "data.fit", "data.decode"),  # its distance is one of pixels
     check="train.tasks.adversarial.check:check",
     early_stopping=False,
 )
