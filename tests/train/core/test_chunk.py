@@ -60,6 +60,27 @@ def test_it_learns_a_fixed_batch() -> None:
     assert metrics["loss"][-20:].mean() < 0.3
 
 
+def nbytes(tree: object) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+@pytest.mark.parametrize("replicas", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_the_new_state_takes_the_memory_of_the_old_one(replicas: int) -> None:
+    if replicas == 1:
+        state = start()
+        program = run_chunk.lower(TASK, state, DATA, KEY, 12).compile()
+        new, _ = run_chunk(TASK, state, DATA, KEY, 12)
+    else:
+        keys = jax.random.split(KEY, replicas)
+        tasks, state = ReplicaTasks(lambda _: TASK, "map"), jax.jit(jax.vmap(TASK.init))(keys)
+        program = run_replicas.lower(tasks, {}, state, DATA, keys, 12).compile()
+        new, _ = run_replicas(tasks, {}, state, DATA, keys, 12)
+    plan = program.memory_analysis()
+    assert plan is not None
+    assert plan.alias_size_in_bytes == nbytes(new)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+
+
 @pytest.mark.parametrize("how", slow_except(["vmap"], ["vmap", "map"]))
 def test_a_replica_equals_the_same_seed_alone(how: str) -> None:
     keys = jax.random.split(KEY, 3)

@@ -66,6 +66,8 @@ def test_a_model_is_measured_in_the_loop_and_bare() -> None:
     assert min(row.loop_ms + row.bare_ms + [row.compile_seconds]) > 0
     state, images = 2 * 4 * 7850, 8 * 28 * 28  # parameters and momentum; four batches of two images
     assert state + images < row.memory_bytes < 10 * (state + images)
+    assert state <= row.state_bytes <= state + 64  # and a few counters
+    assert 0 < row.temporary_bytes < row.memory_bytes - row.state_bytes
     np.testing.assert_allclose(row.peak_share, 3 * 15_680 * 2 / (np.median(row.loop_ms) * 1e-3) / 1e9)
 
 

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -52,10 +53,12 @@ class Row:
     bare_ms: list[float]  # as a jitted step that is called from Python
     peer_ms: dict[str, list[float]]  # in PyTorch, by the way it runs; empty if not measured
     compile_seconds: float  # tracing and compiling the chunk, without the persistent cache
-    memory_bytes: int  # state, data and temporaries of the chunk, as planned by XLA
+    memory_bytes: int  # the most that the chunk needs at once, as planned by XLA: state, data and temporaries
     peak_share: float | None  # FLOPs per second, as a share of those of a large matrix multiplication
     peer_compile_seconds: float | None = None  # of torch.compile
     peer_failures: dict[str, str] = dataclasses.field(default_factory=dict)  # way -> why it does not run here
+    state_bytes: int = 0  # of memory_bytes: parameters, optimizer and statistics, whose memory the new ones take
+    temporary_bytes: int = 0  # of memory_bytes: what lives within the chunk, mostly activations
 
     @property
     def examples_per_second(self) -> float:
@@ -198,6 +201,7 @@ def measure(trial: Trial, peak: float, peers: Peers | None = None) -> Row:
         counts[way] = trial.steps or min(steps, _fill(peer))  # a slower peer takes no longer than we do
     times = _interleave(programs, counts, trial.rounds)
     flops, seconds = forward_flops(task, data), statistics.median(times["loop"]) / 1e3
+    planned = _planned(chunk)
     return Row(
         name=card.name,
         batch=batch,
@@ -206,10 +210,12 @@ def measure(trial: Trial, peak: float, peers: Peers | None = None) -> Row:
         bare_ms=times.pop("bare"),
         peer_ms=times,
         compile_seconds=compile_seconds,
-        memory_bytes=_planned_bytes(chunk),
+        memory_bytes=planned.most,
         peak_share=None if flops is None else FORWARD_PASSES * flops / seconds / peak,
         peer_compile_seconds=peers.compile_seconds,
         peer_failures=dict(peers.failures),
+        state_bytes=planned.kept,
+        temporary_bytes=planned.temporary,
     )
 
 
@@ -218,11 +224,19 @@ def _call(step: Callable[[], object], times: int) -> None:
         step()
 
 
-def _planned_bytes(program: Compiled) -> int:
-    """Return the bytes of arguments, results and temporaries. A result in the place of an argument counts once."""
+class Planned(NamedTuple):
+    """The bytes that XLA plans for a program."""
+
+    most: int  # arguments, results and temporaries; a result in the place of an argument counts once
+    kept: int  # results in the place of arguments
+    temporary: int
+
+
+def _planned(program: Compiled) -> Planned:
     plan = program.memory_analysis()
     assert plan is not None, "XLA plans the memory of every program"
-    return plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes + plan.temp_size_in_bytes
+    kept, temporary = plan.alias_size_in_bytes, plan.temp_size_in_bytes
+    return Planned(plan.argument_size_in_bytes + plan.output_size_in_bytes - kept + temporary, kept, temporary)
 
 
 def peak_flops() -> float:

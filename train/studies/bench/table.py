@@ -35,7 +35,8 @@ def caption(rows: Sequence[Row]) -> str:
     text = (
         f"{machine.describe()}, JAX {jax.__version__}, float32. ms/step: in the training loop, median ± half "
         "the distance between quartiles. loop/bare: speed of the loop over that of the jitted step called from Python. "
-        "of peak: 3 forward passes' FLOPs a second, over those of a large product of matrices measured here."
+        "of peak: 3 forward passes' FLOPs a second, over those of a large product of matrices measured here. "
+        "MiB: the most memory that the loop needs at once, as XLA plans it: State, four batches, temporaries."
     )
     if any(row.length for row in rows):
         text += " batch: examples × tokens of a text, by default those on its card and at most 128."
