@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import sys
+import time
 from collections.abc import Sequence
 
 from train.core import startup
@@ -77,6 +78,8 @@ COMMANDS = {
 }
 """Name -> the module and function to import when the command is called."""
 
+_BEGAN = time.perf_counter()
+
 QUICK = ("list", "show", "configs", "data")
 """Commands that compute nothing."""
 
@@ -97,6 +100,7 @@ def _call(name: str, args: Sequence[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command; exits with 0, 2 for bad input, 1 for a run that diverged, 128 + signal for one stopped."""
+    startup.begin(_BEGAN)
     words = sys.argv[1:] if argv is None else argv
     quick = not words or words[0] in QUICK or words[0] not in COMMANDS
     with contextlib.nullcontext() if quick else startup.announced(words[0]):

@@ -101,15 +101,17 @@ def _begin(config: str, experiment: Experiment, options: TrainOptions) -> None:
     """Train a new run of `experiment`, which comes from `config`, in WORKDIR/<config>, or with other data beside it."""
     import jax
 
-    from train.core import machine, processes
+    from train.core import machine, processes, startup
     from train.loop.restore import assemble_run
 
     source, own = files.source_of(config), Path(config).stem
     name = train.loop.run.name_of(config, experiment)
     options.join()
     machine.prepare_backend()
+    startup.passed("import")
     with processes.together():
         setup = assemble_run(experiment)
+        startup.passed("data and model")
         path = processes.agree(
             lambda: (
                 train.loop.run.create(
@@ -159,9 +161,11 @@ def _require_no_other_fields(args: Sequence[str]) -> None:
 
 def _train(run: Run, setup: Setup, log: Literal["text", "json"], *, resume: bool = False) -> None:
     """Train, and print what came out. Where there is no progress bar, the run folder comes first."""
+    from train.core import startup
     from train.loop.fit import fit
     from train.loop.progress import has_bar, print_json
 
+    startup.passed("import")
     console = Console(quiet=not run.writes)
     if log == "json":
         print_json(console, event="start", run=str(run.path), remarks=list(setup.remarks))

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from train.core import machine
+from train.core import machine, startup
 from train.core.chunks import PerReplica, ReplicaTasks, run_replicas
 from train.core.task import Metrics, Source, State
 
@@ -54,13 +54,16 @@ def compile_replicas(
         pieces = jax.eval_shape(cut, whole)
         # Shares of the same size run the same program, so it is compiled once.
         lowered = {len(piece.keys): lower(piece) for piece in pieces}
+        startup.passed("trace")
         with ThreadPoolExecutor(len(lowered)) as pool:
             programs = dict(zip(lowered, pool.map(jax.stages.Lowered.compile, lowered.values()), strict=True))
         needed = sum(_temporary_bytes(programs[len(piece.keys)]) for piece in pieces)
         if needed <= machine.memory_free() // 2:
             return _side_by_side(cut, programs)
         shares //= 2
-    return lower(whole).compile()
+    lowered = lower(whole)
+    startup.passed("trace")
+    return lowered.compile()
 
 
 class Share(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from train.core import Mean, Metrics, State, devices
+from train.core import Mean, Metrics, State, devices, startup
 from train.data.feed import Feed
 from train.loop.replicas import Advance, ReplicaSet
 from train.loop.schedule import Schedule
@@ -43,6 +43,7 @@ class ChunkRunner:
         if stop < self.schedule.steps:  # read from disk while the device computes
             self.feed.read_ahead(self.schedule.next_stop(stop) - stop)
         devices.settle((state, metrics))
+        startup.passed("first steps", last=True)
         each = self.replicas.each_metrics(jax.tree.map(np.asarray, metrics))
         each: list[Metrics] = [own if active is None or active[number] else {} for number, own in enumerate(each)]
         self._note_divergence(each, step)
@@ -59,6 +60,7 @@ class ChunkRunner:
             began = time.perf_counter()
             self._programs[steps] = self.replicas.compile(state, data, steps, active, self.sharding)
             self.compile_seconds += time.perf_counter() - began
+            startup.passed("compile")
         return self._programs[steps]
 
     def note_evaluation(self, each: Sequence[bool], step: int) -> None:

@@ -17,14 +17,14 @@ from jax.sharding import Mesh
 from rich.console import Console
 
 from train.algorithms.averages import whole
-from train.core import State, devices, machine, processes
+from train.core import State, devices, machine, processes, startup
 from train.core.signals import Stopped, Watch
 from train.data.feed import Feed
 from train.loop import known_data
 from train.loop.checkpoints import Checkpoints
 from train.loop.chunks import ChunkRunner
 from train.loop.groups import Groups
-from train.loop.progress import Lines, Reporter
+from train.loop.progress import Lines, Reporter, announced
 from train.loop.replicas import ReplicaSet, evaluate_replicas, evaluate_test, finite_replicas, make_replica_set
 from train.loop.run import Run
 from train.loop.schedule import Schedule, make_schedule
@@ -44,6 +44,7 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
     Raise Stopped after Ctrl-C or SIGTERM, when everything is saved, and when no replica is finite any more.
     """
     with contextlib.ExitStack() as stack:
+        started = stack.enter_context(announced(run, console, lines))
         session, state, step = _open(run, setup, console, stack, resume=resume, lines=lines)
         checkpoints, early_stopping, schedule = session.checkpoints, session.early_stopping, session.schedule
         validation: list[Results] = []
@@ -51,6 +52,7 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
         while not finished:
             stop = schedule.next_stop(step)
             result = session.chunk_runner.advance(state, step, stop, early_stopping.active)
+            started()
             state, step = result.state, stop
             if session.chunk_runner.all_diverged:
                 raise Stopped(session.divergence_message(), 1)
@@ -68,6 +70,8 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
             if is_evaluation:
                 session.reporter.print_evaluation(step)
                 session.draw_progress(state, step)
+            else:
+                session.reporter.print_first(step)
 
             # All processes stop if any of them received a signal. The exit code is 128 + signal, as in a shell.
             signal = processes.largest(session.signals.received or 0)
@@ -212,6 +216,7 @@ class Session:
             device=machine.describe(),
             date=datetime.date.today().isoformat(),
             versions={"jax": jax.__version__, "flax": flax.__version__},
+            start=startup.take_phases(),
         )
 
 
@@ -234,9 +239,8 @@ def _open(
         raise UserError(f"replicas (seeds, sweep, folds) train on one device, but there are {mesh.size}")
     early_stopping = EarlyStopping(experiment.patience, replicas, setup.score)
 
-    abstract = jax.eval_shape(replicas.init, replicas.key)
     if resume and checkpoints.steps():
-        placed = devices.placed(abstract, mesh, experiment.shard)
+        placed = devices.placed(jax.eval_shape(replicas.init, replicas.key), mesh, experiment.shard)
         start = restore_last(checkpoints, placed, setup.fingerprint, early_stopping)
         checkpoints.remove_others()
     else:
@@ -246,6 +250,7 @@ def _open(
     if start.remark:
         console.print(f"{run.name}: {start.remark}", soft_wrap=True, highlight=False)
 
+    startup.passed("initialize")
     feed = stack.enter_context(contextlib.closing(setup.feed(mesh, start.reader)))
     if several and feed.most:
         raise UserError("a set that is read while training has one order for all replicas (seeds, sweep)")

@@ -1,9 +1,11 @@
 """What the user sees during a run: a progress bar on a terminal or in a notebook; elsewhere a line per evaluation."""
 
+import contextlib
 import importlib.util
 import json
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal
 
@@ -19,9 +21,30 @@ Lines = Literal["text", "json"] | None
 """How to print an evaluation where there is no progress bar: as a sentence or as one line of JSON; None: not at all."""
 
 
+SLOW_SECONDS = 3.0
+"""A start that takes longer says what it waits for."""
+
+
 def has_bar(console: Console) -> bool:
     """Return whether a progress bar works: on a terminal, and in a notebook that has widgets."""
     return console.is_terminal or (console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None)
+
+
+@contextlib.contextmanager
+def announced(run: Run, console: Console, lines: Lines) -> Iterator[Callable[[], None]]:
+    """Where lines are printed, print one if the first steps take long. Yield a function that says that they are done.
+
+    It is printed in a thread of its own, since the compiler does not come back before it has ended.
+    """
+    text = f"{run.name}: compiling {run.experiment.model.name}, once for each program; progress follows"
+    timer = threading.Timer(SLOW_SECONDS, console.print, (text,), {"soft_wrap": True, "highlight": False})
+    timer.daemon = True
+    if lines == "text" and not has_bar(console):
+        timer.start()
+    try:
+        yield timer.cancel
+    finally:
+        timer.cancel()
 
 
 class Reporter:
@@ -76,6 +99,11 @@ class Reporter:
             parts.append(f"about {duration(self._seconds_left(step, steps))} left")
         self._first_line = self._first_line or (step, self.seconds)
         self._console.print("; ".join(parts), soft_wrap=True, highlight=False)
+
+    def print_first(self, step: int) -> None:
+        """Print such a line after the first steps too, where the start was slow and no evaluation has come yet."""
+        if self._lines == "text" and self._first_line is None and self.seconds > SLOW_SECONDS:
+            self.print_evaluation(step)
 
     def _seconds_left(self, step: int, steps: int) -> float:
         if self._first_line is None:  # what went before was mostly compilation

@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from train.config import Experiment, World
 from train.config.replicas import Member, members
 from train.config.sweep import Setting, with_setting
-from train.core import Metrics, ReplicaTasks, Source, State, Task, chunk
+from train.core import Metrics, ReplicaTasks, Source, State, Task, chunk, startup
 from train.core.cores import Active, compile_replicas
 from train.loop.groups import DIGITS, Groups
 from train.loop.summary import Results
@@ -88,7 +88,9 @@ class Single:
 
         out = None if sharding is None else (sharding, None)
         compiled = jax.jit(advance, donate_argnames="state", out_shardings=out)
-        return compiled.lower(state, data, self.key, active).compile()
+        lowered = compiled.lower(state, data, self.key, active)
+        startup.passed("trace")
+        return lowered.compile()
 
     def each(self, state: State) -> list[State]:
         return [state]

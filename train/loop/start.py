@@ -24,8 +24,9 @@ class Start(NamedTuple):
 
 def initialize(experiment: Experiment, replicas: ReplicaSet, mesh: Mesh | None) -> Start:
     """Return the start of a new run, with the parameters that `init_from` names, if it does."""
-    abstract = jax.eval_shape(replicas.init, replicas.key)
-    sharding = devices.state_sharding(abstract, mesh, experiment.shard)
+    sharding = None
+    if mesh is not None:  # else the State need not be traced once more
+        sharding = devices.state_sharding(jax.eval_shape(replicas.init, replicas.key), mesh, experiment.shard)
     state = devices.settle(jax.jit(replicas.init, out_shardings=sharding)(replicas.key))
     if not experiment.init_from:
         return Start(state)

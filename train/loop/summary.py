@@ -121,6 +121,7 @@ class Summary:
     device: str = ""
     date: str = ""
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
+    start: dict[str, float] = dataclasses.field(default_factory=dict)  # seconds of each phase before the first steps
 
     @property
     def best_setting(self) -> SettingResult:
@@ -144,7 +145,8 @@ class Summary:
             content["notes"] = self.notes
         if self.groups:
             content["test_groups"] = self.groups.to_json()
-        return content | {name: getattr(self, name) for name in COST}
+        content |= {name: getattr(self, name) for name in COST}
+        return content | ({"start": self.start} if self.start else {})
 
     @staticmethod
     def from_json(content: Mapping[str, Any]) -> "Summary":
@@ -175,6 +177,7 @@ class Summary:
             device=_text(content.get("device")),
             date=_text(content.get("date")),
             versions=_texts(content.get("versions")),
+            start=_results(content.get("start")),
         )
 
 

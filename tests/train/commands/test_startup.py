@@ -1,5 +1,6 @@
 """How soon a command answers: what needs no computation imports no JAX, and a slow start prints a line."""
 
+import json
 import subprocess
 import sys
 import time
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 from cases import slow_except
 
+from train import cli
 from train.commands import answers
 from train.core import startup
+from train.loop.run import read_summary
 
 KEPT = [["list"], ["train", "digits_mlp", "--help"], ["search", "digits_mlp", "--help"]]
 """Answers that import every model the first time."""
@@ -76,3 +79,30 @@ def test_a_slow_start_prints_one_line(monkeypatch, capsys) -> None:
         startup.ready()
         time.sleep(0.3)
     assert capsys.readouterr().err == ""
+
+
+def test_each_phase_of_a_start_is_measured_until_the_first_steps_are_done(monkeypatch) -> None:
+    times = iter([3.0, 3.5, 4.25, 9.0])
+    monkeypatch.setattr(startup.time, "perf_counter", lambda: next(times))
+    startup.begin(1.0)
+    startup.passed("import")
+    startup.passed("compile")
+    startup.passed("import", last=True)
+    startup.passed("import")
+    assert startup.take_phases() == {"import": 2.75, "compile": 0.5}
+    assert startup.take_phases() == {}
+
+
+def test_a_run_keeps_where_its_start_took_its_time(tmp_path: Path) -> None:
+    words = ["digits_mlp", "--model.widths=8", "--steps=2", "--eval-every-steps=2", "--optim.warmup-steps=1"]
+    startup.begin(time.perf_counter())
+    assert cli.run(["train", *words, f"--workdir={tmp_path}"]) == 0
+    (run,) = tmp_path.glob("*/*")
+    summary = read_summary(run)
+    assert summary is not None
+    phases = ["import", "data and model", "initialize", "trace", "compile", "first steps"]
+    assert list(summary.start) == phases
+    assert 0 < sum(summary.start.values()) < summary.seconds + 60
+    assert cli.run(["train", *words, f"--workdir={tmp_path / 'again'}"]) == 0
+    (again,) = (tmp_path / "again").glob("*/*")
+    assert "start" not in json.loads((again / "summary.json").read_text())  # nothing was started a second time

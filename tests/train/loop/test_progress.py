@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 import pytest
 from rich.console import Console
@@ -10,6 +11,7 @@ import train
 import train.loop.run
 from train import cli
 from train.config import Data, Experiment, Model
+from train.loop import progress
 from train.loop.progress import Reporter, duration
 from zoo.errors import UserError
 
@@ -37,6 +39,38 @@ def test_a_terminal_has_a_bar_in_place_of_lines(terminal: bool, tmp_path) -> Non
         reporter.print_evaluation(5)
     assert ("step 5 of 10; train loss 0.5000; about " in output.getvalue()) is not terminal
     assert ("10 steps/s" in output.getvalue()) is terminal
+
+
+@pytest.mark.parametrize(("lines", "terminal"), [("text", False), ("text", True), ("json", False), (None, False)])
+def test_a_slow_start_says_what_it_waits_for_where_lines_are_printed(lines, terminal, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(progress, "SLOW_SECONDS", 0.01)
+    run = train.loop.run.create("digits", Experiment(Model("mlp"), Data("digits")), tmp_path)
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=terminal, width=200)
+    with progress.announced(run, console, lines) as done:
+        done()
+        time.sleep(0.05)
+    assert output.getvalue() == ""
+    with progress.announced(run, console, lines):
+        time.sleep(0.2)
+    line = "digits: compiling mlp, once for each program; progress follows\n"
+    assert output.getvalue() == (line if lines == "text" and not terminal else "")
+
+
+@pytest.mark.parametrize("seconds", [0, 100])
+def test_a_slow_start_has_a_line_after_the_first_steps(seconds: int, tmp_path) -> None:
+    run = train.loop.run.create("digits", Experiment(Model("mlp"), Data("digits"), steps=10), tmp_path)
+    output = io.StringIO()
+    with (
+        run,
+        Reporter(run, Console(file=output, width=200), 0, time.perf_counter() - seconds, lines="text") as reporter,
+    ):
+        for step in (2, 4):
+            reporter.report(step, "train", [{"loss": 0.5}], steps_per_second=10.0)
+            reporter.print_first(step)
+    printed = output.getvalue()
+    assert printed.startswith("digits: step 2 of 10; train loss 0.5000; about 1 s left") if seconds else printed == ""
+    assert printed.count("\n") == bool(seconds)
 
 
 def test_for_machines_every_event_is_one_line_of_json(tmp_path, capsys) -> None:
