@@ -30,7 +30,8 @@ class ClaimOptions:
     list: bool = False
     """List the claims; a verdict with * is the project's own (results/claims.json), one without was found here."""
     all: bool = False
-    """Run every claim, the quickest first; one whose data are not here is passed over and said so."""
+    """Run every claim, the quickest first; with --jobs and without --budget the longest first, so that no core waits at
+    the end. One whose data are not here is passed over and said so."""
     budget: str | None = None
     """With --all: start no claim that would not end within this time, such as 90m or 1h30m."""
     jobs: int = 1
@@ -131,7 +132,9 @@ class All:
             except UserError as error:  # a data set that is not here; what is wrong with one claim stops no other
                 self.left.append((name, str(error)))
         if self.options.jobs > 1:
-            self._together([one for one in planned if not one.alone])
+            together = [one for one in planned if not one.alone]
+            # A long claim that begins last would leave the other cores without work until it has ended.
+            self._together(together[::-1] if self.budget is None else together)
         self._show()
 
     def _plan(self) -> Iterator[Planned]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from train import cli
+from train.commands import claim
 from train.config import files
 from train.core import machine
 from train.history.claims import results
@@ -129,3 +130,16 @@ def test_results_are_merged_by_name_and_oldest_first(tmp_path) -> None:
 @pytest.mark.parametrize(("text", "seconds"), [("90m", 5400), ("1h30m", 5400), ("45s", 45), ("0.5h", 1800)])
 def test_times_are_read(text: str, seconds: float) -> None:
     assert parse_time(text) == seconds
+
+
+@pytest.mark.skipif(machine.cores() < 2, reason="needs two cores")
+@pytest.mark.parametrize("budget", [None, "900s"])
+def test_side_by_side_the_longest_begins_first_unless_time_is_short(
+    budget: str | None, three: Path, monkeypatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(claim, "side_by_side", lambda commands, jobs: asked.extend(name for name, _ in commands) or ())
+    words = ["claim", "--all", "--jobs", "2", "--workdir", str(three / "runs")]
+    assert cli.run([*words, *(["--budget", budget] if budget else [])]) == 0
+    expected = ["long", "quick"] if budget is None else ["quick", "long"]
+    assert [name for name in asked if name != "absent"] == expected
