@@ -57,7 +57,7 @@ class Images:
     @property
     def least(self) -> int | None:
         """Pixels that each side of a JPEG must keep while it is decoded; None: it is decoded in full."""
-        if not self.scaled_jpeg or self.resize in get_args(Unresized):
+        if not self.scaled_jpeg or isinstance(self.resize, str):  # which is not resized
             return None
         return self.resize if isinstance(self.resize, int) else max(self.resize or self.size)
 
