@@ -112,8 +112,8 @@ def test_each_block_is_computed_again_in_training_only(case: str) -> None:
 def test_the_program_needs_less_memory() -> None:
     planned = []
     for remat in (False, True):
-        model = zoo.create("vit_mini_patch4", width=32, depth=8, heads=4, remat=remat)
-        batch = {"x": jax.ShapeDtypeStruct((32, 32, 32, 3), jnp.float32)}
+        model = zoo.create("vit_mini_patch4", width=32, depth=4, heads=4, remat=remat)
+        batch = {"x": jax.ShapeDtypeStruct((16, 32, 32, 3), jnp.float32)}
         variables = jax.eval_shape(lambda x, model=model: model.init(KEY, x, train=False), batch["x"])
         program = jax.jit(of_step, static_argnums=0).lower(model, variables["params"], {}, batch).compile()
         plan = program.memory_analysis()
