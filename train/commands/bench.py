@@ -49,7 +49,8 @@ class BenchOptions:
     peers: bool = False
     """Also time the same models in PyTorch on the CPU with as many threads: eager, channels_last (of models with
     convolutions) and torch.compile, each warmed up; the fastest is the peer. Needs a clone and the extra `peers`. Each
-    row is kept in RESULTS as soon as it is measured. SimCLR's views are drawn on neither side."""
+    row is kept in RESULTS as soon as it is measured, unless its rounds differ so much that something else must have
+    been running. SimCLR's views are drawn on neither side."""
     results: Path | None = None
     """With --peers: folder in which rows are kept, a file for each device; a row replaces that of the same model,
     batch, length and device. By default results/bench of the clone."""
@@ -115,17 +116,32 @@ def _training(options: BenchOptions) -> None:
         if not trials:
             raise UserError(f"zoo bench: {keeper.path} has a row of each of these models and batches already")
     rows: list[Row] = []
+    busy: list[Row] = []  # rows that were not kept
     view = _View(options)
     try:
         with view.shown(rows):
             for row in bench(trials, torch_steps, view.begin):
-                if keeper:
-                    keeper.keep(row)
+                if keeper and not keeper.keep(row) and row.best_peer:
+                    busy.append(row)
                 rows.append(row)
                 view.update(rows)
     except KeyboardInterrupt:
         where = f", and kept in {keeper.path}: --missing measures the others" if keeper and rows else ""
         raise Stopped(f"stopped; {len(rows)} of {len(trials)} rows are measured{where}", 130) from None
+    finally:
+        _say_busy(busy)
+
+
+def _say_busy(rows: Sequence[Row]) -> None:
+    """Say which rows were not kept, and why, on standard error."""
+    if rows:
+        sizes = ", ".join(f"{row.name} {row.batch}" for row in rows)
+        Console(stderr=True).print(
+            f"zoo bench: not kept, since their rounds differ too much: {sizes}. Let nothing else run; --missing "
+            "measures them again",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 class _View:

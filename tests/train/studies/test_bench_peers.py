@@ -24,9 +24,9 @@ ROW = steps.Row(
     name="mlp",
     batch=32,
     length=None,
-    loop_ms=[1.0, 2.0, 3.0],
+    loop_ms=[1.8, 2.0, 2.2],
     bare_ms=[2.0, 2.0, 2.0],
-    peer_ms={"eager": [3.0, 4.0, 9.0], "compile": [2.0, 3.0, 3.0]},
+    peer_ms={"eager": [3.0, 4.0, 9.0], "compile": [2.7, 3.0, 3.0]},
     compile_seconds=0.5,
     memory_bytes=2**20,
     peak_share=0.5,
@@ -106,7 +106,8 @@ def test_a_peer_that_fails_eagerly_is_an_error() -> None:
 def test_what_is_kept_of_a_row() -> None:
     record = recorded()
     assert (record.ms, record.peers, record.best_peer) == (2.0, {"eager": 4.0, "compile": 3.0}, "compile")
-    assert (record.ratio, record.rounds, record.peer_compile_seconds) == (1.5, 3, 7.0)  # of 2, 1.5 and 1
+    assert (record.ratio, record.rounds, record.peer_compile_seconds) == (1.5, 3, 7.0)  # of 1.5, 1.5 and 1.36
+    assert record.ratio_spread == pytest.approx((1.5 - 3 / 2.2) / 2, rel=1e-3)
     assert results.record_of(dataclasses.replace(ROW, peer_ms={}), TWO_CORES, "2.13.0") is None
 
 
@@ -116,7 +117,8 @@ def test_a_row_replaces_only_that_of_its_model_batch_and_device(tmp_path: Path) 
         keeper.keep(dataclasses.replace(ROW, name="resnet20"))
         keeper.keep(ROW)
         keeper.keep(dataclasses.replace(ROW, batch=128))
-    here.keep(dataclasses.replace(ROW, loop_ms=[3.0, 3.0, 3.0]))
+    assert here.keep(dataclasses.replace(ROW, loop_ms=[3.0, 3.0, 3.0]))
+    assert not here.keep(dataclasses.replace(ROW, loop_ms=[1.0, 2.0, 9.0]))  # the machine was busy
     assert [path.name for path in sorted(tmp_path.glob("*.json"))] == [
         "cpu_2_cores_a_b_processor.json",
         "cpu_8_cores_c.json",
@@ -165,6 +167,18 @@ def test_rows_appear_as_they_are_measured_and_survive_ctrl_c(
     assert cli.run([*command, "--missing"]) == 130
     assert measured == ["perceptron", "mlp"]
     assert cli.run(["bench", "mlp", "--peers", "--batch", "8", "--results", str(tmp_path), "--missing"]) == 2
+
+
+def test_a_row_of_a_busy_machine_is_shown_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stub: list[tuple], capsys: pytest.CaptureFixture[str]
+) -> None:
+    busy = dataclasses.replace(ROW, loop_ms=[1.0, 2.0, 9.0])
+    monkeypatch.setattr(steps, "measure", lambda trial, peak, found: busy)
+    assert cli.run(["bench", "mlp", "--peers", "--batch", "32", "--results", str(tmp_path)]) == 0
+    printed, said = capsys.readouterr()
+    assert printed.splitlines()[1].startswith("mlp")
+    assert "not kept, since their rounds differ too much: mlp 32" in said
+    assert results.read_all(tmp_path) == []
 
 
 def test_json_keeps_what_was_measured_before_ctrl_c(
@@ -221,8 +235,8 @@ def test_the_table_and_the_sentence_are_made_from_the_rows() -> None:
         recorded(batch=128, ratio=1.0),
     ]
     table = results.markdown(rows)
-    assert "| `mlp` | 32 | 2 | 4 | – | 3 | compile | 1.50 | " in table
-    assert "| `bert_mini` | 32 × 128 | 1,028 | 1,021 | – | – | eager | 0.99 | " in table
+    assert "| `mlp` | 32 | 2 | 4 | – | 3 | compile | 1.50 ± 0.07 | " in table
+    assert "| `bert_mini` | 32 × 128 | 1,028 | 1,021 | – | – | eager | 0.99 ± 0.07 | " in table
     assert "`bert_mini`: compile did not run: RuntimeError: no C++ compiler." in table
     assert table.index("`mlp`") < table.index("`bert_mini`")
     sentence = results.sentence(rows)

@@ -19,13 +19,18 @@ import jax
 import zoo
 from train.core import machine
 from train.studies.bench import FAMILIES
-from train.studies.bench.steps import Row, Trial
+from train.studies.bench.steps import Row, Trial, half_spread
 from zoo.errors import UserError
 from zoo.files import parse_json, write_atomically, writing
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "results" / "bench"
 WAYS = ("eager", "channels_last", "compile")
+MOST_SPREAD = 0.25
+"""A row is not kept where the ratios of its rounds spread over more than this share of their median on either side.
+
+On a machine that does nothing else they spread over a tenth.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Record:
     failures: dict[str, str]  # way of PyTorch -> why it did not run
     best_peer: str
     ratio: float  # best peer's time over ours, in the same round
+    ratio_spread: float  # half the distance between the quartiles of the rounds' ratios
     compile_seconds: float  # ours
     peer_compile_seconds: float | None  # of torch.compile
     rounds: int
@@ -82,6 +88,7 @@ def record_of(row: Row, device: str, torch: str) -> Record | None:
         failures=row.peer_failures,
         best_peer=best,
         ratio=_rounded(ratio),
+        ratio_spread=_rounded(half_spread(row.peer_ratios)),
         compile_seconds=_rounded(row.compile_seconds),
         peer_compile_seconds=None if row.peer_compile_seconds is None else _rounded(row.peer_compile_seconds),
         rounds=len(row.loop_ms),
@@ -157,14 +164,18 @@ class Keeper:
         sought = (self.device, trial.card.name, trial.batch, trial.length), (jax.__version__, self.torch)
         return sought in [(record.key, (record.jax, record.torch)) for record in read(self.path)]
 
-    def keep(self, row: Row) -> None:
-        """Write a row in the place of that of the same model, batch and length. A row without a peer is not kept."""
+    def keep(self, row: Row) -> bool:
+        """Write a row in the place of that of the same model, batch and length, and return whether it was written.
+
+        A row without a peer is not, and neither is one whose rounds differ too much: something else was running.
+        """
         record = record_of(row, self.device, self.torch)
-        if record is None:
-            return
+        if record is None or record.ratio_spread > MOST_SPREAD * record.ratio:
+            return False
         with _locked(self.folder):
             rows = {kept.key: kept for kept in read(self.path)} | {record.key: record}
             write_atomically(self.path, as_json(sorted(rows.values(), key=_order)))
+        return True
 
 
 @contextlib.contextmanager
@@ -221,7 +232,11 @@ def _cells(record: Record) -> list[str]:
     size = f"{record.batch} × {record.length}" if record.length else str(record.batch)
     ways = [f"{record.peers[way]:,g}" if way in record.peers else "–" for way in WAYS]
     measured = f"{record.date}, jax {record.jax}, torch {record.torch}"
-    return [f"`{record.model}`", size, f"{record.ms:,g}", *ways, record.best_peer, f"{record.ratio:.2f}", measured]
+    return [f"`{record.model}`", size, f"{record.ms:,g}", *ways, record.best_peer, _with_spread(record), measured]
+
+
+def _with_spread(record: Record) -> str:
+    return f"{record.ratio:.2f} ± {record.ratio_spread:.2f}"
 
 
 def _reasons(records: Sequence[Record]) -> list[str]:

@@ -79,6 +79,18 @@ class Row:
         """The throughput of the loop over that of the fastest way of PyTorch; above 1 the loop is faster."""
         return None if self.best_peer is None else _ratio(self.peer_ms[self.best_peer], self.loop_ms)
 
+    @property
+    def peer_ratios(self) -> list[float]:
+        """The time of the fastest way of PyTorch over that of the loop, in each round; [] without a peer."""
+        peer = self.peer_ms.get(self.best_peer or "", [])
+        return [theirs / ours for theirs, ours in zip(peer, self.loop_ms, strict=False)]
+
+
+def half_spread(values: Sequence[float]) -> float:
+    """Return half the distance between the quartiles; 0 for a single value."""
+    quarters = statistics.quantiles(values, n=4) if len(values) > 1 else [0.0] * 3
+    return (quarters[2] - quarters[0]) / 2
+
 
 def plan(
     names: Sequence[str],

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from train.core import machine
-from train.studies.bench.steps import Row
+from train.studies.bench.steps import Row, half_spread
 
 HEADS = {  # title -> width of the column in a pipe
     **{"model": 24, "batch": 9, "ms/step": 18, "examples/s": 10, "loop/bare": 9},
@@ -92,5 +92,4 @@ def cells(row: Row) -> list[str]:
 
 
 def _median(times: list[float]) -> str:
-    quarters = statistics.quantiles(times, n=4) if len(times) > 1 else times * 3
-    return f"{statistics.median(times):,.2f} ± {(quarters[2] - quarters[0]) / 2:.2f}"
+    return f"{statistics.median(times):,.2f} ± {half_spread(times):.2f}"
