@@ -251,7 +251,7 @@ def _reasons(records: Sequence[Record]) -> list[str]:
 
 def sentence(records: Sequence[Record]) -> str:
     """Return what the README says: "" without rows, else a sentence for each device."""
-    return "\n".join(_says(device, rows) for device, rows in _by_device(records))
+    return "".join(f"{_says(device, rows)}\n" for device, rows in _by_device(records))
 
 
 def _says(device: str, rows: Sequence[Record]) -> str:
