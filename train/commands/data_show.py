@@ -90,8 +90,10 @@ def _is_text(name: str) -> bool:
         return False
     try:
         catalog.find(Data(name, image_size=8))
-    except UserError as error:
-        return "choose a config for text" in str(error)
+    except kinds.IsText:
+        return True
+    except UserError:  # which showing its images will raise again
+        return False
     return False
 
 

@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
+from zoo.errors import UserError
+
 IMAGES = ("folder", "npz", "csv")
 TEXT = ("text", "tsv")
 EITHER = ("datasets",)
 """The columns of such a set decide."""
+
+
+class IsText(UserError):
+    """A set without images was asked for images: it is one of text, for all that its columns say."""
 
 
 def prefix(name: str) -> str:

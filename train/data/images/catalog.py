@@ -116,7 +116,7 @@ def find(data: Data) -> Found:
         names = tuple(str(label) for label in range(int(whole.y.max()) + 1))
         return Found(data.name, embedded.VERSION, names, {"train": Arrays(x, whole.y)})
     if is_text(data.name):
-        raise UserError(f"{data.name} contains text, not images: choose a config for text")
+        raise kinds.IsText(f"{data.name} contains text, not images: choose a config for text")
     return read.find(data.name, *how)
 
 

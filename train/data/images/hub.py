@@ -12,6 +12,7 @@ from train.data.classes import numbered
 from train.data.cut import keys_of
 from train.data.hub import existing
 from train.data.images import folder
+from train.data.kinds import IsText
 from train.data.split import Found
 from zoo.errors import UserError
 
@@ -64,10 +65,8 @@ def find(path: str, size: int | None, fit: str, scaled: bool = False) -> Found:
     opened = hub.find(path)
     images = [column for column, feature in opened.features.items() if hub.kind_of(feature) == "Image"]
     if len(images) != 1:
-        hint = ": choose a config for text" if not images else ""
-        raise UserError(
-            f"{opened.name} has {len(images)} columns of images, one is needed{hint}; it has {opened.shown()}"
-        )
+        kind, hint = (UserError, "") if images else (IsText, ": choose a config for text")
+        raise kind(f"{opened.name} has {len(images)} columns of images, one is needed{hint}; it has {opened.shown()}")
     label = hub.label_column(opened)
     if label is None:
         raise UserError(f"{opened.name} has no column of classes, such as label; it has {opened.shown()}")

@@ -16,6 +16,7 @@ import numpy as np
 from train.data import cache
 from train.data import decode as images
 from train.data.embedded import IMAGES
+from train.data.kinds import IsText
 from train.data.split import Found
 from train.data.tfds import tfrecord
 from zoo.errors import UserError, unknown
@@ -280,7 +281,7 @@ def _keys(name: str, features: Any, supervised: Any) -> tuple[str, str]:
     if len(pictures) == 1 and len(labels) == 1:
         return pictures[0], labels[0]
     if any(isinstance(feature, tfds.features.Text) for feature in columns.values()) and not pictures:
-        raise UserError(f"{name} contains text ({', '.join(columns)}), not images: choose a config for text")
+        raise IsText(f"{name} contains text ({', '.join(columns)}), not images: choose a config for text")
     raise UserError(
         f"{name} is not an image classification data set: it has {len(pictures)} images and {len(labels)} classes per "
         f"example ({', '.join(columns) or 'none'})"
