@@ -128,7 +128,7 @@ def without_seconds(content: Any) -> Any:
         return [without_seconds(each) for each in content]
     if not isinstance(content, dict):
         return content
-    left_out = ("seconds", "compile_seconds", "date", "sha256", "trial", "checksum")
+    left_out = ("seconds", "compile_seconds", "start", "date", "sha256", "trial", "checksum")
     return {name: without_seconds(value) for name, value in content.items() if name not in left_out}
 
 

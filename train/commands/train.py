@@ -135,14 +135,16 @@ def _resume(args: Sequence[str]) -> None:
         raise UserError(f"{run.path} is finished: nothing to resume (zoo eval measures it, --steps N trains longer)")
     import jax
 
-    from train.core import machine, processes
+    from train.core import machine, processes, startup
     from train.loop.restore import assemble_run
 
     with processes.together():
         options.join()
         machine.prepare_backend()
+        startup.passed("import")
         run.writes = jax.process_index() == 0
         setup = assemble_run(experiment, run.path)
+        startup.passed("data and model")
         change.apply(run, experiment)
         _train(run, setup, options.log, resume=True)
 
@@ -161,11 +163,9 @@ def _require_no_other_fields(args: Sequence[str]) -> None:
 
 def _train(run: Run, setup: Setup, log: Literal["text", "json"], *, resume: bool = False) -> None:
     """Train, and print what came out. Where there is no progress bar, the run folder comes first."""
-    from train.core import startup
     from train.loop.fit import fit
     from train.loop.progress import has_bar, print_json
 
-    startup.passed("import")
     console = Console(quiet=not run.writes)
     if log == "json":
         print_json(console, event="start", run=str(run.path), remarks=list(setup.remarks))
