@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: help timeline test test-all test-rest test-peers check lint layers types bench peers clean
 
 help:
-	@echo "make timeline   train the image classifiers on digits, write runs/timeline/index.html"
+	@echo "make timeline   train the image classifiers on scenes, write runs/timeline/index.html"
 	@echo "make test       run the quick tests (5 minutes on two cores)"
 	@echo "make test-all   run all tests: also every case, what learns something real, and the page in a browser"
 	@echo "make test-peers compare with PyTorch and published networks (installs them)"

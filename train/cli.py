@@ -37,7 +37,7 @@ zoo: the executable history of deep learning
   zoo convert IN OUT        convert published weights from one layout to another
   zoo predict IMAGE|TEXT    predict with weights (--weights RUN|FILE); a folder: zoo predict FOLDER --out FILE.csv
   zoo claim NAME            test a paper's claim: error bars and a verdict (zoo claim --list, --all)
-  zoo timeline [RUN ...]    train the line of image classifiers on digits, and write the page of all landmarks
+  zoo timeline [RUN ...]    train the line of image classifiers on scenes, and write the page of all landmarks
   zoo exhibit RUN           save a run's results for that page: figures, curves, pictures, texts
   zoo bench [MODEL ...]     measure milliseconds a step, compile time, memory (--peers: PyTorch's; --decode: tokens)
   zoo data                  list the data sets that are here, and how to get others

@@ -23,13 +23,10 @@ from zoo.errors import UserError
 if TYPE_CHECKING:
     from train.history.timeline.exhibits import Exhibit
 
-LINE = ("perceptron", "mlp", "lenet5", "alexnet", "resnet20", "vit")
-"""The image classifiers of the timeline, oldest first: the configs digits_<name>."""
-
 
 @dataclasses.dataclass(frozen=True)
 class TimelineOptions(OwnParts):
-    """Train the line of image classifiers on digits under one budget; write the page of all landmarks, and a picture.
+    """Train the line of image classifiers on scenes under one budget; write the page of all landmarks, and a picture.
 
     The page shows the newest finished run of each config in WORKDIR, and of the others what came with the project.
     """
@@ -54,7 +51,7 @@ def timeline_command(args: Sequence[str]) -> None:
     words.load(options.lang)  # says so at once where there is no such language
     from train.core import machine
     from train.history.claims.run import parse_time
-    from train.history.timeline import exhibits, findings, picture
+    from train.history.timeline import exhibits, findings, lines, picture
     from train.history.timeline import rows as timeline
     from train.history.timeline.page import write_page
 
@@ -67,6 +64,8 @@ def timeline_command(args: Sequence[str]) -> None:
         line = list(train_line(options, console))
         rows = timeline.gather(line)
         console.print(timeline.table(rows))
+        if note := lines.longer_note(exhibits.read_all(exhibits.FOLDER)):
+            console.print(note, highlight=False)
         picture.write(rows, folder)
         _add(shown, [exhibits.of_run(path) for path in line])
         run_quickest(seconds, options, console)
@@ -90,11 +89,11 @@ def _add(shown: list["Exhibit"], others: Sequence["Exhibit"]) -> None:
 
 def train_line(options: TimelineOptions, console: Console) -> Iterator[Path]:
     """A finished run of each model of the line; those that are there are not trained again."""
+    from train.history.timeline.lines import SCENES
     from train.loop.fit import fit
     from train.loop.restore import assemble_run, finished
 
-    for model in LINE:
-        name = f"digits_{model}"
+    for name in SCENES:
         experiment = files.load(name)
         run = None if options.fresh else finished(options.workdir / name, experiment)
         if run is None:

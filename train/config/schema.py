@@ -267,6 +267,9 @@ class Experiment:
     folds: Annotated[int | None, Range("be at least 2", lambda folds: folds >= 2)] = None
     """k-fold cross-validation of an image classifier: cut the training split into so many stratified folds, by
     `data.split_seed`, and train one replica for each fold, which validates on that fold and trains on the others."""
+    budget: str = ""
+    """What the number of steps is chosen by, in words, where that makes runs comparable: "until validation stops
+    rising". Runs of another budget are not compared on the page. Empty: what the number of steps says."""
     smoke: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
     """Overrides, nested like this schema, with which the tests run this config in seconds."""
 

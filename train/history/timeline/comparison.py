@@ -68,7 +68,9 @@ def compare(exhibits: Sequence[Exhibit], cards: Mapping[str, Card], least: int =
     groups: dict[Any, list[Exhibit]] = {}
     for exhibit in exhibits:
         if exhibit.task in ways.WAYS:
-            terms = tuple(f"{name} {value}" for name, value in sorted(exhibit.terms.items()))
+            terms = tuple(
+                value if name == "budget" else f"{name} {value}" for name, value in sorted(exhibit.terms.items())
+            )
             groups.setdefault((exhibit.task, exhibit.dataset, exhibit.kind, terms), []).append(exhibit)
     out = []
     tasks = list(ways.WAYS)

@@ -29,7 +29,7 @@ def terms_of(config: Mapping[str, Any]) -> dict[str, str]:
     names = [*OF_ALL, *(OF_TOKENS if task in PER_TOKEN else ()), *(way.judged_by if way else ())]
     schema = Scenes if "preset" in mapping(config, "data") else KINDS[kind_of(config)]
     usual = {"data": _defaults(schema), "task": _defaults(way.config) if way else {}}
-    found = {}
+    found = {"budget": budget} if (budget := text(config, "budget")) else {}
     for name in names:
         part, _, field = name.partition(".")
         own = mapping(config, part)

@@ -1,0 +1,17 @@
+"""The small AlexNet of the 2012 paper's Figure 1, on composed scenes, until validation stops rising.
+
+Run:     zoo train scenes_alexnet_long
+Steps:   chosen on validation, at the rate of scenes_alexnet; see docs/lines.md
+"""
+
+from train.config import Experiment, Model, Optim, Scenes
+
+CONFIG = Experiment(
+    model=Model("alexnet_cifar"),
+    data=Scenes(batch=64),
+    optim=Optim("adam", lr=1e-2, schedule="cosine", warmup_steps=50),
+    steps=2_400,
+    eval_every_steps=300,
+    budget="until validation stops rising",
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}, "optim": {"warmup_steps": 1}},
+)

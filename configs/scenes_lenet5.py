@@ -1,0 +1,18 @@
+"""LeNet-5 (LeCun et al. 1998), on composed scenes.
+
+Run:     zoo train scenes_lenet5
+Input:   the same scenes, enlarged to the 32 pixels that the net is made for
+Rate:    chosen on validation, in the same way for every net of the line; see docs/lines.md
+"""
+
+from train.config import Experiment, Model, Optim, Scenes
+
+CONFIG = Experiment(
+    model=Model("lenet5"),
+    data=Scenes(batch=64, image_size=32),
+    optim=Optim("adam", lr=3e-3, schedule="cosine", warmup_steps=50),
+    steps=800,
+    eval_every_steps=100,
+    budget="800 steps of 64",
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}, "optim": {"warmup_steps": 1}},
+)

@@ -1,0 +1,17 @@
+"""Perceptron (Rosenblatt 1958): one linear layer, on composed scenes, until validation stops rising.
+
+Run:     zoo train scenes_perceptron_long
+Steps:   chosen on validation, at the rate of scenes_perceptron; see docs/lines.md
+"""
+
+from train.config import Experiment, Model, Optim, Scenes
+
+CONFIG = Experiment(
+    model=Model("perceptron"),
+    data=Scenes(batch=64),
+    optim=Optim("adam", lr=1e-3, schedule="cosine", warmup_steps=50),
+    steps=2_400,
+    eval_every_steps=300,
+    budget="until validation stops rising",
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}, "optim": {"warmup_steps": 1}},
+)

@@ -1,0 +1,17 @@
+"""ResNet-20 (He et al. 2015), on composed scenes.
+
+Run:     zoo train scenes_resnet20
+Rate:    chosen on validation, in the same way for every net of the line; see docs/lines.md
+"""
+
+from train.config import Experiment, Model, Optim, Scenes
+
+CONFIG = Experiment(
+    model=Model("resnet20"),
+    data=Scenes(batch=64),
+    optim=Optim("adam", lr=1e-3, schedule="cosine", warmup_steps=50),
+    steps=800,
+    eval_every_steps=100,
+    budget="800 steps of 64",
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}, "optim": {"warmup_steps": 1}},
+)

@@ -1,0 +1,17 @@
+"""ResNet-20 (He et al. 2015), on composed scenes, until validation stops rising.
+
+Run:     zoo train scenes_resnet20_long
+Steps:   chosen on validation, at the rate of scenes_resnet20; see docs/lines.md
+"""
+
+from train.config import Experiment, Model, Optim, Scenes
+
+CONFIG = Experiment(
+    model=Model("resnet20"),
+    data=Scenes(batch=64),
+    optim=Optim("adam", lr=1e-3, schedule="cosine", warmup_steps=50),
+    steps=2_400,
+    eval_every_steps=300,
+    budget="until validation stops rising",
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}, "optim": {"warmup_steps": 1}},
+)

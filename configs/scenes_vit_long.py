@@ -1,0 +1,17 @@
+"""A small ViT (Dosovitskiy et al. 2020), 16 patches of 4×4, on composed scenes, until validation stops rising.
+
+Run:     zoo train scenes_vit_long
+Steps:   chosen on validation, at the rate of scenes_vit; see docs/lines.md
+"""
+
+from train.config import Experiment, Model, Optim, Scenes
+
+CONFIG = Experiment(
+    model=Model("vit_mini_patch4", {"width": 64, "depth": 4}),
+    data=Scenes(batch=64),
+    optim=Optim("adam", lr=3e-3, schedule="cosine", warmup_steps=50),
+    steps=2_400,
+    eval_every_steps=300,
+    budget="until validation stops rising",
+    smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 8}, "optim": {"warmup_steps": 1}},
+)

@@ -1,0 +1,101 @@
+"""The lines: their configs are alike, their rates are those of the sweep, their tables say what is recorded."""
+
+import dataclasses
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from train.config import files
+from train.history.timeline import exhibits, lines
+from train.history.timeline.comparison import compare
+from train.history.timeline.terms import terms_of
+from zoo import CARDS
+
+ROOT = Path(__file__).parents[4]
+
+
+def tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def tables() -> ModuleType:
+    return tool("line_tables")
+
+
+def test_docs_and_readme_say_what_is_recorded(tables: ModuleType) -> None:
+    for path in (tables.DOCS, tables.README):
+        document = path.read_text(encoding="utf-8")
+        assert "tools/line_tables.py -->" in document
+        assert tables.inserted(document) == document, f"run python tools/line_tables.py for {path.name}"
+
+
+@pytest.mark.parametrize("names", [lines.SCENES, lines.LONGER])
+def test_nets_of_a_line_differ_in_model_rate_and_length_alone(names: tuple[str, ...]) -> None:
+    found = [files.load(name) for name in names]
+    first = found[0]
+    for own in found:
+        alike = dataclasses.replace(
+            own,
+            model=first.model,
+            data=dataclasses.replace(own.data, image_size=None),  # LeNet's enlarged pixels hold nothing new
+            optim=dataclasses.replace(own.optim, lr=first.optim.lr),
+            steps=first.steps,
+            eval_every_steps=first.eval_every_steps,
+        )
+        assert alike == first
+
+
+def test_rates_and_lengths_are_those_of_the_recorded_sweep(tables: ModuleType) -> None:
+    sweep = json.loads(tables.SWEEP.read_text(encoding="utf-8"))
+    for name, longer in zip(lines.SCENES, lines.LONGER, strict=True):
+        short, long = files.load(name), files.load(longer)
+        rates, lengths = sweep["rates"][name], sweep["lengths"][name]
+        assert (short.optim.lr, short.steps) == (rates["best"], rates["steps"]), name
+        assert (long.optim.lr, long.steps) == (short.optim.lr, lengths["best"]), longer
+        assert long.model == short.model
+        used = set(range(short.seed, short.seed + 3)) | set(range(long.seed, long.seed + 3))
+        assert not used & {*rates["seeds"]}
+        tried = [row["rate"] for row in rates["tried"]]
+        assert min(tried) < rates["best"] < max(tried), f"{name}: the best rate is an end of those tried"
+
+
+def test_the_sweep_goes_on_where_the_best_is_an_end() -> None:
+    sweep = tool("line_sweep")
+    rising = {0.01: [0.5, 0.5], 0.03: [0.5, 0.6]}
+    assert sweep.next_rate(rising) == 0.1
+    assert sweep.next_rate(rising | {0.1: [0.9, None]}) is None  # a seed that diverged counts as none right
+    assert sweep.next_rate({0.0003: [0.7], 0.001: [0.6]}) == 0.0001
+
+
+def test_budgets_are_compared_apart() -> None:
+    shown = exhibits.read(ROOT / "results" / "exhibits" / "digits_mlp.json")
+    quick = dataclasses.replace(shown, terms={"budget": "800 steps"})
+    long = dataclasses.replace(shown, terms={"budget": "until validation stops rising"})
+    found = compare([quick, quick, long, long], CARDS)
+    assert [one.terms for one in found] == [("800 steps",), ("until validation stops rising",)]
+    config = {"budget": "800 steps", "data": {"name": "digits"}, "task": {"name": "classify"}}
+    assert terms_of(config) == {"budget": "800 steps"}
+    assert terms_of(config | {"budget": ""}) == {}
+
+
+def test_the_table_has_a_row_for_each_net_with_both_budgets() -> None:
+    shown = exhibits.read(ROOT / "results" / "exhibits" / "digits_mlp.json")
+    facts = {"steps": 800, "seconds": 180.0, "seeds": 3, "test": {"accuracy": 0.75}}
+    over = {"low": 0.731, "high": 0.769, "groups": 359.0, "seeds": 3.0}
+    short = dataclasses.replace(shown, name="scenes_mlp", grouped=over, **facts)
+    table = lines.scenes_table([short])
+    assert "| 1986 | `mlp` |" in table
+    assert table.endswith("| 800 | 75.0 % (73.1 to 76.9) | 1.0 | – | – | – |\n")
+    longer = dataclasses.replace(short, name="scenes_mlp_long", steps=7_200)
+    assert "| 800 | 75.0 % (73.1 to 76.9) | 1.0 | 7,200 | 75.0 %" in lines.scenes_table([short, longer])
+    assert lines.longer_note([short]) == ""
+    assert lines.longer_note([longer]).endswith("3 seeds each): mlp 75.0 % (73.1 to 76.9).")

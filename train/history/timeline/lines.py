@@ -1,0 +1,108 @@
+"""The line of image classifiers: its configs, and the tables of what its nets came to."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import zoo
+from train.history.timeline.exhibits import Exhibit
+from train.metrics.format import human
+
+LINE = ("perceptron", "mlp", "lenet5", "alexnet", "resnet20", "vit")
+"""The nets, oldest first."""
+SCENES = tuple(f"scenes_{net}" for net in LINE)
+"""The configs that `zoo timeline` trains."""
+LONGER = tuple(f"{name}_long" for name in SCENES)
+"""The same nets, each trained until validation stops rising."""
+
+
+def longer_note(exhibits: Sequence[Exhibit]) -> str:
+    """Return a sentence about what the nets of LONGER came to; "" where none was recorded."""
+    found = _named(exhibits, LONGER)
+    if not found:
+        return ""
+    parts = ", ".join(f"{exhibit.model} {_percent(exhibit)}" for exhibit in found.values())
+    seeds = " or ".join(str(count) for count in sorted({exhibit.seeds for exhibit in found.values()}))
+    return f"Trained until validation stops rising (recorded with the project, {seeds} seeds each): {parts}."
+
+
+def scenes_table(exhibits: Sequence[Exhibit]) -> str:
+    """Return the Markdown table of the line on scenes, with both budgets in a row."""
+    short, long = _named(exhibits, SCENES), _named(exhibits, LONGER)
+    heads = (
+        "year",
+        "model",
+        "parameters",
+        "FLOPs",
+        "steps",
+        "test accuracy",
+        "minutes",
+        "steps",
+        "test accuracy",
+        "minutes",
+    )
+    rows = []
+    for name, longer in zip(SCENES, LONGER, strict=True):
+        one, other = short.get(name), long.get(longer)
+        known = one or other
+        if known is not None:
+            card = zoo.card(known.model)
+            sizes = (str(card.year), f"`{known.model}`", human(known.params), human(known.flops))
+            rows.append((*sizes, *_cells(one), *_cells(other)))
+    return _markdown(heads, rows)
+
+
+def line_table(exhibits: Sequence[Exhibit], names: Sequence[str]) -> str:
+    """Return the Markdown table of one line: each net with its steps, accuracy, seeds and minutes."""
+    heads = ("year", "model", "config", "parameters", "steps", "test accuracy", "minutes", "seeds", "device, date")
+    rows = []
+    for name, exhibit in _named(exhibits, names).items():
+        card = zoo.card(exhibit.model)
+        facts = (str(card.year), f"`{exhibit.model}`", f"`{name}`", human(exhibit.params))
+        rows.append((*facts, *_cells(exhibit), str(exhibit.seeds), f"{exhibit.device}, {exhibit.date}"))
+    return _markdown(heads, rows)
+
+
+def sweep_table(sweep: Mapping[str, Any], axis: str) -> str:
+    """Return the Markdown table of tools/line_sweep.py: validation accuracy at each rate or each number of steps."""
+    values = sorted({row[axis] for found in sweep.values() for row in found["tried"]})
+    heads = ("config", *(f"{value:,}" if axis == "steps" else f"{value:g}" for value in values), "seeds")
+    rows = []
+    for name, found in sweep.items():
+        tried = {row[axis]: row["accuracy"] for row in found["tried"]}
+        cells = (_tried(tried.get(value), value == found["best"]) for value in values)
+        rows.append((f"`{name}`", *cells, f"{found['seeds'][0]} to {found['seeds'][-1]}"))
+    return _markdown(heads, rows)
+
+
+def _tried(accuracies: Sequence[float | None] | None, best: bool) -> str:
+    if accuracies is None:
+        return ""
+    said = f"{100 * sum(accuracy or 0.0 for accuracy in accuracies) / len(accuracies):.1f}"
+    return f"**{said}**" if best else said
+
+
+def _named(exhibits: Sequence[Exhibit], names: Sequence[str]) -> dict[str, Exhibit]:
+    there = {exhibit.name: exhibit for exhibit in exhibits}
+    return {name: there[name] for name in names if name in there}
+
+
+def _cells(exhibit: Exhibit | None) -> tuple[str, str, str]:
+    """Return steps, accuracy with its interval, and minutes a seed; three dashes where there is no exhibit."""
+    if exhibit is None:
+        return "–", "–", "–"
+    minutes = "–" if exhibit.seconds is None else f"{exhibit.seconds / exhibit.replicas / 60:.1f}"
+    return f"{exhibit.steps or 0:,}", _percent(exhibit), minutes
+
+
+def _percent(exhibit: Exhibit) -> str:
+    accuracy = exhibit.test.get("accuracy")
+    ends = exhibit.grouped or exhibit.spread.get("accuracy", {})
+    if accuracy is None:
+        return "–"
+    said = f"{100 * accuracy:.1f} %"
+    return f"{said} ({100 * ends['low']:.1f} to {100 * ends['high']:.1f})" if {"low", "high"} <= set(ends) else said
+
+
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
