@@ -1,9 +1,11 @@
 """Write scenes, composed from real digits, as folders of pictures, with tables, licence and datasheet."""
 
+import contextlib
 import csv
 import io
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,15 +46,25 @@ def export(data: Scenes, folder: Path) -> dict[str, int]:
     if data.images is None:
         raise UserError("data.images=None makes new scenes at each step; an export needs their number, such as 8000")
     require_free(folder)
+    with writing(folder), _whole(folder) as temporary:
+        return _write(data, temporary)
+
+
+@contextlib.contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes `folder`. When the block fails, neither it nor a folder above it is left."""
+    new = [parent for parent in folder.absolute().parents if not parent.exists()]
     temporary = folder.with_name(f".{secrets.token_hex(8)}.part")
-    with writing(folder):
-        try:
-            temporary.mkdir(parents=True)
-            counts = _write(data, temporary)
-            temporary.rename(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    return counts
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.rename(folder)
+    except BaseException:  # Ctrl-C too
+        shutil.rmtree(temporary, ignore_errors=True)
+        for parent in new:
+            with contextlib.suppress(OSError):  # another process has written there
+                parent.rmdir()
+        raise
 
 
 def _write(data: Scenes, folder: Path) -> dict[str, int]:
