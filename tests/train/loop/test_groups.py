@@ -1,4 +1,4 @@
-"""Test examples in groups: a run on scenes counts the right scenes of each digit, and its intervals are over digits."""
+"""Examples in groups: a run on scenes counts the right scenes of each digit, and its intervals are over digits."""
 
 import json
 from pathlib import Path
@@ -70,6 +70,36 @@ def test_the_counts_of_all_digits_add_up_to_the_accuracy(two: Run, one: Run) -> 
     assert (found.over, own.over) == ("359 digits and 2 seeds", "359 digits")
     low, high = wilson(alone.test["accuracy"], 5026)
     assert own.high - own.low > 1.2 * (high - low)
+
+
+def test_validation_of_several_replicas_has_an_interval_over_digits_too(two: Run, one: Run) -> None:
+    summary, alone = train.loop.run.read_summary(two.path), train.loop.run.read_summary(one.path)
+    assert summary
+    assert summary.validation_groups
+    assert alone
+    assert alone.validation_groups is None  # no interval of it is shown
+    assert summary.validation_groups.examples == (14,) * 143
+    for replica, right in zip(summary.replicas, summary.validation_groups.right, strict=True):
+        assert sum(right) / 2002 == pytest.approx(replica.validation["accuracy"], abs=1e-9)
+    found = summary.interval(split="validation")
+    assert found
+    assert found.over == "143 digits and 2 seeds"
+    assert found[:2] == grouped_interval(summary.validation_groups.right, summary.validation_groups.examples)
+
+
+def test_the_table_of_several_seeds_says_what_both_intervals_are_over(
+    two: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = train.loop.run.read_summary(two.path)
+    assert summary
+    assert cli.run(["eval", str(two.path), "--out", str(tmp_path)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "validation accuracy: 95 % interval over 143 digits and 2 seeds (bootstrap)" in printed
+    assert "test accuracy: 95 % interval over 359 digits and 2 seeds (bootstrap)" in printed
+    for split in ("validation", "test"):
+        found = summary.interval(split=split)
+        assert found
+        assert f"{100 * found.low:.2f} % to {100 * found.high:.2f} %" in printed
 
 
 def test_the_counts_are_those_of_each_digit_however_the_split_is_read(two: Run) -> None:

@@ -9,7 +9,7 @@ from train.config.data import is_scenes
 from train.config.ranges import require_share_of_labels
 from train.data import cache, decode, embedded, kinds, own
 from train.data.cut import array_keys, by_hash
-from train.data.images import folder, folds, hub, npz, pixels, table
+from train.data.images import folder, folds, hub, npz, table
 from train.data.scenes import sets as scenes
 from train.data.split import Arrays, Dataset, Found, Split, Store, cut, moments, read_all
 from train.data.tfds import read
@@ -44,8 +44,7 @@ def load(data: Data) -> Dataset:
     split, and the others are the training split.
     Raises UserError with one line for all invalid input.
     """
-    if isinstance(data, Scenes) or is_scenes(data.name):
-        scenes.check(data)
+    check(data)
     if not 0 <= data.validation < 1:
         raise UserError(f"data.validation={data.validation}: must be at least 0 and below 1")
     require_share_of_labels(data.labels)
@@ -64,7 +63,14 @@ def load(data: Data) -> Dataset:
     mean, std = _given_moments(found, train.store.shape[-1], data) or _statistics(found, train, data, exact)
     train = _labelled(found, train, data, exact)
     splits = (train, validation, test)
-    return Dataset(found.name, found.version, train.store.shape, found.class_names, *splits, mean, std, found.remarks)
+    about = (found.remarks, found.group_name, found.new_examples)
+    return Dataset(found.name, found.version, train.store.shape, found.class_names, *splits, mean, std, *about)
+
+
+def check(data: Data) -> None:
+    """Raise UserError for a config whose own fields, which only its kind of set has, cannot be. Nothing is read."""
+    if isinstance(data, Scenes) or is_scenes(data.name):
+        scenes.check(data)
 
 
 def _one_fold(data: Data, number: int, count: int) -> Dataset:
@@ -106,7 +112,7 @@ def find(data: Data) -> Found:
     if (registered := own.kind_of(data.name)) is not None:
         return _find_own(data, registered)
     if is_scenes(data.name):
-        return _brought(scenes.find(data), data)
+        return scenes.find(data)
     if data.name in embedded.EMBEDDED:
         whole = embedded.EMBEDDED[data.name]()
         x = whole.x
@@ -118,15 +124,6 @@ def find(data: Data) -> Found:
     if is_text(data.name):
         raise kinds.IsText(f"{data.name} contains text, not images: choose a config for text")
     return read.find(data.name, *how)
-
-
-def _brought(found: Found, data: Data) -> Found:
-    """Bring the images of a set in memory to `data.image_size`."""
-    if data.image_size is None:
-        return found
-    parts = {split: store.read(np.arange(len(store))) for split, store in found.stores.items()}
-    stores = {split: Arrays(pixels.brought(x, data.image_size, data.fit), y) for split, (x, y) in parts.items()}
-    return dataclasses.replace(found, stores=stores)
 
 
 def _find_own(data: Data, kind: own.Kind) -> Found:
@@ -220,7 +217,7 @@ def _in_memory(found: Found, split: str, store: Store) -> Arrays:
         return {"x": held.x, "y": held.y}
 
     name = f"{found.place}-{found.name}-{found.version}-{split}-{height}x{width}"
-    held = Arrays(**cache.cached(name, store.fingerprint(), build), own=store.keys())
+    held = Arrays(**cache.cached(name, store.fingerprint(), build), own=store.keys(), group=store.groups())
     _check_labels(found, split, held.y)
     return held
 

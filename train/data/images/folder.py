@@ -36,7 +36,10 @@ only harm is that they are in the same split."""
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """A Store of image files; see `train.data.split.Store`. contents: uint64 (N,), the key of each file's content."""
+    """A Store of image files; see `train.data.split.Store`. contents: uint64 (N,), the key of each file's content.
+
+    group: int64 (N,), the group of each file; see `Store.groups`.
+    """
 
     paths: tuple[Path, ...]
     contents: np.ndarray
@@ -44,6 +47,7 @@ class Files:
     shape: tuple[int, int, int]
     fit: str | None
     scaled: bool = False
+    group: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -57,6 +61,9 @@ class Files:
 
     def keys(self) -> np.ndarray:
         return self.contents
+
+    def groups(self) -> np.ndarray | None:
+        return self.group
 
     def digest(self, indices: np.ndarray) -> str:
         return digest(self.contents[indices], self.classes[indices])
