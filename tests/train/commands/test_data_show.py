@@ -136,6 +136,7 @@ def test_exported_scenes_read_back_as_the_same_examples(
         np.testing.assert_array_equal(read["y"][order], made["y"])
         scene, own = sets.composed(data, split), [row for row in rows if row["split"] == split]
         assert [int(row["glyph"]) for row in own] == scene.glyph.tolist()
+        np.testing.assert_array_equal(found.groups[order], getattr(ours, split).groups)
         assert [[int(word) for word in row["pieces"].split()] for row in own] == scene.pieces.tolist()
         np.testing.assert_allclose(
             [float(own[-1][name]) for name in ("xx", "xy", "x0")], scene.affine[-1, 0], atol=1e-6
@@ -144,6 +145,7 @@ def test_exported_scenes_read_back_as_the_same_examples(
     np.testing.assert_array_equal(theirs.std, ours.std)
     table = train.data.load(Data(f"csv:{folder / 'scenes.csv'}"))
     np.testing.assert_array_equal(table.test.arrays()["y"], ours.test.arrays()["y"])
+    np.testing.assert_array_equal(table.test.groups, ours.test.groups)
     for file, words in {
         "README.md": ("composed from real digits", "1998", "718", "bootstrap", "13 persons"),
         "LICENSE": ("CC BY 4.0", "Alpaydin"),
