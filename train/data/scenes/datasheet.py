@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from train.config import Scenes
-from train.data.scenes import glyphs, sets
+from train.data.scenes import glyphs, presets, sets
 
 SOURCE = (
     'E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998, '
@@ -101,7 +101,7 @@ def datasheet(data: Scenes, counts: Mapping[str, int]) -> str:
         glyphs=len(glyphs.digits()),
         low=preset.height[0],
         high=preset.height[1],
-        side=sets.SIDE,
+        side=presets.SIDE,
         turn=preset.turn,
         pieces=preset.pieces,
         places=preset.places,

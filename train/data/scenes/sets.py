@@ -11,8 +11,8 @@ from train.config import Data, Scenes, ranges
 from train.config.data import of_name
 from train.data.images import pixels
 from train.data.scenes import compose, glyphs, presets
-from train.data.scenes.compose import CIRCLE, ONE, STEP, UNIT, Placement
-from train.data.scenes.glyphs import Glyphs
+from train.data.scenes.compose import CIRCLE, ONE, UNIT, Placement
+from train.data.scenes.glyphs import STEP, Glyphs
 from train.data.scenes.presets import SIDE, Preset
 from train.data.split import Arrays, Found
 from zoo.errors import Errors, UserError, unknown
@@ -56,9 +56,12 @@ def check(data: Data) -> None:
     with errors.kept():
         require_view(data.name)
     own = config_of(dataclasses.replace(data, name="scenes"))
-    for rule in (_check_ranges, _check_preset, _check_combination):
-        with errors.kept():
-            rule(own)
+    with errors.kept():
+        ranges.check(own, "data.")
+    with errors.kept():
+        preset_of(own)
+    with errors.kept():
+        _check_combination(own)
     errors.report()
 
 
@@ -71,14 +74,6 @@ def require_view(name: str) -> None:
         raise unknown("view of scenes", view, VIEWS)
 
 
-def _check_ranges(data: Scenes) -> None:
-    ranges.check(data, "data.")
-
-
-def _check_preset(data: Scenes) -> None:
-    presets.find(data.preset, data.pieces)
-
-
 def _check_combination(data: Scenes) -> None:
     """Raise UserError for fields that contradict each other."""
     if data.fold is not None:
@@ -89,9 +84,13 @@ def _check_combination(data: Scenes) -> None:
             "of data.images, None for new ones at each step, or a smaller data.size"
         )
     if data.images is None:
-        others = {"image_size": None, "labels": 1.0, "placement": "auto"}
-        for field, usual in others.items():
-            if getattr(data, field) not in (usual, "device"):
+        asked = {
+            "image_size": data.image_size is not None,
+            "labels": data.labels != 1,
+            "placement": data.placement == "stream",
+        }
+        for field in asked:
+            if asked[field]:
                 raise UserError(
                     f"data.{field}={getattr(data, field)} needs training scenes that are made once: give a number of "
                     "data.images, for None composes new ones in each step"
