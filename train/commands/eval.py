@@ -42,7 +42,7 @@ def eval_command(args: Sequence[str]) -> None:
     from train.commands.confusion import collect, print_classes, written_to
     from train.core import devices, machine
     from train.loop.remeasure import remeasure
-    from train.loop.replicas import Confused, confuse_replicas, evaluate_grouped, in_groups
+    from train.loop.replicas import Confused, confuse_replicas, counts_groups, evaluate_grouped
     from train.loop.restore import restore_replicas
     from train.loop.summary import group_interval, replica_results, setting_results
 
@@ -63,7 +63,7 @@ def eval_command(args: Sequence[str]) -> None:
     intervals = {}
     for split in ("validation", "test") if len(found) > 1 else ("test",):  # validation of one replica has no interval
         # Another pass over the split, only where its examples come in groups.
-        measured = evaluate_grouped(replicas, parts, split, mesh) if in_groups(parts.dataset, split) else None
+        measured = evaluate_grouped(replicas, parts, split, mesh) if counts_groups(parts, split) else None
         groups = measured(state)[1] if measured else None
         intervals[split] = [group_interval(groups, found, setting, split) for setting in settings]
     Console().print(comparison(settings, parts.counts, heading, parts.bounds_on, intervals))

@@ -27,10 +27,10 @@ from train.loop.groups import Groups
 from train.loop.progress import Lines, Reporter, announced
 from train.loop.replicas import (
     ReplicaSet,
+    counts_groups,
     evaluate_grouped,
     evaluate_replicas,
     finite_replicas,
-    in_groups,
     make_replica_set,
 )
 from train.loop.run import Run
@@ -146,7 +146,7 @@ class Session:
 
     def validation_groups(self, state: State) -> Groups | None:
         """Count the right ones of each group of validation examples, where several replicas have an interval there."""
-        if len(self.replicas.members) == 1 or not self.validate or not in_groups(self.setup.dataset, "validation"):
+        if len(self.replicas.members) == 1 or not self.validate or not counts_groups(self.setup, "validation"):
             return None
         evaluate = evaluate_grouped(self.replicas, self.setup, "validation", self.mesh)
         return evaluate and evaluate(state)[1]

@@ -233,9 +233,11 @@ def evaluate_grouped(
     return evaluate
 
 
-def in_groups(dataset: Any, split: str) -> bool:
-    """Return whether the examples of a split come in groups."""
-    return isinstance(dataset, Dataset) and getattr(dataset, split).groups is not None
+def counts_groups(setup: Setup, split: str) -> bool:
+    """Return whether `evaluate_grouped` counts something on a split: right examples, which come in groups."""
+    if setup.task.correct is None or setup.of_fold is not None or not isinstance(setup.dataset, Dataset):
+        return False
+    return getattr(setup.dataset, split).groups is not None
 
 
 Confused = tuple[Results, np.ndarray | None]

@@ -38,9 +38,8 @@ def load(data: Data) -> Dataset:
     every config). Validation split: the data set's own if it is not the test split; else the share `data.validation` of
     train, which depends on `data.split_seed`; empty if that share is 0. Training split: the share `data.labels` of the
     remaining examples. A user's own images are cut by a hash of their content, so that others may be added
-    (`train.data.cut`; `data.split_by`), and where their groups are known (`images.groups`), no group is cut in two.
-    Other sets are cut by position, and stratified, except for one that is too
-    large for memory.
+    (`train.data.cut`; `data.split_by`), and where their groups are known (`groups`), no group is cut in two. Other sets
+    are cut by position, and stratified, except for one that is too large for memory.
     With `data.fold` (k, n) the training examples are divided into n folds (`folds.cut`): fold k is the validation
     split, and the others are the training split.
     Raises UserError with one line for all invalid input.

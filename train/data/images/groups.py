@@ -87,7 +87,7 @@ def remarks(splits: Mapping[str, Split]) -> tuple[str, ...]:
     known = {name: np.unique(split.groups) for name, split in splits.items() if split.groups is not None}
     found = []
     for name in ("train", "validation"):
-        if name in known and (shared := len(np.intersect1d(known[name], known["test"]))):
+        if name in known and (shared := len(np.intersect1d(known[name], known.get("test", [])))):
             which = "1 group is" if shared == 1 else f"{shared:,} groups are"
             found.append(f"{which} in {name} and in test: the test accuracy is not one of new groups")
     return tuple(found)

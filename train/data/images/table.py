@@ -3,9 +3,9 @@
 A table of files has a header with the columns `file` (paths relative to the table) and `label`, and may have `split`
 (train, validation, test); other columns are ignored. A table of pixels has the label and the pixels of a square gray
 image, row by row from 0 to 255 (or 0 to 1): the label first where there is no header, which is how MNIST is passed on
-(label, pixel0, pixel1, …). It may have `split` as well. A column `group` may say which group each picture is of, such
-as its patient or its writer (`groups`). Classes are numbered in the order of their sorted names, as
-whole numbers if all are.
+(label, pixel0, pixel1, …). It may have `split` as well. Classes are numbered in the order of their sorted names, as
+whole numbers if all are. In both a column `group` may say which group each picture is of, such as its patient or its
+writer (`groups`).
 """
 
 import csv
@@ -192,9 +192,7 @@ def _of_pixels(file: Path, text: str, columns: Columns, size: int | None, fit: s
 
 
 def _read_pixels(file: Path, text: str, columns: Columns) -> cache.Arrays:
-    """Return x uint8 (N, pixels), y int32 (N,), split (N,), the names of the classes and remarks; with groups also
-    group int64 (N,).
-    """
+    """Return x uint8 (N, pixels), y int32 (N,), split (N,), classes and remarks; with groups also group int64 (N,)."""
     labels, splits, of_groups = Words(), Words(), Words()
     converters: dict[int | str, Callable[[str], float]] = {columns.label: labels}
     converters |= {
