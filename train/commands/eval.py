@@ -9,7 +9,6 @@ import train.loop.run
 from train.commands.console import console_for, say
 from train.commands.options import OwnParts, named
 from train.commands.tables import comparison, each_fold
-from train.config.data import is_scenes
 from train.core.console import Console
 from train.metrics.format import title
 from zoo.errors import UserError
@@ -43,7 +42,7 @@ def eval_command(args: Sequence[str]) -> None:
     from train.commands.confusion import collect, print_classes, written_to
     from train.core import devices, machine
     from train.loop.remeasure import remeasure
-    from train.loop.replicas import Confused, confuse_replicas, evaluate_test
+    from train.loop.replicas import Confused, confuse_replicas, counts_groups, evaluate_grouped
     from train.loop.restore import restore_replicas
     from train.loop.summary import group_interval, replica_results, setting_results
 
@@ -61,10 +60,12 @@ def eval_command(args: Sequence[str]) -> None:
     results = {split: [means for means, _ in own] for split, own in confused.items()}
     found = replica_results(replicas.members, results["validation"], results["test"], diverged={}, stops=[])
     settings = setting_results(found, parts.score)
-    # Another pass over the test split, of the only set whose examples come in groups.
-    measured = evaluate_test(replicas, parts, mesh) if is_scenes(run.experiment.data.name) else None
-    groups = measured(state)[1] if measured else None
-    intervals = [group_interval(groups, found, setting) for setting in settings]
+    intervals = {}
+    for split in ("validation", "test") if len(found) > 1 else ("test",):  # validation of one replica has no interval
+        # Another pass over the split, only where its examples come in groups.
+        measured = evaluate_grouped(replicas, parts, split, mesh) if counts_groups(parts, split) else None
+        groups = measured(state)[1] if measured else None
+        intervals[split] = [group_interval(groups, found, setting, split) for setting in settings]
     Console().print(comparison(settings, parts.counts, heading, parts.bounds_on, intervals))
     if run.experiment.folds:
         Console().print(each_fold(found))

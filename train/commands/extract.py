@@ -101,6 +101,7 @@ def extract(run: Run, number: int, workdir: Path) -> Run:
                 settings=setting_results([alone_result], parts.score),
                 replicas=(alone_result,),
                 groups=summary.groups and summary.groups.alone(number),
+                validation_groups=None,  # validation of one replica has no interval
             )
         )
     return new

@@ -1,7 +1,6 @@
 """Tables that compare the settings and folds of a run."""
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.table import Table
@@ -17,25 +16,27 @@ def comparison(
     counts: str,
     heading: str | None = None,
     data: str | None = None,
-    intervals: Sequence[GroupInterval | None] = (),
+    intervals: Mapping[str, Sequence[GroupInterval | None]] | None = None,
 ) -> Table:
     """Return a table of the settings of a run, one row for each split.
 
     Over several seeds a cell holds mean ± standard deviation, and below it the 95 % interval of the mean.
     counts: what the evaluation counts, such as "examples". data: the data set whose bounds the metrics have.
-    intervals: of the test accuracy of each setting, where the test examples come in groups.
+    intervals: split -> those of the accuracy of each setting, where the examples of the split come in groups.
     """
     first = settings[0]
     fields, names = list(first.setting), [name for name in first.test if name != "count"]
     notes = [f"{_several(first)}: mean ± standard deviation, 95 % interval of the mean"] * (len(first.seeds) > 1)
-    if over := dict.fromkeys(interval.over for interval in intervals if interval):
-        notes.append(f"test accuracy: 95 % interval over {' or '.join(over)} (bootstrap)")
+    intervals = intervals or {}
+    for split, own in intervals.items():
+        if over := dict.fromkeys(interval.over for interval in own if interval):
+            notes.append(f"{split} accuracy: 95 % interval over {' or '.join(over)} (bootstrap)")
     notes += ["* best on validation"] * (len(settings) > 1)
     counted = [counts] * (not fields)  # the table of a sweep is wide enough without this column
     table = Table(title=heading, caption="; ".join(notes) or None, box=box.SIMPLE_HEAD, pad_edge=False)
     for head in (*fields, "split", *counted, *names):
         table.add_column(title(head.rpartition(".")[2]), no_wrap=True)
-    for setting, interval in itertools.zip_longest(settings, intervals):
+    for number, setting in enumerate(settings):
         mark = " *" * (len(settings) > 1 and setting.best)
         values = [f"{value:g}{mark}" for value in setting.setting.values()]
         table.add_section()
@@ -43,7 +44,7 @@ def comparison(
             means, spread = setting.on(split)
             if means:
                 cells = [_cell(name, means[name], spread.get(name), data) if name in means else "" for name in names]
-                if split == "test" and interval is not None:
+                if split in intervals and (interval := intervals[split][number]):
                     cells[names.index("accuracy")] = _grouped(means["accuracy"], spread.get("accuracy"), interval)
                 table.add_row(*values, split, *[f"{means['count']:,}" for _ in counted], *cells)
                 values = [""] * len(values)
@@ -78,7 +79,7 @@ def each_fold(replicas: Sequence[ReplicaResult]) -> Table:
 
 
 def _grouped(mean: float, spread: Spread | None, interval: GroupInterval) -> str:
-    """Format a test accuracy with its interval over groups, and over several seeds with their standard deviation."""
+    """Format an accuracy with its interval over groups, and over several seeds with their standard deviation."""
     deviation = "" if spread is None else f" ± {figure('accuracy', spread.deviation)}"
     low, high = figure("accuracy", interval.low), figure("accuracy", interval.high)
     return f"{figure('accuracy', mean)}{deviation}\n{low} to {high}"

@@ -184,7 +184,10 @@ def _print_results(run: Run, setup: Setup, summary: Summary, console: Console) -
     test = summary.test
     metrics = ", ".join(f"{title(name)} {figure(name, value)}" for name, value in test.items() if name != "count")
     if len(summary.replicas) > 1:
-        intervals = [summary.interval(setting) for setting in summary.settings]
+        intervals = {
+            split: [summary.interval(setting, split) for setting in summary.settings]
+            for split in ("validation", "test")
+        }
         console.print(comparison(summary.settings, setup.counts, data=setup.bounds_on, intervals=intervals))
         if run.experiment.folds:
             console.print(each_fold(summary.replicas))

@@ -14,6 +14,8 @@ class Data:
     """The examples, and how they reach the device."""
 
     KIND: ClassVar[str] = "a set of images"
+    NO_FOLDS: ClassVar[str] = ""
+    """Why its training split is not cut into folds; "" where it can be."""
 
     name: str
     """`digits`, `scenes` (embedded), a TFDS name such as `mnist` or `cifar10`, `folder:PATH` (PATH/CLASS/*.png),
@@ -62,6 +64,10 @@ class Data:
     workers: Annotated[int, NOT_NEGATIVE, BELOW_2_32] = 2
     """Reader processes when streaming (0: read in this process)."""
 
+    def plain(self) -> "Data":
+        """Return a config of the same examples with the defaults of every other field."""
+        return Data(self.name)
+
 
 @dataclasses.dataclass(frozen=True)
 class Scenes(Data):
@@ -71,7 +77,7 @@ class Scenes(Data):
     every set of images holds here too; `validation` is the share of the training digits that is held out.
     """
 
-    KIND: ClassVar[str] = "a set of images"
+    NO_FOLDS: ClassVar[str] = "folds would show a glyph on both sides; data.split_seed holds out other glyphs"
 
     name: str = "scenes"
     """`scenes`, which is short for `scenes/classify`. Behind the slash stands the view: what is asked of a scene."""
@@ -87,6 +93,11 @@ class Scenes(Data):
     def __post_init__(self) -> None:
         if self.name == "scenes/classify":  # one name for one set: runs are compared by it
             object.__setattr__(self, "name", "scenes")
+
+    def plain(self) -> "Scenes":
+        """Return a config of the same scenes; where there are new ones at each step, of the usual number of them."""
+        images = Scenes.images if self.images is None else self.images
+        return Scenes(self.name, size=self.size, preset=self.preset, pieces=self.pieces, images=images)
 
 
 def is_scenes(name: str) -> bool:

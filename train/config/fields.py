@@ -6,6 +6,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import zoo
+from train.config.data import Data, of_name
 from train.config.parse import override
 from train.config.schema import Experiment, Model
 
@@ -47,6 +48,11 @@ def changed(before: Experiment, after: Experiment, shown: Callable[[Any], Any] =
     if found:  # another model begins with the values on its card
         before = dataclasses.replace(before, model=Model(name))
     old = fields_of(before)
+    if isinstance(before.data, Data) and isinstance(
+        after.data, Data
+    ):  # another set's own fields begin with its defaults
+        renamed = fields_of(dataclasses.replace(before, data=of_name(before.data, after.data.name)))
+        old = renamed | {"data.name": old["data.name"]}
     for field in fields_of(after).values():
         value = shown(field.value)
         if field.name not in old or shown(old[field.name].value) != value:

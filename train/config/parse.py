@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_a
 import tyro
 
 import zoo
-from train.config.data import Data, of_name
+from train.config.data import Data, Scenes, Text, World, of_name
 from train.config.schema import Experiment, Model
 from train.config.ways import WAYS
 from zoo.errors import Errors, UserError, unknown
@@ -38,7 +38,27 @@ def parse(schema: type[T], args: Sequence[str], *, prog: str, default: T | None 
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise UserError(_one_line(box.getvalue())) from None
+        message = _one_line(box.getvalue())
+        raise UserError(message + _of_another_command(message, schema)) from None
+
+
+def _of_another_command(message: str, schema: Any) -> str:
+    """Say what is meant where an option is called `--data.preset` in `zoo train` and `--preset` here; else ""."""
+    option = re.search(r"^Unrecognized options: --data\.([\w-]+)(?!.*: did you mean)", message)
+    own = {field.name.replace("_", "-") for field in dataclasses.fields(schema)} if option else set()
+    return f": did you mean --{option[1]}?" if option and option[1] in own else ""
+
+
+def _of_another_kind(error: UserError, data: Any) -> UserError:
+    """Return `error` with what is meant where an option is a field of another kind of data than `data`."""
+    option = re.search(r"^Unrecognized options: --data\.([\w-]+).*?(?=: did you mean|$)", str(error))
+    field = option[1].replace("-", "_") if option else ""
+    kind = next((kind for kind in (Scenes, Text, World) if field in kind.__dataclass_fields__), None)
+    if option is None or kind is None:
+        return error
+    if kind is Scenes and isinstance(data, Data):
+        return UserError(f"{option[0]}: only scenes have data.{field}, and these are {data.name}: --data.name scenes")
+    return UserError(f"{option[0]}: data.{field} is for {kind.KIND}, and {data.name} is {data.KIND}")
 
 
 def _one_line(box: str) -> str:
@@ -95,7 +115,10 @@ def parse_experiment(
             name, args = None, [word for words in _cut(args) if not _is_of_model(words) for word in words]
 
         def attempt(words: Sequence[str]) -> tuple[Experiment, T]:
-            return _parse_experiment(words, name, prog, default, options)
+            try:
+                return _parse_experiment(words, name, prog, default, options)
+            except UserError as error:
+                raise _of_another_kind(error, default.data) from None
 
         readable = _readable(attempt, args, errors)
         if check is not None and readable:  # else there is nothing but the config's own fields to find wrong

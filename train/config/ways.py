@@ -48,8 +48,8 @@ class Way:
     counts: str = "examples"  # what the "count" of an evaluation counts
     check: Target | None = None
     blueprint: Target | None = None
-    binomial: bool = False  # `compared_by` is the share of independent test examples, or of scenes, which come in
-    # groups of one digit, so it has an interval of its own
+    binomial: bool = False  # `compared_by` is a share of the test examples: it has an interval over them, or over their
+    # groups
     folds: tuple[type[Any], ...] = ()  # the kinds of data on which it can be cross-validated
     early_stopping: bool = True  # whether validation can say when to stop
 

@@ -28,14 +28,37 @@ def by_position(
     return np.sort(indices[order[~taken]]), np.sort(indices[order[taken]])
 
 
+def by_group(
+    indices: np.ndarray, share: float, groups: np.ndarray, classes: np.ndarray, purpose: str | None, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split `indices` (ascending) in two, the second with about `share` of the groups: no group is in both.
+
+    groups (int64), classes: (N,), of the example at each of `indices`. purpose: as for `by_hash`, by the numbers of the
+    groups; None: as `by_position`, among the groups in ascending order.
+    """
+    if purpose is not None:
+        return by_hash(indices, share, groups.astype(np.uint64), classes, purpose, seed, whole=True)
+    numbers = np.unique(groups)
+    taken = np.isin(groups, by_position(numbers, share, seed)[1])
+    return indices[~taken], indices[taken]
+
+
 def by_hash(
-    indices: np.ndarray, share: float, keys: np.ndarray, classes: np.ndarray, purpose: str, seed: int = 0
+    indices: np.ndarray,
+    share: float,
+    keys: np.ndarray,
+    classes: np.ndarray,
+    purpose: str,
+    seed: int = 0,
+    *,
+    whole: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split `indices` (ascending) in two: an example belongs to the second part if its hash is in the lowest `share`.
 
     keys (uint64), classes: (N,), of the example at each of `indices`; see `keys_of`. purpose, seed: cuts for
     another purpose or with another seed are independent. The sizes are near the share, as those of independent draws
     are. Each part has at least one example of a class with several keys, and of a set with several, unless share is 0.
+    whole: also keep equal keys of several classes together, so that a part may lack a class.
     """
     salt = hashlib.blake2b(f"{purpose}:{seed}".encode(), digest_size=8).digest()
     draws = _mixed(keys ^ np.frombuffer(salt, "<u8")[0])
@@ -43,10 +66,11 @@ def by_hash(
     groups = [np.flatnonzero(classes == label) for label in np.unique(classes)]
     for own in [*groups, np.arange(len(indices))] if 0 < share < 1 else ():
         ordered = np.unique(draws[own])
+        moved = np.arange(len(indices)) if whole else own
         if len(ordered) > 1 and not taken[own].any():
-            taken[own] = draws[own] == ordered[0]
+            taken[moved] |= draws[moved] == ordered[0]
         elif len(ordered) > 1 and taken[own].all():
-            taken[own] = draws[own] != ordered[-1]
+            taken[moved] &= draws[moved] != ordered[-1]
     return indices[~taken], indices[taken]
 
 

@@ -2,16 +2,26 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from train.data.cut import by_position
 
+if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
 BLOCK = 512
 """Images that are read and decoded at once."""
+
+
+GROUPS = "groups"
+"""What the groups of examples are called where nothing more is known of them, in the plural."""
+NewExamples = Callable[[int, "Mesh | None"], Any]
+"""(batch, mesh) -> a Source (`train.core`) of training examples that are composed in the compiled step, in place of
+those of the training split."""
 
 
 class Store(Protocol):
@@ -40,6 +50,10 @@ class Store(Protocol):
         """Return a key, uint64 (N,), by which the set is cut (`train.data.cut`); None where it never changes."""
         ...
 
+    def groups(self) -> np.ndarray | None:
+        """Return the group of each example, int64 (N,), such as the patient it is of; None where none are known."""
+        ...
+
     def digest(self, indices: np.ndarray) -> str:
         """Return a digest of the examples at `indices`, in their order, after a word for what it was made of."""
         ...
@@ -55,6 +69,8 @@ class Found:
     stores: Mapping[str, Store]
     remarks: tuple[str, ...] = ()  # what the user should know of how it was read
     place: str = ""  # the absolute folder of its files, where it has any
+    group_name: str = GROUPS
+    new_examples: NewExamples | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,11 +78,13 @@ class Arrays:
     """A Store in memory: x uint8 (N, H, W, C), y int32 (N,). A user's own may hold x float32 (N, ...), y float32.
 
     own: uint64 (N,), the keys of examples that the user may change; see `Store.keys`.
+    group: int64 (N,), the group of each example; see `Store.groups`.
     """
 
     x: np.ndarray
     y: np.ndarray
     own: np.ndarray | None = None
+    group: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -86,6 +104,9 @@ class Arrays:
 
     def keys(self) -> np.ndarray | None:
         return self.own
+
+    def groups(self) -> np.ndarray | None:
+        return self.group
 
     def digest(self, indices: np.ndarray) -> str:
         found = hashlib.blake2b(repr((self.x.dtype.str, self.x.shape[1:], len(indices))).encode(), digest_size=16)
@@ -145,6 +166,12 @@ class Split:
         return len(self) * (int(np.prod(self.store.shape)) + 4)
 
     @property
+    def groups(self) -> np.ndarray | None:
+        """The group of each example, int64 (N,); None where none are known. Those of one group are not independent."""
+        of_store = self.store.groups()
+        return None if of_store is None else of_store[self.indices]
+
+    @property
     def in_memory(self) -> bool:
         """Whether reading opens no file and decodes nothing."""
         return isinstance(self.store, Arrays)
@@ -187,6 +214,8 @@ class Dataset:
     mean: np.ndarray
     std: np.ndarray
     remarks: tuple[str, ...] = ()  # what the user should know of how it was read
+    group_name: str = GROUPS  # what the groups of its examples are, in the plural
+    new_examples: NewExamples | None = None
 
     @property
     def classes(self) -> int:

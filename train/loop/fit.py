@@ -25,7 +25,14 @@ from train.loop.checkpoints import Checkpoints
 from train.loop.chunks import ChunkRunner
 from train.loop.groups import Groups
 from train.loop.progress import Lines, Reporter, announced
-from train.loop.replicas import ReplicaSet, evaluate_replicas, evaluate_test, finite_replicas, make_replica_set
+from train.loop.replicas import (
+    ReplicaSet,
+    counts_groups,
+    evaluate_grouped,
+    evaluate_replicas,
+    finite_replicas,
+    make_replica_set,
+)
 from train.loop.run import Run
 from train.loop.schedule import Schedule, make_schedule
 from train.loop.start import initialize, restore_last
@@ -87,6 +94,7 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
             validation = session.evaluate_validation(state, step)
         test, groups = session.evaluate_test(state)  # nothing else in training reads the test split
         summary = session.summarize(step, validation, test, groups)
+        summary = dataclasses.replace(summary, validation_groups=session.validation_groups(state))
         session.draw_result(state)
         # These two come last and together: a run that is killed before has not used its test split.
         session.reporter.report(step, "test", session.with_best_step(test))
@@ -131,10 +139,17 @@ class Session:
 
     def evaluate_test(self, state: State) -> tuple[list[Results], Groups | None]:
         """Evaluate every replica on the test split, and on each group of its examples where they come in groups."""
-        evaluate = evaluate_test(self.replicas, self.setup, self.mesh)
+        evaluate = evaluate_grouped(self.replicas, self.setup, "test", self.mesh)
         if evaluate is None:
             raise UserError(f"{self.run.experiment.data.name} has no test split")
         return evaluate(state)
+
+    def validation_groups(self, state: State) -> Groups | None:
+        """Count the right ones of each group of validation examples, where several replicas have an interval there."""
+        if len(self.replicas.members) == 1 or not self.validate or not counts_groups(self.setup, "validation"):
+            return None
+        evaluate = evaluate_grouped(self.replicas, self.setup, "validation", self.mesh)
+        return evaluate and evaluate(state)[1]
 
     def score(self, step: int, validation: list[Results], means: list[Results]) -> float:
         """Return the score of an evaluation at `step`, that of the best setting: higher is better.

@@ -1,11 +1,8 @@
-"""Test examples in groups, such as the scenes of one digit, and the interval of an accuracy over the groups."""
+"""Examples in groups, such as the scenes of one digit, and the interval of an accuracy over the groups."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-
-DIGITS = "digits"
-"""The groups of composed scenes, the only set that has some: the scenes of one digit."""
 
 
 class GroupInterval(NamedTuple):
@@ -25,7 +22,7 @@ class GroupInterval(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Groups:
-    """How many test examples of each group every replica has right. The examples of one group are not independent."""
+    """How many examples of each group every replica has right. The examples of one group are not independent."""
 
     of: str  # what a group is, in the plural
     examples: tuple[int, ...]  # of each group, (G,)

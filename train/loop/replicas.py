@@ -20,7 +20,8 @@ from train.config.replicas import Member, members
 from train.config.sweep import Setting, with_setting
 from train.core import Metrics, ReplicaTasks, Source, State, Task, chunk, startup
 from train.core.cores import Active, compile_replicas
-from train.loop.groups import DIGITS, Groups
+from train.data.split import Dataset
+from train.loop.groups import Groups
 from train.loop.summary import Results
 from train.metrics.evaluation import Evaluator, Measure
 from train.tasks.setup import Setup
@@ -206,14 +207,14 @@ def evaluate_replicas(
     return lambda state: [evaluate(own) for evaluate, own in zip(evaluators, replicas.each(state), strict=True)]
 
 
-def evaluate_test(
-    replicas: ReplicaSet, setup: Setup, mesh: Mesh | None
+def evaluate_grouped(
+    replicas: ReplicaSet, setup: Setup, split: str, mesh: Mesh | None
 ) -> Callable[[State], tuple[list[Results], Groups | None]] | None:
-    """Return a function like that of `evaluate_replicas` for the test split; None where it is empty.
+    """Return a function like that of `evaluate_replicas`; None where the split is empty.
 
-    Where the test examples come in groups, it also says how many of each group every replica has right.
+    Where its examples come in groups, it also says how many of each group every replica has right.
     """
-    evaluators = setup.measures("test", mesh, replicas.members)
+    evaluators = setup.measures(split, mesh, replicas.members)
     if evaluators is None:
         return None
 
@@ -227,9 +228,16 @@ def evaluate_test(
                 sizes = own.group_sizes
             else:
                 results.append(own(one))
-        return results, Groups(DIGITS, sizes, tuple(right)) if right else None
+        return results, Groups(setup.dataset.group_name, sizes, tuple(right)) if right else None
 
     return evaluate
+
+
+def counts_groups(setup: Setup, split: str) -> bool:
+    """Return whether `evaluate_grouped` counts something on a split: right examples, which come in groups."""
+    if setup.task.correct is None or setup.of_fold is not None or not isinstance(setup.dataset, Dataset):
+        return False
+    return getattr(setup.dataset, split).groups is not None
 
 
 Confused = tuple[Results, np.ndarray | None]

@@ -116,6 +116,7 @@ class Summary:
     replicas: tuple[ReplicaResult, ...] = ()  # at least one
     notes: dict[str, str] = dataclasses.field(default_factory=dict)  # how a metric was computed
     groups: Groups | None = None  # of the test examples, where they come in groups
+    validation_groups: Groups | None = None  # likewise, with several replicas: validation of one has no interval
     seconds: float = 0.0
     compile_seconds: float = 0.0
     device: str = ""
@@ -128,9 +129,10 @@ class Summary:
         """The setting that `validation` and `test` are of."""
         return next((setting for setting in self.settings if setting.best), self.settings[0])
 
-    def interval(self, setting: SettingResult | None = None) -> GroupInterval | None:
-        """Return the interval of the test accuracy of a setting, by default the best; see `group_interval`."""
-        return group_interval(self.groups, self.replicas, setting or self.best_setting)
+    def interval(self, setting: SettingResult | None = None, split: str = "test") -> GroupInterval | None:
+        """Return the interval of the accuracy of a setting, by default the best; see `group_interval`."""
+        groups = self.validation_groups if split == "validation" else self.groups
+        return group_interval(groups, self.replicas, setting or self.best_setting, split)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of summary.json."""
@@ -143,8 +145,9 @@ class Summary:
             content |= first.stops_to_json()
         if self.notes:
             content["notes"] = self.notes
-        if self.groups:
-            content["test_groups"] = self.groups.to_json()
+        for name, groups in {"validation_groups": self.validation_groups, "test_groups": self.groups}.items():
+            if groups:
+                content[name] = groups.to_json()
         content |= {name: getattr(self, name) for name in COST}
         return content | ({"start": self.start} if self.start else {})
 
@@ -172,6 +175,7 @@ class Summary:
             replicas=replicas,
             notes=_texts(content.get("notes")),
             groups=Groups.from_json(content.get("test_groups"), len(replicas)),
+            validation_groups=Groups.from_json(content.get("validation_groups"), len(replicas)),
             seconds=_number(content.get("seconds")) or 0.0,
             compile_seconds=_number(content.get("compile_seconds")) or 0.0,
             device=_text(content.get("device")),
@@ -228,16 +232,16 @@ def setting_results(
 
 
 def group_interval(
-    groups: Groups | None, replicas: Sequence[ReplicaResult], setting: SettingResult
+    groups: Groups | None, replicas: Sequence[ReplicaResult], setting: SettingResult, split: str = "test"
 ) -> GroupInterval | None:
-    """Return the interval of the test accuracy of a setting over groups of examples; None where there are no groups.
+    """Return the interval of the accuracy of a setting over groups of examples; None where there are no groups.
 
     It is over the replicas that `mean` is over.
     """
     if groups is None:
         return None
     own = [number for number, replica in enumerate(replicas) if replica.setting == setting.setting]
-    return groups.interval([number for number in own if is_finite(replicas[number].test)] or own)
+    return groups.interval([number for number in own if is_finite(replicas[number].on(split))] or own)
 
 
 def best_score(

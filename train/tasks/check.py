@@ -2,12 +2,11 @@
 
 import zoo
 from train.algorithms import optimizers
-from train.config import Data, Experiment, Scenes, Text, World, ranges, sweep
+from train.config import Data, Experiment, Text, World, ranges, sweep
 from train.config.ways import Way, resolve, way_of
 from train.data import worlds
 from train.data.decode import SHRINKING
 from train.data.images import augment, catalog
-from train.data.scenes import sets as scenes
 from zoo.errors import Errors, UserError
 
 LEAST_LENGTH = 5  # tokens of a text: two of content and the three that frame a pair of sentences
@@ -57,12 +56,10 @@ def check_fields(experiment: Experiment) -> None:
     if isinstance(data, Text):
         with errors.kept():
             _check_lengths(data)
-    if isinstance(data, Scenes):
-        with errors.kept():
-            scenes.check(data)
     if isinstance(data, Data):
-        with errors.kept():
-            _check_decoding(data)
+        for of_images in (catalog.check, _check_decoding):
+            with errors.kept():
+                of_images(data)
     for name in data.augment if isinstance(data, Data) else ():
         with errors.kept():
             augment.parse((name,))
@@ -101,8 +98,8 @@ def _check_folds(experiment: Experiment, way: Way) -> None:
             raise UserError(
                 f"folds are for classifiers of images, not for the task {experiment.task.name!r} on {data.name}"
             )
-        if isinstance(data, Scenes):
-            raise UserError("folds would show a glyph on both sides; data.split_seed holds out other glyphs")
+        if isinstance(data, Data) and data.NO_FOLDS:
+            raise UserError(data.NO_FOLDS)
         if isinstance(data, Data) and data.placement == "stream":
             raise UserError("folds need a set that lives on the device, not data.placement=stream")
         if fold is not None:

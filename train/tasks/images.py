@@ -1,16 +1,13 @@
 """Training batches and evaluators of every task on images."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from jax.sharding import Mesh
 
-from train.config import Data, Experiment, Scenes
+from train.config import Data, Experiment
 from train.core import Task, devices
 from train.data.feed import DeviceFeed, Feed, StreamFeed, streams
-from train.data.scenes import sets
-from train.data.scenes.source import new_scenes
 from train.data.sources import Resident
 from train.data.split import Dataset, Split
 from train.metrics import evaluation
@@ -29,11 +26,10 @@ def feeder(experiment: Experiment, dataset: Dataset) -> Callable[[Mesh | None, A
 def make_feed(dataset: Dataset, data: Data, seed: int, mesh: Mesh | None, reader: Any) -> Feed:
     """Return the training batches: a small set is kept on the device, a larger one is read from disk.
 
-    New scenes at each step are composed on the device.
+    A set may compose new examples in the compiled step instead.
     """
-    if isinstance(data, Scenes) and data.images is None:
-        source = new_scenes(data, data.batch, devices.batch_sharding(mesh))
-        return DeviceFeed(dataclasses.replace(source, glyphs=devices.place(source.glyphs, mesh)))
+    if dataset.new_examples is not None:
+        return DeviceFeed(dataset.new_examples(data.batch, mesh))
     if streams(dataset.train, data):
         return StreamFeed(dataset.train, data, seed, mesh, reader)
     return DeviceFeed(resident(dataset.train, data.batch, mesh))
@@ -49,14 +45,12 @@ def evaluators(
         split: Split = getattr(dataset, name)
         if not len(split):
             return None
-        # Scenes of one digit are not independent, which the interval of an accuracy has to know.
-        groups = sets.shown(data, name) if isinstance(data, Scenes) and name == "test" else None
         if streams(split, data):
             fitting = max(1, EVALUATION_BYTES * len(split) // split.nbytes)
             size = evaluation.batch_size(len(split), mesh, min(most, fitting))
-            return evaluation.streamed(task, split, mesh, size, groups)
+            return evaluation.streamed(task, split, mesh, size, split.groups)
         size = evaluation.batch_size(len(split), mesh, most)
-        return evaluation.resident(task, resident(split, size, mesh), groups)
+        return evaluation.resident(task, resident(split, size, mesh), split.groups)
 
     return evaluator
 

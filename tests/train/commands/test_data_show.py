@@ -1,6 +1,7 @@
 """`zoo data show` and `zoo data export scenes`."""
 
 import csv
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,8 @@ def test_examples_of_text_are_a_table(capsys: pytest.CaptureFixture[str], tmp_pa
         ("show scenes --preset hrd", "unknown preset of scenes 'hrd': did you mean hard?"),
         ("show scenes/segment", "unknown view of scenes 'segment'"),
         ("show digits --preset hard", "--preset is for scenes, and this is digits"),
+        ("show scenes --data.preset hard", "Unrecognized options: --data.preset, hard: did you mean --preset?"),
+        ("export scenes --to HERE/new --data.size 20", "--data.size, 20: did you mean --size?"),
         ("show digits --n 0", "--n must be from 1 to 1,000, not 0"),
         ("show digits --out HERE", "--out must name a .png file"),
         ("show digits --out HERE/nowhere/a.png", "--out: there is no folder"),
@@ -84,6 +87,30 @@ def test_bad_input_is_one_line(words: str, said: str, tmp_path: Path, capsys: py
     assert (tmp_path / "file").read_text() == "kept"
 
 
+@pytest.mark.parametrize(
+    ("error", "code"), [(OSError(errno.ENOSPC, "No space left on device"), 2), (KeyboardInterrupt(), 130)]
+)
+def test_an_export_that_stops_half_way_leaves_nothing(
+    error: BaseException, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+
+    def save(image: Image.Image, file: Path) -> None:
+        written.append(file)
+        if len(written) == 3:
+            raise error
+        file.write_bytes(b"")
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    (tmp_path / "file").write_text("kept")
+    words = ["data", "export", "scenes", "--to", str(tmp_path / "a" / "b"), "--images", "5"]
+    assert cli.run(words) == code
+    said = f"zoo: cannot write {tmp_path / 'a' / 'b'}: No space left on device\n" if code == 2 else ""
+    assert capsys.readouterr().err == said
+    assert len(written) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_exported_scenes_read_back_as_the_same_examples(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +136,7 @@ def test_exported_scenes_read_back_as_the_same_examples(
         np.testing.assert_array_equal(read["y"][order], made["y"])
         scene, own = sets.composed(data, split), [row for row in rows if row["split"] == split]
         assert [int(row["glyph"]) for row in own] == scene.glyph.tolist()
+        np.testing.assert_array_equal(found.groups[order], getattr(ours, split).groups)
         assert [[int(word) for word in row["pieces"].split()] for row in own] == scene.pieces.tolist()
         np.testing.assert_allclose(
             [float(own[-1][name]) for name in ("xx", "xy", "x0")], scene.affine[-1, 0], atol=1e-6
@@ -117,6 +145,7 @@ def test_exported_scenes_read_back_as_the_same_examples(
     np.testing.assert_array_equal(theirs.std, ours.std)
     table = train.data.load(Data(f"csv:{folder / 'scenes.csv'}"))
     np.testing.assert_array_equal(table.test.arrays()["y"], ours.test.arrays()["y"])
+    np.testing.assert_array_equal(table.test.groups, ours.test.groups)
     for file, words in {
         "README.md": ("composed from real digits", "1998", "718", "bootstrap", "13 persons"),
         "LICENSE": ("CC BY 4.0", "Alpaydin"),

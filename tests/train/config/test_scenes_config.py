@@ -8,6 +8,7 @@ import pytest
 import train.data
 from train.config import Adversarial, Contrast, Data, Experiment, Model, QLearning, Scenes, Text, World, override
 from train.config.data import of_name
+from train.config.fields import changed
 from train.config.parse import parse_experiment
 from train.config.ways import way_of
 from train.data import record
@@ -40,6 +41,46 @@ def test_a_name_on_the_command_line_brings_the_fields_of_its_kind() -> None:
         parsed("--data.name", "scenes", "--data.preset", "hrd")
     with pytest.raises(UserError, match=r"Unrecognized options: --data\.preset"):
         parsed("--data.preset", "hard")
+
+
+@pytest.mark.parametrize(
+    ("words", "data", "said"),
+    [
+        (
+            "--data.preset hard",
+            Data("digits"),
+            "only scenes have data.preset, and these are digits: --data.name scenes",
+        ),
+        (
+            "--data.name mnist --data.images 5",
+            Data("digits"),
+            "only scenes have data.images, and these are mnist: --data.name scenes",
+        ),
+        ("--data.preset hard", Text("python_docs"), "data.preset is for a set of images, and python_docs is text"),
+        ("--data.tokenizer char", Scenes(), "data.tokenizer is for text, and scenes is a set of images"),
+        (
+            "--data.time-limit 3",
+            Data("digits"),
+            "data.time_limit is for an environment, and digits is a set of images",
+        ),
+        ("--data.split-sed 3", Data("digits"), "did you mean --data.split-seed or --data.split-by?"),
+    ],
+)
+def test_a_field_of_another_kind_of_data_is_said_to_be_one(words: str, data: Data, said: str) -> None:
+    with pytest.raises(UserError) as error:
+        parsed(*words.split(), default=dataclasses.replace(DIGITS, data=data))
+    option, value = words.split()[-2:]
+    assert str(error.value) == f"Unrecognized options: {option}, {value}: {said}"
+
+
+def test_a_run_on_scenes_is_told_by_what_differs_from_the_defaults_of_scenes() -> None:
+    on_scenes = dataclasses.replace(DIGITS, data=of_name(DIGITS.data, "scenes"))
+    assert changed(DIGITS, on_scenes) == ["--data.name", "scenes"]
+    hard = dataclasses.replace(on_scenes, data=dataclasses.replace(on_scenes.data, preset="hard", batch=8))
+    assert changed(DIGITS, hard) == ["--data.name", "scenes", "--data.batch", "8", "--data.preset", "hard"]
+    assert changed(on_scenes, hard) == ["--data.batch", "8", "--data.preset", "hard"]
+    assert changed(hard, DIGITS) == ["--data.name", "digits", "--data.batch", "64"]
+    assert parsed(*changed(DIGITS, hard)) == hard.data
 
 
 def test_a_config_that_is_written_is_read_back() -> None:

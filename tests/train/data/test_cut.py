@@ -71,6 +71,34 @@ def test_a_set_of_two_examples_many_times_has_both_parts() -> None:
         assert sum(taken) == 20
 
 
+@given(
+    st.lists(st.tuples(st.integers(-3, 9), st.integers(0, 2)), max_size=60),
+    SHARES,
+    st.sampled_from(["test", None]),
+    st.integers(0, 3),
+)
+def test_a_group_is_never_cut_in_two(examples, share, purpose, seed) -> None:
+    """By hash and by position, although its examples are of several classes."""
+    groups, classes = (np.array([pair[each] for pair in examples], np.int64) for each in (0, 1))
+    indices = np.arange(len(examples))
+    kept, taken = cut.by_group(indices, share, groups, classes, purpose, seed)
+    assert sorted([*kept, *taken]) == list(indices)
+    assert not set(groups[kept]) & set(groups[taken])
+    if purpose and share and len(set(groups)) > 1:
+        assert len(kept)
+        assert len(taken)
+
+
+def test_added_groups_move_no_other() -> None:
+    groups = np.repeat(np.arange(200), 5)
+    classes, indices = np.arange(1000) % 2, np.arange(1000)
+    before = set(groups[cut.by_group(indices, 0.2, groups, classes, "test")[1]])
+    more = np.concatenate([groups, np.repeat(np.arange(500, 560), 5)])
+    _, taken = cut.by_group(np.arange(1300), 0.2, more, np.arange(1300) % 2, "test")
+    assert {group for group in more[taken] if group < 200} == before
+    assert abs(len(before) - 40) < 4 * np.sqrt(200 * 0.2 * 0.8)
+
+
 def noise(path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (4, 4), dtype=np.uint8)).save(path)

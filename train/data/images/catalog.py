@@ -8,8 +8,8 @@ from train.config import Data, Scenes
 from train.config.data import is_scenes
 from train.config.ranges import require_share_of_labels
 from train.data import cache, decode, embedded, kinds, own
-from train.data.cut import array_keys, by_hash
-from train.data.images import folder, folds, hub, npz, pixels, table
+from train.data.cut import array_keys, by_group, by_hash
+from train.data.images import folder, folds, groups, hub, npz, table
 from train.data.scenes import sets as scenes
 from train.data.split import Arrays, Dataset, Found, Split, Store, cut, moments, read_all
 from train.data.tfds import read
@@ -38,14 +38,13 @@ def load(data: Data) -> Dataset:
     every config). Validation split: the data set's own if it is not the test split; else the share `data.validation` of
     train, which depends on `data.split_seed`; empty if that share is 0. Training split: the share `data.labels` of the
     remaining examples. A user's own images are cut by a hash of their content, so that others may be added
-    (`train.data.cut`; `data.split_by`). Other sets are cut by position, and stratified, except for one that is too
-    large for memory.
+    (`train.data.cut`; `data.split_by`), and where their groups are known (`groups`), no group is cut in two. Other sets
+    are cut by position, and stratified, except for one that is too large for memory.
     With `data.fold` (k, n) the training examples are divided into n folds (`folds.cut`): fold k is the validation
     split, and the others are the training split.
     Raises UserError with one line for all invalid input.
     """
-    if isinstance(data, Scenes) or is_scenes(data.name):
-        scenes.check(data)
+    check(data)
     if not 0 <= data.validation < 1:
         raise UserError(f"data.validation={data.validation}: must be at least 0 and below 1")
     require_share_of_labels(data.labels)
@@ -64,7 +63,15 @@ def load(data: Data) -> Dataset:
     mean, std = _given_moments(found, train.store.shape[-1], data) or _statistics(found, train, data, exact)
     train = _labelled(found, train, data, exact)
     splits = (train, validation, test)
-    return Dataset(found.name, found.version, train.store.shape, found.class_names, *splits, mean, std, found.remarks)
+    remarks = (*found.remarks, *groups.remarks(dict(zip(("train", "validation", "test"), splits, strict=True))))
+    about = (remarks, found.group_name, found.new_examples)
+    return Dataset(found.name, found.version, train.store.shape, found.class_names, *splits, mean, std, *about)
+
+
+def check(data: Data) -> None:
+    """Raise UserError for a config whose own fields, which only its kind of set has, cannot be. Nothing is read."""
+    if isinstance(data, Scenes) or is_scenes(data.name):
+        scenes.check(data)
 
 
 def _one_fold(data: Data, number: int, count: int) -> Dataset:
@@ -106,7 +113,7 @@ def find(data: Data) -> Found:
     if (registered := own.kind_of(data.name)) is not None:
         return _find_own(data, registered)
     if is_scenes(data.name):
-        return _brought(scenes.find(data), data)
+        return scenes.find(data)
     if data.name in embedded.EMBEDDED:
         whole = embedded.EMBEDDED[data.name]()
         x = whole.x
@@ -118,15 +125,6 @@ def find(data: Data) -> Found:
     if is_text(data.name):
         raise kinds.IsText(f"{data.name} contains text, not images: choose a config for text")
     return read.find(data.name, *how)
-
-
-def _brought(found: Found, data: Data) -> Found:
-    """Bring the images of a set in memory to `data.image_size`."""
-    if data.image_size is None:
-        return found
-    parts = {split: store.read(np.arange(len(store))) for split, store in found.stores.items()}
-    stores = {split: Arrays(pixels.brought(x, data.image_size, data.fit), y) for split, (x, y) in parts.items()}
-    return dataclasses.replace(found, stores=stores)
 
 
 def _find_own(data: Data, kind: own.Kind) -> Found:
@@ -179,8 +177,15 @@ def _roles(found: Found, data: Data) -> tuple[Split, Split, Split]:
 def _cut(
     store: Store, indices: np.ndarray, share: float, purpose: str, seed: int, data: Data, stratified: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split `indices` in two, the second with `share` of them, as `data.split_by` says."""
+    """Split `indices` in two, the second with `share` of them, as `data.split_by` says. Groups stay whole."""
     keys = store.keys() if data.split_by == "hash" else None
+    every = None if purpose == "labels" else store.groups()  # all of those are trained on
+    if every is not None:
+        own = every[indices]
+        if share and len(np.unique(own)) < 2:
+            hint = ", or set data.validation=0" if purpose == "validation" else ""
+            raise UserError(f"{data.name}: one group alone cannot be cut for {purpose}: give a {purpose} split{hint}")
+        return by_group(indices, share, own, store.labels()[indices], purpose if keys is not None else None, seed)
     if keys is None:
         return cut(store, indices, share, seed, stratified=stratified)
     return by_hash(indices, share, keys[indices], store.labels()[indices], purpose, seed)
@@ -220,7 +225,7 @@ def _in_memory(found: Found, split: str, store: Store) -> Arrays:
         return {"x": held.x, "y": held.y}
 
     name = f"{found.place}-{found.name}-{found.version}-{split}-{height}x{width}"
-    held = Arrays(**cache.cached(name, store.fingerprint(), build), own=store.keys())
+    held = Arrays(**cache.cached(name, store.fingerprint(), build), own=store.keys(), group=store.groups())
     _check_labels(found, split, held.y)
     return held
 

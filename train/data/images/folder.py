@@ -4,6 +4,7 @@ The layout is PATH/train/CLASS/*.png with PATH/test/CLASS/* (and PATH/validation
 `load` takes the test split. A split's folder may have another of its usual names (val, Testing, TRAIN). The classes are
 numbered in the order of their sorted names. Images are gray if all files are gray, else RGB without transparency.
 Folders inside a class belong to it, linked ones too; hidden files and folders (their names begin with a dot) do not.
+A table PATH/groups.csv may say which group each image is of, such as its patient or writer (`groups`).
 """
 
 import collections
@@ -17,6 +18,7 @@ import numpy as np
 
 from train.data import cache, decode
 from train.data.cut import keys_of
+from train.data.images import groups
 from train.data.split import Found
 from zoo.errors import UserError
 
@@ -36,7 +38,10 @@ only harm is that they are in the same split."""
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """A Store of image files; see `train.data.split.Store`. contents: uint64 (N,), the key of each file's content."""
+    """A Store of image files; see `train.data.split.Store`. contents: uint64 (N,), the key of each file's content.
+
+    group: int64 (N,), the group of each file; see `Store.groups`.
+    """
 
     paths: tuple[Path, ...]
     contents: np.ndarray
@@ -44,6 +49,7 @@ class Files:
     shape: tuple[int, int, int]
     fit: str | None
     scaled: bool = False
+    group: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -57,6 +63,9 @@ class Files:
 
     def keys(self) -> np.ndarray:
         return self.contents
+
+    def groups(self) -> np.ndarray | None:
+        return self.group
 
     def digest(self, indices: np.ndarray) -> str:
         return digest(self.contents[indices], self.classes[indices])
@@ -210,6 +219,7 @@ def find(path: str, size: int | None, fit: str, scaled: bool = False) -> Found:
             if strange := sorted(set(listing) - set(classes)):
                 raise UserError(f"{name}: {split} has the class {strange[0]!r}, and train does not")
         files = tuple(file for listing in parts.values() for own in listing.values() for file in own)
+        group = groups.of_files(root, files)
         known = held(f"folder:{root.absolute()}", files)
         shape = shape_of(name, known["rows"], size, lambda number: files[number].name)
     except OSError as error:
@@ -219,7 +229,7 @@ def find(path: str, size: int | None, fit: str, scaled: bool = False) -> Found:
         labels = np.repeat([number[label] for label in listing], [len(own) for own in listing.values()])
         part = slice(start, start + len(labels))
         own = files[part], known["keys"][part], labels.astype(np.int32)
-        stores[split] = Files(*own, shape, fit if size else None, scaled)
+        stores[split] = Files(*own, shape, fit if size else None, scaled, None if group is None else group[part])
         start = part.stop
     beside = (f"folders beside the splits are left out: {', '.join(others[:5])}",) if others else ()
     return Found(name, "", classes, stores, (*_remarks(left_out), *beside), str(root.absolute()))

@@ -42,6 +42,9 @@ class Rows:
         classes = self.classes.tolist()
         return [decode.STAMP, self.stamp, classes, self.shape, self.fit, *decode.SCALED * self.scaled]
 
+    def groups(self) -> None:
+        return None  # such a set names none
+
     def keys(self) -> np.ndarray:
         return self.contents
 

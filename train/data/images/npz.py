@@ -5,6 +5,9 @@ y_train, with test and validation (or val, valid) likewise; without a split they
 takes the test split. Images are (N, H, W) or (N, H, W, C), uint8 or floats from 0 to 1. Labels are (N,) or (N, 1):
 classes numbered from 0, which an array `classes` can name, or words, which are sorted. Arrays of Python objects, which
 are pickles, are refused.
+
+An array `group` (train_group, …) of the same length may say which group each image is of, such as its patient or its
+writer: whole numbers or words. Then no group is cut in two, and the interval of the test accuracy is over groups.
 """
 
 import zipfile
@@ -16,13 +19,14 @@ import numpy as np
 from train.core import machine
 from train.data.classes import numbered
 from train.data.cut import array_keys
-from train.data.images import pixels
+from train.data.images import groups, pixels
 from train.data.images.folder import SPLIT_OF
 from train.data.split import Arrays, Found
 from zoo.errors import UserError
 
 IMAGES = ("x", "images", "image", "data")
 LABELS = ("y", "labels", "label", "targets")
+GROUPS = ("group", "groups")
 CLASSES = ("classes", "class_names")
 SHARE_OF_MEMORY = 4  # the file may hold this fraction of the free memory: floats are held beside the bytes made of them
 
@@ -43,10 +47,11 @@ def find(path: str, size: int | None, fit: str, scaled: bool = False) -> Found:
     keys = _keys(file, list(arrays))
     given = next((arrays[key] for key in arrays if key.lower() in CLASSES), None)
     classes = None if given is None else _class_names(file, given)
-    stores, labels, remarks = {}, {}, []
-    for split, (images, label) in keys.items():
-        x, remark = pixels.images(arrays.pop(images), f"{file}: {images}")
-        labels[split] = _labels(file, label, arrays[label], len(x))
+    stores, labels, group, remarks = {}, {}, {}, []
+    for split, of in keys.items():
+        x, remark = pixels.images(arrays.pop(of["images"]), f"{file}: {of['images']}")
+        labels[split] = _labels(file, of["labels"], arrays[of["labels"]], len(x))
+        group[split] = _groups(file, of["groups"], arrays[of["groups"]], len(x)) if "groups" in of else None
         remarks += [remark] * bool(remark)
         stores[split] = x
     shapes = sorted({x.shape[1:] if size is None else x.shape[3:] for x in stores.values()})
@@ -54,7 +59,10 @@ def find(path: str, size: int | None, fit: str, scaled: bool = False) -> Found:
         what = "an image" if size is None else "its channels"
         raise UserError(f"{name}: its splits differ in the shape of {what}: {' and '.join(map(str, shapes))}")
     names, y = numbered(name, labels, classes)
-    found = {split: Arrays(pixels.brought(x, size, fit), y[split], array_keys(x)) for split, x in stores.items()}
+    found = {
+        split: Arrays(pixels.brought(x, size, fit), y[split], array_keys(x), group[split])
+        for split, x in stores.items()
+    }
     return Found(name, "", names, found, tuple(remarks), str(file.absolute()))
 
 
@@ -84,8 +92,8 @@ def _read(file: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{file} cannot be read as arrays ({reason})") from None
 
 
-def _keys(file: Path, names: list[str]) -> dict[str, tuple[str, str]]:
-    """Return split -> the names of its images and of its labels."""
+def _keys(file: Path, names: list[str]) -> dict[str, dict[str, str]]:
+    """Return split -> "images", "labels" and perhaps "groups" -> the name of the array."""
     found: dict[str, dict[str, str]] = {}
     for name in names:
         split, kind = _meaning(name)
@@ -94,21 +102,22 @@ def _keys(file: Path, names: list[str]) -> dict[str, tuple[str, str]]:
         if kind in found.setdefault(split, {}):
             raise UserError(f"{file} has two arrays for the {kind} of {split}: {found[split][kind]} and {name}")
         found[split][kind] = name
-    for split, pair in found.items():
-        if len(pair) == 1:
-            [(kind, name)] = pair.items()
-            other = "labels" if kind == "images" else "images"
-            raise UserError(f"{file} has {name} and no {other} of {split}; it has {', '.join(names)}")
+    grouped = [name for of in found.values() if (name := of.get("groups"))]
+    for kind in ("images", "labels", *["groups"] * bool(grouped)):
+        for split, of in found.items():
+            if kind not in of:
+                name = grouped[0] if kind == "groups" else next(iter(of.values()))
+                raise UserError(f"{file} has {name} and no {kind} of {split}; it has {', '.join(names)}")
     if "train" not in found:
         raise UserError(
             f"{file} needs the arrays x and y, images and labels, or train_x, train_y, test_x, test_y; it has "
             f"{', '.join(names) or 'none'}"
         )
-    return {split: (pair["images"], pair["labels"]) for split, pair in found.items()}
+    return found
 
 
 def _meaning(name: str) -> tuple[str, str | None]:
-    """Return what an array holds: its split, and "images" or "labels"; None for something else."""
+    """Return what an array holds: its split, and "images", "labels" or "groups"; None for something else."""
     lower = name.lower()
     parts = lower.split("_")
     split, rest = "train", lower
@@ -116,7 +125,8 @@ def _meaning(name: str) -> tuple[str, str | None]:
         split, rest = SPLIT_OF[parts[0]], "_".join(parts[1:])
     elif parts[-1] in SPLIT_OF and len(parts) > 1:
         split, rest = SPLIT_OF[parts[-1]], "_".join(parts[:-1])
-    return split, "images" if rest in IMAGES else "labels" if rest in LABELS else None
+    kinds = {"images": IMAGES, "labels": LABELS, "groups": GROUPS}
+    return split, next((kind for kind, names in kinds.items() if rest in names), None)
 
 
 def _labels(file: Path, name: str, y: np.ndarray, examples: int) -> np.ndarray:
@@ -140,6 +150,19 @@ def _labels(file: Path, name: str, y: np.ndarray, examples: int) -> np.ndarray:
     if y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.round(y)).all():
         return y.astype(np.int64)
     raise UserError(f"{file}: {name} is of the type {y.dtype}: labels are whole numbers or words")
+
+
+def _groups(file: Path, name: str, given: np.ndarray, examples: int) -> np.ndarray:
+    """Return the number of the group of each image, int64 (N,)."""
+    if given.shape not in ((examples,), (examples, 1)):
+        raise UserError(
+            f"{file}: {name} has the shape {given.shape}, and there are {examples} images: expected ({examples},)"
+        )
+    if given.dtype.kind in "iu":
+        return given.reshape(-1).astype(np.int64)
+    if given.dtype.kind == "U":
+        return groups.numbered(given.reshape(-1).tolist())
+    raise UserError(f"{file}: {name} is of the type {given.dtype}: groups are whole numbers or words")
 
 
 def _class_names(file: Path, names: np.ndarray) -> tuple[str, ...]:

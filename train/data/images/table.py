@@ -4,7 +4,8 @@ A table of files has a header with the columns `file` (paths relative to the tab
 (train, validation, test); other columns are ignored. A table of pixels has the label and the pixels of a square gray
 image, row by row from 0 to 255 (or 0 to 1): the label first where there is no header, which is how MNIST is passed on
 (label, pixel0, pixel1, …). It may have `split` as well. Classes are numbered in the order of their sorted names, as
-whole numbers if all are.
+whole numbers if all are. In both a column `group` may say which group each picture is of, such as its patient or its
+writer (`groups`).
 """
 
 import csv
@@ -21,14 +22,14 @@ import numpy as np
 from train.data import cache
 from train.data.classes import numbered
 from train.data.cut import array_keys
-from train.data.images import folder, pixels
+from train.data.images import folder, groups, pixels
 from train.data.split import Arrays, Found, Store
 from train.data.text import files
 from zoo.errors import UserError
 
 VERSION = 1
 """The version of these rules. Caches of tables carry it."""
-FILES, LABELS, SPLIT = ("file", "path", "filename", "image"), ("label", "class"), "split"
+FILES, LABELS, SPLIT, GROUP = ("file", "path", "filename", "image"), ("label", "class"), "split", "group"
 SPLITS = ("train", "validation", "test")
 LEAST_PIXELS = 4
 
@@ -41,10 +42,11 @@ class Columns(NamedTuple):
     label: int
     split: int | None
     file: int | None  # None: the table holds pixels
+    group: int | None
 
     @property
     def pixels(self) -> list[int]:
-        return [column for column in range(self.width) if column not in (self.label, self.split)]
+        return [column for column in range(self.width) if column not in (self.label, self.split, self.group)]
 
 
 class Words:
@@ -81,18 +83,18 @@ def _columns(file: Path, text: str) -> Columns:
     first = text[: end if end >= 0 else len(text)]
     [cells] = list(csv.reader([first], strict=True)) or [[]]
     names = [cell.strip().lower() for cell in cells]
-    twice = [name for name in (*FILES, *LABELS, SPLIT) if names.count(name) > 1]
+    twice = [name for name in (*FILES, *LABELS, SPLIT, GROUP) if names.count(name) > 1]
     if twice:
         raise UserError(f"{file}: its header has two columns {twice[0]}: keep one")
     label = next((names.index(name) for name in LABELS if name in names), None)
     image = next((names.index(name) for name in FILES if name in names), None)
-    split = names.index(SPLIT) if SPLIT in names else None
+    split, group = (names.index(name) if name in names else None for name in (SPLIT, GROUP))
     if label is not None:
-        columns = Columns(True, len(cells), label, split, image)
+        columns = Columns(True, len(cells), label, split, image, group)
         if image is None and len(columns.pixels) < LEAST_PIXELS:
             raise UserError(f"{file}: its header has neither a column file nor columns of pixels: {_shown(cells)}")
     elif len(cells) > LEAST_PIXELS and all(map(_is_number, cells[1:])):
-        columns = Columns(False, len(cells), 0, None, None)
+        columns = Columns(False, len(cells), 0, None, None, None)
     else:
         hint = "; the columns are divided by commas" if len(cells) == 1 and re.search("[;\t]", first) else ""
         raise UserError(
@@ -132,6 +134,7 @@ def _of_files(file: Path, text: str, columns: Columns, size: int | None, fit: st
     name, rows = f"csv:{file}", csv.reader(io.StringIO(text), strict=True)
     paths: dict[str, list[Path]] = {}
     labels: dict[str, list[str]] = {}
+    group: dict[str, list[str]] = {}
     try:
         next(rows)
         for row in rows:
@@ -141,14 +144,16 @@ def _of_files(file: Path, text: str, columns: Columns, size: int | None, fit: st
                 raise UserError(f"{file}, line {rows.line_num}: {len(row)} columns, and its header has {columns.width}")
             split = "train" if columns.split is None else _split(file, rows.line_num, row[columns.split])
             label, image = row[columns.label].strip(), row[columns.file].strip()
-            if not label or not image:
-                what = "label" if image else "file"
-                raise UserError(f"{file}, line {rows.line_num}: the column {what} is empty")
+            own = None if columns.group is None else row[columns.group].strip()
+            if empty := [name for name, cell in (("file", image), ("label", label), (GROUP, own)) if cell == ""]:
+                raise UserError(f"{file}, line {rows.line_num}: the column {empty[0]} is empty")
             path = file.parent / Path(image).expanduser()
             if not path.is_file():
                 raise UserError(f"{file}, line {rows.line_num}: there is no file {path}")
             paths.setdefault(split, []).append(path)
             labels.setdefault(split, []).append(label)
+            if own is not None:
+                group.setdefault(split, []).append(own)
     except csv.Error as error:
         raise UserError(f"{file}, line {rows.line_num}: {error}") from None
     _require_train(file, list(labels))
@@ -164,7 +169,8 @@ def _of_files(file: Path, text: str, columns: Columns, size: int | None, fit: st
     stores, start = {}, 0
     for split, column in paths.items():
         keys = known["keys"][start : start + len(column)]
-        stores[split] = folder.Files(tuple(column), keys, y[split], shape, fit if size else None, scaled)
+        own = groups.numbered(group[split]) if group else None
+        stores[split] = folder.Files(tuple(column), keys, y[split], shape, fit if size else None, scaled, own)
         start += len(column)
     return Found(name, "", names, stores, place=str(file.absolute()))
 
@@ -172,7 +178,7 @@ def _of_files(file: Path, text: str, columns: Columns, size: int | None, fit: st
 def _of_pixels(file: Path, text: str, columns: Columns, size: int | None, fit: str) -> Found:
     """Read the images of a table of pixels, from the cache if they are there."""
     name = f"csv:{file}"
-    stamp = [VERSION, hashlib.sha256(text.encode()).hexdigest()]
+    stamp = [VERSION, hashlib.sha256(text.encode()).hexdigest(), *[GROUP] * (columns.group is not None)]
     held = cache.cached(f"csv:{file.absolute()}-pixels", stamp, lambda: _read_pixels(file, text, columns))
     side = math.isqrt(held["x"].shape[1])
     x, names = held["x"].reshape(-1, side, side, 1), tuple(map(str, held["classes"].tolist()))
@@ -180,36 +186,25 @@ def _of_pixels(file: Path, text: str, columns: Columns, size: int | None, fit: s
     for number, split in enumerate(SPLITS):
         rows = np.flatnonzero(held["split"] == number)
         if len(rows):
-            stores[split] = Arrays(pixels.brought(x[rows], size, fit), held["y"][rows], array_keys(x[rows]))
+            group = held[GROUP][rows] if GROUP in held else None
+            stores[split] = Arrays(pixels.brought(x[rows], size, fit), held["y"][rows], array_keys(x[rows]), group)
     return Found(name, "", names, stores, tuple(map(str, held["remarks"].tolist())), str(file.absolute()))
 
 
 def _read_pixels(file: Path, text: str, columns: Columns) -> cache.Arrays:
-    """Return x uint8 (N, pixels), y int32 (N,), split (N,), the names of the classes and remarks."""
-    labels, splits = Words(), Words()
+    """Return x uint8 (N, pixels), y int32 (N,), split (N,), classes and remarks; with groups also group int64 (N,)."""
+    labels, splits, of_groups = Words(), Words(), Words()
     converters: dict[int | str, Callable[[str], float]] = {columns.label: labels}
-    if columns.split is not None:
-        converters[columns.split] = splits
+    converters |= {
+        column: words for column, words in ((columns.split, splits), (columns.group, of_groups)) if column is not None
+    }
     if columns.header and not text.partition("\n")[2].strip():
         raise UserError(f"{file} has no rows but its header")
-    try:
-        table = np.loadtxt(
-            io.StringIO(text),
-            np.float32,
-            delimiter=",",
-            comments=None,
-            quotechar='"',
-            skiprows=int(columns.header),
-            ndmin=2,
-            converters=converters,
-        )
-    except ValueError as error:
-        raise _of_row(file, columns, str(error)) from None
-    if table.shape[1] != columns.width:
-        raise UserError(f"{file}, line 2: {table.shape[1]} columns, and its header has {columns.width}")
-    if "" in labels.seen:
-        row = int(np.argmax(table[:, columns.label] == labels.seen[""]))
-        raise UserError(f"{file}, line {row + 1 + columns.header}: the column label is empty")
+    table = _table(file, text, columns, converters)
+    for name, column, words in (("label", columns.label, labels), (GROUP, columns.group, of_groups)):
+        if "" in words.seen:
+            row = int(np.argmax(table[:, column] == words.seen[""]))
+            raise UserError(f"{file}, line {row + 1 + columns.header}: the column {name} is empty")
     split = np.zeros(len(table), np.int32)
     for word, number in splits.seen.items() if columns.split is not None else ():
         of_word = table[:, columns.split] == number
@@ -227,7 +222,29 @@ def _read_pixels(file: Path, text: str, columns: Columns) -> cache.Arrays:
     x, remark = pixels.images(x[:, None, :, None], str(file))
     remarks = [remark] * bool(remark)
     arrays = {"x": x[:, 0, :, 0], "y": y, "split": split}
+    if columns.group is not None:
+        arrays[GROUP] = groups.numbered(list(of_groups.seen))[table[:, columns.group].astype(np.int64)]
     return arrays | {"classes": np.array(names, np.str_), "remarks": np.array(remarks, np.str_)}
+
+
+def _table(file: Path, text: str, columns: Columns, converters: dict[int | str, Callable[[str], float]]) -> np.ndarray:
+    """Return the rows of a table of pixels, float32 (N, columns)."""
+    try:
+        table = np.loadtxt(
+            io.StringIO(text),
+            np.float32,
+            delimiter=",",
+            comments=None,
+            quotechar='"',
+            skiprows=int(columns.header),
+            ndmin=2,
+            converters=converters,
+        )
+    except ValueError as error:
+        raise _of_row(file, columns, str(error)) from None
+    if table.shape[1] != columns.width:
+        raise UserError(f"{file}, line 2: {table.shape[1]} columns, and its header has {columns.width}")
+    return table
 
 
 def _of_row(file: Path, columns: Columns, error: str) -> UserError:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from train.config import Scenes
-from train.data.scenes import glyphs, sets
+from train.data.scenes import glyphs, presets, sets
 
 SOURCE = (
     'E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998, '
@@ -39,10 +39,11 @@ of other handwritten digits. The pictures are composed by a program; every strok
 ## Files
 
 - `SPLIT/CLASS/NUMBER.png`: the scenes, 8 bits of grey. NUMBER counts the scenes of a split.
-- `scenes.csv`: a row for each scene: `file`, `label`, `split`; `glyph`, the number of the whole digit; `pieces`, the
-  numbers of the digits that the pieces are cut from; `xx, xy, x0, yx, yy, y0`, where the digit is: the point (u, v) of
-  its picture of 8x8 pixels lies at x = xx u + xy v + x0, y = yx u + yy v + y0 of the scene, in pixels from the upper
-  left corner.
+- `groups.csv`: a row for each scene: `file`, and `group`, the number of its whole digit.
+- `scenes.csv`: a row for each scene: `file`, `label`, `split`; `group` and `glyph`, both the number of the whole digit;
+  `pieces`, the numbers of the digits that the pieces are cut from; `xx, xy, x0, yx, yy, y0`, where the digit is: the
+  point (u, v) of its picture of 8x8 pixels lies at x = xx u + xy v + x0, y = yx u + yy v + y0 of the scene, in pixels
+  from the upper left corner.
 - `glyphs.csv`: a row for each of the {glyphs:,} digits: its number, its class, and the split that it belongs to.
 - `LICENSE`: CC BY 4.0, with the source to give credit to.
 
@@ -75,7 +76,7 @@ digit is what its writer was asked to write.
 ## Known limits
 
 - The test scenes are not independent: they show {test} glyphs, {each} times each. An interval for a test accuracy must
-  come from a bootstrap over glyphs (column `glyph`), not over scenes.
+  come from a bootstrap over glyphs (column `group`), not over scenes.
 - The digits are those of the source's test part, which 13 persons wrote. Who wrote which is not published with them, so
   writers are shared between the splits: accuracies are of new digits, not of new writers.
 - A glyph has 8x8 pixels. A larger scene shows the same ink more smoothly, not in more detail.
@@ -100,7 +101,7 @@ def datasheet(data: Scenes, counts: Mapping[str, int]) -> str:
         glyphs=len(glyphs.digits()),
         low=preset.height[0],
         high=preset.height[1],
-        side=sets.SIDE,
+        side=presets.SIDE,
         turn=preset.turn,
         pieces=preset.pieces,
         places=preset.places,

@@ -1,16 +1,18 @@
 """The splits of composed scenes: which glyphs and how many scenes each has, and the arrays that a run learns from."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from train.config import Data, Scenes, ranges
 from train.config.data import of_name
+from train.data.images import pixels
 from train.data.scenes import compose, glyphs, presets
-from train.data.scenes.compose import CIRCLE, ONE, STEP, UNIT, Placement
-from train.data.scenes.glyphs import Glyphs
+from train.data.scenes.compose import CIRCLE, ONE, UNIT, Placement
+from train.data.scenes.glyphs import STEP, Glyphs
 from train.data.scenes.presets import SIDE, Preset
 from train.data.split import Arrays, Found
 from zoo.errors import Errors, UserError, unknown
@@ -54,9 +56,12 @@ def check(data: Data) -> None:
     with errors.kept():
         require_view(data.name)
     own = config_of(dataclasses.replace(data, name="scenes"))
-    for rule in (_check_ranges, _check_preset, _check_combination):
-        with errors.kept():
-            rule(own)
+    with errors.kept():
+        ranges.check(own, "data.")
+    with errors.kept():
+        preset_of(own)
+    with errors.kept():
+        _check_combination(own)
     errors.report()
 
 
@@ -69,27 +74,23 @@ def require_view(name: str) -> None:
         raise unknown("view of scenes", view, VIEWS)
 
 
-def _check_ranges(data: Scenes) -> None:
-    ranges.check(data, "data.")
-
-
-def _check_preset(data: Scenes) -> None:
-    presets.find(data.preset, data.pieces)
-
-
 def _check_combination(data: Scenes) -> None:
     """Raise UserError for fields that contradict each other."""
     if data.fold is not None:
-        raise UserError("data.fold: folds would show a glyph on both sides; data.split_seed holds out other glyphs")
+        raise UserError(f"data.fold: {data.NO_FOLDS}")
     if (data.images or SAMPLE) * data.size**2 > MOST_BYTES:
         raise UserError(
             f"{data.images or SAMPLE:,} scenes of {data.size}x{data.size} take more than {MOST_BYTES >> 30} GiB: fewer "
             "of data.images, None for new ones at each step, or a smaller data.size"
         )
     if data.images is None:
-        others = {"image_size": None, "labels": 1.0, "placement": "auto"}
-        for field, usual in others.items():
-            if getattr(data, field) not in (usual, "device"):
+        asked = {
+            "image_size": data.image_size is not None,
+            "labels": data.labels != 1,
+            "placement": data.placement == "stream",
+        }
+        for field in asked:
+            if asked[field]:
                 raise UserError(
                     f"data.{field}={getattr(data, field)} needs training scenes that are made once: give a number of "
                     "data.images, for None composes new ones in each step"
@@ -143,9 +144,19 @@ def find(data: Data) -> Found:
         if count:
             parts = [(scene.image, scene.label) for scene in _blocks(own, split)]
             x, y = (np.concatenate(leaves) for leaves in zip(*parts, strict=True))
-            stores[split] = Arrays(x, y)
-    remarks = () if own.images else (f"new scenes at each step; mean and deviation are those of {SAMPLE:,} of them",)
-    return Found("scenes", version(own), CLASS_NAMES, stores, remarks)
+            stores[split] = Arrays(pixels.brought(x, own.image_size, own.fit), y, group=shown(own, split))
+    found = Found("scenes", version(own), CLASS_NAMES, stores, group_name="digits")
+    if own.images is not None:
+        return found
+    remark = f"new scenes at each step; mean and deviation are those of {SAMPLE:,} of them"
+    return dataclasses.replace(found, remarks=(remark,), new_examples=functools.partial(_new_scenes, own))
+
+
+def _new_scenes(data: Scenes, batch: int, mesh: Any) -> Any:
+    """Return the source of new scenes at each step; see `NewExamples`."""
+    from train.data.scenes.source import new_scenes  # not above: nothing else here needs JAX
+
+    return new_scenes(data, batch, mesh)
 
 
 def _blocks(data: Scenes, split: str) -> Iterator[Scene]:

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
-from jax.sharding import NamedSharding
+from jax.sharding import Mesh, NamedSharding
 
 from train.config import Scenes
+from train.core import devices
 from train.core.task import T
 from train.data.scenes import compose, sets
 from train.data.scenes.glyphs import Glyphs
@@ -46,7 +47,8 @@ class NewScenes:
         return use(shard(batch, self.sharding))
 
 
-def new_scenes(data: Scenes, batch: int, sharding: NamedSharding | None) -> NewScenes:
-    """Return the source of the training scenes of a config, `batch` in each step. Its tables are still on the host."""
+def new_scenes(data: Scenes, batch: int, mesh: Mesh | None) -> NewScenes:
+    """Return the source of the training scenes of a config, `batch` in each step."""
     glyphs, stream = sets.tables(data, "train")
-    return NewScenes(glyphs, sets.preset_of(data), stream, data.size, batch, sharding)
+    placed = devices.place(glyphs, mesh)
+    return NewScenes(placed, sets.preset_of(data), stream, data.size, batch, devices.batch_sharding(mesh))

@@ -177,6 +177,9 @@ class Records:
         keys = (self.image_key, self.label_key)
         return [images.STAMP, self.shards.stamps(), *keys, self.shape, self.fit, *images.SCALED * self.scaled]
 
+    def groups(self) -> None:
+        return None  # such a set names none
+
     def keys(self) -> None:
         return None  # a version of a data set never changes
 

@@ -97,11 +97,11 @@ def _spread_notes(exhibit: Exhibit, name: str, t: Words) -> list[str]:
     if spread := exhibit.spread.get(name):
         deviation = figure(name, spread.get("deviation"))
         notes.append(t("over_folds" if exhibit.folds else "over_seeds", n=exhibit.replicas, deviation=deviation))
-    of_scenes = name == "accuracy" and is_scenes(exhibit.dataset)  # its interval is over digits, or not known
-    if of_scenes and exhibit.grouped:
+    of_groups = name == "accuracy" and (exhibit.grouped or is_scenes(exhibit.dataset))  # an interval of its own or none
+    if of_groups and exhibit.grouped:
         low, high = (figure(name, exhibit.grouped[end]) for end in ("low", "high"))
         notes.append(t("interval_over", low=low, high=high, over=_over(exhibit, t)))
-    elif spread and not of_scenes:
+    elif spread and not of_groups:
         low, high = (figure(name, end) for end in _interval(exhibit, name))
         notes.append(t("interval", low=low, high=high))
     return notes
@@ -109,9 +109,9 @@ def _spread_notes(exhibit: Exhibit, name: str, t: Words) -> list[str]:
 
 def _over(exhibit: Exhibit, t: Words) -> str:
     """Return what the interval over groups is over: "359 digits and 3 seeds"."""
-    digits = t("over_digits", n=f"{exhibit.grouped['groups']:,.0f}")
+    groups = t("over_digits" if exhibit.of_digits else "over_groups", n=f"{exhibit.grouped['groups']:,.0f}")
     seeds = int(exhibit.grouped["seeds"])
-    return t("and_seeds", digits=digits, n=seeds) if seeds > 1 else digits
+    return t("and_seeds", groups=groups, n=seeds) if seeds > 1 else groups
 
 
 def _interval(exhibit: Exhibit, name: str) -> tuple[float | None, float | None]:
@@ -237,7 +237,8 @@ def comparison_note(comparison: Comparison, t: Words) -> str:
         notes.append(t("wilson_note", count=" / ".join(f"{count:,}" for count in counts)))
     elif grouped:
         overs = dict.fromkeys(_over(exhibit, t) for exhibit in grouped)
-        notes.append(t("grouped_note", over=" / ".join(overs)))
+        why = "digits_note" if grouped[0].of_digits else "groups_note"
+        notes.append(t("grouped_note", over=" / ".join(overs), why=t(why)))
     elif not known and all(entry.exhibit.replicas == 1 for entry in comparison.entries):
         notes.append(t("no_interval_note"))
     return " ".join(notes)

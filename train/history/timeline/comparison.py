@@ -125,12 +125,13 @@ def _labels(members: Sequence[Exhibit]) -> list[str]:
 def _interval(exhibit: Exhibit, metric: Metric, value: float | None) -> tuple[float | None, float | None]:
     """Return the interval over the replicas if there are several, else over the test examples for a share of them.
 
-    Scenes of one digit are not independent: their interval is over the digits, as well as over the replicas.
+    Examples in groups are not independent: their interval is over the groups, as well as over the replicas. The first
+    runs on scenes lack the counts of each digit, so nothing is known of theirs.
     """
     spread = exhibit.spread.get(metric.name, {})
     if value is None:
         return None, None
-    if ways.WAYS[exhibit.task].binomial and is_scenes(exhibit.dataset):
+    if ways.WAYS[exhibit.task].binomial and (exhibit.grouped or is_scenes(exhibit.dataset)):
         return exhibit.grouped.get("low"), exhibit.grouped.get("high")
     if "low" in spread and "high" in spread:
         return metrics.inside(metric.name, (spread["low"], spread["high"]), (value,), exhibit.dataset)

@@ -108,6 +108,7 @@ class Exhibit:
     settings: int = 1  # of the sweep
     kind: str = "images"  # what it learns from: "images", "text" or "world"
     terms: Mapping[str, str] = dataclasses.field(default_factory=dict)  # `terms_of` its config
+    of_digits: bool = True  # `grouped` is over digits, those of scenes, and not over groups that a user has given
 
     @property
     def replicas(self) -> int:
@@ -129,6 +130,7 @@ def of_run(run: Path) -> Exhibit:
     own = [number for number, replica in enumerate(summary.replicas) if replica.setting == best.setting]
     model, optim, test = mapping(config, "model"), mapping(config, "optim"), _figures(summary.test)
     optim = {**optim, **{field.removeprefix("optim."): value for field, value in best.setting.items()}}
+    interval = summary.interval()
     samples = run / "samples" if 0 in own else None  # they are those of the first replica
     return Exhibit(
         name=summary.name or run.parent.name,
@@ -154,7 +156,7 @@ def of_run(run: Path) -> Exhibit:
         spread={name: _figures(spread._asdict()) for name, spread in best.test_spread.items()},
         more=_measured_later(run),
         count=whole(test.get("count")),
-        grouped=_figures(interval._asdict()) if (interval := summary.interval()) else {},
+        grouped=_figures(interval._asdict()) if interval else {},
         notes=summary.notes,
         seconds=summary.seconds or None,
         compile_seconds=summary.compile_seconds or None,
@@ -163,6 +165,7 @@ def of_run(run: Path) -> Exhibit:
         pictures=tuple(_pictures(samples)) if samples else (),
         translations=_translations(samples / "test.tsv") if samples else (),
         writing=_writing(samples / "samples.txt") if samples else "",
+        of_digits=interval is None or interval.of == "digits",
         config=text(config, "config"),
         changes=_changes(text(config, "config") or summary.name or run.parent.name, run),
     )
@@ -220,6 +223,7 @@ def read(file: Path) -> Exhibit:
         setting=_figures(mapping(facts, "setting")),
         settings=whole(facts.get("settings")) or 1,
         kind=text(facts, "kind") or "images",
+        of_digits=facts.get("of_digits") is not False,
         terms={str(name): str(value) for name, value in mapping(facts, "terms").items()},
         curves={name: _curve(curve) for name, curve in mapping(facts, "curves").items()},
         pictures=tuple(_named(file, sequence(facts, "pictures"))),

@@ -114,14 +114,14 @@ def _interval(
 ) -> tuple[float | None, float | None, str]:
     """Return the interval of a test accuracy and what it is over; see `Row.over`.
 
-    Scenes of one digit are not independent, so without the counts of each digit nothing is known of their interval.
+    Examples in groups are not independent. So without the counts of each digit, which the first runs on scenes lack,
+    nothing is known of their interval.
     """
     if accuracy is None or not count:
         return None, None, ""
-    if is_scenes(dataset):
-        found = summary.interval()
-        return (None, None, "") if found is None else (found.low, found.high, found.over)
-    return *wilson(accuracy, count), ""
+    if found := summary.interval():
+        return found.low, found.high, found.over
+    return (None, None, "") if is_scenes(dataset) else (*wilson(accuracy, count), "")
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -152,10 +152,9 @@ def budget(rows: Sequence[Row]) -> str:
 
 def interval_note(rows: Sequence[Row]) -> str:
     """Return a sentence about the meaning of the intervals; "" where no run has one because its counts are missing."""
-    scenes = [row for row in rows if is_scenes(row.dataset)]
-    overs = dict.fromkeys(row.over for row in scenes if row.over)
+    overs = dict.fromkeys(row.over for row in rows if row.over)
     kinds = [f"bootstrap, 95 %, over {' or '.join(overs)}"] * bool(overs)
-    others = [row for row in rows if row not in scenes]
+    others = [row for row in rows if not row.over and not is_scenes(row.dataset)]
     if others or not rows:
         counts = " or ".join(f"{count:,}" for count in sorted({r.count for r in others if r.count}))
         kinds.append(f"Wilson, 95 %, over {counts or 'the'} test images")

@@ -13,7 +13,7 @@ from rich.console import Console
 
 import train.loop.run
 from train.algorithms.averages import evaluation_variables
-from train.config import Classify, Data, Experiment, Model, Optim, Scenes, files
+from train.config import Classify, Data, Experiment, Model, Optim, files
 from train.config.files import ConfigFile
 from train.core import devices
 from train.data.decode import bring
@@ -79,26 +79,18 @@ def experiment_for(data: Data) -> Experiment:
     Its validation split is that of the judged run. Test images are never trained on. Scenes keep their size and preset.
     """
     known = f"{data.name}_lenet5"
-    if known in files.names() and not isinstance(data, Scenes):
+    if known in files.names() and data.plain() == Data(data.name):  # else the config there is of other examples
         experiment = files.load(known)
     else:
         experiment = Experiment(
             model=Model("lenet5", {"activation": "relu", "pooling": "max"}),
-            data=dataclasses.replace(_plain(data), batch=128, image_size=32, fit=data.fit),
+            data=dataclasses.replace(data.plain(), batch=128, image_size=32, fit=data.fit),
             optim=Optim("adam", lr=1e-3, schedule="cosine"),
             steps=4_000,
             eval_every_steps=500,
         )
     same = dataclasses.replace(experiment.data, validation=data.validation, split_seed=data.split_seed)
     return dataclasses.replace(experiment, data=same)
-
-
-def _plain(data: Data) -> Data:
-    """Return a config of the same examples with the defaults of every other field."""
-    if not isinstance(data, Scenes):
-        return Data(data.name)
-    images = Scenes.images if data.images is None else data.images
-    return Scenes(data.name, size=data.size, preset=data.preset, pieces=data.pieces, images=images)
 
 
 def find(path: str, data: Data, config: Path | None = None) -> Run:

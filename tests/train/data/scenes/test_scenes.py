@@ -136,6 +136,26 @@ def test_the_glyph_of_each_scene_is_known_without_composing_it(medium: dict[str,
         np.testing.assert_array_equal(sets.shown(Scenes(images=2_600), split), scene.glyph)
 
 
+def test_the_splits_of_a_data_set_carry_the_glyph_of_each_scene(medium: dict[str, Scene]) -> None:
+    dataset = train.data.load(Scenes(images=2_600, labels=0.5))
+    assert dataset.group_name == "digits"
+    for split, scene in medium.items():
+        part = getattr(dataset, split)
+        np.testing.assert_array_equal(part.groups, scene.glyph[part.indices])
+    assert len(dataset.train.groups) == 1_300
+    resized = train.data.load(Scenes(images=30, image_size=20))
+    np.testing.assert_array_equal(resized.train.groups, medium["train"].glyph[:30])
+    assert train.data.load(Data("digits")).test.groups is None
+
+
+def test_a_set_of_new_scenes_says_how_it_is_fed() -> None:
+    dataset = train.data.load(Scenes(images=None))
+    assert dataset.new_examples
+    ours, theirs = dataset.new_examples(4, None), source.new_scenes(Scenes(images=None), 4, None)
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+    assert train.data.load(Scenes(images=30)).new_examples is None
+
+
 def test_the_test_scenes_depend_on_no_seed_and_the_others_do(medium: dict[str, Scene]) -> None:
     other = Scenes(images=50, split_seed=1, validation=0.2)
     np.testing.assert_array_equal(sets.composed(other, "test").image, medium["test"].image)
