@@ -9,7 +9,7 @@ from train.config import Experiment, Model, Optim, Scenes
 CONFIG = Experiment(
     model=Model("resnet20"),
     data=Scenes(batch=64),
-    optim=Optim("adam", lr=1e-3, schedule="cosine", warmup_steps=50),
+    optim=Optim("adam", lr=1e-2, schedule="cosine", warmup_steps=50),
     steps=2_400,
     eval_every_steps=300,
     budget="until validation stops rising",
