@@ -65,7 +65,8 @@ def claim_command(args: Sequence[str]) -> None:
         raise UserError(f"--jobs must be 1 to {machine.cores()}, the number of cores, not {options.jobs}")
     budget = None if options.budget is None else parse_time(options.budget)
     if options.markdown:
-        print(results.markdown(list(results.read().values())), end="")
+        recorded = list(results.read().values())
+        print(results.markdown(recorded, files.earlier(recorded)), end="")
     elif options.all:
         if options.name is not None:
             raise UserError(f"either a name or --all, not both: {options.name}")
@@ -218,7 +219,9 @@ def _list(options: ClaimOptions) -> None:
     for name in files.claim_names():
         claim, _ = files.load_claim(name)
         here = results.own(claim_folder(options.workdir, name))
-        rows.append(table.Listed(name, claim.year, claim.says, here or recorded.get(name), here is not None))
+        found = here or recorded.get(name)
+        earlier = found is not None and files.is_earlier(found)
+        rows.append(table.Listed(name, claim.year, claim.says, found, here is not None, earlier))
     console = _console()
     console.print(table.listing(sorted(rows, key=lambda row: row.year)))
     console.print("zoo claim NAME runs one; * the project's own result (results/claims.json)", highlight=False)
