@@ -179,7 +179,8 @@ def _effect(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> Effect:
     if None in (figures["low"], figures["high"]):
         figures |= {"low": None, "high": None}
     unit = text(facts if "unit" in facts else metric, "unit")  # the effect of a derived arm can have its own unit
-    told = {"kind": text(facts, "kind"), "bound": text(facts, "bound"), "exact": facts.get("exact") is True}
+    bound = text(facts, "bound") if facts.get("bound") in ("at least", "at most") else ""
+    told = {"kind": text(facts, "kind"), "bound": bound, "exact": facts.get("exact") is True}
     told |= {"failures": _failures(facts), "unseen": finite(facts.get("unseen"))}
     measured = results.effect_text(told | figures, {"unit": unit})
     against = finite(facts.get("against"))

@@ -17,8 +17,6 @@ from train.history.claims import (
     Difference,
     Effect,
     FunctionArm,
-    Measured,
-    MembersArm,
     Metric,
     Outcome,
     Plot,
@@ -319,52 +317,6 @@ def test_a_mean_over_the_evaluations_is_of_all_of_them_and_chooses_too(done: tup
     assert Tune(("optim.lr=1,2",), 5, by="mean validation accuracy").steps == 5
     with pytest.raises(UserError, match="is not a metric of a claim"):
         metric("mean test accuracy")
-
-
-def test_an_ensemble_is_measured_on_a_run_with_its_members(done: tuple[Path, dict]) -> None:
-    def pairs(run: train.loop.run.Run) -> list[Measured]:
-        values = readings.read(run, metric("train loss"))
-        return [Measured(min(values[i : i + 2]) - 1, of=(i, i + 1)) for i in range(2)]
-
-    arms = {
-        "fast": TrainedArm("", MLP),
-        "best": RemeasuredArm("", "fast", Metric("train loss", of=pairs)),
-        "members": MembersArm("", "fast", "best"),
-    }
-    found = tried(claim(arms, Effect("best", "members", "lower", "", margin=0.1)), done[0])
-    fast, best, members = found["arms"]
-    assert (best["of"], best["seeds"], len(best["values"])) == ([[0, 1], [1, 2]], [0, 1], 2)
-    assert members["values"] == pytest.approx([np.mean(fast["values"][:2]), np.mean(fast["values"][1:])], rel=1e-4)
-    (effect,) = found["effects"]
-    assert (effect["paired"], effect["verdict"]) == (True, "holds")
-    with pytest.raises(UserError, match="unknown arm of a mean of members 'x'"):
-        claim(arms | {"members": MembersArm("", "x", "best")}, Effect("best", "fast", "lower", "", margin=0.1))
-
-
-def test_what_is_exact_is_computed_once(tmp_path) -> None:
-    calls = []
-
-    def three(seed: int) -> float:
-        calls.append(seed)
-        return 3.0
-
-    arms = {"three": FunctionArm("", three, exact=True), "drawn": FunctionArm("", lambda s: s / 10)}
-    arms["more"] = Difference("", "three", "drawn")
-    arms["six"] = DerivedArm("", ("three",), lambda x: 2 * x)
-    effects = [Effect(name, 1.0, "higher", name, margin=1) for name in ("three", "more", "six")]
-    found = tried(claim(arms, *effects, metric=Metric("m")), tmp_path)
-    assert calls == [0]
-    three_arm, _, more, six = found["arms"]
-    assert (three_arm["values"], three_arm["seeds"], three_arm["exact"]) == ([3], [], True)
-    assert (more["values"], more["seeds"]) == ([3, 2.9, 2.8], [0, 1, 2])
-    assert (six["values"], six["exact"]) == ([6], True)
-    assert [effect["exact"] for effect in found["effects"]] == [True, False, True]
-    assert [effect["verdict"] for effect in found["effects"]] == ["holds"] * 3
-    printed = Console(width=120)
-    with printed.capture() as capture:
-        printed.print(table.show(found))
-    assert "+2 (exact)" in capture.get()
-    picture.save(found, tmp_path / "claim.png")
 
 
 FINE = {"a": FunctionArm("", float), "b": FunctionArm("", float)}

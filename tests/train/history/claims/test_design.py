@@ -129,6 +129,7 @@ def claim_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file.parent.mkdir(parents=True)
     file.write_text(FILE.format(**FIRST))
     monkeypatch.setattr(files, "FOLDER", tmp_path / "configs")
+    monkeypatch.setattr("train.history.claims.picture.save", lambda *_: None)
     monkeypatch.setattr(results, "FILE", tmp_path / "results" / "claims.json")
     for function in (results.record, results.read):
         monkeypatch.setattr(function, "__defaults__", (results.FILE,))
