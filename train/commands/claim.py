@@ -42,7 +42,8 @@ class ClaimOptions:
     seeds: int | None = None
     """Seeds of each arm; by default the claim's own number."""
     record: bool = False
-    """Put the result into results/claims.json of the project as well."""
+    """Put the result into results/claims.json of the project as well. It must be of the design in the claim's file,
+    so without --seeds."""
     markdown: bool = False
     """Print the recorded results as the README's table."""
     workdir: Path = RUNS
@@ -95,8 +96,8 @@ def expected_seconds(name: str, claim: Claim, recorded: dict[str, Any], options:
     known = results.own(claim_folder(options.workdir, name, setting)) or recorded.get(name)
     if known is None or known["setting"] != setting:
         return claim.seconds
-    seeds = max((len(arm["seeds"]) for arm in known["arms"]), default=1)
-    return known["seconds"] * claim.seeds / seeds
+    seeds = max((len(arm["seeds"]) for arm in known["arms"]), default=0)  # 0 where every arm is exact
+    return known["seconds"] * (claim.seeds / seeds if seeds else 1)
 
 
 class Planned(NamedTuple):

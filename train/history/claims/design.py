@@ -14,7 +14,7 @@ import inspect
 import json
 import math
 from collections.abc import Mapping, Set
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -66,6 +66,8 @@ def _plain(value: Any, above: tuple[CodeType, ...]) -> Any:
             return ["array", str(value.dtype), list(value.shape), hashlib.sha256(value.tobytes()).hexdigest()]
         case np.generic():
             return _plain(value.item(), above)
+        case PurePath():
+            return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _fields(value, above)
     plain = inspect.unwrap(value) if callable(value) else value

@@ -3,7 +3,6 @@
 import dataclasses
 from pathlib import Path
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -20,9 +19,11 @@ from train.history.claims import (
     Metric,
     RemeasuredArm,
     TrainedArm,
+    Tune,
     metric,
     readings,
     table,
+    tuning,
 )
 from train.history.claims.claim_run import ClaimRun
 from train.loop.run import Run
@@ -86,6 +87,31 @@ def test_an_ensemble_of_which_a_seed_diverged_has_no_value(tmp_path: Path, monke
     assert [arm["values"] for arm in found["arms"][2:]] == [[1, None], [2.5, None]]
     assert found["verdict"] == "undecided"
     assert found["effects"][0]["why"].startswith("best: 1 of 2 seeds diverged or have no finite value; members: 1 of 2")
+
+
+def test_a_rate_at_the_end_of_its_sweep_leaves_every_effect_of_its_nets_undecided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S5: the remark said so at most, and the effects held."""
+    why = "its best optim.lr is still the end of its sweep"
+    monkeypatch.setattr(tuning, "choose", lambda *_: tuning.Choice({"optim.lr": 1.0}, "chosen: optim.lr 1", why))
+    arms = NETS | {
+        "nets": dataclasses.replace(NETS["nets"], tune=Tune(("optim.lr=0.1,1",), 20)),
+        "again": RemeasuredArm("", "nets", metric("train loss")),
+        "gain": Difference("", "again", "other"),
+    }
+    effects = tuple(Effect(name, 9.0, "lower", "", margin=0.1) for name in ("other", "nets", "again", "gain"))
+    whole = Claim(2000, "N", "https://e.org", "It.", arms, effects, "train loss", seeds=3)
+    there, run = ClaimRun("mine", whole, tmp_path, QUIET), written(tmp_path, [2.0, 3.0, 4.0])
+    monkeypatch.setattr(there, "_ensure", lambda name, experiment: run)
+    found = there.run()
+    assert [effect["verdict"] for effect in found["effects"]] == ["holds", *["undecided"] * 3]
+    assert [effect["why"] for effect in found["effects"][1:]] == [
+        f"nets: {why}",
+        f"again: {why}",
+        f"gain: again: {why}",
+    ]
+    assert found["arms"][0]["remark"] == "chosen: optim.lr 1"
 
 
 def test_the_mean_of_members_is_of_arms_that_are_there() -> None:
