@@ -187,7 +187,7 @@ def _effect(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> Effect:
     return Effect(
         says=text(facts, "says"),
         arm=text(facts, "arm"),
-        against=f"{against:g}" if against else text(facts, "against"),
+        against=text(facts, "against") if against is None else f"{against:g}" if against else "",
         expected=text(facts, "expected"),
         measured=measured,
         verdict=text(facts, "verdict"),

@@ -27,7 +27,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch, loss: Loss, tune: Tune) -> tuple[tun
     monkeypatch.setattr(
         tuning.readings, "read", lambda run, _: [loss(one.setting, one.seed) for one in members(run.experiment)]
     )
-    return tuning.choose(EXPERIMENT, tune, train), ran  # type: ignore[arg-type]
+    return tuning.choose(EXPERIMENT, tune, train), ran
 
 
 def parabola(best: float) -> Loss:

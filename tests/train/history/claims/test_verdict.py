@@ -206,7 +206,7 @@ def test_of_seeds_that_can_fail_both_the_failures_and_the_others_decide() -> Non
 
 
 def test_a_value_made_of_failed_seeds_has_failed() -> None:
-    arms = {"n": TrainedArm("", None), "m": MembersArm("", "n", "e"), "e": TrainedArm("", None)}  # type: ignore[arg-type]
+    arms = {"n": TrainedArm("", None), "m": MembersArm("", "n", "e"), "e": TrainedArm("", None)}
     pairs = Values((0, 1), (1.0, 1.0), of=(key(0, 1), key(2, 3)))
     values = {"n": Values((0, 1, 2, 3), (1.0, 0.0, 1.0, 1.0)), "e": pairs, "m": pairs}
     found = count(arms, values, Fails("below", 0.5))
@@ -222,7 +222,7 @@ def test_a_claim_whose_seeds_can_fail_needs_eight_of_them() -> None:
         eight.at(seeds=3)
     assert eight.small().fails is None
     with pytest.raises(UserError, match="a seed fails above or below a threshold, not 'lower'"):
-        Fails("lower", 0.3)  # type: ignore[arg-type]
+        Fails("lower", 0.3)
 
 
 def reached(*steps: int, never: int = 0, at: int = 800) -> Values:
