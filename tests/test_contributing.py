@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
+from train.history.claims.effects import VERDICTS
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "CONTRIBUTING.md"
 BLOCK = re.compile(r"(?P<before>[^\n]*)\n\n```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -150,7 +152,7 @@ def test_a_claim_is_added_as_the_page_says(copy: Path) -> None:
     assert re.search(r"\d+ passed", tested)
     result = json.loads((copy / "runs/claims/gelu_units/result.json").read_text(encoding="utf-8"))
     assert [len(arm["values"]) for arm in result["arms"]] == [2, 2]
-    assert result["verdict"] in ("holds", "does not hold", "undecided")
+    assert result["verdict"] in VERDICTS
     formatted("Add a claim", copy)
 
 

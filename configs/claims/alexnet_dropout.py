@@ -55,9 +55,13 @@ CLAIM = Claim(
         ),
         "whole": TrainedArm("none dropped", BASE),
     },
-    effects=(Effect("dropped", "whole", "lower", "the gap is smaller with dropout"),),
+    effects=(  # the paper has no figure of the gap
+        Effect("dropped", "whole", "lower", "the gap is smaller with dropout", margin=0.01),
+    ),
     seeds=12,
     seconds=60,
+    smaller="259 digits for 1.2 million photographs",
+    pilots="seeds 0 to 4 left it undecided, and so chose the number of seeds",
     reason="on the digits the net overfits little: its test loss is low without dropout too",
     plot=Plot("bars", y="test less training loss (nats)"),
 )

@@ -40,9 +40,12 @@ CLAIM = Claim(
     algorithms=("relu", "tanh"),
     metric="steps to reach train accuracy 0.75",
     arms={"relu": net("relu"), "tanh": net("tanh")},
-    effects=(Effect("tanh", "relu", "higher", "tanh takes more steps to 25 % training error", kind="ratio"),),
+    effects=(  # "several times faster" (section 3.1)
+        Effect("tanh", "relu", "higher", "tanh takes more steps to 25 % training error", kind="ratio", margin=2),
+    ),
     seeds=3,
     seconds=300,
+    smaller="2,000 images of 16x16 for 50,000 of 32x32",
     reason="the net of our card starts with LeCun's normal weights, which were made for tanh, where the authors have a "
     "fixed deviation; and 2,000 small images are learned by heart, which says little of learning from many",
     plot=Plot("curve", of="train accuracy", y="training accuracy"),

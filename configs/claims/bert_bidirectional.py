@@ -67,9 +67,12 @@ CLAIM = Claim(
             "pre-trained from left to right", override(TOPICS, ONE_WAY), tune=TUNE, start="left_to_right"
         ),
     },
-    effects=(Effect("both_ways", "left_to_right", "higher", "reading both ways makes it more accurate"),),
+    effects=(  # half of the smallest gain of accuracy in the table, SST-2's 0.5 points
+        Effect("both_ways", "left_to_right", "higher", "reading both ways makes it more accurate", margin=0.0025),
+    ),
     seeds=5,
     seconds=240,
+    smaller="a thousandth of the paper's net and of its text",
     plot=Plot("bars", arms=("both_ways", "left_to_right")),
     full_seeds=20,
 )

@@ -74,12 +74,17 @@ CLAIM = Claim(
         "gain_tenth": Difference("what it gains with a tenth of them", "pretrained_tenth", "scratch_tenth"),
     },
     effects=(
-        Effect("pretrained_all", "scratch_all", "higher", "pre-training helps with all labels"),
-        Effect("pretrained_tenth", "scratch_tenth", "higher", "pre-training helps with a tenth of the labels"),
-        Effect("gain_tenth", "gain_all", "higher", "it helps more with a tenth than with all"),
+        # The paper has no net of this form from scratch.
+        Effect("pretrained_all", "scratch_all", "higher", "pre-training helps with all labels", margin=0.005),
+        Effect(
+            "pretrained_tenth", "scratch_tenth", "higher", "pre-training helps with a tenth of the labels", margin=0.005
+        ),
+        Effect("gain_tenth", "gain_all", "higher", "it helps more with a tenth than with all", margin=0.005),
     ),
     seeds=12,
     seconds=570,
+    smaller="a thousandth of the paper's net and of its text",
+    pilots="seeds 0 to 4 with a quarter of the pre-training left all three effects undecided",
     reason="300 batches from scratch leave the net half-trained even with all labels (42 % right, 8 points apart from "
     "seed to seed), so that pre-training gains as much there as with a tenth of them",
     plot=Plot("bars", arms=("scratch_all", "pretrained_all", "scratch_tenth", "pretrained_tenth")),

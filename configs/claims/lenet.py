@@ -78,12 +78,15 @@ CLAIM = Claim(
         "mlp_loss": Difference("what the MLP loses when they move", "mlp", "mlp_moved"),
     },
     effects=(
-        Effect("lenet", "mlp", "higher", "convolution is more accurate at equal size"),
-        Effect("lenet_moved", "mlp_moved", "higher", "convolution is more accurate on moved images"),
-        Effect("lenet_loss", "mlp_loss", "lower", "convolution loses less when images move"),
+        # Half of the difference in Fig. 9, 0.95 % of errors against 4.5 % (28x28-1000-10). Of moved images it has none.
+        Effect("lenet", "mlp", "higher", "convolution is more accurate at equal size", margin=0.018),
+        Effect("lenet_moved", "mlp_moved", "higher", "convolution is more accurate on moved images", margin=0.005),
+        Effect("lenet_loss", "mlp_loss", "lower", "convolution loses less when images move", margin=0.005),
     ),
     seeds=5,
     seconds=120,
+    smaller="6,000 images for 60,000",
+    pilots="seeds 0 to 2 with three rates left the last effect undecided, and so chose the number of seeds",
     plot=Plot("bars", y="test accuracy", arms=("lenet", "mlp", "lenet_moved", "mlp_moved")),
     full={"data": {"labels": 1.0}, "steps": 9_380, "eval_every_steps": 469},
     full_seeds=5,

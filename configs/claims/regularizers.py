@@ -16,7 +16,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from train.config import Data, Experiment, Model, Optim, override
-from train.history.claims import Claim, Effect, Metric, Plot, RemeasuredArm, TrainedArm, Tune
+from train.history.claims import (
+    Claim,
+    Effect,
+    Measured,
+    MembersArm,
+    Metric,
+    Plot,
+    RemeasuredArm,
+    TrainedArm,
+    Tune,
+)
 from train.loop.restore import restore_replicas
 from train.loop.run import Run
 
@@ -43,8 +53,8 @@ def stopped_early(run: Run) -> list[float]:
     return [measure(one)["accuracy"] for one in team.each(state)]
 
 
-def averaged(run: Run) -> list[float | None]:
-    """Test accuracy of ensembles of MEMBERS seeds, none in two of them, as many as there are; None for other seeds."""
+def averaged(run: Run) -> list[Measured]:
+    """Test accuracy of ensembles of MEMBERS seeds, none in two of them, as many as there are."""
     parts, team, state = restore_replicas(run)
     mean, std = (np.asarray(each, np.float32) for each in (parts.dataset.mean, parts.dataset.std))
     test = parts.dataset.test.arrays()
@@ -56,8 +66,12 @@ def averaged(run: Run) -> list[float | None]:
 
     each = [likely(one) for one in team.each(state)]
     count = len(each) // MEMBERS
-    found = [np.mean(sum(each[i::count][:MEMBERS]).argmax(-1) == test["y"]) for i in range(count)]
-    return [*map(float, found), *[None] * (len(each) - count)]
+    seeds = range(run.experiment.seed, run.experiment.seed + len(each))
+    found = []
+    for i in range(count):
+        right = sum(each[i::count][:MEMBERS]).argmax(-1) == test["y"]
+        found.append(Measured(float(np.mean(right)), of=tuple(seeds[i::count][:MEMBERS])))
+    return found
 
 
 CLAIM = Claim(
@@ -92,17 +106,21 @@ CLAIM = Claim(
             "none",
             Metric("test accuracy of ensembles", "share", "higher", averaged),
         ),
+        "members": MembersArm("the mean of the three nets of each ensemble", "none", "ensemble"),
     },
     effects=(
-        Effect("dropout", "none", "higher", "dropout makes it more accurate"),
-        Effect("weight_decay", "none", "higher", "weight decay makes it more accurate"),
-        Effect("mixup", "none", "higher", "mixup makes it more accurate"),
-        Effect("early_stopping", "none", "higher", "early stopping makes it more accurate"),
-        Effect("ensemble", "none", "higher", "averaging three makes them more accurate"),
+        # Half of what the papers report: dropout on MNIST 1.60 to 1.35 % (Table 2), mixup on CIFAR-10 5.6 to 4.2 %
+        # (section 3.2). Of weight decay, early stopping and ensembles there is no such figure.
+        Effect("dropout", "none", "higher", "dropout makes it more accurate", margin=0.00125),
+        Effect("weight_decay", "none", "higher", "weight decay makes it more accurate", margin=0.005),
+        Effect("mixup", "none", "higher", "mixup makes it more accurate", margin=0.007),
+        Effect("early_stopping", "none", "higher", "early stopping makes it more accurate", margin=0.005),
+        Effect("ensemble", "members", "higher", "three averaged are more accurate than one of them", margin=0.005),
     ),
     seeds=9,
     reason="the net loses nothing by overfitting here: its best checkpoint is no better than its last; and mixup at "
     "this strength, which nothing chose, leaves it short of fitting 540 images in 600 steps",
     seconds=240,
+    smaller="540 images for 60,000",
     plot=Plot("bars", y="test accuracy"),
 )

@@ -47,11 +47,13 @@ CLAIM = Claim(
         "forwards_bleu": RemeasuredArm("BLEU with the source as it is written", "forwards", BLEU),
     },
     effects=(
-        Effect("backwards", "forwards", "lower", "lower perplexity", kind="ratio"),
-        Effect("backwards_bleu", "forwards_bleu", "higher", "higher BLEU"),
+        # The square root of the ratio of 5.8 to 4.7, and half of the difference between 30.6 and 25.9.
+        Effect("backwards", "forwards", "lower", "lower perplexity", kind="ratio", margin=1.11),
+        Effect("backwards_bleu", "forwards_bleu", "higher", "higher BLEU", margin=2.35),
     ),
     seeds=3,
     seconds=200,
+    smaller="one layer of 96 units for four of 1,000, and dates for the news of WMT 2014",
     plot=Plot("curve", y="validation perplexity", of="validation perplexity", log_y=True),
     full={
         "steps": 20_000,

@@ -84,11 +84,13 @@ CLAIM = Claim(
         )
     },
     effects=(
-        Effect("crop_and_color", "crop", "higher", "colours improve on crops alone"),
-        Effect("crop_and_color", "color", "higher", "crops improve on colours alone"),
+        # Half of the differences between 56.3 and 33.1, and between 56.3 and 18.8 %.
+        Effect("crop_and_color", "crop", "higher", "colours improve on crops alone", margin=0.116),
+        Effect("crop_and_color", "color", "higher", "crops improve on colours alone", margin=0.188),
     ),
     seeds=3,
     seconds=420,
+    smaller="300 steps of a small encoder on CIFAR-10 for ResNet-50 on ImageNet",
     plot=Plot("bars", y="test accuracy, linear on frozen features"),
     full_arms=arms(FULL),
     full_seeds=3,

@@ -82,11 +82,14 @@ CLAIM = Claim(
         "scratch": TrainedArm("the same network from random weights", SUPERVISED, TUNE),
     },
     effects=(
-        Effect("fine_tuned", "scratch", "higher", "fine-tuned beats trained from scratch"),
-        Effect("linear", "scratch", "higher", "a linear classifier on frozen features beats it too"),
+        # Half of the difference between 75.5 and 48.4 %; the paper has no linear classifier on few labels.
+        Effect("fine_tuned", "scratch", "higher", "fine-tuned beats trained from scratch", margin=0.135),
+        Effect("linear", "scratch", "higher", "a linear classifier on frozen features beats it too", margin=0.005),
     ),
     seeds=8,
     seconds=700,
+    smaller="600 steps of a small encoder on CIFAR-10 for ResNet-50 on ImageNet",
+    pilots="38 labels of the digits left it undecided; then seeds 0 to 3 of this setting",
     reason="600 batches are less than two passes over the images, and the encoder has 64 features, where the paper's "
     "ResNet-50 has 2,048 and 1,000 epochs: a linear classifier has little to go by",
     plot=Plot("bars", y="test accuracy with 450 labels"),

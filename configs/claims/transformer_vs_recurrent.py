@@ -62,11 +62,16 @@ CLAIM = Claim(
         "transformer_bleu": RemeasuredArm("BLEU of the Transformer", "transformer", BLEU),
     },
     effects=(
-        Effect("transformer", "recurrent", "lower", "the Transformer has the lower perplexity", kind="ratio"),
-        Effect("transformer_bleu", "recurrent_bleu", "higher", "the Transformer has the higher BLEU"),
+        # Half of the difference between 41.8 and 39.92 (English to French); of perplexity the table has no figure.
+        Effect("transformer_bleu", "recurrent_bleu", "higher", "the Transformer has the higher BLEU", margin=0.94),
+        Effect(
+            "transformer", "recurrent", "lower", "the Transformer has the lower perplexity", kind="ratio", margin=1.1
+        ),
     ),
     seeds=6,
     seconds=690,
+    smaller="117 thousand parameters for 65 million",
+    pilots="seeds 0 to 2 at other rates left both effects undecided, and so chose the number of seeds",
     reason="on two cores a Transformer's step takes 1.4 times as long as the recurrent net's, where the paper's "
     "accelerators made it the shorter one; and lines of at most 72 characters made by fixed rules, which both nets all "
     "but learn, leave no long way on which recurrence could lose anything",

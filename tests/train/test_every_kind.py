@@ -50,7 +50,7 @@ TWO = dataclasses.replace(ONE, optim=dataclasses.replace(ONE.optim, lr=2 * ONE.o
 CLAIM = Claim(
     2000, "Nobody 2000", "https://example.org", "A lower rate is better.",
     {{"one": TrainedArm("one", ONE), "two": TrainedArm("two", TWO)}},
-    (Effect("one", "two", {better!r}, "a lower rate"),),
+    (Effect("one", "two", {better!r}, "a lower rate", margin=0.001),),
     metric=metric("validation {metric}"), seeds=2,
 )
 """

@@ -42,7 +42,8 @@ class ClaimOptions:
     seeds: int | None = None
     """Seeds of each arm; by default the claim's own number."""
     record: bool = False
-    """Put the result into results/claims.json of the project as well."""
+    """Put the result into results/claims.json of the project as well. It must be of the design in the claim's file,
+    so without --seeds."""
     markdown: bool = False
     """Print the recorded results as the README's table."""
     workdir: Path = RUNS
@@ -65,7 +66,8 @@ def claim_command(args: Sequence[str]) -> None:
         raise UserError(f"--jobs must be 1 to {machine.cores()}, the number of cores, not {options.jobs}")
     budget = None if options.budget is None else parse_time(options.budget)
     if options.markdown:
-        print(results.markdown(list(results.read().values())), end="")
+        recorded = list(results.read().values())
+        print(results.markdown(recorded, files.earlier(recorded)), end="")
     elif options.all:
         if options.name is not None:
             raise UserError(f"either a name or --all, not both: {options.name}")
@@ -94,8 +96,8 @@ def expected_seconds(name: str, claim: Claim, recorded: dict[str, Any], options:
     known = results.own(claim_folder(options.workdir, name, setting)) or recorded.get(name)
     if known is None or known["setting"] != setting:
         return claim.seconds
-    seeds = max((len(arm["seeds"]) for arm in known["arms"]), default=1)
-    return known["seconds"] * claim.seeds / seeds
+    seeds = max((len(arm["seeds"]) for arm in known["arms"]), default=0)  # 0 where every arm is exact
+    return known["seconds"] * (claim.seeds / seeds if seeds else 1)
 
 
 class Planned(NamedTuple):
@@ -218,7 +220,9 @@ def _list(options: ClaimOptions) -> None:
     for name in files.claim_names():
         claim, _ = files.load_claim(name)
         here = results.own(claim_folder(options.workdir, name))
-        rows.append(table.Listed(name, claim.year, claim.says, here or recorded.get(name), here is not None))
+        found = here or recorded.get(name)
+        earlier = found is not None and files.is_earlier(found)
+        rows.append(table.Listed(name, claim.year, claim.says, found, here is not None, earlier))
     console = _console()
     console.print(table.listing(sorted(rows, key=lambda row: row.year)))
     console.print("zoo claim NAME runs one; * the project's own result (results/claims.json)", highlight=False)

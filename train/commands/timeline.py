@@ -22,6 +22,7 @@ from zoo.errors import UserError
 
 if TYPE_CHECKING:
     from train.history.timeline.exhibits import Exhibit
+    from train.history.timeline.findings import Finding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +78,18 @@ def timeline_command(args: Sequence[str]) -> None:
     shown += exhibits.read_all(exhibits.FOLDER)
     claims = {finding.name: finding for finding in findings.read_all(results.FILE)}
     claims |= {finding.name: finding for finding in findings.read_own(options.workdir, left_out)}
+    claims = {name: _dated(finding) for name, finding in claims.items()}
     page = write_page(shown, list(claims.values()), folder, lang=options.lang)
     console.print(f"page: {page}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _dated(finding: "Finding") -> "Finding":
+    """Return a finding that says whether it is of an earlier design than the claim's file has now."""
+    from train.history.claims import files as claim_files
+
+    facts = {"name": finding.name, "setting": finding.setting, "design": finding.design}
+    own = bool(finding.file)  # a user's own file is not run for this
+    return dataclasses.replace(finding, earlier=not own and claim_files.is_earlier(facts))
 
 
 def _add(shown: list["Exhibit"], others: Sequence["Exhibit"]) -> None:

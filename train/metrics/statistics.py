@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, stdtrit  # scipy.stats has the same, but takes a second to import
+from scipy.special import betaincinv, ndtr, stdtrit  # scipy.stats has the same, but takes a second to import
 
 RESAMPLES = 10_000
 Z95 = 1.959964  # quantile 0.975 of the normal distribution
@@ -123,6 +123,18 @@ def wilson(share: float, count: int, z: float = Z95) -> tuple[float, float]:
     half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     scale = 1 + z**2 / count
     return max(0.0, (center - half) / scale), min(1.0, (center + half) / scale)
+
+
+def clopper_pearson(count: int, total: int) -> tuple[float, float]:
+    """Return the exact 95 % interval of a binomial share (Clopper and Pearson 1934); (0, 1) without a trial."""
+    low = float(betaincinv(count, total - count + 1, 0.025)) if count else 0.0
+    high = float(betaincinv(count + 1, total - count, 0.975)) if count < total else 1.0
+    return low, high
+
+
+def unseen_rate(total: int) -> float:
+    """Return the rate of failure of which `total` trials show none in 5 % of all cases: 0.31 for 8."""
+    return 1 - 0.05 ** (1 / total)
 
 
 def _resamples(values: Values, seed: int = 0) -> np.ndarray:

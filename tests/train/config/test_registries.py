@@ -17,7 +17,7 @@ from train.config.metrics import METRICS, Metric
 from train.config.parse import parse_experiment
 from train.config.registry import Registry, registering
 from train.config.ways import WAYS, resolve
-from train.history.claims.claim import metric as claim_metric
+from train.history.claims import metric as claim_metric
 from train.tasks.check import check
 from zoo.errors import UserError
 

@@ -5,7 +5,16 @@ import pytest
 from scipy import stats
 
 from train.metrics import statistics
-from train.metrics.statistics import bootstrap, grouped_interval, interquartile_mean, spread, student, wilson
+from train.metrics.statistics import (
+    bootstrap,
+    clopper_pearson,
+    grouped_interval,
+    interquartile_mean,
+    spread,
+    student,
+    unseen_rate,
+    wilson,
+)
 
 
 def test_the_interquartile_mean_leaves_out_a_quarter_on_each_side() -> None:
@@ -76,3 +85,14 @@ def test_several_replicas_are_never_narrower_than_students_interval_over_them() 
 def test_where_every_example_is_right_a_group_counts_as_one_example() -> None:
     assert grouped_interval([[14] * 30], [14] * 30) == wilson(1.0, 30)
     assert grouped_interval([[0] * 30] * 2, [14] * 30) == wilson(0.0, 30)
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 8), (1, 8), (5, 12), (8, 8)])
+def test_an_exact_interval_of_a_share_is_that_of_scipy(count: int, total: int) -> None:
+    wanted = stats.binomtest(count, total).proportion_ci(0.95, "exact")
+    assert clopper_pearson(count, total) == pytest.approx((wanted.low, wanted.high))
+
+
+def test_a_failure_can_go_unseen() -> None:
+    assert unseen_rate(8) == pytest.approx(0.312, abs=1e-3)
+    assert (1 - unseen_rate(8)) ** 8 == pytest.approx(0.05)

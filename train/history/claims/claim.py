@@ -1,142 +1,41 @@
 """Claim: the statement of a paper as arms that differ in one thing, a metric, and effects fixed before the run."""
 
 import dataclasses
-import operator
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-import train.metrics  # noqa: F401  fills the table of metrics
-from train.config import Experiment, metrics, override, sweep
-from train.config.metrics import DIRECTIONS, EVERYTHING, SHARE, Bounds, Direction
-from train.loop.run import Run
+from train.config import Experiment, override
+from train.config.metrics import DIRECTIONS, EVERYTHING, SHARE, Bounds
+from train.history.claims import arms
+from train.history.claims.arms import (
+    TUNING_SEED,
+    Arm,
+    DerivedArm,
+    Difference,
+    FunctionArm,
+    MembersArm,
+    Metric,
+    RemeasuredArm,
+    TrainedArm,
+    bounds_in,
+    coincide,
+    metric,
+)
+from train.history.claims.effects import Effect
+from train.history.claims.failures import SEEDS, Fails
 from zoo.errors import UserError, unknown
 
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """What the arms are compared by. `metric` lists the names that need no function."""
-
-    name: str
-    unit: str = ""  # "share" is printed in percent
-    better: Direction = "lower"
-    of: Callable[[Run], Sequence[float | None]] | None = None  # a finished run -> one value per seed
-    measures: str = dataclasses.field(default="", compare=False)  # the metric in `train.metrics` whose bounds it has
-
-
-def metric(name: str) -> Metric:
-    """Return the metric with this name, which is read from the files of a run.
-
-    "test accuracy", "validation loss": a metric of a split after the last step, from the summary.
-    "train loss": the mean over the steps since the last evaluation but one, measured during training.
-    "steps to reach train accuracy 0.75": the first step at which it is reached, at the resolution of a chunk or an
-    evaluation. A run that never reaches it, or diverges, counts with its length, which can only shrink an effect.
-    "mean validation return": the mean over all evaluations of the run, which also rewards fast learning.
-    Raises UserError for any other name, and for a metric that has no direction in `train.metrics`.
-    """
-    split, _, what = name.partition(" ")
-    if found := re.fullmatch(r"steps to reach (?:train|validation) (\w+) -?[\d.]+", name):
-        metrics.direction(found[1])
-        return Metric(name, "steps", "lower")
-    if found := re.fullmatch(r"mean validation (\w+)", name):
-        return dataclasses.replace(metric(f"validation {found[1]}"), name=name)
-    if split not in ("train", "validation", "test") or not re.fullmatch(r"\w+", what):
-        raise UserError(
-            f"{name!r} is not a metric of a claim: write it as 'test accuracy', 'train loss', 'validation loss' or "
-            "'steps to reach train accuracy 0.75', or give a Metric with a function of the finished run"
-        )
-    return Metric(name, metrics.metric(what).unit, metrics.direction(what), measures=what)
-
-
-@dataclasses.dataclass(frozen=True)
-class Tune:
-    """The tuning of an arm: it gets the best value of `sweep` (such as learning rates) in a shorter run of one seed."""
-
-    sweep: tuple[str, ...]  # like Experiment.sweep: ("optim.lr=0.01,0.1",)
-    steps: int
-    by: str = "train loss"
-
-    def __post_init__(self) -> None:
-        if metric(self.by).name.startswith("test"):
-            raise UserError(f"a claim must not tune on the test split: choose another metric than {self.by!r}")
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainedArm:
-    """An arm that is trained; all its seeds are replicas of one run."""
-
-    says: str
-    experiment: Experiment
-    tune: Tune | None = None
-    start: str | None = None  # name of the run in the claim's `starts` whose parameters it starts from
-
-
-class Outcome(NamedTuple):
-    """The result of a FunctionArm for one seed: its value, and optionally a curve for the plot."""
-
-    value: float
-    x: Sequence[float] = ()
-    y: Sequence[float] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class FunctionArm:
-    """An arm whose value is a function of the seed, without the training loop."""
-
-    says: str
-    value: Callable[[int], float | Outcome]
-    smoke: Callable[[int], float | Outcome] | None = (
-        None  # a smaller function for the tests; None: `value` is small enough
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class RemeasuredArm:
-    """The networks of another arm, measured by another metric, such as on shifted images."""
-
-    says: str
-    of: str  # name of a TrainedArm
-    metric: Metric
-
-
-@dataclasses.dataclass(frozen=True)
-class DerivedArm:
-    """A value that is computed from other arms for each seed, such as a difference or a fitted exponent."""
-
-    says: str
-    of: tuple[str, ...]  # names of arms that are not derived themselves
-    value: Callable[..., float]  # called with the value of each of them, in this order, for the same seed
-    unit: str | None = None  # like Metric.unit; None: that of the claim's metric
-
-
-class Difference(DerivedArm):
-    """The difference of two arms for each seed: first - second."""
-
-    def __init__(self, says: str, first: str, second: str) -> None:
-        super().__init__(says, (first, second), operator.sub)
-
-
-Arm = TrainedArm | FunctionArm | RemeasuredArm | DerivedArm
-
-
-@dataclasses.dataclass(frozen=True)
-class Effect:
-    """An effect that the paper states: `arm` is higher or lower than `against`, or than `margin` if that is None.
-
-    kind: "difference" (arm - against) or "ratio" (arm / against, geometric mean over the seeds).
-    margin: the least size of the effect in the paper; None: 0 for a difference, 1 for a ratio.
-    """
-
-    arm: str
-    against: str | None
-    expected: Direction
-    says: str
-    kind: Literal["difference", "ratio"] = "difference"
-    margin: float | None = None
-
-    @property
-    def threshold(self) -> float:
-        return self.margin if self.margin is not None else float(self.kind == "ratio")
+VARIES = (
+    "initial weights",
+    "order of batches",
+    "labels drawn",
+    "pre-training",
+    "test set",
+    "environment",
+    "random draws",
+    "moment of measurement",
+)
+"""What can differ between the seeds of an arm. An interval over seeds covers this and nothing else."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,13 +57,17 @@ class Plot:
     arms: tuple[str, ...] = ()
 
 
-FACTS = ("models", "algorithms", "effects", "plot", "budget", "reason")
-"""Fields of a claim that may name figures of one setting."""
+FACTS = ("models", "algorithms", "effects", "plot", "budget", "reason", "smaller", "varies", "pilots")
+"""Fields of a claim that may differ between its two settings."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """The claim of a paper in a form that can fail. Raises UserError where it refers to an arm that does not exist."""
+    """The claim of a paper in a form that can fail. Raises UserError where it refers to an arm that does not exist.
+
+    The first effect is the headline, the sentence that the paper is known for: it alone decides the verdict. The
+    others are told beside it.
+    """
 
     year: int
     paper: str  # with its figure or table: "He et al. 2015, Fig. 1 and Table 6"
@@ -183,7 +86,11 @@ class Claim:
         default_factory=dict
     )  # runs that arms start from, each trained once
     alone: bool = False  # other processes would disturb its measurements
-    reason: str = ""  # the likely reason where the claim does not hold or is undecided
+    reason: str = ""  # the likely reason where the claim does not hold
+    fails: Fails | None = None  # when a seed has failed; None: no seed may
+    smaller: str = ""  # what is much smaller than the paper's: "117 thousand parameters for 65 million"
+    varies: tuple[str, ...] | None = None  # some of VARIES; None: the usual ones, see `varying`
+    pilots: str = ""  # how the setting was searched before this run, if it was
     full: Mapping[str, Any] = dataclasses.field(
         default_factory=dict
     )  # overrides of all trained arms, closer to the paper
@@ -196,17 +103,7 @@ class Claim:
         if not self.effects:
             raise UserError("a claim needs at least one effect")
         for effect in self.effects:
-            for name in (effect.arm, effect.against):
-                if name is not None:
-                    self._demand(name, "effect")
-            if effect.against is None and effect.kind == "ratio":
-                raise UserError(f"the effect {effect.says!r} is a ratio, so it needs an arm in `against`")
-            if effect.against and _coincide(self.arms[effect.arm], self.arms[effect.against]):
-                raise UserError(
-                    f"the arms {effect.arm} and {effect.against} are one and the same run: nothing to compare"
-                )
-            if effect.expected not in DIRECTIONS:
-                raise unknown("expected direction", effect.expected, DIRECTIONS)
+            self._check_effect(effect)
         for arm in (*self.arms.values(), *self.full_arms.values()):
             self._check_arm(arm)
         for name in self.full_says:
@@ -216,13 +113,26 @@ class Claim:
                 raise unknown("fact of the full setting", name, FACTS)
         for name in (*self.plot.arms, *(name for series in self.plot.at.values() for name in series)):
             self._demand(name, "plot")
-        if self.seeds < 1:
-            raise UserError(f"seeds must be at least 1, not {self.seeds}")
+        for name in self.varies or ():
+            if name not in VARIES:
+                raise unknown("thing that varies between seeds", name, VARIES)
+        self._check_seeds()
         self.measured  # noqa: B018  raises for a wrong name
 
     def _demand(self, name: str, where: str) -> None:
         if name not in self.arms:
             raise unknown(f"arm of an {where}" if where[0] in "aeiou" else f"arm of a {where}", name, self.arms)
+
+    def _check_effect(self, effect: Effect) -> None:
+        self._demand(effect.arm, "effect")
+        if isinstance(effect.against, str):
+            self._demand(effect.against, "effect")
+            if coincide(self.arms[effect.arm], self.arms[effect.against]):
+                raise UserError(
+                    f"the arms {effect.arm} and {effect.against} are one and the same run: nothing to compare"
+                )
+        if effect.expected not in DIRECTIONS:
+            raise unknown("expected direction", effect.expected, DIRECTIONS)
 
     def _check_arm(self, arm: Arm) -> None:
         match arm:
@@ -232,20 +142,43 @@ class Claim:
                 self._demand(name, "measurement")
                 if not isinstance(self.arms[name], TrainedArm):
                     raise UserError(f"only a trained arm can be measured again, and {name} is not trained")
+            case MembersArm(of=of, like=like):
+                for name in (of, like):
+                    self._demand(name, "mean of members")
+                    if not isinstance(self.arms[name], TrainedArm | RemeasuredArm):
+                        raise UserError(f"{name} is no trained arm: only an ensemble of networks has members")
             case DerivedArm(of=names):
                 for name in names:
                     self._demand(name, "derived figure")
-                    if isinstance(self.arms[name], DerivedArm):
+                    if isinstance(self.arms[name], DerivedArm | MembersArm):
                         raise UserError(f"{name} is a derived arm: a derived arm needs arms that are not derived")
-                if len({self._computed(name) for name in names}) > 1:
+                if len({self._computed(name) for name in names if not self._exact(name)}) > 1:
                     raise UserError(
                         f"{' and '.join(names)} are not both trained: their seeds are not those of equal draws"
                     )
+
+    def _check_seeds(self) -> None:
+        if self.seeds < 1:
+            raise UserError(f"seeds must be at least 1, not {self.seeds}")
+        if self.fails is not None and self.seeds < SEEDS:
+            raise UserError(f"a claim whose seeds can fail needs at least {SEEDS} seeds, not {self.seeds}")
+        for name, arm in self.arms.items():
+            if isinstance(arm, TrainedArm) and arm.experiment.seed + self.seeds > TUNING_SEED:
+                raise UserError(f"the arm {name} has seeds from {TUNING_SEED:,} on, which are those of tuning")
 
     @property
     def measured(self) -> Metric:
         """The metric, with its direction and unit."""
         return metric(self.metric) if isinstance(self.metric, str) else self.metric
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """What varies between the seeds of an arm. By default the initial weights and the order of batches."""
+        if self.varies is not None:
+            return self.varies
+        if any(isinstance(arm, TrainedArm) for arm in self.arms.values()):
+            return VARIES[:2]
+        return () if all(self._exact(name) for name in self.arms) else ("random draws",)
 
     def unit(self, name: str) -> str:
         """Return the unit of an arm's values. Most arms have that of the claim's metric."""
@@ -254,19 +187,36 @@ class Claim:
                 return other.unit
             case DerivedArm(unit=str(own)):
                 return own
+            case MembersArm(of=of):
+                return self.unit(of)
         return self.measured.unit
 
-    def related(self, name: str, other: str | None) -> bool:
+    def favours(self, effect: Effect) -> bool:
+        """Whether the effect that the paper expects is to the credit of `arm`, and not of what it stands against."""
+        arm = self.arms[effect.arm]
+        own = arm.metric if isinstance(arm, RemeasuredArm) else self.measured
+        return own.better == effect.expected
+
+    def related(self, name: str, other: str | float) -> bool:
         """Whether equal seeds of two arms stand for equal draws: not where one is trained and the other computed."""
-        return other is None or self._computed(name) == self._computed(other)
+        return not isinstance(other, str) or self._computed(name) == self._computed(other)
 
     def _computed(self, name: str) -> bool:
         """Whether an arm is computed by a function, or derived from such arms, and nothing is trained for it."""
         match self.arms[name]:
             case DerivedArm(of=names):
-                return self._computed(names[0])
+                return all(map(self._computed, names))
             case arm:
                 return isinstance(arm, FunctionArm)
+
+    def _exact(self, name: str) -> bool:
+        """Whether an arm has one value that depends on no seed."""
+        match self.arms[name]:
+            case DerivedArm(of=names):
+                return all(map(self._exact, names))
+            case FunctionArm(exact=exact):
+                return exact
+        return False
 
     def bounds(self, name: str) -> Bounds:
         """The values that an arm can take: its interval ends there. A difference of shares can be negative."""
@@ -280,60 +230,26 @@ class Claim:
     def at(self, *, full: bool = False, seeds: int | None = None) -> "Claim":
         """Return the claim at its `full` setting, or with another number of seeds.
 
-        `budget` and `reason` are of the small setting: without others in `full_facts`, the full one computes its budget
-        and knows no reason.
+        `budget`, `reason`, `smaller` and `pilots` are of the small setting: without others in `full_facts`, the full
+        one computes its budget and has none of the others.
         """
         claim = self
         if full:
             if not (self.full or self.full_arms or self.full_seeds):
                 raise UserError("this claim has no full setting: it always runs in full")
-            arms = {name: self.full_arms.get(name, arm) for name, arm in self.arms.items()}
-            arms = {name: _changed(arm, self.full) for name, arm in arms.items()}
-            arms |= {name: dataclasses.replace(arms[name], says=says) for name, says in self.full_says.items()}
+            own = {name: self.full_arms.get(name, arm) for name, arm in self.arms.items()}
+            own = {name: arms.changed(arm, self.full) for name, arm in own.items()}
+            own |= {name: dataclasses.replace(own[name], says=says) for name, says in self.full_says.items()}
             starts = {name: override(experiment, self.full) for name, experiment in self.starts.items()}
-            facts = {"budget": "", "reason": "", **self.full_facts}
-            claim = dataclasses.replace(claim, arms=arms, starts=starts, seeds=self.full_seeds or self.seeds, **facts)
+            facts = {"budget": "", "reason": "", "smaller": "", "pilots": "", **self.full_facts}
+            claim = dataclasses.replace(claim, arms=own, starts=starts, seeds=self.full_seeds or self.seeds, **facts)
         return dataclasses.replace(claim, seeds=seeds) if seeds is not None else claim
 
     def small(self) -> "Claim":
         """Return a version for the tests: each arm is reduced to seconds by its own `smoke`, without tuning."""
-        arms = {name: _smoke(arm) for name, arm in self.arms.items()}
+        own = {name: arms.smoke(arm) for name, arm in self.arms.items()}
         starts = {name: override(experiment, experiment.smoke) for name, experiment in self.starts.items()}
-        return dataclasses.replace(self, arms=arms, starts=starts, seeds=min(self.seeds, 2))
-
-
-def bounds_in(experiment: Experiment, name: str) -> Bounds:
-    """The values of a metric in runs of an experiment; an environment with another time limit has its own."""
-    own_limit = getattr(experiment.data, "time_limit", None) is not None
-    return metrics.bounds(name, None if own_limit else experiment.data.name)
-
-
-def _coincide(one: Arm, other: Arm) -> bool:
-    """Whether two arms are trained in the same way."""
-    return (
-        isinstance(one, TrainedArm)
-        and isinstance(other, TrainedArm)
-        and dataclasses.replace(one, says="") == dataclasses.replace(other, says="")
-    )
-
-
-def _changed(arm: Arm, changes: Mapping[str, Any]) -> Arm:
-    if not isinstance(arm, TrainedArm):
-        return arm
-    return dataclasses.replace(arm, experiment=override(arm.experiment, changes))
-
-
-def _smoke(arm: Arm) -> Arm:
-    match arm:
-        case TrainedArm(experiment=experiment, tune=tune):
-            small = override(experiment, experiment.smoke)
-            if tune is not None:  # its last setting stands for the best
-                swept = dataclasses.replace(small, sweep=tune.sweep)
-                small = sweep.with_setting(small, sweep.settings(swept)[-1])
-            return dataclasses.replace(arm, experiment=small, tune=None)
-        case FunctionArm(smoke=smoke) if smoke is not None:
-            return dataclasses.replace(arm, value=smoke)
-    return arm
+        return dataclasses.replace(self, arms=own, starts=starts, seeds=min(self.seeds, 2), fails=None)
 
 
 def budget(claim: Claim) -> str:

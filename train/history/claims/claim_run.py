@@ -18,26 +18,27 @@ from train.config import Experiment, sweep
 from train.config.files import ConfigFile
 from train.core import machine
 from train.core.signals import Stopped
-from train.history.claims import readings
-from train.history.claims.claim import (
-    Claim,
+from train.history.claims import readings, tuning
+from train.history.claims.arms import (
     DerivedArm,
     FunctionArm,
+    Measured,
+    MembersArm,
     Metric,
     Outcome,
     RemeasuredArm,
     TrainedArm,
-    Tune,
     metric,
 )
-from train.history.claims.verdict import Curve, Values, result
+from train.history.claims.claim import Claim
+from train.history.claims.readings import DIVERGED, all_diverged
+from train.history.claims.values import Curve, Values
+from train.history.claims.verdict import result
 from train.loop.fit import fit
 from train.loop.restore import assemble_run, finished, same
 from train.loop.run import Run, read_metrics, read_summary
 from train.tasks.check import check
 from zoo.files import parse_json, write_atomically
-
-DIVERGED = "diverged.json"  # in the folder of a run whose replicas have all diverged
 
 
 class ClaimRun:
@@ -64,6 +65,7 @@ class ClaimRun:
         self.starts: dict[str, Run] = {}  # the runs that arms start from
         self.done: list[Run] = []  # all of these, and the tuning runs
         self.remarks: dict[str, str] = {}
+        self.doubts: dict[str, str] = {}  # of tuned arms
         self.seconds: dict[str, float] = {}
         self._counted: set[Path] = set()  # runs whose seconds an arm has already
 
@@ -80,7 +82,7 @@ class ClaimRun:
         for arm in arms:
             readings.require_measured(self.claim.measured, arm.experiment)
             if arm.tune:
-                check(tuning(arm.experiment, arm.tune))
+                check(tuning.tuning(arm.experiment, arm.tune))
                 readings.require_measured(metric(arm.tune.by), arm.experiment)
         for arm in self.claim.arms.values():
             trained = self.claim.arms.get(arm.of) if isinstance(arm, RemeasuredArm) else None
@@ -91,7 +93,7 @@ class ClaimRun:
         """Run the claim. Returns its object for results/claims.json. Raises Stopped where it is interrupted."""
         values = {}
         for name, arm in sorted(self.claim.arms.items(), key=lambda pair: isinstance(pair[1], RemeasuredArm)):
-            if not isinstance(arm, DerivedArm):
+            if not isinstance(arm, DerivedArm | MembersArm):
                 values[name] = self._arm(name, arm)
         return result(
             self.name,
@@ -109,29 +111,41 @@ class ClaimRun:
             case FunctionArm():
                 return self._compute(name, arm)
             case RemeasuredArm(of=of, metric=other):
-                return self._measure(self.runs[of], other, name, trained=False)
+                return self._measure(self.runs[of], other, name, of=of)
         self.runs[name] = self._train(name, arm)
-        return self._measure(self.runs[name], self.claim.measured, name, trained=True)
+        return self._measure(self.runs[name], self.claim.measured, name, of=name)
 
-    def _measure(self, run: Run, wanted: Metric, name: str, *, trained: bool) -> Values:
-        seeds = tuple(range(run.experiment.seed, run.experiment.seed + run.experiment.seeds))
+    def _measure(self, run: Run, wanted: Metric, name: str, of: str) -> Values:
+        """Return the values of an arm. of: the trained arm whose run it is, the arm itself or another one."""
+        first, count = run.experiment.seed, run.experiment.seeds
         began = time.perf_counter()
         remarks = [self.remarks.get(name, "")]
-        if (run.path / DIVERGED).is_file():
-            reached = float(run.experiment.steps) if wanted.name.startswith("steps to reach") else None
-            values: list[float | None] = [reached] * len(seeds)
+        if all_diverged(run.path):
+            gone = dict.fromkeys(range(count), 0)
+            found = [readings.never_reached(run) if wanted.counts_steps else Measured(None)] * count
             remarks.append("every seed diverged")
         else:
-            values = readings.read(run, wanted)
+            found = readings.measure(run, wanted)
             summary = read_summary(run.path)
             assert summary is not None, f"{run.path} is not finished"
             gone = readings.diverged(summary)
-            remarks += [f"seed {seeds[i]} diverged at step {step:,}" for i, step in gone.items()]
+            remarks += [f"seed {first + i} diverged at step {step:,}" for i, step in gone.items()]
         line = None
-        if trained and self.claim.plot.kind == "curve" and read_metrics(run.path):
+        if of == name and self.claim.plot.kind == "curve" and read_metrics(run.path):
             line = readings.curve(run, self.claim.plot.of)
         seconds = time.perf_counter() - began + self.seconds.get(name, 0.0)
-        return Values(seeds, tuple(values), round(seconds, 1), "; ".join(filter(None, remarks)), line)
+        keys = tuple(frozenset(one.of or (first + i,)) for i, one in enumerate(found))
+        return Values(
+            tuple(min(key) for key in keys),
+            tuple(one.value for one in found),
+            round(seconds, 1),
+            "; ".join(filter(None, remarks)),
+            line,
+            of=keys,
+            censored=tuple(one.at_least for one in found),
+            diverged=frozenset(first + i for i in gone),
+            doubt=self.doubts.get(of, ""),
+        )
 
     def _train(self, name: str, arm: TrainedArm) -> Run:
         experiment = dataclasses.replace(arm.experiment, seeds=self.claim.seeds)
@@ -142,10 +156,16 @@ class ClaimRun:
             seconds += self._spent(self.starts[arm.start])
             experiment = dataclasses.replace(experiment, init_from=str(self.starts[arm.start].path))
         if arm.tune:
-            tuned = self._ensure(f"{name}.tune", tuning(experiment, arm.tune))
-            setting, self.remarks[name] = choose(tuned, arm.tune)
-            experiment = sweep.with_setting(experiment, setting)
-            seconds += self._spent(tuned)
+            tuned: list[Run] = []
+
+            def tried(shorter: Experiment) -> Run:
+                tuned.append(self._ensure(f"{name}.tune", shorter))
+                return tuned[-1]
+
+            choice = tuning.choose(experiment, arm.tune, tried)
+            self.remarks[name], self.doubts[name] = choice.remark, choice.doubt
+            experiment = sweep.with_setting(experiment, choice.setting)
+            seconds += sum(map(self._spent, tuned))
         run = self._ensure(name, experiment)
         self.seconds[name] = seconds + self._spent(run)
         return run
@@ -165,7 +185,7 @@ class ClaimRun:
         """
         experiment = dataclasses.replace(experiment, smoke={})
         run = next((run for run in self.done if run.experiment == experiment), None)
-        run = run or finished(self.folder / name, experiment) or _ended(self.folder / name, experiment, _has_diverged)
+        run = run or finished(self.folder / name, experiment) or _ended(self.folder / name, experiment, all_diverged)
         run = run or self._fit(name, experiment)
         self.done.append(run)
         return run
@@ -187,10 +207,10 @@ class ClaimRun:
         return run
 
     def _compute(self, name: str, arm: FunctionArm) -> Values:
-        """Compute one value per seed. Each is saved at once."""
+        """Compute one value per seed, or just one where it is exact. Each is saved at once."""
         file = self.folder / name / "values.json"
         kept = _kept(file, self.key)
-        seeds = tuple(range(self.claim.seeds))
+        seeds = tuple(range(1 if arm.exact else self.claim.seeds))
         for seed in seeds:
             if str(seed) in kept:
                 continue
@@ -210,24 +230,8 @@ class ClaimRun:
         if own and own[0]["x"]:
             line = Curve(np.array(own[0]["x"]), np.array([one["y"] for one in own]))
         values = tuple(one["value"] if np.isfinite(one["value"]) else None for one in own)
-        return Values(seeds, values, round(sum(one["seconds"] for one in own), 1), curve=line)
-
-
-def choose(run: Run, tune: Tune) -> tuple[sweep.Setting, str]:
-    """Return the best setting of a tuning run, and a remark that names it."""
-    wanted = metric(tune.by)
-    values = [] if (run.path / DIVERGED).is_file() else readings.read(run, wanted)
-    settings = sweep.settings(run.experiment)
-    sign = 1 if wanted.better == "higher" else -1
-    scores = [-np.inf if value is None or not np.isfinite(value) else sign * value for value in values]
-    best = int(np.argmax(scores)) if scores else 0
-    said = ", ".join(f"{field} {value:g}" for field, value in settings[best].items())
-    edge = [
-        field
-        for field, value in settings[best].items()
-        if len(every := sorted({setting[field] for setting in settings})) > 2 and value in (every[0], every[-1])
-    ]
-    return settings[best], f"chosen: {said}" + (f" (the end of its sweep: {', '.join(edge)})" if edge else "")
+        seconds = round(sum(one["seconds"] for one in own), 1)
+        return Values(() if arm.exact else seeds, values, seconds, curve=line, exact=arm.exact)
 
 
 def spent(run: Run) -> float:
@@ -238,12 +242,6 @@ def spent(run: Run) -> float:
     return lines[-1]["seconds"] if lines else 0.0
 
 
-def tuning(experiment: Experiment, tune: Tune) -> Experiment:
-    """Return the shorter run that tries the values of `tune`."""
-    every = min(experiment.eval_every_steps, tune.steps)
-    return dataclasses.replace(experiment, steps=tune.steps, eval_every_steps=every, seeds=1, sweep=tune.sweep)
-
-
 def _ended(folder: Path, experiment: Experiment, state: Callable[[Path], bool]) -> Run | None:
     """Return the newest unfinished run in `folder` of exactly this experiment for which `state` is true."""
     for path in sorted((config.parent for config in folder.glob("*/config.json")), reverse=True):
@@ -252,12 +250,8 @@ def _ended(folder: Path, experiment: Experiment, state: Callable[[Path], bool]) 
     return None
 
 
-def _has_diverged(path: Path) -> bool:
-    return (path / DIVERGED).is_file()
-
-
 def _can_resume(path: Path) -> bool:
-    return not _has_diverged(path)
+    return not all_diverged(path)
 
 
 def _kept(file: Path, key: str) -> dict[str, Any]:

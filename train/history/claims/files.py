@@ -3,10 +3,13 @@
 import ast
 import hashlib
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from train.config import files as configs
 from train.config import source
+from train.history.claims import design
 from train.history.claims.claim import Claim
 from zoo.errors import UserError
 
@@ -43,3 +46,27 @@ def load_claim(name: str) -> tuple[Claim, str]:
         content for file, content in sorted(source.read(path).files.items()) if file != Path(os.path.abspath(path))
     ]
     return claim, hashlib.sha256(b"".join([program.encode(), *others])).hexdigest()[:16]
+
+
+def is_earlier(found: Mapping[str, Any]) -> bool:
+    """Whether a result is of another design than the claim's file has now, or of before designs were recorded.
+
+    The file of a user's own is not run for this: it must be what it was.
+    """
+    if not found.get("design"):
+        return True
+    if own := found.get("file"):
+        path = Path(own["path"])
+        return not path.is_file() or source.read(path).sha256 != own["sha256"]
+    if found["name"] not in claim_names():
+        return True
+    try:
+        claim = load_claim(found["name"])[0].at(full=found["setting"] == "full")
+    except UserError:
+        return True
+    return design.digest(claim) != found["design"]
+
+
+def earlier(results: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the names of the results that are of an earlier design."""
+    return {found["name"] for found in results if is_earlier(found)}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from train.history.claims.results import effect_text, in_percent
+from train.history.claims.results import effect_text, in_percent, verdict_text
 from train.pictures.style import GRID, INK, LIGHT, SOFT
 from zoo.files import atomic_file
 
@@ -45,7 +45,7 @@ def draw(claim: Mapping[str, Any]) -> Any:
         from matplotlib.ticker import FuncFormatter
 
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-    head = f"{claim['paper']}: {claim['verdict']}"
+    head = f"{claim['paper']}: {verdict_text(claim)}"
     figure.suptitle(head, x=0.013, ha="left", size=15, color=INK, family="serif", parse_math=False)
     axes.set_title(_wrapped(claim["says"], 120), loc="left", size=10, color=SOFT, pad=10, parse_math=False)
     lines = [

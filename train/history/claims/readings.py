@@ -1,17 +1,25 @@
 """Read a metric from the files of a finished run: one value per seed, or its curve."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from train.config import Experiment, metrics
 from train.config.ways import way_of
-from train.history.claims.claim import Metric
-from train.history.claims.verdict import Curve
+from train.history.claims.arms import Measured, Metric
+from train.history.claims.values import Curve
 from train.loop.run import Run, read_metrics, read_summary
 from train.loop.summary import Summary
 from zoo.errors import UserError
+
+DIVERGED = "diverged.json"  # in the folder of a run whose replicas have all diverged
+
+
+def all_diverged(path: Path) -> bool:
+    """Whether every replica of the run in this folder has diverged."""
+    return (path / DIVERGED).is_file()
 
 
 def require_measured(metric: Metric, experiment: Experiment) -> None:
@@ -28,22 +36,24 @@ def require_measured(metric: Metric, experiment: Experiment) -> None:
 
 
 def read(run: Run, metric: Metric) -> list[float | None]:
-    """Return the metric of each seed after the run's last step; None for a seed that diverged."""
+    """Return the numbers of `measure`; what is only a lower bound as if it were the value."""
+    return [found.value for found in measure(run, metric)]
+
+
+def measure(run: Run, metric: Metric) -> list[Measured]:
+    """Return the metric of each seed after the run's last step; without a value for a seed that diverged."""
     summary = read_summary(run.path)
     assert summary is not None, f"{run.path} is not finished"
     gone = diverged(summary)
     if metric.of is not None:
-        values = list(metric.of(run))
-        if len(values) != run.experiment.seeds:
-            raise UserError(f"{metric.name}: {len(values)} values for {run.experiment.seeds} seeds")
-        return [None if i in gone else value for i, value in enumerate(values)]
-    if metric.name.startswith("steps to reach "):
+        return _by_function(run, metric, gone)
+    if metric.counts_steps:
         steps = _steps_to_reach(run, *metric.name.removeprefix("steps to reach ").split())
         # A seed that diverged has not stayed at its goal: it counts as one that never reached it.
-        return [float(run.experiment.steps) if i in gone else value for i, value in enumerate(steps)]
+        return [never_reached(run) if i in gone else found for i, found in enumerate(steps)]
     if metric.name.startswith("mean "):
         values = curve(run, metric.name.removeprefix("mean ")).y.mean(1)
-        return [None if i in gone else value for i, value in enumerate(values)]
+        return [Measured(None if i in gone else value) for i, value in enumerate(values)]
     split, name = metric.name.split()
     if split == "train":
         values = _at_the_end(run, name, summary)
@@ -52,7 +62,23 @@ def read(run: Run, metric: Metric) -> list[float | None]:
         if name not in there:
             raise UserError(f"{run.path} has no {metric.name}; {split} has {', '.join(there)}")
         values = [replica.on(split)[name] for replica in summary.replicas]
-    return [None if i in gone else value for i, value in enumerate(values)]
+    return [Measured(None if i in gone else value) for i, value in enumerate(values)]
+
+
+def never_reached(run: Run) -> Measured:
+    """Return what is known of a seed that never reached its goal: it would take more steps than the run has."""
+    return Measured(float(run.experiment.steps), at_least=True)
+
+
+def _by_function(run: Run, metric: Metric, gone: Mapping[int, int]) -> list[Measured]:
+    """Return the values that the metric's own function gives; an ensemble of which a seed diverged has none."""
+    assert metric.of is not None, "the caller asks before"
+    given = [found if isinstance(found, Measured) else Measured(found) for found in metric.of(run)]
+    if any(found.of is None for found in given) and len(given) != run.experiment.seeds:
+        raise UserError(f"{metric.name}: {len(given)} values for {run.experiment.seeds} seeds")
+    lost = {run.experiment.seed + i for i in gone}
+    of = [{run.experiment.seed + i} if found.of is None else set(found.of) for i, found in enumerate(given)]
+    return [found._replace(value=None) if own & lost else found for found, own in zip(given, of, strict=True)]
 
 
 def diverged(summary: Summary) -> dict[int, int]:
@@ -91,7 +117,7 @@ def _at_the_end(run: Run, what: str, summary: Summary) -> list[float]:
     return found
 
 
-def _steps_to_reach(run: Run, split: str, what: str, goal: str) -> np.ndarray:
+def _steps_to_reach(run: Run, split: str, what: str, goal: str) -> list[Measured]:
     line = curve(run, f"{split} {what}")
     there = line.y >= float(goal) if metrics.direction(what) == "higher" else line.y <= float(goal)
-    return np.where(there.any(1), line.x[there.argmax(1)], float(run.experiment.steps))
+    return [Measured(float(line.x[own.argmax()])) if own.any() else never_reached(run) for own in there]

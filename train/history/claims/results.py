@@ -1,7 +1,7 @@
 """Read and write results/claims.json, the recorded results of all claims, and print them as the table of the README."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ _BESIDE = Path(__file__).parents[3] / "results"  # in a clone
 _INSIDE = Path(__file__).parents[2] / "result_files"  # in an installed wheel
 FILE = (_BESIDE if (_BESIDE.parent / "pyproject.toml").is_file() else _INSIDE) / "claims.json"
 EXHIBITS = FILE.parent / "exhibits"
+EARLIER = "of an earlier design"
 
 
 def read(path: Path = FILE) -> dict[str, dict[str, Any]]:
@@ -28,15 +29,32 @@ def read(path: Path = FILE) -> dict[str, dict[str, Any]]:
 
 
 def record(claim: Mapping[str, Any], path: Path = FILE) -> None:
-    """Add or replace one claim's object in the file. A lock lets several processes do so."""
+    """Add or replace one claim's object in the file. A lock lets several processes do so.
+
+    Where the result that is replaced is of another design, its design, date, verdict and effect go into `history`.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(path.parent / ".lock"):
-            claims = read(path) | {claim["name"]: dict(claim)}
+            claims = read(path)
+            claims[claim["name"]] = {**claim, "history": _history(claims.get(claim["name"]), claim)}
             ordered = sorted(claims.values(), key=lambda one: (one["year"], one["name"]))
             write_atomically(path, '{"claims": [\n' + ",\n".join(map(_lines, ordered)) + "\n]}\n")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _history(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the earlier designs of a claim with what came of them, oldest first."""
+    if before is None:
+        return []
+    known = list(before.get("history", []))
+    if before.get("design", "") == now.get("design", ""):
+        return known
+    effects = before.get("effects", [])
+    first = f"{effects[0]['says']}: {effect_text(effects[0], before['metric'])}" if effects else ""
+    facts = {key: before.get(key, "") for key in ("design", "setting", "date", "verdict")}
+    return [*known, {**facts, "effect": first}]
 
 
 def _lines(claim: Mapping[str, Any]) -> str:
@@ -51,8 +69,11 @@ def _lines(claim: Mapping[str, Any]) -> str:
     return " {\n" + ",\n".join(fields) + "\n }"
 
 
-def markdown(claims: Sequence[Mapping[str, Any]]) -> str:
-    """Return the README's table: one line per effect with its verdict."""
+def markdown(claims: Sequence[Mapping[str, Any]], earlier: Collection[str] = ()) -> str:
+    """Return the README's table: one line per effect with its verdict, the headline first.
+
+    earlier: names of the claims whose result is of an earlier design than their file has now.
+    """
     lines = [
         "| year | claim | effect, 95 % interval | seeds | verdict | minutes |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -62,13 +83,48 @@ def markdown(claims: Sequence[Mapping[str, Any]]) -> str:
             head = (f"{claim['year']}", f"`{claim['name']}`") if i == 0 else ("", "")
             minutes = f"{claim['seconds'] / 60:.1f}" if i == 0 else ""
             measured = f"{effect['says']}: {effect_text(effect, claim['metric'])}"
-            cells = (*head, measured, seeds_text(claim, effect), effect["verdict"], minutes)
+            verdict = effect["verdict"]
+            if i == 0:
+                old = EARLIER if claim["name"] in earlier else ""
+                verdict = "; ".join(filter(None, (_at_size(verdict, claim), parts_text(claim), old)))
+            cells = (*head, measured, seeds_text(claim, effect), verdict, minutes)
             lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+    if any(claim["name"] in earlier for claim in claims):
+        lines += ["", f"{EARLIER[:1].upper()}{EARLIER[1:]}: the claim's file has changed since, and `zoo claim NAME "
+                  "--record` renews the result."]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
+def verdict_text(claim: Mapping[str, Any]) -> str:
+    """Return a claim's verdict: "holds", or "holds at this size" where the setting is much smaller than the paper's."""
+    return _at_size(claim["verdict"], claim)
+
+
+def _at_size(verdict: str, claim: Mapping[str, Any]) -> str:
+    return f"{verdict} at this size" if claim.get("smaller") and verdict != "undecided" else verdict
+
+
+def parts_text(claim: Mapping[str, Any]) -> str:
+    """Return how many of a claim's effects hold: "3 of 4 parts hold"; "" where there is one, or it is not known."""
+    holding, parts = claim.get("parts") or (0, 0)
+    return f"{holding} of {parts} parts hold" if parts > 1 else ""
+
+
+def renewal(claim: Mapping[str, Any]) -> str:
+    """Return the command that renews a recorded result."""
+    return f"zoo claim {claim['name']}{' --full' * (claim.get('setting') == 'full')} --record"
+
+
 def effect_text(effect: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
-    """Format an effect: "+3.20 points (2.91 to 3.49)", "6.1 times (4.2 to 8.8)", or without an interval."""
+    """Format an effect: "+3.20 points (2.91 to 3.49)", "6.1 times (4.2 to 8.8)", or without an interval.
+
+    A bound is "at least 2.1 times", and a value without randomness "16 times (exact)". Where seeds can fail, what they
+    did follows.
+    """
+    return "; ".join(filter(None, (_size_text(effect, metric), failures_text(effect))))
+
+
+def _size_text(effect: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     if effect["value"] is None:
         return "no value"
     ratio, own = effect["kind"] == "ratio", effect.get("unit", metric["unit"])
@@ -78,9 +134,26 @@ def effect_text(effect: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     if ratio:
         places = ".3g"
     value = format(scale * effect["value"], ("" if ratio else "+") + places) + unit
+    if effect.get("bound"):
+        return f"{effect['bound']} {value}"
+    if effect.get("exact"):
+        return f"{value} (exact)"
     if effect["low"] is None:
         return value
     return f"{value} ({scale * effect['low']:{places}} to {scale * effect['high']:{places}})"
+
+
+def failures_text(effect: Mapping[str, Any]) -> str:
+    """Return how many seeds of each arm failed, and which rate could have gone unseen; "" where no seed can fail."""
+    failures = effect.get("failures")
+    if not failures:
+        return ""
+    counts = " and ".join(
+        f"{one['failed']} of {one['of']} ({100 * one['low']:.0f} to {100 * one['high']:.0f} %) of {one['arm']}"
+        for one in failures
+    )
+    unseen = f", and up to {100 * effect['unseen']:.0f} % could fail unseen" if effect.get("unseen") else ""
+    return f"of the seeds that did not fail; failed: {counts}{unseen}"
 
 
 def in_percent(claim: Mapping[str, Any]) -> bool:
@@ -93,11 +166,21 @@ def in_percent(claim: Mapping[str, Any]) -> bool:
 
 def seeds_text(claim: Mapping[str, Any], effect: Mapping[str, Any]) -> str:
     """Return the number of seeds of an effect; where its arms differ, of both."""
+    if effect.get("exact"):
+        return "exact"
     if "seeds" in effect:
         return " and ".join(map(str, sorted(set(effect["seeds"]))))
     arms = {arm["name"]: sum(value is not None for value in arm["values"]) for arm in claim["arms"]}
-    counts = sorted({arms[name] for name in (effect["arm"], effect["against"]) if name is not None})
+    counts = sorted({arms[name] for name in (effect["arm"], effect["against"]) if name in arms})
     return " and ".join(map(str, counts))
+
+
+def compared(effect: Mapping[str, Any]) -> str:
+    """Return what an effect compares: "deep, shallow", or one arm where it stands against zero."""
+    against = effect["against"]
+    if isinstance(against, float | int):
+        against = f"{against:g}" if against else ""
+    return ", ".join(filter(None, (effect["arm"], against)))
 
 
 def _cell(text: str) -> str:

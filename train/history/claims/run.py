@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from train.config import files as config_files
-from train.history.claims import files, picture, results, table
+from train.history.claims import design, files, picture, results, table
 from train.history.claims.claim_run import ClaimRun
 from zoo.errors import UserError
 from zoo.files import write_atomically, writing
@@ -23,11 +23,15 @@ def run_claim(
 
     full: use the setting that is closer to the paper. seeds: number of seeds per arm; None: that of the claim.
     record: also write the result to results/claims.json. The folder is claim_folder(workdir, files.result_name(name),
-    setting). The result of a user's own file names that file.
+    setting). The result of a user's own file names that file. Raises UserError for a result to record that is not of
+    the design in the file: with other seeds, or where the file was changed while its claim was run.
     """
+    given = name
     whole, key = files.load_claim(name)
     source = config_files.source_of(name)
     claim = whole.at(full=full, seeds=seeds)
+    if record and design.digest(claim) != design.digest(whole.at(full=full)):
+        raise UserError(f"only the design in the claim's file is recorded, and {seeds} seeds are another: no --seeds")
     setting = "full" if full else "small"
     name = files.result_name(name)
     folder = claim_folder(workdir, name, setting)
@@ -41,11 +45,19 @@ def run_claim(
     write_atomically(folder / "result.json", json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     picture.save(found, folder / "claim.png")
     if record:
+        _demand_same(found, given, full)
         results.record(found)
     console.print(table.show(found))
     where = f"{folder / 'claim.png'}, {folder / 'result.json'}" + (f", {results.FILE}" if record else "")
     console.print(f"{found['seconds']:,.0f} s; {where}", soft_wrap=True, highlight=False)
     return found
+
+
+def _demand_same(found: dict[str, Any], name: str, full: bool) -> None:
+    """Raise UserError where a result is not of the design that the claim's file has now."""
+    now, _ = files.load_claim(name)
+    if design.digest(now.at(full=full)) != found["design"]:
+        raise UserError(f"{found['name']} was changed while it ran: the result is of an earlier design, run it again")
 
 
 def claim_folder(workdir: Path, name: str, setting: str = "small") -> Path:

@@ -7,14 +7,43 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from train.history.claims.results import effect_text, seeds_text
+from train.history.claims.results import EARLIER, compared, effect_text, parts_text, renewal, seeds_text, verdict_text
 from train.pictures.style import LEAN
 
-STYLES = {"holds": "green", "does not hold": "red", "undecided": "yellow"}
+STYLES = {
+    "holds": "green",
+    "contradicted": "red",
+    "does not hold": "red",  # of results that were recorded before there were margins
+    "too small to matter": "blue",
+    "undecided": "yellow",
+}
 
 
 def show(claim: Mapping[str, Any]) -> RenderableType:
     """Return the arms (mean ± standard deviation over seeds), the effects, the verdict and its reason."""
+    head = Text.assemble((claim["name"], "bold"), f", {claim['year']}: {claim['says']}")
+    source = Text(f"{claim['paper']}, {claim['link']}")
+    given = Text("; ".join(filter(None, (claim["budget"], f"{claim['setting']} setting", claim["device"]))))
+    verdict = Text.assemble("The claim: ", (verdict_text(claim), f"bold {STYLES[claim['verdict']]}"))
+    if parts := parts_text(claim):
+        verdict.append(f" ({parts}; the first decides)")
+    return Group(head, source, given, _arms(claim), _effects(claim), verdict, *map(Text, notes(claim)))
+
+
+def notes(claim: Mapping[str, Any]) -> list[str]:
+    """Return sentences about a result: why it is undecided, how it departs from the paper, what its seeds vary."""
+    why = claim["effects"][0].get("why", "")
+    said = {
+        "Undecided since": why if claim["verdict"] == "undecided" else "",
+        "Smaller than in the paper": claim.get("smaller", ""),
+        "Likely why": claim["reason"],
+        "Between the seeds vary": ", ".join(claim.get("varies", ())),
+        "The setting was searched": claim.get("pilots", ""),
+    }
+    return [f"{head}: {text}" for head, text in said.items() if text]
+
+
+def _arms(claim: Mapping[str, Any]) -> Table:
     metric = claim["metric"]
     arms = Table(**LEAN)
     for head in ("arm", "what it is"):
@@ -22,30 +51,44 @@ def show(claim: Mapping[str, Any]) -> RenderableType:
     for head in (f"{metric['name']}, mean ± SD", "seeds", "seconds"):
         arms.add_column(head, justify="right")
     for arm in claim["arms"]:
-        there = sum(value is not None for value in arm["values"])
-        count = f"{there}" if there == len(arm["values"]) else f"{there} of {len(arm['values'])}"
         says = arm["says"] + (f" ({arm['remark']})" if arm["remark"] else "")
-        arms.add_row(Text(arm["name"]), Text(says), mean_text(arm, metric), count, f"{arm['seconds']:,.0f}")
+        arms.add_row(Text(arm["name"]), Text(says), mean_text(arm, metric), count_text(arm), f"{arm['seconds']:,.0f}")
+    return arms
+
+
+def _effects(claim: Mapping[str, Any]) -> Table:
     effects = Table(**LEAN)
     effects.add_column("what the paper says", overflow="fold")
-    for head in ("effect, 95 % interval", "seeds", "verdict"):
+    effects.add_column("effect, 95 % interval", overflow="fold")
+    for head in ("seeds", "verdict"):
         effects.add_column(head)
     for effect in claim["effects"]:
         verdict = Text(effect["verdict"], STYLES[effect["verdict"]])
-        says = f"{effect['says']} ({', '.join(filter(None, (effect['arm'], effect['against'])))})"
-        effects.add_row(Text(says), effect_text(effect, metric), seeds_text(claim, effect), verdict)
-    head = Text.assemble((claim["name"], "bold"), f", {claim['year']}: {claim['says']}")
-    source = Text(f"{claim['paper']}, {claim['link']}")
-    given = Text("; ".join(filter(None, (claim["budget"], f"{claim['setting']} setting", claim["device"]))))
-    verdict = Text.assemble("The claim: ", (claim["verdict"], f"bold {STYLES[claim['verdict']]}"))
-    reason = [Text(f"Likely why: {claim['reason']}")] if claim["reason"] else []
-    return Group(head, source, given, arms, effects, verdict, *reason)
+        says = f"{effect['says']} ({compared(effect)})"
+        effects.add_row(Text(says), effect_text(effect, claim["metric"]), seeds_text(claim, effect), verdict)
+    return effects
+
+
+def count_text(arm: Mapping[str, Any]) -> str:
+    """Return the number of seeds: "5", "10 of 12" where some have no value or failed, "exact" where there are none."""
+    if arm.get("exact"):
+        return "exact"
+    total = len(arm["values"])
+    there = sum(value is not None for value in arm["values"])
+    if failures := arm.get("failures"):
+        there = total - failures["failed"]
+    return f"{there}" if there == total else f"{there} of {total}"
 
 
 def mean_text(arm: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
-    """Format a mean: "98.20 % ± 0.11" for a share, four digits for others, – without a finite value."""
+    """Format a mean: "98.20 % ± 0.11" for a share, four digits for others, – without a finite value.
+
+    Where seeds never reached their goal only a bound of the mean is known: "at least 712.5".
+    """
     if arm["mean"] is None:
         return "–"
+    if arm.get("at_least"):
+        return f"at least {arm['mean']:.4g}"
     if arm.get("unit", metric["unit"]) == "share":
         text, spread = f"{100 * arm['mean']:.2f} %", 100 * (arm["deviation"] or 0)
         return text if arm["deviation"] is None else f"{text} ± {spread:.2f}"
@@ -60,18 +103,27 @@ class Listed(NamedTuple):
     says: str
     result: Mapping[str, Any] | None
     run_here: bool  # the result is from this machine and not a recorded one
+    earlier: bool = False  # the result is of an earlier design than the claim's file has now
 
 
 def listing(rows: Sequence[Listed]) -> Table:
-    """Return a table of all claims with their verdicts. An asterisk marks a recorded result."""
+    """Return a table of all claims with their verdicts. An asterisk marks a recorded result.
+
+    Below the verdict stand how many parts hold, and how to renew a result of an earlier design.
+    """
     table = Table(**LEAN)
     table.add_column("year")
     table.add_column("claim", no_wrap=True)
     table.add_column("what the paper says", overflow="fold")
-    table.add_column("verdict", no_wrap=True)
+    table.add_column("verdict", overflow="fold")
     table.add_column("seconds", justify="right")
-    for name, year, says, found, here in rows:
-        verdict = Text(found["verdict"] + ("" if here else " *"), STYLES[found["verdict"]]) if found else Text("–")
+    for name, year, says, found, here, earlier in rows:
+        verdict = Text("–")
+        if found:
+            verdict = Text(verdict_text(found) + ("" if here else " *"), STYLES[found["verdict"]])
+            renew = f"{EARLIER}: {renewal(found)}" if earlier else ""
+            for more in filter(None, (parts_text(found), renew)):
+                verdict.append(f"\n{more}", "dim")
         seconds = f"{found['seconds']:,.0f}" if found else "–"
         table.add_row(str(year), name, Text(says), verdict, seconds)
     return table

@@ -1,130 +1,47 @@
-"""Compute the effects of a claim, their intervals and the verdict from the values of its arms, as a JSON object."""
+"""The verdict of a claim from the values of its arms, as the JSON object of its result."""
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from train.config.metrics import EVERYTHING, Bounds
-from train.history.claims.claim import Claim, DerivedArm, Effect, TrainedArm, bounds_in, budget
-from train.metrics.statistics import difference_interval, mean_interval, student
+from train.history.claims import design, failures
+from train.history.claims.arms import DerivedArm, MembersArm, TrainedArm, bounds_in
+from train.history.claims.claim import Claim, budget
+from train.history.claims.effects import judge
+from train.history.claims.failures import Failures
+from train.history.claims.values import Curve, Values, derived
+from train.metrics.statistics import student
 
-Verdict = Literal["holds", "does not hold", "undecided"]
 POINTS = 150  # points of a saved curve, at most
 DIGITS = 6  # significant digits of all saved values
 
 
-@dataclasses.dataclass(frozen=True)
-class Curve:
-    """One line per seed: x (N,), and y (seeds, N), NaN where a value is missing."""
-
-    x: np.ndarray
-    y: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class Values:
-    """The result of an arm."""
-
-    seeds: tuple[int, ...]
-    values: tuple[float | None, ...]  # one per seed; None where it is not finite
-    seconds: float = 0.0
-    remark: str = ""  # about diverged seeds and the tuned setting
-    curve: Curve | None = None
-
-    def finite(self) -> dict[int, float]:
-        """Return seed -> value for all finite values."""
-        pairs = zip(self.seeds, self.values, strict=True)
-        return {seed: value for seed, value in pairs if value is not None and math.isfinite(value)}
-
-
-def derived(arm: DerivedArm, arms: Mapping[str, Values]) -> Values:
-    """Compute the values of a derived arm; None for a seed for which one of its arms has no value."""
-    sources = [arms[name] for name in arm.of]
-    seeds = tuple(seed for seed in sources[0].seeds if all(seed in source.seeds for source in sources))
-    finite = [source.finite() for source in sources]
-    return Values(
-        seeds,
-        tuple(arm.value(*(f[s] for f in finite)) if all(s in f for f in finite) else None for s in seeds),
-    )
-
-
-def judge(effect: Effect, arms: Mapping[str, Values], unit: str = "", *, related: bool = True) -> dict[str, Any]:
-    """Return an effect as JSON: its value, its 95 % interval, whether it is paired by seeds, and the verdict.
-
-    related: whether equal seeds of the two arms stand for equal draws, so that they can be paired.
-    """
-    arm = arms[effect.arm].finite()
-    against = dict.fromkeys(arm, 0.0) if effect.against is None else arms[effect.against].finite()
-    common = [seed for seed in arm if seed in against]
-    paired = related and (len(common) >= 2 or len(common) == len(arm) == len(against))
-    first = [arm[seed] for seed in common] if paired else list(arm.values())
-    second = [against[seed] for seed in common] if paired else list(against.values())
-    value, low, high = _compare(first, second, paired, effect.kind)
-    return {
-        "says": effect.says,
-        "arm": effect.arm,
-        "against": effect.against,
-        "expected": effect.expected,
-        "kind": effect.kind,
-        "unit": unit,
-        "margin": effect.threshold,
-        "value": value,
-        "low": low,
-        "high": high,
-        "paired": paired,
-        "seeds": [len(first), len(second)],
-        "verdict": _verdict(effect, low, high),
-    }
-
-
-def _compare(
-    first: Sequence[float], second: Sequence[float], paired: bool, kind: str
-) -> tuple[float | None, float | None, float | None]:
-    """Return the value of an effect and its interval (value, low, high); None where there are too few values."""
-    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if not a.size or not b.size or (kind == "ratio" and min(a.min(), b.min()) <= 0):
-        return None, None, None
-    back = math.exp if kind == "ratio" else float
-    if kind == "ratio":
-        a, b = np.log(a), np.log(b)
-    value = back(a.mean() - b.mean())
-    if min(a.size, b.size) < 2:
-        return value, None, None
-    low, high = mean_interval(a - b) if paired else difference_interval(a, b)
-    return value, back(low), back(high)
-
-
-def _verdict(effect: Effect, low: float | None, high: float | None) -> Verdict:
-    if low is None or high is None:
-        return "undecided"
-    above, below = low > effect.threshold, high < effect.threshold
-    if not above and not below:
-        return "undecided"
-    return "holds" if above == (effect.expected == "higher") else "does not hold"
-
-
-def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return the verdict of a claim: it holds if all effects hold, does not hold if one does not, else is undecided."""
-    if "does not hold" in verdicts:
-        return "does not hold"
-    return "undecided" if "undecided" in verdicts else "holds"
-
-
 def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **facts: Any) -> dict[str, Any]:
-    """Return the claim's object in results/claims.json. `facts`: seconds, device, date, versions."""
+    """Return the claim's object in results/claims.json. `facts`: seconds, device, date, versions.
+
+    The verdict is that of the first effect.
+    """
     arms = dict(arms)
     for arm_name, arm in claim.arms.items():
-        if isinstance(arm, DerivedArm):
+        if isinstance(arm, DerivedArm | MembersArm):
             arms[arm_name] = derived(arm, arms)
+    failed = failures.count(claim.arms, arms, claim.fails) if claim.fails else None
     effects = [
-        judge(effect, arms, claim.unit(effect.arm), related=claim.related(effect.arm, effect.against))
+        judge(
+            effect,
+            arms,
+            claim.unit(effect.arm),
+            related=claim.related(effect.arm, effect.against),
+            failures=failed,
+            arm_is_better=claim.favours(effect),
+        )
         for effect in claim.effects
     ]
-    verdict = overall([effect["verdict"] for effect in effects])
-    metric = claim.measured
+    verdict, metric = effects[0]["verdict"], claim.measured
     return _plain(
         {
             "name": name,
@@ -135,14 +52,17 @@ def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **
             "models": list(claim.models),
             "algorithms": list(claim.algorithms),
             "setting": setting,
+            "design": design.digest(claim),
             "metric": {"name": metric.name, "unit": metric.unit, "better": metric.better},
             "budget": budget(claim),
-            "arms": [
-                _arm(arm_name, arm.says, arms[arm_name], claim.unit(arm_name), claim.bounds(arm_name))
-                for arm_name, arm in claim.arms.items()
-            ],
+            "smaller": claim.smaller,
+            "varies": list(claim.varying),
+            "pilots": claim.pilots,
+            "fails": claim.fails and dataclasses.asdict(claim.fails),
+            "arms": [_arm(arm_name, claim, arms[arm_name], failed) for arm_name in claim.arms],
             "effects": effects,
             "verdict": verdict,
+            "parts": [sum(effect["verdict"] == "holds" for effect in effects), len(effects)],
             "reason": "" if verdict == "holds" else claim.reason,
             "plot": _plot(claim, arms),
             **facts,
@@ -150,17 +70,20 @@ def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **
     )
 
 
-def _arm(name: str, says: str, arm: Values, unit: str, bounds: Bounds) -> dict[str, Any]:
-    finite = list(arm.finite().values())
+def _arm(name: str, claim: Claim, arm: Values, failed: Mapping[str, Failures] | None) -> dict[str, Any]:
+    """Return an arm as JSON: mean and interval of the seeds that did not fail, or a bound where values are censored."""
+    own = failed[name] if failed else None
+    finite = [value for key, value in arm.finite().items() if own is None or key not in own.keys]
+    bounds, several = claim.bounds(name), any(len(key) > 1 for key in arm.of)
     deviation = low = high = None
-    if len(finite) > 1:
+    if len(finite) > 1 and not any(arm.censored):
         deviation, low, high = student(finite)
         if bounds.contain(finite):
             low, high = bounds.clip(low), bounds.clip(high)
     return {
         "name": name,
-        "says": says,
-        "unit": unit,
+        "says": claim.arms[name].says,
+        "unit": claim.unit(name),
         "seeds": list(arm.seeds),
         "values": list(arm.values),
         "mean": float(np.mean(finite)) if finite else None,
@@ -169,6 +92,10 @@ def _arm(name: str, says: str, arm: Values, unit: str, bounds: Bounds) -> dict[s
         "high": high,
         "seconds": arm.seconds,
         "remark": arm.remark,
+        **({"of": [sorted(key) for key in arm.of]} if several else {}),
+        **({"at_least": list(arm.censored)} if any(arm.censored) else {}),
+        **({"exact": True} if arm.exact else {}),
+        **({"failures": own.to_json(name)} if own and own.count else {}),
     }
 
 
@@ -194,7 +121,7 @@ def _bounds_of_curve(claim: Claim, name: str) -> Bounds:
 
 
 def _points(name: str, at: Mapping[str, float], arms: Mapping[str, Values], claim: Claim) -> dict[str, Any]:
-    cells = [_arm(arm, "", arms[arm], claim.unit(arm), claim.bounds(arm)) for arm in at]
+    cells = [_arm(arm, claim, arms[arm], None) for arm in at]
     return {"arm": name, "x": list(at.values())} | {
         key: [cell[key] for cell in cells] for key in ("mean", "low", "high")
     }

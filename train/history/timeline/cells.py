@@ -178,7 +178,8 @@ def effect_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
         key = f"verdict_{effect.verdict.replace(' ', '_')}"
         verdict = t(key) if key in t.table else effect.verdict
         arms = ", ".join(filter(None, (effect.arm, effect.against)))
-        rows.append((effect.says, arms, expected, effect.measured, verdict))
+        why = f" ({effect.why})" if effect.why else ""
+        rows.append((effect.says, arms, expected, effect.measured, verdict + why))
     return rows
 
 
@@ -191,13 +192,36 @@ def arm_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
         known = arm.low is not None and arm.high is not None
         ends = said(arm, arm.low), said(arm, arm.high)
         interval = t("range_of", low=ends[0], high=ends[1], unit="").strip() if known else "–"
-        figures = said(arm, arm.mean), said(arm, arm.deviation, "")
-        rows.append((arm.name, arm.says, str(arm.seeds), *figures, interval))
+        mean = t("at_least", value=said(arm, arm.mean)) if arm.at_least else said(arm, arm.mean)
+        seeds = t("claim_exact") if arm.exact else str(arm.seeds)
+        rows.append((arm.name, arm.says, seeds, mean, said(arm, arm.deviation, ""), interval))
     return rows
+
+
+def verdict_words(finding: Finding, t: Words) -> str:
+    """Return a verdict in the page's language, "at this size" where the setting is much smaller than the paper's."""
+    said = t(f"verdict_{finding.verdict.replace(' ', '_')}")
+    return t("at_this_size", verdict=said) if finding.smaller and finding.verdict != "undecided" else said
+
+
+def verdict_notes(finding: Finding, t: Words) -> list[str]:
+    """Return what stands beside a verdict: how many parts hold, why it is undecided, and whether it is out of date."""
+    holding, parts = finding.parts
+    notes = [t("parts_hold", holding=holding, parts=parts)] if parts > 1 else []
+    if finding.verdict == "undecided" and finding.effects and finding.effects[0].why:
+        notes.append(t("undecided_since", why=finding.effects[0].why))
+    if finding.earlier:
+        command = finding.command + " --record" * finding.recorded
+        notes.append(t("earlier_design", command=command))
+    return notes
 
 
 def claim_facts(finding: Finding, t: Words) -> list[Fact]:
     return [
+        Fact(t("smaller"), finding.smaller),
+        Fact(t("varies"), ", ".join(finding.varies)),
+        Fact(t("pilots"), finding.pilots),
+        Fact(t("claim_design"), finding.design),
         Fact(t("how_long"), t("took_time_only", seconds=whole_seconds(finding.seconds)) if finding.seconds else ""),
         Fact(t("device"), finding.device),
         Fact(t("date"), finding.date),

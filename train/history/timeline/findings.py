@@ -4,14 +4,15 @@ import dataclasses
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from train.history.claims.results import effect_text
+from train.history.claims import results
+from train.history.claims.effects import VERDICTS as JUDGED
 from train.history.timeline.lenient_json import finite, mapping, number, read_json, sequence, text, whole
 from zoo.errors import UserError
 
-Verdict = Literal["holds", "does not hold", "undecided"]
-VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "undecided")
+VERDICTS = (*JUDGED, "does not hold")
+"""The verdicts of results; the last one is of results that were recorded before effects had margins."""
 KINDS = ("curve", "bars", "points")
 
 
@@ -27,6 +28,8 @@ class Arm:
     low: float | None
     high: float | None
     unit: str = ""
+    exact: bool = False  # it has one value, which depends on no seed
+    at_least: bool = False  # the mean is only a lower bound
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Effect:
     expected: str
     measured: str
     verdict: str
+    why: str = ""  # it is undecided
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Finding:
     budget: str
     arms: tuple[Arm, ...]
     effects: tuple[Effect, ...]
-    verdict: Verdict
+    verdict: str
     reason: str
     plot: Mapping[str, Any]
     seconds: float | None
@@ -68,6 +72,12 @@ class Finding:
     versions: Mapping[str, str]
     recorded: bool = True  # it is part of the project and was not run here
     file: str = ""  # the user's own claim file, if it is of one
+    parts: tuple[int, int] = (0, 0)  # effects that hold, and all; (0, 0) where it is not known
+    smaller: str = ""  # what is much smaller than the paper's
+    varies: tuple[str, ...] = ()  # between the seeds
+    pilots: str = ""  # how the setting was searched
+    design: str = ""
+    earlier: bool = False  # the claim's file has another design now
 
     @property
     def command(self) -> str:
@@ -127,6 +137,11 @@ def read(facts: Any, where: str) -> Finding:
         unit=text(metric, "unit"),
         better=text(metric, "better"),
         arms=tuple(_arm(arm, text(metric, "unit")) for arm in sequence(facts, "arms") if isinstance(arm, Mapping)),
+        parts=_parts(facts),
+        smaller=text(facts, "smaller"),
+        varies=tuple(map(str, sequence(facts, "varies"))),
+        pilots=text(facts, "pilots"),
+        design=text(facts, "design"),
         effects=tuple(_effect(one, metric) for one in sequence(facts, "effects") if isinstance(one, Mapping)),
         plot=_plot(mapping(facts, "plot"), [text(arm, "unit") for arm in _shown(facts, metric)]),
         file=text(mapping(facts, "file"), "path"),
@@ -140,8 +155,23 @@ def _arm(facts: Mapping[str, Any], unit: str) -> Arm:
     mean, deviation, low, high = (finite(facts.get(key)) for key in ("mean", "deviation", "low", "high"))
     unit = text(facts, "unit") if "unit" in facts else unit
     return Arm(
-        text(facts, "name"), text(facts, "says"), len(sequence(facts, "seeds")), mean, deviation, low, high, unit
+        text(facts, "name"),
+        text(facts, "says"),
+        len(sequence(facts, "seeds")),
+        mean,
+        deviation,
+        low,
+        high,
+        unit,
+        exact=facts.get("exact") is True,
+        at_least=any(value is True for value in sequence(facts, "at_least")),
     )
+
+
+def _parts(facts: Mapping[str, Any]) -> tuple[int, int]:
+    """Read how many effects hold and how many there are; (0, 0) where that is not known."""
+    found = [whole(value) for value in sequence(facts, "parts")]
+    return (found[0], found[1]) if len(found) == 2 and found[0] is not None and found[1] is not None else (0, 0)
 
 
 def _effect(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> Effect:
@@ -149,15 +179,32 @@ def _effect(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> Effect:
     if None in (figures["low"], figures["high"]):
         figures |= {"low": None, "high": None}
     unit = text(facts if "unit" in facts else metric, "unit")  # the effect of a derived arm can have its own unit
-    measured = effect_text({"kind": text(facts, "kind"), **figures}, {"unit": unit})
+    bound = text(facts, "bound") if facts.get("bound") in ("at least", "at most") else ""
+    told = {"kind": text(facts, "kind"), "bound": bound, "exact": facts.get("exact") is True}
+    told |= {"failures": _failures(facts), "unseen": finite(facts.get("unseen"))}
+    measured = results.effect_text(told | figures, {"unit": unit})
+    against = finite(facts.get("against"))
     return Effect(
         says=text(facts, "says"),
         arm=text(facts, "arm"),
-        against=text(facts, "against"),
+        against=text(facts, "against") if against is None else f"{against:g}" if against else "",
         expected=text(facts, "expected"),
         measured=measured,
         verdict=text(facts, "verdict"),
+        why=text(facts, "why"),
     )
+
+
+def _failures(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Read how many seeds of each arm failed; what is not whole is left out."""
+    found = []
+    for one in sequence(facts, "failures"):
+        if isinstance(one, Mapping):
+            counts = {key: whole(one.get(key)) for key in ("failed", "of")}
+            ends = {key: finite(one.get(key)) for key in ("low", "high")}
+            if None not in (*counts.values(), *ends.values()):
+                found.append({"arm": text(one, "arm"), **counts, **ends})
+    return found
 
 
 def _shown(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> list[Mapping[str, Any]]:

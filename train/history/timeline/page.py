@@ -104,6 +104,7 @@ def _vocabulary(rooms: Sequence[Room], exhibits: Sequence[Exhibit], t: words.Wor
 
     plain = ("part_rows", "size_rows", "curve_names", "curve_rows", "constants", "use_of", "try_of", "node_lines")
     spoken = ("exhibit_facts", "curve_heads", "effect_rows", "arm_rows", "claim_facts", "group_title")
+    spoken += ("verdict_words", "verdict_notes")
     return {
         **{name: getattr(cells, name) for name in (*plain, "metric_title", "figure")},
         **{name: functools.partial(getattr(cells, name), t=t) for name in spoken},

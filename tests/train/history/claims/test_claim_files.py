@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import json
 import os
+import re
 
 import pytest
 from rich.console import Console
@@ -13,9 +14,10 @@ import zoo
 from train.algorithms.cards import ALGORITHMS
 from train.config.files import FOLDER
 from train.data.images.catalog import names
-from train.history.claims import files, picture, results, table
-from train.history.claims.claim import Claim, TrainedArm, budget
-from train.history.claims.claim_run import ClaimRun, tuning
+from train.history.claims import Claim, MembersArm, TrainedArm, design, files, picture, results, table
+from train.history.claims.claim import budget
+from train.history.claims.claim_run import ClaimRun
+from train.history.claims.tuning import tuning
 from train.tasks.check import check
 from zoo.errors import UserError
 
@@ -88,6 +90,11 @@ def test_arms_that_coincide_are_refused() -> None:
         dataclasses.replace(claim, arms=claim.arms | {"forwards": dataclasses.replace(same, says="other words")})
 
 
+def is_of_ensembles(claim: Claim, name: str) -> bool:
+    """Whether an arm has a value for each ensemble, and not for each seed."""
+    return any(isinstance(arm, MembersArm) and name in (arm.like, own) for own, arm in claim.arms.items())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_arm_runs(name: str, tmp_path) -> None:
@@ -101,7 +108,8 @@ def test_every_arm_runs(name: str, tmp_path) -> None:
     trial.check()
     found = json.loads(json.dumps(trial.run(), allow_nan=False))
     assert [arm["name"] for arm in found["arms"]] == list(claim.arms)
-    assert all(len(arm["values"]) == claim.seeds for arm in found["arms"])
+    for arm in found["arms"]:
+        assert len(arm["values"]) == (1 if arm.get("exact") else claim.seeds) or is_of_ensembles(claim, arm["name"])
     assert any(value is not None for arm in found["arms"] for value in arm["values"])
     assert found["plot"]["series"]
     picture.save(found, tmp_path / "claim.png")
@@ -109,9 +117,30 @@ def test_every_arm_runs(name: str, tmp_path) -> None:
         Console(width=100).print(table.show(found))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_seeds_of_a_claim_vary_what_it_says_and_its_margins_are_told(name: str) -> None:
+    claim = load(name)
+    assert claim.varying
+    text = (FOLDER / "claims" / f"{name}.py").read_text(encoding="utf-8")
+    effects = re.search(r"(?:effects=(?:tuple)?\(|def effects\()(.*?)\n(?:    \),|    \)|\n)", text, re.DOTALL)[1]
+    assert "#" in effects, "no comment says where the margins are from"
+    assert "pilot" not in ast.get_docstring(ast.parse(text)) or claim.pilots
+    assert design.digest(claim) == design.digest(files.load_claim(name)[0])
+
+
+def test_an_ensemble_of_regularizers_is_compared_with_its_members() -> None:
+    """S1: it was compared with one of its three nets, paired by the number of the ensemble."""
+    (effect,) = (effect for effect in load("regularizers").effects if effect.arm == "ensemble")
+    members = load("regularizers").arms[effect.against]
+    assert isinstance(members, MembersArm)
+    assert (members.of, members.like) == ("none", "ensemble")
+
+
 def test_recorded_results_are_of_claims_that_are_there_and_of_their_arms() -> None:
     for name, found in results.read().items():
         claim = load(name)
+        if files.is_earlier(found):
+            continue  # it is shown as such, with the arms that it had
         claim = claim if found["setting"] == "small" else claim.at(full=True)
         assert [arm["name"] for arm in found["arms"]] == list(claim.arms)
         wanted = [(effect.arm, effect.against, effect.expected, effect.says) for effect in claim.effects]
@@ -125,6 +154,6 @@ def test_the_readme_has_the_table_of_what_is_recorded() -> None:
     begin, end = "<!-- claims: zoo claim --markdown -->\n", "<!-- end of claims -->"
     if begin not in readme:
         pytest.skip("the README has no table of claims")
-    assert (
-        readme.partition(begin)[2].partition(end)[0].strip() == results.markdown(list(results.read().values())).strip()
-    )
+    recorded = list(results.read().values())
+    table = results.markdown(recorded, files.earlier(recorded))
+    assert readme.partition(begin)[2].partition(end)[0].strip() == table.strip()

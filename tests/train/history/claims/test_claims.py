@@ -11,8 +11,7 @@ from rich.console import Console
 import train.loop.run
 from train.config import Data, Experiment, Model, Optim, override
 from train.core.signals import Stopped
-from train.history.claims import picture, readings, results, table
-from train.history.claims.claim import (
+from train.history.claims import (
     Claim,
     DerivedArm,
     Difference,
@@ -25,6 +24,10 @@ from train.history.claims.claim import (
     TrainedArm,
     Tune,
     metric,
+    picture,
+    readings,
+    results,
+    table,
 )
 from train.history.claims.claim_run import ClaimRun
 from zoo.errors import UserError
@@ -49,7 +52,7 @@ def claim(arms: dict, *effects: Effect, **fields) -> Claim:
 def pair(**fields) -> Claim:
     """A net that learns and one that hardly does: the paper says that the first has the lower loss."""
     arms = {"fast": TrainedArm("rate 0.1", MLP), "slow": TrainedArm("rate 0.0001", SLOW)}
-    return claim(arms, Effect("fast", "slow", "lower", "a rate that is not tiny learns"), **fields)
+    return claim(arms, Effect("fast", "slow", "lower", "a rate that is not tiny learns", margin=0.001), **fields)
 
 
 def tried(claim: Claim, folder: Path, key: str = "") -> dict:
@@ -84,20 +87,27 @@ def test_a_trained_claim_holds_and_says_on_what(done: tuple[Path, dict]) -> None
     assert fast["values"] == pytest.approx(line["replicas"]["loss"], rel=1e-4)
 
 
-def test_with_its_arms_swapped_it_does_not_hold_and_nothing_is_trained_again(done: tuple[Path, dict]) -> None:
+def test_with_its_arms_swapped_it_is_contradicted_and_nothing_is_trained_again(done: tuple[Path, dict]) -> None:
     folder, _ = done
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("summary.json")}
-    swapped = dataclasses.replace(pair(), effects=(Effect("slow", "fast", "lower", "the other way round"),), reason="x")
+    swapped = dataclasses.replace(
+        pair(), effects=(Effect("slow", "fast", "lower", "the other way round", margin=0.001),), reason="x"
+    )
     found = tried(swapped, folder)
-    assert (found["verdict"], found["reason"]) == ("does not hold", "x")
+    assert (found["verdict"], found["reason"]) == ("contradicted", "x")
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("summary.json")} == before
 
 
 def test_the_same_arm_twice_is_trained_once_and_not_compared_with_itself(done: tuple[Path, dict]) -> None:
     arms = {name: TrainedArm("rate 0.1", MLP) for name in ("one", "other")} | {"slow": TrainedArm("", SLOW)}
     with pytest.raises(UserError, match="the arms one and other are one and the same run: nothing to compare"):
-        claim(arms, Effect("one", "other", "lower", ""))
-    found = tried(claim(arms, Effect("one", "slow", "lower", ""), Effect("other", "slow", "lower", "")), done[0])
+        claim(arms, Effect("one", "other", "lower", "", margin=0.001))
+    found = tried(
+        claim(
+            arms, Effect("one", "slow", "lower", "", margin=0.001), Effect("other", "slow", "lower", "", margin=0.001)
+        ),
+        done[0],
+    )
     assert found["effects"][0]["value"] == found["effects"][1]["value"]
     assert not (done[0] / "other").exists()  # what would be the same to the bit is trained once
 
@@ -105,7 +115,7 @@ def test_the_same_arm_twice_is_trained_once_and_not_compared_with_itself(done: t
 def test_one_seed_decides_nothing(tmp_path) -> None:
     one = claim(
         {"a": FunctionArm("", lambda s: 1.0), "b": FunctionArm("", lambda s: 2.0)},
-        Effect("a", "b", "lower", ""),
+        Effect("a", "b", "lower", "", margin=0.001),
         seeds=1,
     )
     effect = tried(one, tmp_path)["effects"][0]
@@ -141,7 +151,7 @@ def test_an_arm_whose_experiment_has_changed_is_trained_anew(tmp_path) -> None:
     tried(pair(seeds=1), tmp_path)
     changed = claim(
         {"fast": TrainedArm("", override(MLP, {"steps": 20})), "slow": TrainedArm("", SLOW)},
-        Effect("fast", "slow", "lower", ""),
+        Effect("fast", "slow", "lower", "", margin=0.001),
         seeds=1,
     )
     tried(changed, tmp_path)
@@ -151,7 +161,9 @@ def test_an_arm_whose_experiment_has_changed_is_trained_anew(tmp_path) -> None:
 def test_a_seed_that_diverges_has_no_value_and_an_arm_that_does_is_said_so(tmp_path) -> None:
     wild = override(MLP, {"optim": {"lr": 1e30}})
     both = claim(
-        {"wild": TrainedArm("", wild), "tame": TrainedArm("", MLP)}, Effect("wild", "tame", "higher", ""), seeds=2
+        {"wild": TrainedArm("", wild), "tame": TrainedArm("", MLP)},
+        Effect("wild", "tame", "higher", "", margin=0.001),
+        seeds=2,
     )
     found = tried(both, tmp_path)
     wild_arm, tame = found["arms"]
@@ -162,7 +174,8 @@ def test_a_seed_that_diverges_has_no_value_and_an_arm_that_does_is_said_so(tmp_p
     assert tried(both, tmp_path)["arms"][0] == wild_arm
     assert len(runs(tmp_path, "wild")) == stamp  # not tried again
     reached = dataclasses.replace(both, metric="steps to reach train accuracy 0.1")
-    assert tried(reached, tmp_path)["arms"][0]["values"] == [40, 40]
+    never = tried(reached, tmp_path)["arms"][0]
+    assert (never["values"], never["at_least"], never["low"]) == ([40, 40], [True, True], None)
     printed = Console(width=120)
     with printed.capture() as capture:
         printed.print(table.show(found))
@@ -173,8 +186,11 @@ def test_a_seed_that_diverges_has_no_value_and_an_arm_that_does_is_said_so(tmp_p
 def test_an_arm_tunes_its_own_rate_by_what_it_learned_from(tmp_path) -> None:
     tune = Tune(("optim.lr=1e-5,0.1,1e30",), steps=20)
     arms = {"tuned": TrainedArm("", SLOW, tune=tune), "slow": TrainedArm("", SLOW)}
-    found = tried(claim(arms, Effect("tuned", "slow", "lower", ""), seeds=2), tmp_path)
-    assert found["arms"][0]["remark"] == "chosen: optim.lr 0.1"
+    found = tried(claim(arms, Effect("tuned", "slow", "lower", "", margin=0.001), seeds=2), tmp_path)
+    assert found["arms"][0]["remark"].startswith(
+        "chosen: optim.lr 0.1, by train loss over 3 seeds of optim.lr 1e-05: 2."
+    )
+    assert found["arms"][0]["remark"].endswith("; optim.lr 1e+30: diverged")
     assert train.loop.run.load(tmp_path / "tuned").experiment.optim.lr == 0.1
     with pytest.raises(UserError, match="a claim must not tune on the test split"):
         Tune(("optim.lr=1,2",), steps=6, by="test accuracy")
@@ -183,7 +199,7 @@ def test_an_arm_tunes_its_own_rate_by_what_it_learned_from(tmp_path) -> None:
 def test_a_sweep_that_cannot_be_is_seen_before_the_first_arm_is_run(tmp_path) -> None:
     arms = {"fast": TrainedArm("", MLP), "slow": TrainedArm("", SLOW, tune=Tune(("optim.rate=1,2",), steps=20))}
     with pytest.raises(UserError, match=r"optim\.rate"):
-        ClaimRun("mine", claim(arms, Effect("fast", "slow", "lower", "")), tmp_path, QUIET).check()
+        ClaimRun("mine", claim(arms, Effect("fast", "slow", "lower", "", margin=0.001)), tmp_path, QUIET).check()
 
 
 def test_arms_of_other_kinds_share_the_table(tmp_path) -> None:
@@ -198,8 +214,8 @@ def test_arms_of_other_kinds_share_the_table(tmp_path) -> None:
         "gap": Difference("", "half", "curve"),
     }
     with pytest.raises(UserError, match="again and curve are not both trained"):
-        claim(arms | {"gap": Difference("", "again", "curve")}, Effect("gap", "again", "lower", ""))
-    found = tried(claim(arms, Effect("gap", "again", "lower", ""), seeds=2, plot=Plot("curve")), tmp_path)
+        claim(arms | {"gap": Difference("", "again", "curve")}, Effect("gap", "again", "lower", "", margin=0.001))
+    found = tried(claim(arms, Effect("gap", "again", "lower", "", margin=0.001), seeds=2, plot=Plot("curve")), tmp_path)
     values = {arm["name"]: arm["values"] for arm in found["arms"]}
     assert (values["again"], values["curve"], values["gap"]) == ([0.5, 0.5], [0, 1], [0.5, -0.5])
     assert found["plot"]["series"][1]["mean"] == [0.5, None]
@@ -211,14 +227,17 @@ def test_a_derived_figure_is_a_function_of_its_arms_seed_by_seed_and_may_stand_a
     arms["gone"] = FunctionArm("", lambda seed: float("nan") if seed == 1 else 0.5)
     arms["slope"] = DerivedArm("", ("1", "2", "4"), lambda *y: np.polyfit((1, 2, 4), y, 1)[0], unit="per step")
     arms["half"] = DerivedArm("", ("1", "gone"), lambda a, b: a * b / 2, unit="share")
-    up, more = Effect("slope", None, "higher", "it rises"), Effect("slope", None, "higher", "by 4", margin=4.0)
+    up, more = (
+        Effect("slope", 0.0, "higher", "it rises", margin=0.1),
+        Effect("slope", 0.0, "higher", "by 4", margin=4.0),
+    )
     found = tried(claim(arms, up, more, metric=Metric("x", "nats")), tmp_path)
     *_, slope, half = found["arms"]
     assert (slope["values"], slope["unit"]) == (pytest.approx([3, 3.01, 3.02]), "per step")
     assert (half["values"][1], half["mean"]) == (None, pytest.approx(0.7525))
-    assert [effect["verdict"] for effect in found["effects"]] == ["holds", "does not hold"]
+    assert [effect["verdict"] for effect in found["effects"]] == ["holds", "too small to matter"]
     rises = found["effects"][0]
-    assert (rises["value"], rises["against"], rises["unit"]) == (pytest.approx(3.01), None, "per step")
+    assert (rises["value"], rises["against"], rises["unit"]) == (pytest.approx(3.01), 0, "per step")
     assert results.effect_text(rises, found["metric"]).startswith("+3.01 per step (")
     assert "it rises: +3.01 per step" in results.markdown([found | {"seconds": 1.0}])
     printed = Console(width=120)
@@ -232,7 +251,9 @@ def test_on_a_logarithmic_axis_a_band_stays_above_zero(tmp_path) -> None:
     curved = {name: FunctionArm("", lambda s: Outcome(1.0, (1, 2), (10.0**-s, 1.0))) for name in "ab"}
     for log, mean in ((True, 0.1), (False, 0.37)):
         plot = Plot("curve", log_y=log)
-        (line, _) = tried(claim(curved, Effect("a", "b", "lower", ""), plot=plot), tmp_path)["plot"]["series"]
+        (line, _) = tried(claim(curved, Effect("a", "b", "lower", "", margin=0.001), plot=plot), tmp_path)["plot"][
+            "series"
+        ]
         assert line["mean"] == pytest.approx([mean, 1])
         assert (line["low"][0] > 0) == log
 
@@ -244,7 +265,11 @@ def test_what_was_computed_is_kept_until_the_file_changes(tmp_path) -> None:
         calls.append(seed)
         return float(seed)
 
-    counted = claim({"a": FunctionArm("", count), "b": FunctionArm("", float)}, Effect("a", "b", "higher", ""), seeds=2)
+    counted = claim(
+        {"a": FunctionArm("", count), "b": FunctionArm("", float)},
+        Effect("a", "b", "higher", "", margin=0.001),
+        seeds=2,
+    )
     tried(counted, tmp_path, "first")
     tried(dataclasses.replace(counted, seeds=3), tmp_path, "first")
     assert calls == [0, 1, 2]
@@ -261,7 +286,9 @@ def test_arms_begin_with_a_run_that_is_trained_once(tmp_path) -> None:
         "again": TrainedArm("", longer, start="base"),
         "scratch": TrainedArm("", SLOW),
     }
-    found = tried(claim(arms, Effect("begun", "scratch", "lower", ""), seeds=2, starts={"base": start}), tmp_path)
+    found = tried(
+        claim(arms, Effect("begun", "scratch", "lower", "", margin=0.001), seeds=2, starts={"base": start}), tmp_path
+    )
     begun, again, scratch = (arm["mean"] for arm in found["arms"])
     assert max(begun, again) < scratch - 0.3
     (base,) = runs(tmp_path, "start.base")
@@ -293,15 +320,18 @@ def test_a_mean_over_the_evaluations_is_of_all_of_them_and_chooses_too(done: tup
 
 
 FINE = {"a": FunctionArm("", float), "b": FunctionArm("", float)}
-GOOD = Effect("a", "b", "higher", "")
+GOOD = Effect("a", "b", "higher", "", margin=0.001)
 
 
 @pytest.mark.parametrize(
     ("make", "line"),
     [
         (lambda: claim(FINE), "a claim needs at least one effect"),
-        (lambda: claim(FINE, Effect("a", "c", "higher", "")), "unknown arm of an effect 'c': choose from a, b"),
-        (lambda: claim(FINE, Effect("a", "b", "above", "")), "unknown expected direction 'above'"),
+        (
+            lambda: claim(FINE, Effect("a", "c", "higher", "", margin=0.001)),
+            "unknown arm of an effect 'c': choose from a, b",
+        ),
+        (lambda: claim(FINE, Effect("a", "b", "above", "", margin=0.001)), "unknown expected direction 'above'"),
         (lambda: claim(FINE, GOOD, metric="accuracy"), "'accuracy' is not a metric of a claim"),
         (lambda: claim(FINE, GOOD, plot=Plot(arms=("x",))), "unknown arm of a plot 'x'"),
         (lambda: claim(FINE | {"m": RemeasuredArm("", "a", Metric("x"))}, GOOD), "only a trained arm can be measured"),
@@ -311,8 +341,8 @@ GOOD = Effect("a", "b", "higher", "")
             "d is a derived arm: a derived arm needs arms that are not derived",
         ),
         (
-            lambda: claim(FINE, Effect("a", None, "higher", "it", "ratio")),
-            "the effect 'it' is a ratio, so it needs an arm",
+            lambda: claim(FINE, Effect("a", 0.0, "higher", "it", "ratio", margin=1.001)),
+            "the effect 'it' is a ratio, so the number in `against` must be above 0",
         ),
         (lambda: claim(FINE | {"t": TrainedArm("", MLP, start="x")}, GOOD), "unknown start of an arm 'x'"),
         (lambda: claim(FINE, GOOD, seeds=0), "seeds must be at least 1, not 0"),
@@ -345,7 +375,9 @@ def test_the_table_for_the_readme_has_a_line_for_each_effect(done: tuple[Path, d
 def test_pictures_of_every_kind_stand_hostile_names(kind: str, tmp_path) -> None:
     arms = {"$\\frac{": FunctionArm("", lambda s: 1.0 + s), "<b>": FunctionArm("", lambda s: float("nan"))}
     plot = Plot(kind, x="$x_{", y="$y^{", log_y=True, at={"$s": {"$\\frac{": 1, "<b>": 2}} if kind == "points" else {})
-    found = tried(claim(arms, Effect("$\\frac{", "<b>", "lower", "$e$ {"), metric=Metric("$m"), plot=plot), tmp_path)
+    found = tried(
+        claim(arms, Effect("$\\frac{", "<b>", "lower", "$e$ {", margin=0.001), metric=Metric("$m"), plot=plot), tmp_path
+    )
     picture.save(found, tmp_path / "claim.png")
     assert (tmp_path / "claim.png").stat().st_size > 1000
 
@@ -353,7 +385,9 @@ def test_pictures_of_every_kind_stand_hostile_names(kind: str, tmp_path) -> None
 def test_a_logarithmic_axis_of_a_narrow_range_has_plain_numbers(tmp_path) -> None:
     arms = {name: FunctionArm("", lambda s, x=x: x + s / 100) for name, x in (("a", 2.2), ("b", 2.8))}
     plot = Plot("points", log_y=True, at={"line": {"a": 1, "b": 2}})
-    figure = picture.draw(tried(claim(arms, Effect("a", "b", "lower", ""), metric=Metric("m"), plot=plot), tmp_path))
+    figure = picture.draw(
+        tried(claim(arms, Effect("a", "b", "lower", "", margin=0.001), metric=Metric("m"), plot=plot), tmp_path)
+    )
     figure.draw_without_rendering()
     labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels(which="both")]
     assert "2.4" in labels

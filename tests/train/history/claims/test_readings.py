@@ -8,8 +8,7 @@ from rich.console import Console
 
 import train.loop.run
 from train.config import Data, Experiment, Model, files
-from train.history.claims import readings
-from train.history.claims.claim import Claim, Effect, TrainedArm, metric
+from train.history.claims import Claim, Effect, TrainedArm, metric, readings
 from train.history.claims.claim_run import ClaimRun
 from train.loop.run import Run
 from train.loop.summary import ReplicaResult, Summary
@@ -40,6 +39,9 @@ def test_a_seed_that_diverged_after_its_goal_did_not_reach_it(tmp_path) -> None:
     losses = {10: [0.5, 0.5], 20: [0.1, 0.1], 30: [0.1, None], 40: [0.1, None]}
     run = written(tmp_path, losses, replica(0), replica(1, diverged_at_step=25))
     assert readings.read(run, metric("steps to reach train loss 0.2")) == [20.0, 40.0]
+    assert [found.at_least for found in readings.measure(run, metric("steps to reach train loss 0.2"))] == [False, True]
+    never = readings.measure(run, metric("steps to reach train loss 0.01"))
+    assert [(found.value, found.at_least) for found in never] == [(40.0, True)] * 2
 
 
 def test_the_train_loss_of_a_run_that_stopped_early_is_that_of_the_states_it_keeps(tmp_path) -> None:
@@ -56,7 +58,8 @@ def test_a_whole_run_is_read_over_its_last_evaluation(tmp_path) -> None:
 
 
 def claim(arms: dict[str, TrainedArm], **fields) -> Claim:
-    return Claim(2000, "Nobody", "https://example.org", "It works.", arms, (Effect("a", "b", "lower", ""),),
+    effect = Effect("a", "b", "lower", "", margin=0.001)
+    return Claim(2000, "Nobody", "https://example.org", "It works.", arms, (effect,),
                  metric="train loss", seeds=2, **fields)  # fmt: skip
 
 

@@ -253,6 +253,33 @@ def test_findings_are_read_and_figures_that_are_none_stay_out(tmp_path: Path) ->
     assert findings.read_all(tmp_path / "none.json") == []
 
 
+def test_bounds_exact_values_and_failures_of_a_finding_are_told() -> None:
+    facts = claim("depth", 2015)
+    (effect,) = facts["effects"]
+    failures = [{"arm": arm, "failed": n, "of": 8, "low": 0.1, "high": 0.5} for arm, n in (("deep", 1), ("shallow", 0))]
+    facts["effects"] = [
+        effect | {"low": None, "bound": "at least", "against": 0.5},
+        effect | {"low": None, "exact": True, "against": 0.0},
+        effect | {"failures": failures, "unseen": 0.3, "why": "so"},
+        effect | {"failures": [{"arm": 3, "failed": "x"}, 4], "unseen": "NaN", "against": None, "bound": 3},
+    ]
+    facts["arms"][0] |= {"exact": True}
+    facts["arms"][1] |= {"at_least": [False, True]}
+    found = findings.read(facts | {"parts": ["x"], "varies": 3, "smaller": None}, "here")
+    assert (found.parts, found.varies, found.smaller) == ((0, 0), (), "")
+    assert [one.measured for one in found.effects] == [
+        "at least +0.25 nats",
+        "+0.25 nats (exact)",
+        "+0.25 nats (0.2 to 0.3); of the seeds that did not fail; failed: 1 of 8 (10 to 50 %) of deep and 0 of 8 "
+        "(10 to 50 %) of shallow, and up to 30 % could fail unseen",
+        "+0.25 nats (0.2 to 0.3)",
+    ]
+    assert [one.against for one in found.effects] == ["0.5", "", "shallow", ""]
+    rows = cells.arm_rows(found, words.load("en"))
+    assert [row[2:4] for row in rows] == [("exact", "0.5"), ("3", "at least 0.25")]
+    assert cells.effect_rows(found, words.load("en"))[2][-1] == "holds (so)"
+
+
 @pytest.mark.parametrize(
     ("facts", "message"),
     [({"verdict": "maybe"}, "its verdict is 'maybe'"), ({"year": "long ago"}, "no year"), ({"name": ""}, "no name")],

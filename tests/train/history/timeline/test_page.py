@@ -84,6 +84,23 @@ def test_page_stands_alone(tmp_path: Path) -> None:
         assert target in ids
 
 
+def test_a_verdict_says_its_size_its_parts_and_its_age(tmp_path: Path) -> None:
+    facts = {"parts": [2, 3], "smaller": "8 nets for 9", "varies": ["test set"], "pilots": "by hand", "design": "abc"}
+    made = write(tmp_path, [], [claim("depth", 2015, "too small to matter", **facts)])
+    for said in ("too small to matter at this size", "2 of 3 parts hold; the first one decides.", "8 nets for 9",
+                 "test set", "by hand", "abc"):  # fmt: skip
+        assert said in made.text
+    assert "earlier design" not in made.text
+    undecided = claim("width", 2015, "undecided", smaller="8 nets for 9")
+    undecided["effects"][0]["why"] = "2 of 12 seeds diverged"
+    found = [findings.read(undecided, "test"), findings.read(claim("old", 2015, "does not hold"), "test")]
+    found = [dataclasses.replace(finding, earlier=True) for finding in found]
+    made = Page(write_page([], found, tmp_path / "out", cards=CARDS))
+    assert "It is undecided since 2 of 12 seeds diverged." in made.text
+    assert "This result is of an earlier design of the claim: zoo claim old --record renews it." in made.text
+    assert "undecided at this size" not in made.text
+
+
 def test_every_landmark_is_on_the_axis_and_has_a_room(tmp_path: Path) -> None:
     made = write(tmp_path, [], [claim("depth", 2015)])
     marks = [
