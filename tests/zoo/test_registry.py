@@ -132,6 +132,15 @@ def test_catalogue_is_in_historical_order_and_described() -> None:
         assert card.paper.url.startswith("https://")
 
 
+def test_every_card_says_where_its_initial_values_come_from() -> None:
+    """From the paper or a code, and where; or what they are instead. test_initial_values.py measures some."""
+    for card in zoo.CARDS.values():
+        origin, _, values = card.initial_values.partition(":")
+        known = origin.startswith(("As in ", "Not the paper's", "Not the authors'", "The paper gives none"))
+        assert known, f"{card.name} needs initial_values, which begin as CONTRIBUTING.md says"
+        assert values.endswith(".")
+
+
 def test_every_parent_is_a_model_that_is_not_younger() -> None:
     for card in zoo.CARDS.values():
         for parent, what in card.parents.items():
