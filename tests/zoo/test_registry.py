@@ -78,16 +78,22 @@ PUBLISHED_VARIANTS = [
 ]
 
 
+@functools.cache  # tracing `init` takes most of the time of these tests
+def shapes(name: str) -> tuple[Any, dict]:
+    """The shapes of a card's output and variables."""
+    return zoo.card(name).shapes()
+
+
 def forward(card: zoo.Card) -> tuple[Any, dict, dict]:
     """The compiled forward pass of one example, and the shapes of its arguments."""
-    model, (_, variables) = card.make(), card.shapes()
+    model, (_, variables) = card.make(), shapes(card.name)
     x = {name: jax.ShapeDtypeStruct((1, *shape), dtype) for name, (shape, dtype) in card.inputs.items()}
     return jax.jit(lambda variables, x: model.apply(variables, **x, train=False)), variables, x
 
 
 @pytest.mark.parametrize("card", zoo.CARDS.values(), ids=zoo.CARDS)
 def test_card_tells_the_truth(card: zoo.Card) -> None:
-    out, variables = card.shapes()
+    out, variables = shapes(card.name)
     assert jax.tree.map(lambda o: o.shape[1:], out) == card.output
     assert {o.shape[0] for o in jax.tree.leaves(out)} == {2}
     assert sum(p.size for p in jax.tree.leaves(variables["params"])) == card.params
