@@ -1,5 +1,6 @@
 """DQN on Atari's Breakout, recipe of Mnih et al. 2015 (Extended Data Table 1), but with sticky actions.
 
+Departs: a lost life does not end an episode; in the paper it does while the agent learns (Methods, "Training details").
 Run:     zoo train atari_breakout_dqn_nature
 Expect:  not run to its end: 50,000,000 actions are beyond a CPU. The memory of 1,000,000 transitions needs 13.2 GiB,
          two frames each; --task.replay 100000 needs a tenth. The paper gives 401.2, without sticky

@@ -44,6 +44,16 @@ gc.set_threshold(50_000, 20, 20)
 FOLDER = Path(__file__).parent
 
 
+@pytest.fixture
+def brief_timings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test is not about milliseconds, `zoo compress` and `zoo bench` take them from a call or two.
+
+    Otherwise they repeat what they time for seconds, so that the figures are steady.
+    """
+    monkeypatch.setattr("train.studies.compress.curve.ROUND_SECONDS", 0.0)
+    monkeypatch.setattr("train.studies.bench.steps.ROUND_SECONDS", 0.0)
+
+
 def is_whole_suite(config: pytest.Config) -> bool:
     """Return whether all tests were asked for, and not some files or tests by their names."""
     # A process of pytest-xdist is given names even then, so the first process tells it.

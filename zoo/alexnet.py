@@ -1,8 +1,8 @@
-"""AlexNet (Krizhevsky et al. 2012, doi:10.1145/3065386): a large convolutional network, trained on GPUs, wins ImageNet.
+"""AlexNet (Krizhevsky, Sutskever & Hinton, NIPS 2012): a large convolutional network, trained on GPUs, wins ImageNet.
 
 x (B, H, W, C) float -> logits (B, classes). `AlexNet`: section 3 and Figure 2; `OneTower`: the variant of 2014
 (arXiv:1404.5997) as in torchvision; `Cifar`: the four-layer network of Figure 1. Differences from the papers: see the
-cards.
+cards. Sections are those of the NIPS paper; its reprint of 2017 (doi:10.1145/3065386) numbers them otherwise.
 """
 
 import dataclasses
@@ -161,7 +161,7 @@ PAPER = Paper(
     title="ImageNet classification with deep convolutional neural networks",
     authors="A. Krizhevsky, I. Sutskever, G. E. Hinton",
     venue="NIPS 2012",
-    id="10.1145/3065386",
+    id="https://papers.nips.cc/paper_files/paper/2012/hash/c399862d3b9d6b76c8436e924a68c45b-Abstract.html",
 )
 PARENTS = {"lenet5": "convolution, pooling, shared weights"}
 CARDS = [
@@ -179,6 +179,11 @@ CARDS = [
         output=(1000,),
         params=60_965_224,
         flops=1_448_813_632,
+        differences="None; but the authors' code of 2012, released in 2025, differs from the paper, which is followed "
+        "here. There the first convolution is normalized and pooled before its ReLU, and a second normalization "
+        "stands before the second pooling.",
+        initial_values="As in the paper, section 5: weights normal with deviation 0.01; biases 1 in convolutions 2, 4, "
+        "5 and the hidden dense layers, else 0. The authors' code has a deviation of 0.03 in convolutions 3, 4, 5.",
     ),
     Card(
         name="alexnet_cifar",
@@ -194,7 +199,9 @@ CARDS = [
         params=89_578,
         flops=24_596_480,
         differences="The paper does not specify this network's layers; these are from the 18 % example in the authors' "
-        "cuda-convnet, without its response normalization. Initial weights are LeCun normal.",
+        "cuda-convnet, without its response normalization.",
+        initial_values="Not the authors', whose example has fixed small deviations: weights are LeCun normal, "
+        "biases 0.",
     ),
     Card(
         name="alexnet_one_tower",
@@ -215,6 +222,7 @@ CARDS = [
         params=61_100_840,
         flops=1_428_376_960,
         differences="As in torchvision: convolution 4 has 256 features, dropout comes before the fully connected "
-        "layers, and feature maps are averaged to 6x6 for other sizes. Initial weights are LeCun normal.",
+        "layers, and feature maps are averaged to 6x6 for other sizes.",
+        initial_values="The paper gives none: weights are LeCun normal, biases 0.",
     ),
 ]

@@ -195,6 +195,7 @@ PAPER = Paper(
     venue="NAACL 2019",
     id="1810.04805",
 )
+VOCABULARY = "The vocabulary is the released one, 30,522 tokens; the paper speaks of 30,000."
 SMALL = "Not in the paper: the size is from Turc et al. 2019 (arXiv:1908.08962)."
 
 
@@ -222,7 +223,9 @@ def _card(
         output=((config.context, width), (width,)),
         params=params,
         flops=flops,
-        differences=SMALL if paper_params is None else "",
+        differences=SMALL if paper_params is None else VOCABULARY,
+        initial_values="As in the authors' code: weights and embeddings normal with deviation 0.02, cut off at two "
+        "deviations; biases 0; LayerNorm's epsilon is 1e-12.",
         parents={"transformer_base": "the encoder", "gpt1": "pre-training, then fine-tuning"},
         paper_params=paper_params,
     )

@@ -85,6 +85,7 @@ class Card:
     differences: str = ""  # from the paper; empty if there are none
     parents: Mapping[str, str] = dataclasses.field(default_factory=dict)  # older card -> what this model took from it
     paper_params: int | None = None  # number of parameters as the paper states it, if it does
+    initial_values: str = ""  # of weights and biases, and epsilons: "As in", and where; or what they are instead
 
     @property
     def departs(self) -> str:

@@ -140,6 +140,8 @@ def _card(name: str, config: Config, *, params: int, flops: int, differences: st
         params=params,
         flops=flops,
         differences=differences,
+        initial_values="As in the paper, section 4: weights normal with deviation 0.02; the scales of the norms normal "
+        "around 1 with the same deviation, as in the authors' code.",
         parents={
             "gan": "a generator against a discriminator",
             "alexnet": "deep convolutional networks, now without pooling",

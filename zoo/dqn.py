@@ -140,6 +140,12 @@ SMALL = "Atari games on a 10 x 10 grid need a network so small that experiments 
 FRAMES = {"x": ((84, 84, 4), jnp.uint8)}
 
 
+INITIAL = (
+    "The paper gives none: Torch's default, weights and biases uniform within 1 / sqrt(fan-in), as in the code of the "
+    "agents of 2015 and of MinAtar."
+)
+
+
 def _card(
     name: str,
     config: Config,
@@ -171,6 +177,7 @@ def _card(
         params=params,
         flops=flops,
         differences=differences,
+        initial_values=INITIAL,
         parents=parents,
     )
 

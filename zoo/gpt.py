@@ -19,7 +19,7 @@ from zoo.errors import UserError
 from zoo.fields import GELU, Gelu, check, require, require_tokens
 from zoo.layers import Dense, TiedHead
 
-# From OpenAI's code, like the epsilon of LayerNorm. For the positions GPT-2's code has 0.01; nanoGPT has 0.02 as here.
+# From OpenAI's code, like the epsilon of LayerNorm.
 INIT = nn.initializers.normal(0.02)
 
 
@@ -44,6 +44,7 @@ class Config:
     dropout: float = 0.1
     norm_epsilon: float = 1e-5  # of every LayerNorm
     gelu: Gelu = "tanh"  # the approximation that OpenAI's code uses; nanoGPT has "exact"
+    position_deviation: float = 0.02  # of initial position embeddings; 0.01 in GPT-2's code, as on its cards
     hidden: int = 0  # units inside a block's MLP, `n_inner` in Hugging Face's config.json; 0: 4 * width
     remat: bool = False  # in training, compute the inside of each block again for its gradient: less memory, more time
 
@@ -147,7 +148,8 @@ class GPT(nn.Module):
         cfg = self.cfg
         block = GPT2Block if cfg.norm == "pre" else GPT1Block
         self.tokens = nn.Embed(cfg.vocab, cfg.width, embedding_init=INIT)
-        self.positions = nn.Embed(cfg.context, cfg.width, embedding_init=INIT)
+        positions_init = nn.initializers.normal(cfg.position_deviation)
+        self.positions = nn.Embed(cfg.context, cfg.width, embedding_init=positions_init)
         self.dropout = nn.Dropout(cfg.dropout)
         self.blocks = [block(cfg, name=f"block{i}") for i in range(cfg.depth)]
         if cfg.norm == "pre":  # the residual after the last block has not been normalized yet
@@ -215,10 +217,17 @@ GPT2_PAPER = Paper(
 )
 
 
+SCALED = (
+    "weights normal with deviation 0.02, the last layer of each of N sublayers with 0.02 / sqrt(N); "
+    "LayerNorm's epsilon 1e-5."
+)
+GPT2_INITIAL = f"As in the paper, section 2.3, and the authors' code: {SCALED} Position embeddings have 0.01."
+
+
 def _gpt2(name: str, *, width: int, depth: int, heads: int, params: int, flops: int, paper_params: int) -> Card:
     """Return the card of a size in Table 2 of the 2019 paper; the vocabulary has 50,257 byte-pair tokens."""
-    config = Config(vocab=50_257, context=1024, width=width, depth=depth, heads=heads)
-    return _card(name, config, params=params, flops=flops, paper_params=paper_params)
+    config = Config(vocab=50_257, context=1024, width=width, depth=depth, heads=heads, position_deviation=0.01)
+    return _card(name, config, params=params, flops=flops, paper_params=paper_params, initial_values=GPT2_INITIAL)
 
 
 def _nanogpt(name: str, config: Config, *, params: int, flops: int) -> Card:
@@ -226,11 +235,20 @@ def _nanogpt(name: str, config: Config, *, params: int, flops: int) -> Card:
     differences = (
         "Not in the paper: nanoGPT's size for characters, without biases. GELU is OpenAI's; nanoGPT's is exact."
     )
-    return _card(name, config, params=params, flops=flops, differences=differences)
+    return _card(
+        name, config, params=params, flops=flops, differences=differences, initial_values=f"As in nanoGPT: {SCALED}"
+    )
 
 
 def _card(
-    name: str, config: Config, *, params: int, flops: int, differences: str = "", paper_params: int | None = None
+    name: str,
+    config: Config,
+    *,
+    params: int,
+    flops: int,
+    initial_values: str,
+    differences: str = "",
+    paper_params: int | None = None,
 ) -> Card:
     if config.norm == "post":
         year, paper = 2018, GPT1_PAPER
@@ -255,6 +273,7 @@ def _card(
         differences=differences,
         parents=parents,
         paper_params=paper_params,
+        initial_values=initial_values,
     )
 
 
@@ -264,6 +283,8 @@ CARDS = [
         Config(vocab=40_478, context=512, width=768, depth=12, heads=12, norm="post"),
         params=116_534_784,
         flops=128_469_958_656,
+        initial_values="As in the paper, section 4.1: all weights normal with deviation 0.02; LayerNorm's epsilon is "
+        "that of the authors' code.",
     ),
     _nanogpt(
         "gpt_char_mini",

@@ -74,7 +74,9 @@ PAPER = Paper(
 )
 SHARED = (
     "It has the forget gate of Gers et al. 2000 (DOI 10.1162/089976600300015015), and trains with the full gradient; "
-    "the paper truncates it at the gates. "
+    "the paper truncates it at the gates. A cell's input and output are squashed by tanh, and each cell has its own "
+    "gates; the paper squashes them to between -2 and 2 and between -1 and 1 by scaled logistic functions, and cells "
+    "share gates in blocks. "
 )
 ZAREMBA = (
     SHARED + "Size, dropout and initial values are from Zaremba et al. 2014 (arXiv:1409.2329), who carry the state "
@@ -96,6 +98,8 @@ def _card(name: str, config: Config, *, length: int, params: int, flops: int, di
         params=params,
         flops=flops,
         differences=differences,
+        initial_values="As in Zaremba et al. 2014, section 4.1: every parameter uniform, within 0.1, 0.05 or 0.04 (the "
+        "field spread). The paper of 1997 starts output gates with negative biases.",
         parents={"mlp": "back-propagation, now through time"},
     )
 

@@ -53,5 +53,6 @@ CARDS = [
         flops=15_680,
         differences="Real-valued outputs, one per class, trained by gradient descent; the paper has binary threshold "
         "units behind a fixed random layer, and changes weights only after an error.",
+        initial_values="The paper gives none: all start at 0, as the loss is convex.",
     )
 ]

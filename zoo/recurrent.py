@@ -1,4 +1,5 @@
-"""Recurrent layers: LSTM (Hochreiter & Schmidhuber 1997) and GRU (Cho et al. 2014, arXiv:1406.1078).
+"""Recurrent layers: LSTM (Hochreiter & Schmidhuber 1997) and GRU (Cho et al. 2014, arXiv:1406.1078),
+whose update gate has the sign of Bahdanau et al. 2014 (see `gru_step`).
 
 x (B, T, D) -> outputs (B, T, units) and the state after the last step. The kernels of all gates are side by side in
 one matrix. The inputs of all steps are multiplied at once, before the scan over time; only the recurrent multiplication

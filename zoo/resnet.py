@@ -217,6 +217,8 @@ def _card(
         differences=differences,
         parents={"alexnet": "deep convolutional networks of rectified linear units"},
         paper_params=paper_params,
+        initial_values="As in the paper, section 3.4, which takes those of He et al. (arXiv:1502.01852): convolutions "
+        "have their variance by fan-out, which that paper allows as well as fan-in. The last layer is LeCun normal.",
     )
 
 

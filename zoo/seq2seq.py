@@ -122,6 +122,7 @@ def _card(
         params=params,
         flops=flops,
         differences=differences,
+        initial_values="As in the paper, section 3.4: every parameter uniform within 0.08.",
         parents={"lstm_large": "the LSTM: one encodes, one decodes"},
         paper_params=paper_params,
     )

@@ -162,10 +162,7 @@ PAPER = Paper(
 )
 
 
-SHARED = (
-    "The paper's equations omit biases; here keys, initial state, readout and output have one each. Recurrent kernels "
-    "start orthogonal; all others, and the embeddings, start normal as in appendix B.1."
-)
+SHARED = "The paper's equations omit biases; here keys, initial state, readout and output have one each."
 
 
 def _card(name: str, config: Config, *, length: int, params: int, flops: int, differences: str) -> Card:
@@ -182,6 +179,8 @@ def _card(name: str, config: Config, *, length: int, params: int, flops: int, di
         params=params,
         flops=flops,
         differences=differences,
+        initial_values="As in the paper, appendix B.1: recurrent weights orthogonal, those of the alignment normal "
+        "with deviation 0.001 and its output 0, all others and the embeddings normal with deviation 0.01, biases 0.",
         parents={
             "seq2seq": "an encoder and a decoder (both papers build on Cho et al. 2014)",
             "lstm_large": "gates that keep a state over time",

@@ -243,6 +243,12 @@ PAPER = Paper(
 )
 
 
+BIASES = (
+    "The projections of attention (query, key, value, output) have biases; the paper's are matrices alone (section "
+    "3.2.2), as in the authors' code."
+)
+
+
 def _card(
     name: str, config: Config, *, params: int, flops: int, differences: str = "", paper_params: int | None = None
 ) -> Card:
@@ -258,7 +264,9 @@ def _card(
         output=(64, config.vocab),
         params=params,
         flops=flops,
-        differences=differences,
+        differences=f"{differences} {BIASES}".lstrip(),
+        initial_values="The paper gives none: as in the authors' code weights are Xavier's uniform, embeddings normal "
+        "with deviation 1 / sqrt(width), and LayerNorm's epsilon is 1e-6.",
         parents={"seq2seq_attention": "attention of the decoder to the encoder", "resnet50": "residual connections"},
         paper_params=paper_params,
     )

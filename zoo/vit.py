@@ -248,6 +248,9 @@ def _card(
         params=params,
         flops=flops,
         differences=differences,
+        initial_values="As in the authors' code: weights Xavier's uniform, those of the patches LeCun normal, "
+        "positions normal with deviation 0.02, class token and head 0, biases of an MLP normal with 1e-6; "
+        "LayerNorm's epsilon is 1e-6.",
         parents={"transformer_base": "the encoder's blocks", "bert_base": "the class token"},
         paper_params=paper_params,
     )

@@ -201,7 +201,7 @@ def test_a_signal_saves_and_the_rest_has_the_same_bits(number: int, whole: list[
 @pytest.mark.slow
 def test_three_kills_leave_no_trace() -> None:
     result = subprocess.run(
-        [sys.executable, "tests/kill_resume.py", "--times=3"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "tests/kill_resume.py", "--times=3", "--steps=1200"], cwd=ROOT, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("killed after") == 3

@@ -178,6 +178,7 @@ CHECKS: dict[str, Callable[[Here, str], bool]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("brief_timings")
 @pytest.mark.parametrize("here", KINDS if EVERY else TRIED, indirect=True)
 def test_every_command_answers_or_says_why_not(
     here: Here, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -78,16 +78,22 @@ PUBLISHED_VARIANTS = [
 ]
 
 
+@functools.cache  # tracing `init` takes most of the time of these tests
+def shapes(name: str) -> tuple[Any, dict]:
+    """The shapes of a card's output and variables."""
+    return zoo.card(name).shapes()
+
+
 def forward(card: zoo.Card) -> tuple[Any, dict, dict]:
     """The compiled forward pass of one example, and the shapes of its arguments."""
-    model, (_, variables) = card.make(), card.shapes()
+    model, (_, variables) = card.make(), shapes(card.name)
     x = {name: jax.ShapeDtypeStruct((1, *shape), dtype) for name, (shape, dtype) in card.inputs.items()}
     return jax.jit(lambda variables, x: model.apply(variables, **x, train=False)), variables, x
 
 
 @pytest.mark.parametrize("card", zoo.CARDS.values(), ids=zoo.CARDS)
 def test_card_tells_the_truth(card: zoo.Card) -> None:
-    out, variables = card.shapes()
+    out, variables = shapes(card.name)
     assert jax.tree.map(lambda o: o.shape[1:], out) == card.output
     assert {o.shape[0] for o in jax.tree.leaves(out)} == {2}
     assert sum(p.size for p in jax.tree.leaves(variables["params"])) == card.params
@@ -130,6 +136,15 @@ def test_catalogue_is_in_historical_order_and_described() -> None:
     for card in zoo.CARDS.values():
         assert card.idea.endswith(".")
         assert card.paper.url.startswith("https://")
+
+
+def test_every_card_says_where_its_initial_values_come_from() -> None:
+    """From the paper or a code, and where; or what they are instead. test_initial_values.py measures some."""
+    for card in zoo.CARDS.values():
+        origin, _, values = card.initial_values.partition(":")
+        known = origin.startswith(("As in ", "Not the paper's", "Not the authors'", "The paper gives none"))
+        assert known, f"{card.name} needs initial_values, which begin as CONTRIBUTING.md says"
+        assert values.endswith(".")
 
 
 def test_every_parent_is_a_model_that_is_not_younger() -> None:

@@ -102,7 +102,9 @@ OPTIMIZERS = (
         Paper("Generating sequences with recurrent neural networks", "A. Graves", "arXiv preprint", "1308.0850"),
         "The divisor is the gradient's deviation: its recent mean is taken off first.",
         "m ← ρ m + (1 - ρ) g\ns ← ρ s + (1 - ρ) g²\nd ← μ d + η g / √(s - m² + ε)\nθ ← θ - d",
-        "One ρ for both averages, as everywhere. DQN has μ = 0 and ε = 0.01 (its configs say so).",
+        "One ρ for both averages, as everywhere. Agents have other constants, which are in their configs: "
+        "atari_*_nature μ = 0 and ε = 0.01 / 32² (0.01 for sums over a batch of 32, which are means here); minatar_* "
+        "μ = 0.95 and ε = 0.01 outside of the root.",
         decay=0.95,
         momentum=0.9,
         eps=1e-4,
@@ -157,6 +159,7 @@ OPTIMIZERS = (
               "ICLR 2020", "1904.00962"),
         "Adam's step, scaled in each layer to the size of its weights.",
         "r = adam's step + λ θ\nθ ← θ - η |θ| / |r| · r",
+        "λ acts on matrices only. The norm of the weights is taken as it is: the paper's function φ is the identity.",
         b1=0.9,
         b2=0.999,
         eps=1e-6,
@@ -274,7 +277,8 @@ ACTIVATIONS = (
         2010,
         Paper("Rectified linear units improve restricted Boltzmann machines", "V. Nair, G. E. Hinton", "ICML 2010",
               "https://www.cs.toronto.edu/~fritz/absps/reluICML.pdf"),
-        "A slope of one wherever the unit is on: deep networks keep their gradient.",
+        "A unit that is on has a slope of one, so deep networks keep their gradient and learn; the unit itself is "
+        "older (Fukushima 1969, Jarrett et al. 2009).",
         "max(0, x)",
     ),
     _activation(

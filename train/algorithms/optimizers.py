@@ -132,9 +132,9 @@ def _validate_final_lr(optim: Optim, steps: int) -> None:
             )
     elif not (_is_real(optim.final_lr) and 0 <= optim.final_lr <= optim.lr):
         raise UserError(f"optim.final_lr must be from 0 to optim.lr {optim.lr}, not {optim.final_lr}")
-    if optim.final_lr and optim.schedule not in ("cosine", "exponential"):
-        both = "optim.schedule=cosine or exponential"
-        raise UserError(f"optim.final_lr {optim.final_lr} needs {both}, not {optim.schedule}")
+    if optim.final_lr and optim.schedule not in ("linear", "cosine", "exponential"):
+        those = "optim.schedule=linear, cosine or exponential"
+        raise UserError(f"optim.final_lr {optim.final_lr} needs {those}, not {optim.schedule}")
 
 
 def _validate_decay_at(optim: Optim, steps: int) -> None:
@@ -168,6 +168,7 @@ def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
     the steps since the end of warm-up and T the steps that remain then, it is for each name:
     constant      lr
     steps         lr · decay_factor ** (milestones of `decay_at` reached)
+    linear        lr + (final_lr - lr) · t / T (Devlin et al. 2018, arXiv 1810.04805, appendix A.2, to 0)
     cosine        final_lr + (lr - final_lr) · ½(1 + cos(π t / T)) (Loshchilov and Hutter 2016, arXiv 1608.03983, eq. 5)
     exponential   lr · (final_lr / lr) ** (t / T), which may rise, as in a range test (Smith 2015, arXiv 1506.01186)
     one_cycle     straight lines from lr/25 to lr at 30 % of `steps`, back at 85 %, down to lr/250,000 at the
@@ -181,6 +182,8 @@ def make_schedule(optim: Optim, steps: int) -> optax.Schedule:
         case "steps":
             scales = {at - warmup: optim.decay_factor for at in optim.decay_at}
             after = optax.piecewise_constant_schedule(optim.lr, scales)
+        case "linear":
+            after = optax.linear_schedule(optim.lr, optim.final_lr, remaining)
         case "cosine":
             after = optax.cosine_decay_schedule(optim.lr, remaining, optim.final_lr / optim.lr)
         case "exponential":

@@ -107,6 +107,8 @@ def show(name: str) -> Group:
         parts.append(Text(f"The paper counts {card.paper_params:,}, rounded."))
     if card.departs:
         parts.append(Text(f"Differs from the paper: {card.departs}"))
+    if card.initial_values:
+        parts.append(Text(f"Initial values: {card.initial_values}"))
     parts += _lineage(card)
     fields = ", ".join(f"{f.name}={getattr(card.config, f.name)!r}" for f in dataclasses.fields(card.config))
     parts.append(Text(f'Fields for zoo.create("{card.name}", …): {fields}'))

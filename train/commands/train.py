@@ -65,7 +65,7 @@ class ResumeOptions(OwnParts, Processes):
 
     steps: int | None = None
     """Train up to this step: longer than the run was to be. Its bits are then those of a run of that length, so the
-    learning rate must not depend on the number of steps (optim.schedule cosine and one_cycle do)."""
+    learning rate must not depend on the number of steps (optim.schedule linear, cosine and one_cycle do)."""
     workers: Annotated[int | None, tyro.conf.arg(name="data.workers")] = None
     """Reader processes when streaming (0: read in this process)."""
     log: Literal["text", "json"] = "text"

@@ -92,12 +92,12 @@ class Optim:
     """adamw, lamb, lion, muon: decoupled, multiplied by the learning rate; all others: added to the gradient (L2).
     All matrices decay, embeddings and tables of positions too; biases, class tokens and the scales and shifts of
     normalizations do not."""
-    schedule: Literal["constant", "steps", "cosine", "exponential", "one_cycle", "inverse_sqrt"] = "constant"
-    """Schedule of the learning rate after the warm-up."""
+    schedule: Literal["constant", "steps", "linear", "cosine", "exponential", "one_cycle", "inverse_sqrt"] = "constant"
+    """Schedule of the learning rate after the warm-up; linear and cosine fall to `final_lr`, by default to 0."""
     warmup_steps: int = 0
     """Linear rise from zero to `lr` over this many steps."""
     final_lr: float = 0.0
-    """schedule=cosine and exponential: the learning rate at the last step."""
+    """schedule=linear, cosine and exponential: the learning rate at the last step."""
     decay_at: tuple[int, ...] = ()
     """schedule=steps: the steps at which the rate is multiplied by `decay_factor`."""
     decay_factor: float = 0.1

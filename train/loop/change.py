@@ -13,7 +13,7 @@ from train.loop.run import Run
 from zoo.errors import UserError
 from zoo.weights import checkpoint
 
-OF_ALL_STEPS = ("cosine", "one_cycle")
+OF_ALL_STEPS = ("linear", "cosine", "one_cycle")
 """The schedules that stretch with the number of steps."""
 
 

@@ -20,7 +20,7 @@ from zoo import vit
 from zoo.errors import UserError
 from zoo.weights import layouts, runs
 from zoo.weights.compare import Headless
-from zoo.weights.fit import IN_TRAINING
+from zoo.weights.fit import IN_TRAINING, equal
 
 OF_THE_DATA = ("classes", "vocab", "source_vocab", "head", "actions")
 """Model fields that may differ from those of the weights. The arrays that depend on them keep their initial values."""
@@ -160,7 +160,8 @@ def _published(experiment: Experiment, source: str, network: str = "net") -> Wei
     wrong = {
         field.name: getattr(there, field.name)
         for field in dataclasses.fields(here)
-        if field.name not in (*OF_THE_DATA, *IN_TRAINING) and getattr(there, field.name) != getattr(here, field.name)
+        if field.name not in (*OF_THE_DATA, *IN_TRAINING)
+        and not equal(getattr(there, field.name), getattr(here, field.name))
     }
     if wrong:
         options = " ".join(_option(name.replace("_", "-"), value) for name, value in wrong.items())

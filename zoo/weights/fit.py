@@ -20,7 +20,9 @@ from zoo.weights.files import Opened, Tensor, listed
 from zoo.weights.layout import Found, Layout
 from zoo.weights.rules import SAME, Rule, rule
 
-IN_TRAINING = ("dropout", "input_dropout", "drop_path", "spread", "zero_init_last_scale", "remat")
+IN_TRAINING = (
+    "dropout", "input_dropout", "drop_path", "spread", "position_deviation", "zero_init_last_scale", "remat",
+)  # fmt: skip
 """Fields that have no effect after training, so weights cannot determine them."""
 FAMILIES = {type(card.config).__module__.rpartition(".")[2] for card in zoo.CARDS.values()}
 OF_PRE_TRAINING = ("representation",)
@@ -265,7 +267,7 @@ def saved_fields(kept: Mapping[str, Any], config: Any) -> Found:
 def require_fields(source: str, layout: Layout, seen: Found, config: Any, card: Any, ignored: tuple[str, ...]) -> None:
     """Raise UserError if the weights belong to a different network than the model; the message says what to set."""
     order = [field.name for field in dataclasses.fields(config) if field.name in seen and field.name not in ignored]
-    wrong = {field: seen[field] for field in order if not _equal(getattr(config, field), seen[field])}
+    wrong = {field: seen[field] for field in order if not equal(getattr(config, field), seen[field])}
     if wrong:
         here = {field: getattr(config, field) for field in wrong}
         here = {field: dict(value) if isinstance(value, Mapping) else value for field, value in here.items()}
@@ -282,7 +284,8 @@ def require_agreement(layout: Layout, opened: Opened, config: Any, shapes: Mappi
             raise UserError(f"{opened.folder}/config.json belongs to other weights: {'; '.join(wrong)}")
 
 
-def _equal(ours: Any, theirs: Any) -> bool:
+def equal(ours: Any, theirs: Any) -> bool:
+    """Return whether two values of a field make the same network, whatever they say of its training."""
     if isinstance(ours, float) and isinstance(theirs, float):
         return math.isclose(ours, theirs, rel_tol=1e-6)
     return _plain(ours) == _plain(theirs)

@@ -322,6 +322,9 @@ def test_rates_may_differ_between_replicas():
         ({"schedule": "steps", "decay_at": (30, 60)}, {0: 2, 29: 2, 30: 0.2, 59: 0.2, 60: 0.02, 100: 0.02}),
         ({"schedule": "steps", "decay_at": (30,), "warmup_steps": 10}, {5: 1, 10: 2, 29: 2, 30: 0.2}),
         ({"schedule": "steps", "decay_at": (30,), "decay_factor": 0.5}, {29: 2, 30: 1}),
+        ({"schedule": "linear"}, {0: 2, 25: 1.5, 50: 1, 100: 0}),
+        ({"schedule": "linear", "warmup_steps": 20}, {0: 0, 10: 1, 20: 2, 60: 1, 100: 0}),
+        ({"schedule": "linear", "final_lr": 0.4}, {0: 2, 50: 1.2, 100: 0.4}),
         ({"schedule": "cosine"}, {0: 2, 25: 1 + math.sqrt(0.5), 50: 1, 100: 0}),
         ({"schedule": "cosine", "warmup_steps": 20}, {0: 0, 10: 1, 20: 2, 60: 1, 100: 0}),
         ({"schedule": "one_cycle"}, {0: 0.08, 15: 1.04, 30: 2, 85: 0.08, 100: 8e-6}),
@@ -335,7 +338,7 @@ def test_schedule_at_its_corners(changes, expected):
     np.testing.assert_allclose(rates, list(expected.values()), rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle", "inverse_sqrt"])
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "one_cycle", "inverse_sqrt"])
 def test_schedule_of_one_step_is_finite(schedule):
     validate(Optim(schedule=schedule), 1)
     assert 0 < float(make_schedule(Optim(schedule=schedule), 1)(jnp.int32(0))) <= 1.0001e-3
@@ -368,6 +371,7 @@ def test_schedule_of_one_step_is_finite(schedule):
         ({"clip_norm": 0.0}, "optim.clip_norm must be a number above 0, or None for no clipping, not 0.0"),
         ({"clip_norm": "1"}, "optim.clip_norm must be a number above 0, or None for no clipping, not '1'"),
         ({"schedule": "cosine", "final_lr": "0"}, "optim.final_lr must be from 0 to optim.lr 0.001, not 0"),
+        ({"final_lr": 1e-4}, "optim.final_lr 0.0001 needs optim.schedule=linear, cosine or exponential, not constant"),
         ({"eps_in_root": False}, "optim.eps_in_root means nothing to the rule 'adam': only rmsprop_graves has it"),
         ({"decay_factor": 0.0}, "optim.decay_factor must be between 0 and 1, not 0.0"),
         ({"decay_at": (3,)}, "optim.decay_at (3,) needs optim.schedule=steps, not constant"),

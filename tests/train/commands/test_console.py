@@ -65,6 +65,7 @@ def test_plain_lines_are_printed_as_they_are(capsys: pytest.CaptureFixture[str])
     assert "\x1b" not in err
 
 
+@pytest.mark.usefixtures("brief_timings")
 def test_a_run_in_a_folder_with_a_hostile_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     experiment = Experiment(
         Model("mlp", {"widths": (8,)}), Data("digits", batch=64), Optim("sgd"), steps=2, eval_every_steps=2

@@ -91,6 +91,7 @@ def held(tmp_path: Path, experiment: Experiment, step: int = 0) -> Run:
 @pytest.mark.parametrize(
     ("fields", "step", "reason"),
     [
+        ({"optim": Optim(schedule="linear")}, 5, "optim.schedule=linear stretches over all steps"),
         ({"optim": Optim(schedule="cosine")}, 5, "optim.schedule=cosine stretches over all steps"),
         ({"optim": Optim(schedule="one_cycle")}, 5, "optim.schedule=one_cycle stretches over all steps"),
         ({"data": World("CartPole-v1"), "task": QLearning(priority=0.6)}, 5, "task.priority_beta rises over all steps"),

@@ -1,6 +1,7 @@
 """The position table of a ViT belongs to an arrangement of patches: 16 may be 4x4 or 2x8."""
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,20 @@ def test_published_weights_say_their_size_and_our_own_files_may_not(layout, grid
     monkeypatch.setattr(zoo, "load_model", lambda *_, **__: loaded, raising=False)
     weights = transfer._published(Experiment(Model("vit_mini_patch2", SMALL), sets["square"]), "file")
     assert (weights.grid, list(weights.arrays)) == (grid, [PATH])
+
+
+def test_weights_may_have_started_otherwise_than_this_config_does(monkeypatch) -> None:
+    """The encoder's fields of a SimCLR were compared as a whole, with those that say how it starts."""
+    small = {"depths": (1,), "widths": (4,)}
+    model = zoo.create("simclr_resnet20", fields=small)
+    loaded = zoo.weights.load.Loaded(
+        model, {"params": {}}, "simclr_resnet20", layouts.OWN, "file", None, None, (), None, {}
+    )
+    monkeypatch.setattr(zoo, "load_model", lambda *_, **__: loaded, raising=False)
+    for fields in ({"zero_init_last_scale": True}, {"stride_in_3x3": True}):
+        experiment = Experiment(Model("simclr_resnet20", {"fields": small | fields}), Data("digits"))
+        with nullcontext() if "zero_init_last_scale" in fields else pytest.raises(UserError, match="another network"):
+            transfer._published(experiment, "file")
 
 
 def test_an_agent_starts_from_its_own_exported_weights(tmp_path: Path) -> None:

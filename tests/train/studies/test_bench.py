@@ -46,7 +46,7 @@ def name_of(value: Any) -> str | None:
 
 
 @pytest.fixture
-def peak(monkeypatch: pytest.MonkeyPatch) -> None:
+def peak(monkeypatch: pytest.MonkeyPatch, brief_timings: None) -> None:
     monkeypatch.setattr(steps, "peak_flops", lambda: 1e9)  # the product of large matrices takes a while
 
 
@@ -71,6 +71,7 @@ def test_a_model_is_measured_in_the_loop_and_bare() -> None:
     np.testing.assert_allclose(row.peak_share, 3 * 15_680 * 2 / (np.median(row.loop_ms) * 1e-3) / 1e9)
 
 
+@pytest.mark.usefixtures("brief_timings")
 @pytest.mark.parametrize("card", slow_except([SMALLEST["gpt"]], TEXTS), ids=name_of)
 def test_every_family_of_text_is_measured(card: Card) -> None:
     row = steps.measure(steps.Trial(tiny(card), batch=2, length=8, steps=2, rounds=1), peak=1e9)
@@ -78,6 +79,7 @@ def test_every_family_of_text_is_measured(card: Card) -> None:
     assert min(row.loop_ms + row.bare_ms + [row.memory_bytes, row.peak_share]) > 0
 
 
+@pytest.mark.usefixtures("brief_timings")
 @pytest.mark.parametrize("card", slow_except([SMALLEST["gpt"]], DECODING), ids=name_of)
 def test_decoding_is_measured_with_the_cache_and_without(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     made: dict[str, Any] = {}

@@ -3,7 +3,8 @@
 Observations are 84 x 84 grey frames, the four newest stacked. An action is held for four frames, and the observed frame
 is the pixelwise maximum of the last two. An episode starts with up to 30 idle actions, and with FIRE where a game waits
 for it. The last action is repeated with probability 0.25 (Machado et al. 2018, arXiv:1709.06009, who press no FIRE).
-Rewards are the game's own; `task.clip_rewards` clips them for learning.
+Rewards are the game's own; `task.clip_rewards` clips them for learning. A lost life ends no episode, not in training
+either, where Mnih et al. 2015 end it (Methods, "Training details").
 
 The emulators live outside of the compiled program and of its State. So a resumed run starts new episodes and does not
 reproduce an uninterrupted run bit for bit, and several seeds cannot be trained in one program.
