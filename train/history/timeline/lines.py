@@ -28,26 +28,16 @@ def longer_note(exhibits: Sequence[Exhibit]) -> str:
 def scenes_table(exhibits: Sequence[Exhibit]) -> str:
     """Return the Markdown table of the line on scenes, with both budgets in a row."""
     short, long = _named(exhibits, SCENES), _named(exhibits, LONGER)
-    heads = (
-        "year",
-        "model",
-        "parameters",
-        "FLOPs",
-        "steps",
-        "test accuracy",
-        "minutes",
-        "steps",
-        "test accuracy",
-        "minutes",
-    )
+    sizes = ("year", "model", "parameters", "FLOPs")
+    heads = (*sizes, "quick: steps", "test accuracy", "minutes", "long: steps", "test accuracy", "minutes")
     rows = []
     for name, longer in zip(SCENES, LONGER, strict=True):
         one, other = short.get(name), long.get(longer)
         known = one or other
         if known is not None:
             card = zoo.card(known.model)
-            sizes = (str(card.year), f"`{known.model}`", human(known.params), human(known.flops))
-            rows.append((*sizes, *_cells(one), *_cells(other)))
+            own = (str(card.year), f"`{known.model}`", human(known.params), human(known.flops))
+            rows.append((*own, *_cells(one), *_cells(other)))
     return _markdown(heads, rows)
 
 

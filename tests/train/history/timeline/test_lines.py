@@ -77,7 +77,7 @@ def test_the_sweep_goes_on_where_the_best_is_an_end() -> None:
 
 
 def test_budgets_are_compared_apart() -> None:
-    shown = exhibits.read(ROOT / "results" / "exhibits" / "digits_mlp.json")
+    shown = exhibits.read(ROOT / "results" / "exhibits" / "scenes_mlp.json")
     quick = dataclasses.replace(shown, terms={"budget": "800 steps"})
     long = dataclasses.replace(shown, terms={"budget": "until validation stops rising"})
     found = compare([quick, quick, long, long], CARDS)
@@ -88,7 +88,7 @@ def test_budgets_are_compared_apart() -> None:
 
 
 def test_the_table_has_a_row_for_each_net_with_both_budgets() -> None:
-    shown = exhibits.read(ROOT / "results" / "exhibits" / "digits_mlp.json")
+    shown = exhibits.read(ROOT / "results" / "exhibits" / "scenes_mlp.json")
     facts = {"steps": 800, "seconds": 180.0, "seeds": 3, "test": {"accuracy": 0.75}}
     over = {"low": 0.731, "high": 0.769, "groups": 359.0, "seeds": 3.0}
     short = dataclasses.replace(shown, name="scenes_mlp", grouped=over, **facts)
