@@ -41,17 +41,6 @@ def scenes_table(exhibits: Sequence[Exhibit]) -> str:
     return _markdown(heads, rows)
 
 
-def line_table(exhibits: Sequence[Exhibit], names: Sequence[str]) -> str:
-    """Return the Markdown table of one line: each net with its steps, accuracy, seeds and minutes."""
-    heads = ("year", "model", "config", "parameters", "steps", "test accuracy", "minutes", "seeds", "device, date")
-    rows = []
-    for name, exhibit in _named(exhibits, names).items():
-        card = zoo.card(exhibit.model)
-        facts = (str(card.year), f"`{exhibit.model}`", f"`{name}`", human(exhibit.params))
-        rows.append((*facts, *_cells(exhibit), str(exhibit.seeds), f"{exhibit.device}, {exhibit.date}"))
-    return _markdown(heads, rows)
-
-
 def sweep_table(sweep: Mapping[str, Any], axis: str) -> str:
     """Return the Markdown table of tools/line_sweep.py: validation accuracy at each rate or each number of steps."""
     values = sorted({row[axis] for found in sweep.values() for row in found["tried"]})
