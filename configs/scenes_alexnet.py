@@ -1,7 +1,7 @@
 """The small AlexNet of the 2012 paper's Figure 1, on composed scenes.
 
 Run:     zoo train scenes_alexnet
-Rate:    chosen on validation, in the same way for every net of the line; see docs/lines.md
+Expect:  the row of docs/lines.md, where it stands too how the rate of every net was chosen
 """
 
 from train.config import Experiment, Model, Optim, Scenes

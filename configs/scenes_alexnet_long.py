@@ -1,7 +1,7 @@
 """The small AlexNet of the 2012 paper's Figure 1, on composed scenes, until validation stops rising.
 
 Run:     zoo train scenes_alexnet_long
-Steps:   chosen on validation, at the rate of scenes_alexnet; see docs/lines.md
+Expect:  the row of docs/lines.md, where it stands too how the number of steps was chosen
 """
 
 from train.config import Experiment, Model, Optim, Scenes

@@ -2,7 +2,7 @@
 
 Run:     zoo train scenes_lenet5
 Input:   the same scenes, enlarged to the 32 pixels that the net is made for
-Rate:    chosen on validation, in the same way for every net of the line; see docs/lines.md
+Expect:  the row of docs/lines.md, where it stands too how the rate of every net was chosen
 """
 
 from train.config import Experiment, Model, Optim, Scenes

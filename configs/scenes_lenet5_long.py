@@ -2,7 +2,7 @@
 
 Run:     zoo train scenes_lenet5_long
 Input:   the same scenes, enlarged to the 32 pixels that the net is made for
-Steps:   chosen on validation, at the rate of scenes_lenet5; see docs/lines.md
+Expect:  the row of docs/lines.md, where it stands too how the number of steps was chosen
 """
 
 from train.config import Experiment, Model, Optim, Scenes

@@ -1,7 +1,7 @@
 """Multi-layer perceptron (Rumelhart et al. 1986), 256 and 128 units, on composed scenes, until validation stops rising.
 
 Run:     zoo train scenes_mlp_long
-Steps:   chosen on validation, at the rate of scenes_mlp; see docs/lines.md
+Expect:  the row of docs/lines.md, where it stands too how the number of steps was chosen
 """
 
 from train.config import Experiment, Model, Optim, Scenes

@@ -1,7 +1,7 @@
 """Perceptron (Rosenblatt 1958): one linear layer, on composed scenes.
 
 Run:     zoo train scenes_perceptron
-Rate:    chosen on validation, in the same way for every net of the line; see docs/lines.md
+Expect:  the row of docs/lines.md, where it stands too how the rate of every net was chosen
 """
 
 from train.config import Experiment, Model, Optim, Scenes

@@ -1,7 +1,7 @@
 """Perceptron (Rosenblatt 1958): one linear layer, on composed scenes, until validation stops rising.
 
 Run:     zoo train scenes_perceptron_long
-Steps:   chosen on validation, at the rate of scenes_perceptron; see docs/lines.md
+Expect:  the row of docs/lines.md, where it stands too how the number of steps was chosen
 """
 
 from train.config import Experiment, Model, Optim, Scenes

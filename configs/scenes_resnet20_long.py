@@ -1,7 +1,7 @@
 """ResNet-20 (He et al. 2015), on composed scenes, until validation stops rising.
 
 Run:     zoo train scenes_resnet20_long
-Steps:   chosen on validation, at the rate of scenes_resnet20; see docs/lines.md
+Expect:  the row of docs/lines.md, where it stands too how the number of steps was chosen
 """
 
 from train.config import Experiment, Model, Optim, Scenes

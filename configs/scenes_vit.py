@@ -1,7 +1,7 @@
 """A small ViT (Dosovitskiy et al. 2020), 16 patches of 4×4, on composed scenes.
 
 Run:     zoo train scenes_vit
-Rate:    chosen on validation, in the same way for every net of the line; see docs/lines.md
+Expect:  the row of docs/lines.md, where it stands too how the rate of every net was chosen
 """
 
 from train.config import Experiment, Model, Optim, Scenes

@@ -32,6 +32,8 @@ from train.tasks.setup import Setup
 
 NAMES = files.names()
 EXPERIMENTS = {name: files.load(name) for name in NAMES}
+PROGRAMS = [name for name in NAMES if not name.endswith("_long")]
+"""Every config but those that train another one for longer."""
 ONE_OF_EACH_TASK = (
     "cartpole_dqn",
     "cifar10_alexnet",
@@ -43,7 +45,12 @@ ONE_OF_EACH_TASK = (
     "sst2_bert_mini_pretraining",
 )
 """The configs that `make test` traces; `make test-all` traces every one."""
-SETS = {"digits": ((8, 8, 1), 10), "mnist": ((28, 28, 1), 10), "cifar10": ((32, 32, 3), 10)} | {
+SETS = {
+    "digits": ((8, 8, 1), 10),
+    "scenes": ((16, 16, 1), 10),
+    "mnist": ((28, 28, 1), 10),
+    "cifar10": ((32, 32, 3), 10),
+} | {
     "imagenet2012": ((None, None, 3), 1000)  # of every size
 }
 """Shape of an image and number of classes, by the name of the data set."""
@@ -155,7 +162,7 @@ def batch_of(experiment: Experiment, parts: Setup) -> dict[str, jax.ShapeDtypeSt
     return {name: jax.ShapeDtypeStruct((size, *shape), dtype) for name, (shape, dtype) in shapes.items()}
 
 
-@pytest.mark.parametrize("name", slow_except(ONE_OF_EACH_TASK, NAMES))
+@pytest.mark.parametrize("name", slow_except(ONE_OF_EACH_TASK, PROGRAMS))
 def test_a_config_builds_and_its_step_keeps_the_shape_of_its_state(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train.data, "load", blank)
     monkeypatch.setattr("train.data.text.load", blank_text)
