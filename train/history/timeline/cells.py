@@ -233,7 +233,8 @@ def group_title(comparison: Comparison, t: Words) -> str:
     """Return the title of a comparison: "Image classifiers on digits (data.labels 0.1)"."""
     keys = (f"group_{comparison.task}_{comparison.kind}", f"group_{comparison.task}", "group_other")
     key = next(key for key in keys if key in t.table)
-    title = t(key, dataset=comparison.dataset, task=comparison.task)
+    dataset = t("scenes_in_full") if is_scenes(comparison.dataset) else comparison.dataset
+    title = t(key, dataset=dataset, task=comparison.task)
     return f"{title} ({', '.join(comparison.terms)})" if comparison.terms else title
 
 

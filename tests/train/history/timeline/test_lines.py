@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from train.config import files
-from train.history.timeline import exhibits, lines
+from train.history.timeline import cells, exhibits, lines, words
 from train.history.timeline.comparison import compare
 from train.history.timeline.terms import terms_of
 from zoo import CARDS
@@ -82,6 +82,8 @@ def test_budgets_are_compared_apart() -> None:
     long = dataclasses.replace(shown, terms={"budget": "until validation stops rising"})
     found = compare([quick, quick, long, long], CARDS)
     assert [one.terms for one in found] == [("800 steps",), ("until validation stops rising",)]
+    title = cells.group_title(found[0], words.load("en"))
+    assert title == "Image classifiers on scenes composed from real digits (800 steps)"
     config = {"budget": "800 steps", "data": {"name": "digits"}, "task": {"name": "classify"}}
     assert terms_of(config) == {"budget": "800 steps"}
     assert terms_of(config | {"budget": ""}) == {}
