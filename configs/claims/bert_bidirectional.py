@@ -67,8 +67,8 @@ CLAIM = Claim(
             "pre-trained from left to right", override(TOPICS, ONE_WAY), tune=TUNE, start="left_to_right"
         ),
     },
-    effects=(  # half of the smallest gain of accuracy in the table, SST-2's 0.5 points
-        Effect("both_ways", "left_to_right", "higher", "reading both ways makes it more accurate", margin=0.0025),
+    effects=(  # half of MNLI's 1.8 points in Table 5
+        Effect("both_ways", "left_to_right", "higher", "reading both ways makes it more accurate", margin=0.01),
     ),
     seeds=5,
     seconds=240,

@@ -74,12 +74,13 @@ CLAIM = Claim(
         "gain_tenth": Difference("what it gains with a tenth of them", "pretrained_tenth", "scratch_tenth"),
     },
     effects=(
-        # The paper has no net of this form from scratch.
-        Effect("pretrained_all", "scratch_all", "higher", "pre-training helps with all labels", margin=0.005),
+        # Of Howard and Ruder's net from scratch, TREC-6, 5.0 points more errors with all labels (Table 4) and some 20
+        # with 100 (Fig. 3): half, lessened, since the text here is a thousandth. Devlin et al. have no such arm.
+        Effect("pretrained_all", "scratch_all", "higher", "pre-training helps with all labels", margin=0.02),
         Effect(
-            "pretrained_tenth", "scratch_tenth", "higher", "pre-training helps with a tenth of the labels", margin=0.005
+            "pretrained_tenth", "scratch_tenth", "higher", "pre-training helps with a tenth of the labels", margin=0.05
         ),
-        Effect("gain_tenth", "gain_all", "higher", "it helps more with a tenth than with all", margin=0.005),
+        Effect("gain_tenth", "gain_all", "higher", "it helps more with a tenth than with all", margin=0.02),
     ),
     seeds=12,
     seconds=570,

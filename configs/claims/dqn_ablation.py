@@ -86,15 +86,16 @@ CLAIM = Claim(
     metric="mean validation return",
     arms=agents(BASE, Tune(("optim.lr=1e-4,2.5e-4,1e-3",), steps=40_000, by="mean validation return")),
     effects=(
-        # Margins: the square roots of the smallest ratios in the table, over its five games: 1.2 (Enduro), 2.6 (River
-        # Raid), 3.6 (Space Invaders).
-        Effect(
-            "both", "replay_only", "higher", "a target network helps an agent that replays", kind="ratio", margin=1.1
-        ),
+        # Over the five games of the table the ratios are 10.5, 2.9 and 1.3 in the median, 3.6, 2.6 and 1.2 at the
+        # least. Their square roots, lessened, since a return of CartPole ends at 500 and the mean over the course has
+        # every arm's beginning in it.
+        Effect("both", "neither", "higher", "both together against neither", kind="ratio", margin=2),
         Effect(
             "both", "target_only", "higher", "replay helps an agent with a target network", kind="ratio", margin=1.6
         ),
-        Effect("both", "neither", "higher", "both together against neither", kind="ratio", margin=1.9),
+        Effect(
+            "both", "replay_only", "higher", "a target network helps an agent that replays", kind="ratio", margin=1.15
+        ),
     ),
     seeds=12,
     seconds=360,

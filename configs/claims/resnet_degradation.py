@@ -60,11 +60,12 @@ CLAIM = Claim(
         "res_cost": Difference("what they cost a residual net", "res_44", "res_8"),
     },
     effects=(
-        # The paper's figures are errors, not losses.
-        Effect("plain_44", "plain_8", "higher", "without shortcuts 44 layers train worse than 8", margin=0.01),
-        Effect("res_44", "plain_44", "lower", "of 44 layers, those with shortcuts train better", margin=0.01),
-        Effect("res_cost", "plain_cost", "lower", "with shortcuts depth costs less", margin=0.01),
-        Effect("res_44", "res_8", "lower", "with shortcuts 44 layers train better than 8", margin=0.01),
+        # The paper's figures are errors, of which a point is about 0.03 nats. Fig. 6 and Fig. 1: some five points, half
+        # of them lessened since losses are small here; Table 6, 20 to 44 layers: one or two.
+        Effect("res_44", "plain_44", "lower", "of 44 layers, those with shortcuts train better", margin=0.05),
+        Effect("plain_44", "plain_8", "higher", "without shortcuts 44 layers train worse than 8", margin=0.05),
+        Effect("res_44", "res_8", "lower", "with shortcuts 44 layers train better than 8", margin=0.02),
+        Effect("res_cost", "plain_cost", "lower", "with shortcuts depth costs less", margin=0.07),
     ),
     seeds=3,
     seconds=540,

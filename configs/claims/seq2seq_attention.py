@@ -119,18 +119,20 @@ CLAIM = Claim(
         "attention_fades": Difference("attention: longer minus shorter half", "attention_longer", "attention_shorter"),
     },
     effects=(
-        # The paper's figures are BLEU, not accuracy by character.
+        # Fig. 2: BLEU about halves up to 50 words without attention, which is 16 % of the tokens as a mean of
+        # four-grams; Table 1 has 26.8 for 17.8, which is 10 %. Half of them, lessened: true characters are given before
+        # each one.
         Effect(
             "attention_fades",
             "plain_fades",
             "higher",
             "attention loses less from the shorter to the longer half",
-            margin=0.005,
+            margin=0.02,
         ),
-        Effect("attention", "plain", "higher", "attention is better on all test lines", margin=0.005),
-        Effect("attention_longer", "plain_longer", "higher", "attention is better on the longer half", margin=0.005),
+        Effect("attention", "plain", "higher", "attention is better on all test lines", margin=0.02),
+        Effect("attention_longer", "plain_longer", "higher", "attention is better on the longer half", margin=0.03),
         Effect(
-            "plain_fades", 0.0, "lower", "the plain net is worse on the longer half than on the shorter", margin=0.005
+            "plain_fades", 0.0, "lower", "the plain net is worse on the longer half than on the shorter", margin=0.02
         ),
     ),
     seeds=3,

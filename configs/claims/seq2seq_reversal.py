@@ -47,8 +47,9 @@ CLAIM = Claim(
         "forwards_bleu": RemeasuredArm("BLEU with the source as it is written", "forwards", BLEU),
     },
     effects=(
-        # The square root of the ratio of 5.8 to 4.7, and half of the difference between 30.6 and 25.9.
-        Effect("backwards", "forwards", "lower", "lower perplexity", kind="ratio", margin=1.11),
+        # Half of the difference between 30.6 and 25.9; and the square root of the ratio of 5.8 to 4.7, which is 1.11,
+        # lessened since a perplexity here is of a character and not of a word.
+        Effect("backwards", "forwards", "lower", "lower perplexity", kind="ratio", margin=1.05),
         Effect("backwards_bleu", "forwards_bleu", "higher", "higher BLEU", margin=2.35),
     ),
     seeds=3,

@@ -82,9 +82,10 @@ CLAIM = Claim(
         "scratch": TrainedArm("the same network from random weights", SUPERVISED, TUNE),
     },
     effects=(
-        # Half of the difference between 75.5 and 48.4 %; the paper has no linear classifier on few labels.
-        Effect("fine_tuned", "scratch", "higher", "fine-tuned beats trained from scratch", margin=0.135),
-        Effect("linear", "scratch", "higher", "a linear classifier on frozen features beats it too", margin=0.005),
+        # Half of the difference between 75.5 and 48.4 % is 13.5 points; lessened, since pre-training is two epochs for
+        # 1,000. The paper has no linear classifier on few labels.
+        Effect("fine_tuned", "scratch", "higher", "fine-tuned beats trained from scratch", margin=0.03),
+        Effect("linear", "scratch", "higher", "a linear classifier on frozen features beats it too", margin=0.03),
     ),
     seeds=8,
     seconds=700,

@@ -105,13 +105,14 @@ CLAIM = Claim(
         for width in WIDTHS
     },
     effects=(
-        # A theorem has no size: 64 times the units should at least halve the error.
-        Effect("built_4", "built_256", "higher", "what exists: 4 units are worse than 256", kind="ratio", margin=2),
+        # A theorem has no size. The staircase of 64 times the units is 64 times as close: its square root. Of what
+        # training finds the theorem says nothing: half of the error, and half as much again.
+        Effect("built_4", "built_256", "higher", "what exists: 4 units are worse than 256", kind="ratio", margin=8),
         Effect(
             "trained_4", "trained_256", "higher", "what training finds: 4 units are worse than 256", "ratio", margin=2
         ),
         Effect(
-            "trained_256", "built_256", "higher", "training 256 units falls short of what exists", "ratio", margin=1.1
+            "trained_256", "built_256", "higher", "training 256 units falls short of what exists", "ratio", margin=1.5
         ),
     ),
     seconds=60,
