@@ -67,7 +67,7 @@ BAD_INPUT = [
     ("train digits_mlp --data.augment pad_crop_99", "must be smaller than the image"),
     ("train digits_mlp --optim.nam adam", "Unrecognized options: --optim.nam, adam: did you mean --optim.name"),
     ("train digits_mlp --optim.name adma", "unknown optim.name 'adma': did you mean adam or adamw"),
-    ("train digits_mlp --optim.schedule linear", "unknown optim.schedule 'linear'"),
+    ("train digits_mlp --optim.schedule polynomial", "unknown optim.schedule 'polynomial'"),
     ("train digits_mlp --optim.lr fast", "--optim.lr must be a number, not 'fast'"),
     ("train digits_mlp --optim.lr -1", "optim.lr must be a number above 0, not -1.0"),
     ("train digits_mlp --optim.lr nan", "optim.lr must be a number above 0, not nan"),

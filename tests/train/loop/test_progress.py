@@ -43,14 +43,15 @@ def test_a_terminal_has_a_bar_in_place_of_lines(terminal: bool, tmp_path) -> Non
 
 @pytest.mark.parametrize(("lines", "terminal"), [("text", False), ("text", True), ("json", False), (None, False)])
 def test_a_slow_start_says_what_it_waits_for_where_lines_are_printed(lines, terminal, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(progress, "SLOW_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "SLOW_SECONDS", 1.0)  # a busy machine reaches `done` sooner
     run = train.loop.run.create("digits", Experiment(Model("mlp"), Data("digits")), tmp_path)
     output = io.StringIO()
     console = Console(file=output, force_terminal=terminal, width=200)
     with progress.announced(run, console, lines) as done:
         done()
-        time.sleep(0.05)
+        time.sleep(1.2)
     assert output.getvalue() == ""
+    monkeypatch.setattr(progress, "SLOW_SECONDS", 0.01)
     with progress.announced(run, console, lines):
         time.sleep(0.2)
     line = "digits: compiling mlp, once for each program; progress follows\n"
