@@ -221,8 +221,8 @@ def _list(options: ClaimOptions) -> None:
         claim, _ = files.load_claim(name)
         here = results.own(claim_folder(options.workdir, name))
         found = here or recorded.get(name)
-        earlier = found is not None and files.is_earlier(found)
-        rows.append(table.Listed(name, claim.year, claim.says, found, here is not None, earlier))
+        stale = files.stale(found) if found is not None else ""
+        rows.append(table.Listed(name, claim.year, claim.says, found, here is not None, stale))
     console = _console()
     console.print(table.listing(sorted(rows, key=lambda row: row.year)))
     console.print("zoo claim NAME runs one; * the project's own result (results/claims.json)", highlight=False)

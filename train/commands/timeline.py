@@ -84,12 +84,14 @@ def timeline_command(args: Sequence[str]) -> None:
 
 
 def _dated(finding: "Finding") -> "Finding":
-    """Return a finding that says whether it is of an earlier design than the claim's file has now."""
+    """Return a finding that says whether the design in the claim's file, or its code, has changed since."""
     from train.history.claims import files as claim_files
+    from train.history.claims import provenance
 
     facts = {"name": finding.name, "setting": finding.setting, "design": finding.design}
     own = bool(finding.file)  # a user's own file is not run for this
-    return dataclasses.replace(finding, earlier=not own and claim_files.is_earlier(facts))
+    changed = provenance.named(provenance.changed({"code": finding.code}))
+    return dataclasses.replace(finding, earlier=not own and claim_files.is_earlier(facts), changed=changed)
 
 
 def _add(shown: list["Exhibit"], others: Sequence["Exhibit"]) -> None:

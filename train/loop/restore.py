@@ -74,12 +74,16 @@ def restore_replicas(run: Run, checkpoint: Literal["last", "best"] = "last") -> 
 
 def finished(folder: Path, experiment: Experiment) -> Run | None:
     """Return the newest finished run in `folder` of exactly this experiment and these versions of the libraries."""
-    versions = {"jax": jax.__version__, "flax": flax.__version__}
     for path in sorted((config.parent for config in folder.glob("*/config.json")), reverse=True):
-        summary = train.loop.run.read_summary(path)
-        if summary and summary.versions == versions and (run := same(path, experiment)):
+        if is_finished(path) and (run := same(path, experiment)):
             return run
     return None
+
+
+def is_finished(path: Path) -> bool:
+    """Whether the run at `path` is finished, by these versions of the libraries."""
+    summary = train.loop.run.read_summary(path)
+    return summary is not None and summary.versions == {"jax": jax.__version__, "flax": flax.__version__}
 
 
 def same(path: Path, experiment: Experiment) -> Run | None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from repositories import commit_all
 
 from train import cli
 from train.commands import claim
@@ -49,6 +50,7 @@ def three(tmp_path, monkeypatch) -> Path:
     arms = "{x: TrainedArm(x, Experiment(Model('mlp'), Data('no_such_set'), seed=ord(x))) for x in 'ab'}"
     text = f"CLAIM = Claim(1980, 'N 1980', 'https://e.org', 'Absent.', {arms}, {tail}, seconds=2)\n"
     (folder / "absent.py").write_text(head + text)
+    commit_all(tmp_path)
     monkeypatch.setattr(files, "FOLDER", tmp_path / "configs")
     monkeypatch.setattr(results, "FILE", tmp_path / "results" / "claims.json")
     monkeypatch.setattr(results.record, "__defaults__", (tmp_path / "results" / "claims.json",))

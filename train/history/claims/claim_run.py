@@ -4,21 +4,18 @@ import dataclasses
 import datetime
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import flax
-import jax
 import numpy as np
 from rich.console import Console
 
 import train.loop.run
 from train.config import Experiment, sweep
 from train.config.files import ConfigFile
-from train.core import machine
 from train.core.signals import Stopped
-from train.history.claims import readings, tuning
+from train.history.claims import provenance, readings, tuning
 from train.history.claims.arms import (
     DerivedArm,
     FunctionArm,
@@ -35,7 +32,7 @@ from train.history.claims.readings import DIVERGED, all_diverged
 from train.history.claims.values import Curve, Values
 from train.history.claims.verdict import result
 from train.loop.fit import fit
-from train.loop.restore import assemble_run, finished, same
+from train.loop.restore import assemble_run, is_finished, same
 from train.loop.run import Run, read_metrics, read_summary
 from train.tasks.check import check
 from zoo.files import parse_json, write_atomically
@@ -47,6 +44,7 @@ class ClaimRun:
     Run folders are FOLDER/<arm>/<time>; the values of a FunctionArm are in FOLDER/<arm>/values.json.
     key: a hash that changes when the claim's functions may have changed.
     source: the user's own claim file, which its runs name.
+    current: use no run that was made by other code than today's.
     """
 
     def __init__(
@@ -58,9 +56,12 @@ class ClaimRun:
         *,
         key: str = "",
         source: ConfigFile | None = None,
+        current: bool = False,
     ) -> None:
-        self.name, self.claim, self.folder, self.console, self.key = name, claim, folder, console, key
-        self.source = source
+        self.name, self.claim, self.folder, self.console = name, claim, folder, console
+        self.source, self.current = source, current
+        self.code = provenance.code(claim)
+        self.key = f"{key} {provenance.digest(self.code)}"
         self.runs: dict[str, Run] = {}  # of the trained arms
         self.starts: dict[str, Run] = {}  # the runs that arms start from
         self.done: list[Run] = []  # all of these, and the tuning runs
@@ -91,20 +92,26 @@ class ClaimRun:
 
     def run(self, setting: str = "small") -> dict[str, Any]:
         """Run the claim. Returns its object for results/claims.json. Raises Stopped where it is interrupted."""
-        values = {}
-        for name, arm in sorted(self.claim.arms.items(), key=lambda pair: isinstance(pair[1], RemeasuredArm)):
-            if not isinstance(arm, DerivedArm | MembersArm):
-                values[name] = self._arm(name, arm)
+        values = self.values()
         return result(
             self.name,
             self.claim,
             setting,
             values,
             seconds=round(sum(arm.seconds for arm in values.values()), 1),
-            device=machine.describe(),
             date=datetime.date.today().isoformat(),
-            versions={"jax": jax.__version__, "flax": flax.__version__},
+            data=provenance.data(self.done),
+            code=provenance.code_of_all(self.code, self.done),
+            **provenance.surroundings(),
         )
+
+    def values(self) -> dict[str, Values]:
+        """Run all arms that are not derived from others, and return their values."""
+        found = {}
+        for name, arm in sorted(self.claim.arms.items(), key=lambda pair: isinstance(pair[1], RemeasuredArm)):
+            if not isinstance(arm, DerivedArm | MembersArm):
+                found[name] = self._arm(name, arm)
+        return found
 
     def _arm(self, name: str, arm: TrainedArm | FunctionArm | RemeasuredArm) -> Values:
         match arm:
@@ -185,17 +192,30 @@ class ClaimRun:
         """
         experiment = dataclasses.replace(experiment, smoke={})
         run = next((run for run in self.done if run.experiment == experiment), None)
-        run = run or finished(self.folder / name, experiment) or _ended(self.folder / name, experiment, all_diverged)
+        run = run or next((run for run in self._there(name, experiment) if is_finished(run.path)), None)
+        run = run or next((run for run in self._open(name, experiment) if all_diverged(run.path)), None)
         run = run or self._fit(name, experiment)
         self.done.append(run)
         return run
 
+    def _there(self, name: str, experiment: Experiment) -> Iterator[Run]:
+        """Yield the runs in FOLDER/<name> of exactly this experiment, the newest first; with `current` of this code."""
+        for path in sorted((config.parent for config in (self.folder / name).glob("*/config.json")), reverse=True):
+            run = same(path, experiment)
+            if run and (not self.current or provenance.is_current(run)):
+                yield run
+
+    def _open(self, name: str, experiment: Experiment) -> Iterator[Run]:
+        return (run for run in self._there(name, experiment) if read_summary(run.path) is None)
+
     def _fit(self, name: str, experiment: Experiment) -> Run:
-        run = _ended(self.folder / name, experiment, _can_resume)
+        run = next((run for run in self._open(name, experiment) if not all_diverged(run.path)), None)
         setup = assemble_run(experiment, run and run.path)
         setup = dataclasses.replace(setup, watch=None, show=None)  # a claim needs no pictures
         resume = run is not None
-        run = run or train.loop.run.create(name, experiment, self.folder, setup.tokenizer, source=self.source)
+        if run is None:
+            run = train.loop.run.create(name, experiment, self.folder, setup.tokenizer, source=self.source)
+            provenance.keep(run, self.code)
         try:
             fit(run, setup, self.console, resume=resume)
         except Stopped as stop:
@@ -240,18 +260,6 @@ def spent(run: Run) -> float:
         return summary.seconds
     lines = read_metrics(run.path)
     return lines[-1]["seconds"] if lines else 0.0
-
-
-def _ended(folder: Path, experiment: Experiment, state: Callable[[Path], bool]) -> Run | None:
-    """Return the newest unfinished run in `folder` of exactly this experiment for which `state` is true."""
-    for path in sorted((config.parent for config in folder.glob("*/config.json")), reverse=True):
-        if read_summary(path) is None and state(path) and (run := same(path, experiment)):
-            return run
-    return None
-
-
-def _can_resume(path: Path) -> bool:
-    return not all_diverged(path)
 
 
 def _kept(file: Path, key: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ import numpy as np
 from train.history.claims.claim import Claim
 
 TEXTS = ("says", "smoke")  # fields that no result depends on
+CARD_TEXTS = ("differences", "idea", "initial_values", "paper")  # arguments of a model's card, likewise
 PACKAGES = ("train", "zoo", "jax", "jaxlib", "numpy", "scipy", "flax", "optax", "operator", "math")
 """Packages whose functions are known by their names. The module of a claim's file is named after the file."""
 DIGITS = 16  # of the hash
@@ -165,16 +166,29 @@ def _constants(code: CodeType) -> list[Any]:
     return [constant for constant in code.co_consts if not isinstance(constant, CodeType)]
 
 
+def tree_of_module(module: ast.Module) -> Any:
+    """Return a module as JSON, without texts for readers: docstrings, and the texts of cards."""
+    return _tree(module)
+
+
 def _tree(node: Any) -> Any:
     """Return a syntax tree as JSON, without places, docstrings and fields that only some versions of Python have."""
     match node:
         case ast.AST():
             fields = {name: value for name, value in ast.iter_fields(node) if value is not None and value != []}
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:
-                fields["body"] = node.body[1:]
+            documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
+            if isinstance(node, documented):
+                fields["body"] = [one for one in node.body if not _is_text(one)]
+            if isinstance(node, ast.Call):
+                fields["keywords"] = [one for one in node.keywords if one.arg not in CARD_TEXTS]
             return {"node": type(node).__name__} | {name: _tree(value) for name, value in fields.items()}
         case list():
             return [_tree(inner) for inner in node]
         case str() | int() | float() | bool():
             return node
     return repr(node)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    """Whether a statement is only a text: a docstring, or one below an attribute."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

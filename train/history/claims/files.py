@@ -9,8 +9,9 @@ from typing import Any
 
 from train.config import files as configs
 from train.config import source
-from train.history.claims import design
+from train.history.claims import design, provenance
 from train.history.claims.claim import Claim
+from train.history.claims.results import EARLIER
 from zoo.errors import UserError
 
 
@@ -24,11 +25,16 @@ def result_name(name: str) -> str:
 
     A user's own file that is called like a claim of the project does not take its place: its path is part of its name.
     """
-    path = configs.find_file("claim", name, configs.FOLDER / "claims", claim_names())
+    path = file_of(name)
     shipped = configs.FOLDER / "claims" / path.name
     if not shipped.is_file() or os.path.samefile(path, shipped):
         return path.stem
     return f"{path.stem}.{hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:8]}"
+
+
+def file_of(name: str) -> Path:
+    """Return the file of the claim called `name`, or the Python file at that path."""
+    return configs.find_file("claim", name, configs.FOLDER / "claims", claim_names())
 
 
 def load_claim(name: str) -> tuple[Claim, str]:
@@ -36,7 +42,7 @@ def load_claim(name: str) -> tuple[Claim, str]:
 
     Returns its CLAIM, and a hash of the file without its docstring, and of the modules beside it that it imports.
     """
-    path = configs.find_file("claim", name, configs.FOLDER / "claims", claim_names())
+    path = file_of(name)
     claim = getattr(configs.run_file(path), "CLAIM", None)
     if not isinstance(claim, Claim):
         raise UserError(f"{path} does not define CLAIM = Claim(...)")
@@ -67,6 +73,14 @@ def is_earlier(found: Mapping[str, Any]) -> bool:
     return design.digest(claim) != found["design"]
 
 
-def earlier(results: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return the names of the results that are of an earlier design."""
-    return {found["name"] for found in results if is_earlier(found)}
+def stale(found: Mapping[str, Any]) -> str:
+    """Return why a result is out of date, in words: its design or its code has changed since; "" where neither has."""
+    if is_earlier(found):
+        return EARLIER
+    files = provenance.changed(found)
+    return f"of earlier code ({provenance.named(files)})" if files else ""
+
+
+def earlier(results: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return name -> why it is out of date, of the results that are."""
+    return {found["name"]: why for found in results if (why := stale(found))}

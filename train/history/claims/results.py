@@ -1,7 +1,7 @@
 """Read and write results/claims.json, the recorded results of all claims, and print them as the table of the README."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,10 @@ def _lines(claim: Mapping[str, Any]) -> str:
     return " {\n" + ",\n".join(fields) + "\n }"
 
 
-def markdown(claims: Sequence[Mapping[str, Any]], earlier: Collection[str] = ()) -> str:
+def markdown(claims: Sequence[Mapping[str, Any]], stale: Mapping[str, str] = {}) -> str:
     """Return the README's table: one line per effect with its verdict, the headline first.
 
-    earlier: names of the claims whose result is of an earlier design than their file has now.
+    stale: name -> why it is out of date, of the claims whose result is.
     """
     lines = [
         "| year | claim | effect, 95 % interval | seeds | verdict | minutes |",
@@ -85,13 +85,16 @@ def markdown(claims: Sequence[Mapping[str, Any]], earlier: Collection[str] = ())
             measured = f"{effect['says']}: {effect_text(effect, claim['metric'])}"
             verdict = effect["verdict"]
             if i == 0:
-                old = EARLIER if claim["name"] in earlier else ""
+                old = stale.get(claim["name"], "")
                 verdict = "; ".join(filter(None, (_at_size(verdict, claim), parts_text(claim), old)))
             cells = (*head, measured, seeds_text(claim, effect), verdict, minutes)
             lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    if any(claim["name"] in earlier for claim in claims):
-        lines += ["", f"{EARLIER[:1].upper()}{EARLIER[1:]}: the claim's file has changed since, and `zoo claim NAME "
-                  "--record` renews the result."]  # fmt: skip
+    if any(stale.get(claim["name"]) for claim in claims):
+        said = (
+            "Of an earlier design or of earlier code: the claim's file, or the code of its models, tasks, data or "
+            "algorithms, has changed since, and `zoo claim NAME --record` renews the result."
+        )
+        lines += ["", said]
     return "\n".join(lines) + "\n"
 
 

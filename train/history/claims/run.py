@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from train.config import files as config_files
-from train.history.claims import design, files, picture, results, table
+from train.history.claims import design, files, picture, provenance, results, table
 from train.history.claims.claim_run import ClaimRun
 from zoo.errors import UserError
 from zoo.files import write_atomically, writing
@@ -24,7 +24,8 @@ def run_claim(
     full: use the setting that is closer to the paper. seeds: number of seeds per arm; None: that of the claim.
     record: also write the result to results/claims.json. The folder is claim_folder(workdir, files.result_name(name),
     setting). The result of a user's own file names that file. Raises UserError for a result to record that is not of
-    the design in the file: with other seeds, or where the file was changed while its claim was run.
+    the design in the file: with other seeds, or where the file was changed while its claim was run; and for a result to
+    record of a file that is in no repository, since no commit would have it.
     """
     given = name
     whole, key = files.load_claim(name)
@@ -35,11 +36,14 @@ def run_claim(
     setting = "full" if full else "small"
     name = files.result_name(name)
     folder = claim_folder(workdir, name, setting)
-    claim_run = ClaimRun(name, claim, folder, console, key=f"{key} {setting}", source=source)
+    repository = provenance.repository(files.file_of(given))
+    if record and not repository["commit"]:
+        raise UserError(f"{files.file_of(given)} is in no git repository with a commit: its result cannot be recorded")
+    claim_run = ClaimRun(name, claim, folder, console, key=f"{key} {setting}", source=source, current=record)
     claim_run.check()
     with writing(folder):  # before the hours that the claim may take
         folder.mkdir(parents=True, exist_ok=True)
-    found = claim_run.run(setting)
+    found = claim_run.run(setting) | repository
     if source is not None:
         found["file"] = {"path": source.path, "sha256": source.sha256}
     write_atomically(folder / "result.json", json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

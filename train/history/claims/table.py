@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from train.history.claims.results import EARLIER, compared, effect_text, parts_text, renewal, seeds_text, verdict_text
+from train.history.claims.results import compared, effect_text, parts_text, renewal, seeds_text, verdict_text
 from train.pictures.style import LEAN
 
 STYLES = {
@@ -39,8 +39,18 @@ def notes(claim: Mapping[str, Any]) -> list[str]:
         "Likely why": claim["reason"],
         "Between the seeds vary": ", ".join(claim.get("varies", ())),
         "The setting was searched": claim.get("pilots", ""),
+        "Made at commit": _commit(claim),
     }
     return [f"{head}: {text}" for head, text in said.items() if text]
+
+
+def _commit(claim: Mapping[str, Any]) -> str:
+    """Return the commit of a result; "" for one of before commits were kept."""
+    if "commit" not in claim:
+        return ""
+    if not claim["commit"]:
+        return "none, since the claim's file is in no repository"
+    return claim["commit"][:12] + ("" if claim["clean"] else ", with changes that are not committed")
 
 
 def _arms(claim: Mapping[str, Any]) -> Table:
@@ -103,13 +113,13 @@ class Listed(NamedTuple):
     says: str
     result: Mapping[str, Any] | None
     run_here: bool  # the result is from this machine and not a recorded one
-    earlier: bool = False  # the result is of an earlier design than the claim's file has now
+    stale: str = ""  # why the result is out of date, if it is
 
 
 def listing(rows: Sequence[Listed]) -> Table:
     """Return a table of all claims with their verdicts. An asterisk marks a recorded result.
 
-    Below the verdict stand how many parts hold, and how to renew a result of an earlier design.
+    Below the verdict stand how many parts hold, and how to renew a result that is out of date.
     """
     table = Table(**LEAN)
     table.add_column("year")
@@ -117,11 +127,11 @@ def listing(rows: Sequence[Listed]) -> Table:
     table.add_column("what the paper says", overflow="fold")
     table.add_column("verdict", overflow="fold")
     table.add_column("seconds", justify="right")
-    for name, year, says, found, here, earlier in rows:
+    for name, year, says, found, here, stale in rows:
         verdict = Text("–")
         if found:
             verdict = Text(verdict_text(found) + ("" if here else " *"), STYLES[found["verdict"]])
-            renew = f"{EARLIER}: {renewal(found)}" if earlier else ""
+            renew = f"{stale}: {renewal(found)}" if stale else ""
             for more in filter(None, (parts_text(found), renew)):
                 verdict.append(f"\n{more}", "dim")
         seconds = f"{found['seconds']:,.0f}" if found else "–"

@@ -210,9 +210,11 @@ def verdict_notes(finding: Finding, t: Words) -> list[str]:
     notes = [t("parts_hold", holding=holding, parts=parts)] if parts > 1 else []
     if finding.verdict == "undecided" and finding.effects and finding.effects[0].why:
         notes.append(t("undecided_since", why=finding.effects[0].why))
+    command = finding.command + " --record" * finding.recorded
     if finding.earlier:
-        command = finding.command + " --record" * finding.recorded
         notes.append(t("earlier_design", command=command))
+    elif finding.changed:
+        notes.append(t("earlier_code", files=finding.changed, command=command))
     return notes
 
 
@@ -223,10 +225,19 @@ def claim_facts(finding: Finding, t: Words) -> list[Fact]:
         Fact(t("pilots"), finding.pilots),
         Fact(t("claim_design"), finding.design),
         Fact(t("how_long"), t("took_time_only", seconds=whole_seconds(finding.seconds)) if finding.seconds else ""),
-        Fact(t("device"), finding.device),
+        Fact(t("device"), ", ".join(filter(None, (finding.device, finding.machine)))),
         Fact(t("date"), finding.date),
+        Fact(t("commit"), _commit(finding, t)),
+        Fact(t("data_hash"), ", ".join(f"{name} {digest}" for name, digest in finding.data.items())),
         Fact(t("software"), ", ".join(f"{name} {version}" for name, version in finding.versions.items())),
     ]
+
+
+def _commit(finding: Finding, t: Words) -> str:
+    if finding.commit:
+        changes = "" if finding.clean else t("not_clean")
+        return finding.commit[:12] + (f" ({changes})" if changes else "")
+    return t("no_commit") if finding.code else ""  # nothing is known of results of before
 
 
 def group_title(comparison: Comparison, t: Words) -> str:

@@ -78,6 +78,12 @@ class Finding:
     pilots: str = ""  # how the setting was searched
     design: str = ""
     earlier: bool = False  # the claim's file has another design now
+    code: Mapping[str, str] = dataclasses.field(default_factory=dict)  # file -> hash, of what the result is made by
+    changed: str = ""  # files of this code that are others now
+    commit: str = ""
+    clean: bool = True  # nothing was changed since the commit
+    data: Mapping[str, str] = dataclasses.field(default_factory=dict)  # name -> hashes
+    machine: str = ""
 
     @property
     def command(self) -> str:
@@ -147,6 +153,11 @@ def read(facts: Any, where: str) -> Finding:
         file=text(mapping(facts, "file"), "path"),
         seconds=number(facts.get("seconds")),
         versions={str(name): str(version) for name, version in mapping(facts, "versions").items()},
+        code={str(name): str(digest) for name, digest in mapping(facts, "code").items()},
+        commit=text(facts, "commit"),
+        clean=facts.get("clean") is not False,
+        data={str(name): " ".join(map(str, sequence(mapping(facts, "data"), name))) for name in mapping(facts, "data")},
+        machine=text(facts, "machine"),
     )
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from repositories import commit_all
 
 from train import cli
 from train.config import Data, Experiment, Model, files
@@ -128,6 +129,7 @@ def claim_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "configs" / "claims" / "mine.py"
     file.parent.mkdir(parents=True)
     file.write_text(FILE.format(**FIRST))
+    commit_all(tmp_path)
     monkeypatch.setattr(files, "FOLDER", tmp_path / "configs")
     monkeypatch.setattr("train.history.claims.picture.save", lambda *_: None)
     monkeypatch.setattr(results, "FILE", tmp_path / "results" / "claims.json")

@@ -99,6 +99,17 @@ def test_a_verdict_says_its_size_its_parts_and_its_age(tmp_path: Path) -> None:
     assert "It is undecided since 2 of 12 seeds diverged." in made.text
     assert "This result is of an earlier design of the claim: zoo claim old --record renews it." in made.text
     assert "undecided at this size" not in made.text
+    facts = {
+        "commit": "0123456789abcdef",
+        "clean": False,
+        "code": {"zoo/mlp.py": "x"},
+        "data": {"digits": ["d1", "d2"]},
+    }
+    found = findings.read(claim("new", 2015, machine="Linux riscv64", **facts), "test")
+    made = Page(write_page([], [dataclasses.replace(found, changed="zoo/mlp.py")], tmp_path / "new", cards=CARDS))
+    for said in ("The code of this result has changed since (zoo/mlp.py): zoo claim new --record renews it.",
+                 "0123456789ab (with changes)", "digits d1 d2", "cpu, 2 cores, Linux riscv64"):  # fmt: skip
+        assert said in made.text
 
 
 def test_every_landmark_is_on_the_axis_and_has_a_room(tmp_path: Path) -> None:
