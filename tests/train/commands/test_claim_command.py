@@ -145,3 +145,17 @@ def test_side_by_side_the_longest_begins_first_unless_time_is_short(
     assert cli.run([*words, *(["--budget", budget] if budget else [])]) == 0
     expected = ["long", "quick"] if budget is None else ["quick", "long"]
     assert [name for name in asked if name != "absent"] == expected
+
+
+def test_every_value_is_a_line_of_the_csv_with_what_became_of_its_seed(tmp_path: Path) -> None:
+    arms = [
+        {"name": "a", "seeds": [5, 6, 7], "values": [0.5, None, 40], "at_least": [False, False, True],
+         "failed": [True, False, False]},
+        {"name": "e", "seeds": [0], "values": [0.25], "of": [[0, 1, 2]]},
+        {"name": "x", "seeds": [], "values": [3], "exact": True},
+    ]  # fmt: skip
+    results.record({"name": "c", "year": 1, "arms": arms}, tmp_path / "claims.json")
+    assert (tmp_path / "claims.csv").read_text().splitlines() == [
+        "claim,arm,seed,value,state", "c,a,5,0.5,failed", "c,a,6,,no value", "c,a,7,40,at least",
+        "c,e,0+1+2,0.25,value", "c,x,,3,exact",
+    ]  # fmt: skip

@@ -1,7 +1,12 @@
-"""Read and write results/claims.json, the recorded results of all claims, and print them as the table of the README."""
+"""Read and write results/claims.json, the recorded results of all claims, with all values in results/claims.csv.
 
+They are printed as the table of the README.
+"""
+
+import csv
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +45,37 @@ def record(claim: Mapping[str, Any], path: Path = FILE) -> None:
             claims[claim["name"]] = {**claim, "history": _history(claims.get(claim["name"]), claim)}
             ordered = sorted(claims.values(), key=lambda one: (one["year"], one["name"]))
             write_atomically(path, '{"claims": [\n' + ",\n".join(map(_lines, ordered)) + "\n]}\n")
+            write_atomically(path.with_suffix(".csv"), csv_text(ordered))
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+def csv_text(claims: Sequence[Mapping[str, Any]]) -> str:
+    """Return every value of every seed of every arm as CSV: claim, arm, seed, value, state.
+
+    seed: the members of an ensemble are joined by +; empty where a value depends on no seed.
+    state: "value"; "at least" where the value is only a lower bound; "failed" where the seed failed as the claim
+    declares it; "no value" where it diverged or is not finite; "exact".
+    """
+    rows = io.StringIO()
+    table = csv.writer(rows, lineterminator="\n")
+    table.writerow(("claim", "arm", "seed", "value", "state"))
+    for claim in claims:
+        for arm in claim.get("arms", ()):
+            table.writerows((claim["name"], arm["name"], *row) for row in _values(arm))
+    return rows.getvalue()
+
+
+def _values(arm: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield the seed, the value and the state of each value of an arm."""
+    count = len(arm["values"])
+    seeds = (
+        ["+".join(map(str, key)) for key in arm.get("of", [])] or [str(seed) for seed in arm["seeds"]] or [""] * count
+    )
+    marks = zip(arm.get("at_least", [False] * count), arm.get("failed", [False] * count), strict=True)
+    for seed, value, (bound, failed) in zip(seeds, arm["values"], marks, strict=True):
+        state = "failed" if failed else "no value" if value is None else "at least" if bound else "value"
+        yield seed, "" if value is None else repr(value), "exact" if arm.get("exact") else state
 
 
 def _history(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[dict[str, Any]]:

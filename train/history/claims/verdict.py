@@ -96,6 +96,7 @@ def _arm(name: str, claim: Claim, arm: Values, failed: Mapping[str, Failures] | 
         **({"at_least": list(arm.censored)} if any(arm.censored) else {}),
         **({"exact": True} if arm.exact else {}),
         **({"failures": own.to_json(name)} if own and own.count else {}),
+        **({"failed": [key in own.keys for key in arm.of]} if own and own.keys else {}),
     }
 
 
