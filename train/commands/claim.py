@@ -41,6 +41,9 @@ class ClaimOptions:
     """The setting nearer to the paper, for an accelerator."""
     seeds: int | None = None
     """Seeds of each arm; by default the claim's own number."""
+    sham: bool = False
+    """In place of the claim run its sham, a control: one arm of the headline against itself with other seeds, judged by
+    the same rule. It must not hold. With --record it joins the claim's record."""
     record: bool = False
     """Put the result into results/claims.json of the project as well. It must be of the design in the claim's file,
     so without --seeds."""
@@ -83,9 +86,9 @@ def claim_command(args: Sequence[str]) -> None:
 
 def _run(name: str, options: ClaimOptions, console: Console) -> dict[str, Any]:
     where = {"workdir": options.workdir, "record": options.record, "console": console}
-    from train.history.claims.run import run_claim
+    from train.history.claims.run import run_claim, run_sham
 
-    return run_claim(name, full=options.full, seeds=options.seeds, **where)
+    return (run_sham if options.sham else run_claim)(name, full=options.full, seeds=options.seeds, **where)
 
 
 def expected_seconds(name: str, claim: Claim, recorded: dict[str, Any], options: ClaimOptions) -> float:
@@ -182,7 +185,8 @@ class All:
         path = config_files.FOLDER / "claims" / f"{name}.py"
         words = ["claim", str(path), "--workdir", str(self.options.workdir)]
         words += ["--seeds", str(self.options.seeds)] if self.options.seeds is not None else []
-        return words + ["--full"] * self.options.full + ["--record"] * self.options.record
+        flags = {"--full": self.options.full, "--record": self.options.record, "--sham": self.options.sham}
+        return words + [flag for flag, given in flags.items() if given]
 
     def _take(self, ended: Ended) -> None:
         said = (ended.err.strip().splitlines() or [""])[-1].removeprefix("zoo: ")
@@ -191,9 +195,9 @@ class All:
         if ended.code == 0:
             self.console.out(ended.out, end="", highlight=False)
             folder = claim_folder(self.options.workdir, ended.name, "full" if self.options.full else "small")
-            result = results.own(folder)
+            result = results.own(folder, "sham" if self.options.sham else "result")
             assert result is not None, f"{ended.name} ended well, and its result is written before"
-            self.found.append(result)
+            self.found.append({"name": ended.name, "sham": result} if self.options.sham else result)
         elif ended.code == 2:
             self.left.append((ended.name, said))
         else:
@@ -201,12 +205,16 @@ class All:
             self.failed.append(ended.name)
 
     def _show(self) -> None:
-        by_year = sorted(self.found, key=lambda one: one["year"])
-        self.console.print(
-            table.listing([table.Listed(one["name"], one["year"], one["says"], one, True) for one in by_year])
-        )
+        if not self.options.sham:
+            by_year = sorted(self.found, key=lambda one: one["year"])
+            self.console.print(
+                table.listing([table.Listed(one["name"], one["year"], one["says"], one, True) for one in by_year])
+            )
         seconds = time.perf_counter() - self.began
-        self.console.print(f"{len(self.found)} claims in {seconds:,.0f} s", highlight=False)
+        said = results.shams_text(self.found) or "no sham was run" if self.options.sham else f"{len(self.found)} claims"
+        self.console.print(
+            f"{said}, in {seconds:,.0f} s" if self.options.sham else f"{said} in {seconds:,.0f} s", highlight=False
+        )
         for name, why in self.left:
             self.console.print(f"not run: {name}: {why}", soft_wrap=True, highlight=False)
         if self.failed:
@@ -225,6 +233,8 @@ def _list(options: ClaimOptions) -> None:
         rows.append(table.Listed(name, claim.year, claim.says, found, here is not None, stale))
     console = _console()
     console.print(table.listing(sorted(rows, key=lambda row: row.year)))
+    if shams := results.shams_text(row.result for row in rows if row.result):
+        console.print(shams, highlight=False)
     console.print("zoo claim NAME runs one; * the project's own result (results/claims.json)", highlight=False)
 
 

@@ -91,6 +91,7 @@ class Claim:
     smaller: str = ""  # what is much smaller than the paper's: "117 thousand parameters for 65 million"
     varies: tuple[str, ...] | None = None  # some of VARIES; None: the usual ones, see `varying`
     pilots: str = ""  # how the setting was searched before this run, if it was
+    sabotage: str = ""  # the winning arm of the headline with the mechanism taken out, which must lose the effect
     full: Mapping[str, Any] = dataclasses.field(
         default_factory=dict
     )  # overrides of all trained arms, closer to the paper
@@ -106,6 +107,9 @@ class Claim:
             self._check_effect(effect)
         for arm in (*self.arms.values(), *self.full_arms.values()):
             self._check_arm(arm)
+        if self.sabotaged is not None:
+            self._demand(self.sabotage, "sabotage")
+            self._check_effect(self.sabotaged)
         for name in self.full_says:
             self._demand(name, "text")
         for name in self.full_facts:
@@ -152,7 +156,7 @@ class Claim:
                     self._demand(name, "derived figure")
                     if isinstance(self.arms[name], DerivedArm | MembersArm):
                         raise UserError(f"{name} is a derived arm: a derived arm needs arms that are not derived")
-                if len({self._computed(name) for name in names if not self._exact(name)}) > 1:
+                if len({self._computed(name) for name in names if not self.is_exact(name)}) > 1:
                     raise UserError(
                         f"{' and '.join(names)} are not both trained: their seeds are not those of equal draws"
                     )
@@ -178,7 +182,7 @@ class Claim:
             return self.varies
         if any(isinstance(arm, TrainedArm) for arm in self.arms.values()):
             return VARIES[:2]
-        return () if all(self._exact(name) for name in self.arms) else ("random draws",)
+        return () if all(self.is_exact(name) for name in self.arms) else ("random draws",)
 
     def unit(self, name: str) -> str:
         """Return the unit of an arm's values. Most arms have that of the claim's metric."""
@@ -197,6 +201,16 @@ class Claim:
         own = arm.metric if isinstance(arm, RemeasuredArm) else self.measured
         return own.better == effect.expected
 
+    @property
+    def sabotaged(self) -> Effect | None:
+        """The headline with the sabotaged arm in the place of the winning one; None where none is declared."""
+        if not self.sabotage:
+            return None
+        effect = self.effects[0]
+        first = self.favours(effect) or not isinstance(effect.against, str)
+        changes = {"arm": self.sabotage} if first else {"against": self.sabotage}
+        return dataclasses.replace(effect, says=f"without the mechanism: {effect.says}", **changes)
+
     def related(self, name: str, other: str | float) -> bool:
         """Whether equal seeds of two arms stand for equal draws: not where one is trained and the other computed."""
         return not isinstance(other, str) or self._computed(name) == self._computed(other)
@@ -209,11 +223,11 @@ class Claim:
             case arm:
                 return isinstance(arm, FunctionArm)
 
-    def _exact(self, name: str) -> bool:
+    def is_exact(self, name: str) -> bool:
         """Whether an arm has one value that depends on no seed."""
         match self.arms[name]:
             case DerivedArm(of=names):
-                return all(map(self._exact, names))
+                return all(map(self.is_exact, names))
             case FunctionArm(exact=exact):
                 return exact
         return False

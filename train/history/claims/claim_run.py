@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +105,11 @@ class ClaimRun:
             **provenance.surroundings(),
         )
 
-    def values(self) -> dict[str, Values]:
-        """Run all arms that are not derived from others, and return their values."""
+    def values(self, names: Set[str] | None = None) -> dict[str, Values]:
+        """Run all arms that are not derived from others, or those of these names, and return their values."""
         found = {}
         for name, arm in sorted(self.claim.arms.items(), key=lambda pair: isinstance(pair[1], RemeasuredArm)):
-            if not isinstance(arm, DerivedArm | MembersArm):
+            if not isinstance(arm, DerivedArm | MembersArm) and (names is None or name in names):
                 found[name] = self._arm(name, arm)
         return found
 

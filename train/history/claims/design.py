@@ -45,6 +45,8 @@ def design(claim: Claim) -> dict[str, Any]:
         "seeds": claim.seeds,
         "fails": claim.fails,
     }
+    if claim.sabotage:
+        parts["sabotage"] = claim.sabotage
     return {name: _plain(part, ()) for name, part in parts.items()}
 
 

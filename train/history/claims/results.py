@@ -6,7 +6,7 @@ They are printed as the table of the README.
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,29 @@ def record(claim: Mapping[str, Any], path: Path = FILE) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(path.parent / ".lock"):
             claims = read(path)
-            claims[claim["name"]] = {**claim, "history": _history(claims.get(claim["name"]), claim)}
+            before = claims.get(claim["name"])
+            claims[claim["name"]] = {**claim, **_sham(before, claim), "history": _history(before, claim)}
             ordered = sorted(claims.values(), key=lambda one: (one["year"], one["name"]))
             write_atomically(path, '{"claims": [\n' + ",\n".join(map(_lines, ordered)) + "\n]}\n")
             write_atomically(path.with_suffix(".csv"), csv_text(ordered))
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+def demand_record(name: str, design: str, path: Path | None = None) -> dict[str, Any]:
+    """Return the record of a claim. Raises UserError where there is none, or it is of another design."""
+    found = read(FILE if path is None else path).get(name)
+    if found is None or found.get("design") != design:
+        raise UserError(
+            f"{name} has no record of this design that a sham could join: zoo claim {name} --record makes it"
+        )
+    return found
+
+
+def _sham(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sham of an earlier result of the same design, which a new result keeps."""
+    kept = "sham" not in now and before is not None and before.get("design") == now.get("design")
+    return {"sham": before["sham"]} if kept and before is not None and "sham" in before else {}
 
 
 def csv_text(claims: Sequence[Mapping[str, Any]]) -> str:
@@ -129,6 +146,8 @@ def markdown(claims: Sequence[Mapping[str, Any]], stale: Mapping[str, str] = {})
             "algorithms, has changed since, and `zoo claim NAME --record` renews the result."
         )
         lines += ["", said]
+    if shams := shams_text(claims):
+        lines += ["", f"{shams} (an arm against itself with other seeds, judged as the headline is)."]
     return "\n".join(lines) + "\n"
 
 
@@ -145,6 +164,33 @@ def parts_text(claim: Mapping[str, Any]) -> str:
     """Return how many of a claim's effects hold: "3 of 4 parts hold"; "" where there is one, or it is not known."""
     holding, parts = claim.get("parts") or (0, 0)
     return f"{holding} of {parts} parts hold" if parts > 1 else ""
+
+
+def sham_text(claim: Mapping[str, Any]) -> str:
+    """Return what came of a claim's sham: "plain against itself with other seeds: +0.1 points (…), undecided"."""
+    sham = claim.get("sham")
+    if not sham:
+        return ""
+    return f"{sham['against']} against itself with other seeds: {_judged(sham, claim)}"
+
+
+def sabotage_text(claim: Mapping[str, Any]) -> str:
+    """Return what came of the headline with the sabotaged arm: its effect, and whether that is lost, as it must be."""
+    found = claim.get("sabotage")
+    if not found:
+        return ""
+    lost = "the effect is not lost" if found["verdict"] == "holds" else "the effect is lost"
+    return f"{compared(found)}: {_judged(found, claim)}; {lost}"
+
+
+def _judged(effect: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
+    return f"{effect_text(effect, claim['metric'])}, {effect['verdict']}"
+
+
+def shams_text(claims: Iterable[Mapping[str, Any]]) -> str:
+    """Return how many shams hold: "0 of 14 shams hold"; "" where none was run."""
+    shams = [claim["sham"] for claim in claims if claim.get("sham")]
+    return f"{sum(sham['verdict'] == 'holds' for sham in shams)} of {len(shams)} shams hold" if shams else ""
 
 
 def renewal(claim: Mapping[str, Any]) -> str:
@@ -224,9 +270,9 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def own(folder: Path) -> dict[str, Any] | None:
-    """Read the result in a claim's folder; None if the claim was not run here."""
+def own(folder: Path, name: str = "result") -> dict[str, Any] | None:
+    """Read the result in a claim's folder, or its "sham"; None if the claim was not run here."""
     try:
-        return parse_json((folder / "result.json").read_text(encoding="utf-8"))
+        return parse_json((folder / f"{name}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None

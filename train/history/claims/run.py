@@ -8,11 +8,12 @@ from typing import Any
 from rich.console import Console
 
 from train.config import files as config_files
-from train.history.claims import design, files, picture, provenance, results, table
+from train.history.claims import design, files, picture, provenance, results, sham, table
 from train.history.claims.claim_run import ClaimRun
 from zoo.errors import UserError
-from zoo.files import write_atomically, writing
+from zoo.files import parse_json, write_atomically, writing
 
+SHAM = "sham.json"  # in the folder of a claim
 UNITS = {"h": 3600, "m": 60, "s": 1}
 
 
@@ -43,7 +44,7 @@ def run_claim(
     claim_run.check()
     with writing(folder):  # before the hours that the claim may take
         folder.mkdir(parents=True, exist_ok=True)
-    found = claim_run.run(setting) | repository
+    found = _with_sham(claim_run.run(setting) | repository, folder)
     if source is not None:
         found["file"] = {"path": source.path, "sha256": source.sha256}
     write_atomically(folder / "result.json", json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
@@ -55,6 +56,49 @@ def run_claim(
     where = f"{folder / 'claim.png'}, {folder / 'result.json'}" + (f", {results.FILE}" if record else "")
     console.print(f"{found['seconds']:,.0f} s; {where}", soft_wrap=True, highlight=False)
     return found
+
+
+def run_sham(
+    name: str, *, full: bool, seeds: int | None, record: bool, workdir: Path, console: Console
+) -> dict[str, Any]:
+    """Run the sham of a claim and write it to sham.json in the claim's folder. Returns the sham.
+
+    Runs of the claim that are there are used, so that an arm that was trained is not trained again, nor is a setting
+    tuned. record: also write it into the claim's record. Raises UserError where there is no sham, since all arms of the
+    headline are exact; and, with `record`, where the claim has no record of this design.
+    """
+    whole, key = files.load_claim(name)
+    source = config_files.source_of(name)
+    claim = whole.at(full=full, seeds=seeds)
+    setting, own = "full" if full else "small", files.result_name(name)
+    trial = sham.sham(claim)
+    if trial is None:
+        raise UserError(f"{own} has no sham: the arms of its headline are exact")
+    if record:
+        results.demand_record(own, design.digest(claim))
+    folder = claim_folder(workdir, own, setting)
+    ClaimRun(own, trial, folder, console).check()
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    both = sham.with_twins(claim, trial)
+    claim_run = ClaimRun(own, both, folder, console, key=f"{key} {setting}", source=source, current=record)
+    found = sham.run_sham(claim, trial, claim_run)
+    write_atomically(folder / SHAM, json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    if record:
+        results.record({**results.demand_record(own, found["design"]), "sham": found})
+    metric = claim.measured
+    told = results.sham_text({"sham": found, "metric": {"unit": metric.unit}})
+    console.print(f"{own}: {told} ({found['minutes']:.1f} minutes)", soft_wrap=True, highlight=False)
+    return {"name": own, "sham": found}
+
+
+def _with_sham(found: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a result with the sham of the same design that was run in its folder, if one was."""
+    try:
+        held = parse_json((folder / SHAM).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return found
+    return {**found, "sham": held} if held.get("design") == found["design"] else found
 
 
 def _demand_same(found: dict[str, Any], name: str, full: bool) -> None:

@@ -7,7 +7,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from train.history.claims.results import compared, effect_text, parts_text, renewal, seeds_text, verdict_text
+from train.history.claims.results import (
+    compared,
+    effect_text,
+    parts_text,
+    renewal,
+    sabotage_text,
+    seeds_text,
+    sham_text,
+    verdict_text,
+)
 from train.pictures.style import LEAN
 
 STYLES = {
@@ -39,6 +48,8 @@ def notes(claim: Mapping[str, Any]) -> list[str]:
         "Likely why": claim["reason"],
         "Between the seeds vary": ", ".join(claim.get("varies", ())),
         "The setting was searched": claim.get("pilots", ""),
+        "Sham": sham_text(claim),
+        "Sabotaged": sabotage_text(claim),
         "Made at commit": _commit(claim),
     }
     return [f"{head}: {text}" for head, text in said.items() if text]

@@ -11,7 +11,7 @@ from train.config.metrics import EVERYTHING, Bounds
 from train.history.claims import design, failures
 from train.history.claims.arms import DerivedArm, MembersArm, TrainedArm, bounds_in
 from train.history.claims.claim import Claim, budget
-from train.history.claims.effects import judge
+from train.history.claims.effects import Effect, judge
 from train.history.claims.failures import Failures
 from train.history.claims.values import Curve, Values, derived
 from train.metrics.statistics import student
@@ -30,8 +30,9 @@ def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **
         if isinstance(arm, DerivedArm | MembersArm):
             arms[arm_name] = derived(arm, arms)
     failed = failures.count(claim.arms, arms, claim.fails) if claim.fails else None
-    effects = [
-        judge(
+
+    def judged(effect: Effect) -> dict[str, Any]:
+        return judge(
             effect,
             arms,
             claim.unit(effect.arm),
@@ -39,8 +40,8 @@ def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **
             failures=failed,
             arm_is_better=claim.favours(effect),
         )
-        for effect in claim.effects
-    ]
+
+    effects = list(map(judged, claim.effects))
     verdict, metric = effects[0]["verdict"], claim.measured
     return _plain(
         {
@@ -61,6 +62,7 @@ def result(name: str, claim: Claim, setting: str, arms: Mapping[str, Values], **
             "fails": claim.fails and dataclasses.asdict(claim.fails),
             "arms": [_arm(arm_name, claim, arms[arm_name], failed) for arm_name in claim.arms],
             "effects": effects,
+            **({"sabotage": judged(claim.sabotaged)} if claim.sabotaged is not None else {}),
             "verdict": verdict,
             "parts": [sum(effect["verdict"] == "holds" for effect in effects), len(effects)],
             "reason": "" if verdict == "holds" else claim.reason,

@@ -223,6 +223,8 @@ def claim_facts(finding: Finding, t: Words) -> list[Fact]:
         Fact(t("smaller"), finding.smaller),
         Fact(t("varies"), ", ".join(finding.varies)),
         Fact(t("pilots"), finding.pilots),
+        Fact(t("sham"), finding.sham),
+        Fact(t("sabotage"), finding.sabotage),
         Fact(t("claim_design"), finding.design),
         Fact(t("how_long"), t("took_time_only", seconds=whole_seconds(finding.seconds)) if finding.seconds else ""),
         Fact(t("device"), ", ".join(filter(None, (finding.device, finding.machine)))),

@@ -84,6 +84,8 @@ class Finding:
     clean: bool = True  # nothing was changed since the commit
     data: Mapping[str, str] = dataclasses.field(default_factory=dict)  # name -> hashes
     machine: str = ""
+    sham: str = ""  # what came of an arm against itself with other seeds
+    sabotage: str = ""  # what came of the headline with its mechanism taken out
 
     @property
     def command(self) -> str:
@@ -158,7 +160,25 @@ def read(facts: Any, where: str) -> Finding:
         clean=facts.get("clean") is not False,
         data={str(name): " ".join(map(str, sequence(mapping(facts, "data"), name))) for name in mapping(facts, "data")},
         machine=text(facts, "machine"),
+        sham=_control(facts, metric, "sham", results.sham_text),
+        sabotage=_control(facts, metric, "sabotage", results.sabotage_text),
     )
+
+
+def _control(
+    facts: Mapping[str, Any], metric: Mapping[str, Any], name: str, said: Callable[[Mapping[str, Any]], str]
+) -> str:
+    """Read what came of a control of a claim; "" where there is none, or it is damaged."""
+    found = mapping(facts, name)
+    if found.get("verdict") not in VERDICTS:
+        return ""
+    figures = {key: finite(found.get(key)) for key in ("value", "low", "high", "unseen")}
+    if None in (figures["low"], figures["high"]):
+        figures |= {"low": None, "high": None}
+    words = {key: text(found, key) for key in ("arm", "against", "kind", "bound")}
+    words["unit"] = text(found if "unit" in found else metric, "unit")
+    read = {**words, **figures, "failures": _failures(found), "verdict": found["verdict"]}
+    return said({name: read, "metric": {"unit": text(metric, "unit")}})
 
 
 def _arm(facts: Mapping[str, Any], unit: str) -> Arm:

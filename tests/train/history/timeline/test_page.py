@@ -105,10 +105,14 @@ def test_a_verdict_says_its_size_its_parts_and_its_age(tmp_path: Path) -> None:
         "code": {"zoo/mlp.py": "x"},
         "data": {"digits": ["d1", "d2"]},
     }
+    control = claim("new", 2015, "undecided")["effects"][0]
+    facts |= {"sham": control, "sabotage": control}
     found = findings.read(claim("new", 2015, machine="Linux riscv64", **facts), "test")
     made = Page(write_page([], [dataclasses.replace(found, changed="zoo/mlp.py")], tmp_path / "new", cards=CARDS))
     for said in ("The code of this result has changed since (zoo/mlp.py): zoo claim new --record renews it.",
-                 "0123456789ab (with changes)", "digits d1 d2", "cpu, 2 cores, Linux riscv64"):  # fmt: skip
+                 "0123456789ab (with changes)", "digits d1 d2", "cpu, 2 cores, Linux riscv64",
+                 "shallow against itself with other seeds: +0.25 nats (0.2 to 0.3), undecided",
+                 "deep, shallow: +0.25 nats (0.2 to 0.3), undecided; the effect is lost"):  # fmt: skip
         assert said in made.text
 
 
