@@ -92,13 +92,24 @@ def _run(name: str, options: ClaimOptions, console: Console) -> dict[str, Any]:
 
 
 def expected_seconds(name: str, claim: Claim, recorded: dict[str, Any], options: ClaimOptions) -> float:
-    """What a claim took here, else where it was recorded, else what its file says; with as many seeds as asked for."""
+    """What a claim took here, else where it was recorded, else an estimate; with as many seeds as asked for.
+
+    Nothing where its result is here and up to date. The estimate is what its file says, and at the full setting that of
+    its FLOPs: raises UserError where data for that are not here.
+    """
     setting = "full" if options.full else "small"
+    from train.history.claims import cost, design
     from train.history.claims.run import claim_folder
 
-    known = results.own(claim_folder(options.workdir, name, setting)) or recorded.get(name)
+    here = results.own(claim_folder(options.workdir, name, setting))
+    if here and here.get("design") == design.digest(claim) and not files.stale(here) and not options.sham:
+        return 0.0
+    known = here or recorded.get(name)
     if known is None or known["setting"] != setting:
-        return claim.seconds
+        import jax
+
+        rate = cost.FLOPS_PER_SECOND.get(jax.default_backend(), cost.FLOPS_PER_SECOND["gpu"])
+        return cost.seconds(claim, rate) if options.full else claim.seconds
     seeds = max((len(arm["seeds"]) for arm in known["arms"]), default=0)  # 0 where every arm is exact
     return known["seconds"] * (claim.seeds / seeds if seeds else 1)
 
@@ -123,12 +134,13 @@ class All:
 
     def run(self) -> None:
         """Raises Stopped, after the rest, where a claim's process did not end as it should."""
-        planned = sorted(self._plan())
         import jax
 
         from train.core import machine
 
         machine.prepare_backend()
+        planned = sorted(self._plan())
+        self._say(planned)
         if self.options.jobs > 1 and jax.default_backend() != "cpu":
             raise UserError(f"--jobs shares out the cores of a processor, and this runs on {machine.describe()}")
         for name in self._in_time(one for one in planned if one.alone or self.options.jobs == 1):
@@ -148,10 +160,23 @@ class All:
             claim, _ = files.load_claim(name)
             try:
                 claim = claim.at(full=self.options.full, seeds=self.options.seeds)
-            except UserError as error:
+                seconds = expected_seconds(name, claim, recorded, self.options)
+            except UserError as error:  # it has no such setting, or data are not here
                 self.left.append((name, str(error)))
                 continue
-            yield Planned(expected_seconds(name, claim, recorded, self.options), name, claim.alone)
+            yield Planned(seconds, name, claim.alone)
+
+    def _say(self, planned: Sequence[Planned]) -> None:
+        """Print the plan where it may take hours: which claims begin within the budget, and what each should take."""
+        if not self.options.full and self.budget is None:
+            return
+        total = 0.0
+        for seconds, name, _ in planned:
+            fits = self.budget is None or total + seconds <= self.budget
+            total += seconds if fits else 0.0
+            said = "done" if seconds == 0 else f"about {seconds / 60:,.1f} minutes"
+            self.console.print(f"planned: {name}: {said}{'' if fits else ', beyond the budget'}", highlight=False)
+        self.console.print(f"planned in all: about {total / 60:,.1f} minutes", highlight=False)
 
     def _in_time(self, planned: Iterable[Planned]) -> Iterator[str]:
         """The names of those that would end within the budget, judged when each is asked for."""

@@ -9,7 +9,8 @@ from train import cli
 from train.commands import claim
 from train.config import files
 from train.core import machine
-from train.history.claims import results
+from train.history.claims import cost, results
+from train.history.claims import files as claim_files
 from train.history.claims.run import parse_time
 from train.history.timeline import findings
 from zoo.errors import UserError
@@ -159,3 +160,48 @@ def test_every_value_is_a_line_of_the_csv_with_what_became_of_its_seed(tmp_path:
         "claim,arm,seed,value,state", "c,a,5,0.5,failed", "c,a,6,,no value", "c,a,7,40,at least",
         "c,e,0+1+2,0.25,value", "c,x,,3,exact",
     ]  # fmt: skip
+
+
+FULL = """
+from train.history.claims import *
+from train.config import *
+NET = Experiment(Model("mlp", {{"widths": (4,)}}), Data("digits", batch=8), steps=2, eval_every_steps=2)
+TUNE = Tune(("optim.lr=0.1,1",), 3, seeds=2)
+arms = {{"a": TrainedArm("a", NET, {tune}), "b": TrainedArm("b", override(NET, {{"seed": 5}}))}}
+CLAIM = Claim(1990, "N", "https://e.org", "It.", arms, (Effect("a", "b", "lower", "less", margin=0.1),), "train loss",
+              seeds=2, full={{"steps": {steps}, "eval_every_steps": {steps}}}, plot=Plot("bars"))
+"""
+
+
+@pytest.fixture
+def full(three: Path) -> Path:
+    """Two claims with a full setting beside those without one: `short`, and `endless` of a million steps."""
+    for name, steps in (("short", 2), ("endless", 10_000_000)):
+        (three / "configs" / "claims" / f"{name}.py").write_text(FULL.format(steps=steps, tune=None))
+    return three
+
+
+def test_the_full_settings_are_planned_by_their_flops_the_cheapest_first_and_go_on(full: Path, capsys) -> None:
+    words = ["claim", "--all", "--full", "--budget", "3m", "--workdir", str(full / "runs")]
+    assert cli.run(words) == 0
+    out = capsys.readouterr().out
+    assert "planned: short: about 0.3 minutes" in out
+    assert out.index("planned: short") < out.index("planned: endless: about ") < out.index("planned in all: about 0.3")
+    assert ", beyond the budget" in out
+    assert "not run: endless: would take about " in out
+    assert "not run: quick: this claim has no full setting" in out
+    stamps = {path: path.stat().st_mtime_ns for path in (full / "runs").rglob("summary.json")}
+    assert stamps
+    assert cli.run(words) == 0
+    assert "planned: short: done" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in (full / "runs").rglob("summary.json")} == stamps
+
+
+def test_flops_count_seeds_steps_examples_and_the_settings_of_tuning(full: Path) -> None:
+    file = full / "configs" / "claims" / "short.py"
+    file.write_text(FULL.format(steps=2, tune="TUNE"))
+    claim, _ = claim_files.load_claim(str(file))
+    forward = 2 * (64 * 4 + 4 * 10)
+    assert cost.flops(claim) == forward * 3 * 8 * (2 * 2 + 2 * 2 + 2 * 2 * 3)
+    waiting = 3 * cost.RUN_SECONDS + (2 + 2 + 3) * cost.STEP_SECONDS
+    assert cost.seconds(claim, 1e6) == pytest.approx(cost.flops(claim) / 1e6 + waiting)
