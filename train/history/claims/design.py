@@ -178,8 +178,7 @@ def _tree(node: Any) -> Any:
     match node:
         case ast.AST():
             fields = {name: value for name, value in ast.iter_fields(node) if value is not None and value != []}
-            documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
-            if isinstance(node, documented):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
                 fields["body"] = [one for one in node.body if not _is_text(one)]
             if isinstance(node, ast.Call):
                 fields["keywords"] = [one for one in node.keywords if one.arg not in CARD_TEXTS]
