@@ -23,6 +23,7 @@ class Config:
     dropout: float = 0.0  # rate at which hidden units are dropped in training
     batch_norm: bool = False  # normalize each hidden unit over the batch before its activation (arXiv:1502.03167)
     classes: int = 10
+    deviation: float = 0.0  # standard deviation of Gaussian initial weights; 0: LeCun normal
 
     def __post_init__(self) -> None:
         check(self)
@@ -39,13 +40,15 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
         x = flatten(x)
+        init = nn.initializers.normal(self.cfg.deviation) if self.cfg.deviation else nn.initializers.lecun_normal()
         for i, width in enumerate(self.cfg.widths):
-            x = nn.Dense(width, use_bias=not self.cfg.batch_norm, name=f"hidden{i}")(x)  # BatchNorm has its own bias
+            bias = not self.cfg.batch_norm  # batch normalization has its own
+            x = nn.Dense(width, use_bias=bias, kernel_init=init, name=f"hidden{i}")(x)
             if self.cfg.batch_norm:
                 x = batch_norm(x, train=train, name=f"norm{i}")
             x = ACTIVATIONS[self.cfg.activation](x)
             x = nn.Dropout(self.cfg.dropout, deterministic=not train, name=f"dropout{i}")(x)
-        return nn.Dense(self.cfg.classes, name="head")(x)
+        return nn.Dense(self.cfg.classes, kernel_init=init, name="head")(x)
 
 
 CARDS = [

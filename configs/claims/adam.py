@@ -2,26 +2,28 @@
 
 Paper:   Kingma and Ba 2014, Fig. 2a: 784-1000-1000-10 rectified linear units with dropout on MNIST, minibatches of 128
 Run:     zoo claim adam    (MNIST in TFDS_DATA_DIR: zoo data prepare mnist)
-Here:    the same net, set and minibatch, 2 epochs. Each rule has the best learning rate of its own sweep of four, by
-         its training cost over the last of 156 steps (a third of an epoch) with seed 0. Compared is the mean training
-         cost, dropout and all, over the last third of the second epoch; all other constants as on the rules' cards.
-Departs: 2 epochs of the paper's 200; a dropout of 0.5 on both hidden layers, whose share the paper does not give.
-Measured: Adam comes out behind AdaGrad; AdaDelta, Nesterov momentum and RMSProp are not told apart from it (see
-         results/claims.json). The same seeds on another kind of processor, where sums round differently, put it behind
-         AdaDelta and ahead of RMSProp: three seeds are few. AdaGrad and AdaDelta chose an end of their sweeps.
-         AdaGrad was measured while its sum began at optax's 0.1; it begins at the paper's 0 now (optim.accumulator).
+Here:    784-256-256-10 on 12,000 images of MNIST, minibatches of 128, 30 epochs of 93 steps. Compared is the mean over
+         the whole run of the logarithm of the training cost, dropout and all: the height of the curve of Fig. 2a.
+         Each rule has the best rate of its own sweep of six, by factors of the square root of 10, by the same metric
+         over 3 epochs with 3 seeds that are not compared; a best rate at an end moves that end on. AdaDelta
+         has no rate to tune and keeps the 1 of its paper. AdaGrad's sum of squares starts at 0. All other
+         constants are those on the rules' cards.
+Departs: a fifth of the images, a quarter of the units and 30 epochs of the paper's 200; a dropout of 0.5 on both hidden
+         layers, whose share the paper does not give. Rates are tuned over a tenth of the run: all of it would take an
+         hour.
+Measured: not yet: results/claims.json has an earlier design, with AdaGrad's sum started at 0.1, so that it was SGD
 """
 
 from train.config import Data, Experiment, Model, Optim, override
 from train.history.claims import Claim, Effect, Plot, TrainedArm, Tune
 
-EPOCH = 468
+EPOCH = 93  # whole minibatches of 12,000 images
 BASE = Experiment(
-    model=Model("mlp", {"widths": (1000, 1000), "dropout": 0.5}),
-    data=Data("mnist", batch=128, validation=0.0),
+    model=Model("mlp", {"widths": (256, 256), "dropout": 0.5}),
+    data=Data("mnist", batch=128, labels=0.2, validation=0.0),
     optim=Optim("adam"),
-    steps=2 * EPOCH,
-    eval_every_steps=EPOCH // 3,
+    steps=30 * EPOCH,
+    eval_every_steps=EPOCH,
     smoke={
         "steps": 2,
         "eval_every_steps": 2,
@@ -29,44 +31,51 @@ BASE = Experiment(
         "model": {"fields": {"widths": (8,)}},
     },
 )
+METRIC = "mean log train loss"
 RATES = {
-    "nesterov": "0.01,0.03,0.1,0.3",
-    "adagrad": "0.003,0.01,0.03,0.1",
-    "rmsprop": "0.0001,0.0003,0.001,0.003",
-    "adadelta": "0.3,1,3,10",
-    "adam": "0.0001,0.0003,0.001,0.003",
+    "nesterov": "0.001,0.00316,0.01,0.0316,0.1,0.316",
+    "adagrad": "0.001,0.00316,0.01,0.0316,0.1,0.316",
+    "rmsprop": "0.0001,0.000316,0.001,0.00316,0.01,0.0316",
+    "adam": "0.0001,0.000316,0.001,0.00316,0.01,0.0316",
+}
+SAID = {
+    "nesterov": "SGD with Nesterov momentum",
+    "adagrad": "AdaGrad",
+    "rmsprop": "RMSProp",
+    "adadelta": "AdaDelta",
 }
 
 
-def rule(name: str) -> TrainedArm:
-    tune = Tune((f"optim.lr={RATES[name]}",), steps=EPOCH // 3)
+def tuned(name: str) -> TrainedArm:
+    tune = Tune((f"optim.lr={RATES[name]}",), steps=3 * EPOCH, by=METRIC)
     return TrainedArm(f"rates {RATES[name].replace(',', ', ')}", override(BASE, {"optim": {"name": name}}), tune=tune)
 
 
+ADADELTA = TrainedArm("rate 1, that of its paper", override(BASE, {"optim": {"name": "adadelta", "lr": 1.0}}))
 CLAIM = Claim(
     year=2014,
     paper="Kingma and Ba 2014, Fig. 2a",
     link="https://arxiv.org/abs/1412.6980",
     says="Adam lowers the training cost faster than SGD with Nesterov momentum, AdaGrad, RMSProp and AdaDelta.",
     models=("mlp",),
-    algorithms=tuple(RATES),
-    metric="train loss",
-    arms={name: rule(name) for name in RATES},
+    algorithms=(*SAID, "adam"),
+    metric=METRIC,
+    arms={name: ADADELTA if name == "adadelta" else tuned(name) for name in (*SAID, "adam")},
     effects=tuple(
-        Effect("adam", name, "lower", f"lower cost than {said}", margin=0.01)  # the figure has no numbers
-        for name, said in (
-            ("nesterov", "SGD with Nesterov momentum"),
-            ("adagrad", "AdaGrad"),
-            ("rmsprop", "RMSProp"),
-            ("adadelta", "AdaDelta"),
-        )
+        # The figure has no numbers: a tenth of the cost, 0.095 in logarithms, is about what can be seen in it.
+        Effect("adam", name, "lower", f"lower cost than {said}", margin=0.095)
+        for name, said in SAID.items()
     ),
-    seeds=3,
+    seeds=5,
     seconds=600,
-    smaller="2 epochs for 200",
-    reason="two epochs are the first hundredth of the paper's, and so early the rules are close; and each has a tuned "
-    "rate here, AdaDelta too, whose paper has none to tune",
+    smaller="30 epochs of 12,000 images for 200 of 60,000",
+    reason="each rule has its best rate here, and at that rate they are close",
     plot=Plot("curve", y="training cost", log_y=True),
-    full={"steps": 200 * EPOCH, "eval_every_steps": EPOCH},
+    full={
+        "steps": 200 * 468,
+        "eval_every_steps": 468,
+        "data": {"labels": 1.0},
+        "model": {"fields": {"widths": (1000, 1000), "dropout": 0.5}},
+    },
     full_seeds=5,
 )

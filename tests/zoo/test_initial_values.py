@@ -26,6 +26,7 @@ def image(size: int, channels: int) -> dict[str, jax.Array]:
 NETS: dict[str, tuple[dict[str, Any], dict[str, jax.Array]]] = {  # card -> changes that make it small, inputs
     "alexnet": ({"hidden": 32}, image(64, 3)),
     "lenet5": ({}, image(32, 1)),
+    "mlp": ({"widths": (96, 640), "deviation": 0.01}, image(28, 1)),
     "gpt2": ({**WORDS, "context": 300}, TEXT),
     "gpt_char": ({**WORDS, "context": 300}, TEXT),
     "transformer_base": ({**WORDS, "hidden": 192}, PAIR),
@@ -49,6 +50,7 @@ def initial(name: str) -> dict[str, Any]:
     ("name", "path", "deviation"),
     [
         *(("alexnet", f"{layer}/kernel", 0.01) for layer in ("conv1", "conv3", "conv5", "fc6", "head")),
+        *(("mlp", f"{layer}/kernel", 0.01) for layer in ("hidden0", "hidden1", "head")),
         ("gpt2", "positions/embedding", 0.01),
         ("gpt2", "tokens/embedding", 0.02),
         ("gpt_char", "positions/embedding", 0.02),

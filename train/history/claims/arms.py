@@ -37,6 +37,9 @@ class Metric:
         return self.name.startswith("steps to reach ")
 
 
+MEAN_LOG_LOSS = "mean log train loss"
+
+
 def metric(name: str) -> Metric:
     """Return the metric with this name, which is read from the files of a run.
 
@@ -45,9 +48,13 @@ def metric(name: str) -> Metric:
     "steps to reach train accuracy 0.75": the first step at which it is reached, at the resolution of a chunk or an
     evaluation. For a run that never reaches it, or diverges, the length of the run is only a lower bound of it.
     "mean validation return": the mean over all evaluations of the run, which also rewards fast learning.
+    "mean log train loss": the mean over all steps of the logarithm of the loss, as if by the area under its curve on
+    a logarithmic axis. The loss is the mean of each chunk.
     Raises UserError for any other name, and for a metric that has no direction in `train.metrics`.
     """
     split, _, what = name.partition(" ")
+    if name == MEAN_LOG_LOSS:
+        return Metric(name, "log nats", "lower")
     if found := re.fullmatch(r"steps to reach (?:train|validation) (\w+) -?[\d.]+", name):
         metrics.direction(found[1])
         return Metric(name, "steps", "lower")
@@ -104,6 +111,7 @@ class Outcome(NamedTuple):
     value: float
     x: Sequence[float] = ()
     y: Sequence[float] = ()
+    at_least: bool = False  # censored: the value is only a lower bound of the true one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +124,7 @@ class FunctionArm:
         None  # a smaller function for the tests; None: `value` is small enough
     )
     exact: bool = False  # the value does not depend on the seed: it is computed once, for seed 0
+    unit: str | None = None  # like Metric.unit; None: that of the claim's metric
 
 
 @dataclasses.dataclass(frozen=True)

@@ -189,7 +189,7 @@ class Claim:
         match self.arms[name]:
             case RemeasuredArm(metric=other):
                 return other.unit
-            case DerivedArm(unit=str(own)):
+            case DerivedArm(unit=str(own)) | FunctionArm(unit=str(own)):
                 return own
             case MembersArm(of=of):
                 return self.unit(of)

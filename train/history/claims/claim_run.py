@@ -242,6 +242,7 @@ class ClaimRun:
                 "value": float(found.value),
                 "x": np.asarray(found.x, float).tolist(),
                 "y": np.asarray(found.y, float).tolist(),
+                "at_least": bool(found.at_least),
                 "seconds": seconds,
             }
             write_atomically(file, json.dumps({"key": self.key, "seeds": kept}) + "\n", make_folder=True)
@@ -251,7 +252,8 @@ class ClaimRun:
             line = Curve(np.array(own[0]["x"]), np.array([one["y"] for one in own]))
         values = tuple(one["value"] if np.isfinite(one["value"]) else None for one in own)
         seconds = round(sum(one["seconds"] for one in own), 1)
-        return Values(() if arm.exact else seeds, values, seconds, curve=line, exact=arm.exact)
+        bounds = tuple(one.get("at_least", False) for one in own)
+        return Values(() if arm.exact else seeds, values, seconds, curve=line, exact=arm.exact, censored=bounds)
 
 
 def spent(run: Run) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from train.config import Experiment, metrics
 from train.config.ways import way_of
-from train.history.claims.arms import Measured, Metric
+from train.history.claims.arms import MEAN_LOG_LOSS, Measured, Metric
 from train.history.claims.values import Curve
 from train.loop.run import Run, read_metrics, read_summary
 from train.loop.summary import Summary
@@ -27,6 +27,8 @@ def require_measured(metric: Metric, experiment: Experiment) -> None:
 
     What a step of training gives, and what a function of the finished run reads, is not known before.
     """
+    if metric.name == MEAN_LOG_LOSS:
+        return
     split, _, rest = metric.name.removeprefix("steps to reach ").removeprefix("mean ").partition(" ")
     name, given = rest.partition(" ")[0], way_of(experiment.task).metrics
     if metric.of is None and split != "train" and name not in given:
@@ -51,6 +53,8 @@ def measure(run: Run, metric: Metric) -> list[Measured]:
         steps = _steps_to_reach(run, *metric.name.removeprefix("steps to reach ").split())
         # A seed that diverged has not stayed at its goal: it counts as one that never reached it.
         return [never_reached(run) if i in gone else found for i, found in enumerate(steps)]
+    if metric.name == MEAN_LOG_LOSS:
+        return [Measured(None if i in gone else value) for i, value in enumerate(_mean_log_loss(run))]
     if metric.name.startswith("mean "):
         values = curve(run, metric.name.removeprefix("mean ")).y.mean(1)
         return [Measured(None if i in gone else value) for i, value in enumerate(values)]
@@ -115,6 +119,12 @@ def _at_the_end(run: Run, what: str, summary: Summary) -> list[float]:
         inside = (line.x > (last - 1) // every * every) & (line.x <= last)
         found.append(float((y[inside] * chunks[inside]).sum() / chunks[inside].sum()))
     return found
+
+
+def _mean_log_loss(run: Run) -> list[float]:
+    """Return the mean over all steps of the logarithm of each seed's training loss, chunks weighted by their steps."""
+    line = curve(run, "train loss")
+    return np.average(np.log(line.y), axis=1, weights=np.diff(line.x, prepend=0)).tolist()
 
 
 def _steps_to_reach(run: Run, split: str, what: str, goal: str) -> list[Measured]:

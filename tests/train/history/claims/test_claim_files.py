@@ -7,6 +7,8 @@ import json
 import os
 import re
 
+import jax
+import jax.numpy as jnp
 import pytest
 from rich.console import Console
 
@@ -134,6 +136,25 @@ def test_an_ensemble_of_regularizers_is_compared_with_its_members() -> None:
     members = load("regularizers").arms[effect.against]
     assert isinstance(members, MembersArm)
     assert (members.of, members.like) == ("none", "ensemble")
+
+
+def test_the_longest_chain_of_dependent_products_is_counted() -> None:
+    """The claim timed a processor, which says little of how many operations wait for each other."""
+    claim = load("transformer_step_time")
+    chain = claim.arms["recurrent_32"].value.__globals__["longest_chain"]
+
+    def two_in_turn_beside_one(x):
+        return (x @ x) @ x + jnp.sin(x) @ x
+
+    def five_in_turn(x):
+        return jax.lax.scan(lambda carry, row: (jax.nn.relu(carry @ row), carry), x, jnp.ones((5, 3, 3)))
+
+    for function, wanted in ((two_in_turn_beside_one, [2]), (five_in_turn, [5, 4])):
+        program = jax.make_jaxpr(function)(jnp.ones((3, 3))).jaxpr
+        assert chain(program, [0]) == wanted
+    # Layer by layer: the first has 32 products in turn, each next one starts with the product of its inputs.
+    assert claim.arms["recurrent_32"].value(0) == 3 * 32 + 1
+    assert claim.arms["transformer_32"].value(0) == 2 * 6 + 1
 
 
 def test_recorded_results_are_of_claims_that_are_there_and_of_their_arms() -> None:

@@ -1,6 +1,7 @@
 """Readings: what a claim takes from the files of a run whose seeds stopped early, diverged, or reached their goal."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,11 @@ def test_a_metric_that_the_task_does_not_give_is_said_before_anything_is_trained
         ClaimRun("mine", wrong, tmp_path, QUIET).check()
     for there in ("mean validation return", "test return", "train loss"):
         readings.require_measured(metric(there), agent)
+
+
+def test_the_mean_log_loss_weights_each_chunk_by_its_steps_and_loses_a_seed_that_diverged(tmp_path) -> None:
+    wanted = metric("mean log train loss")
+    readings.require_measured(wanted, EXPERIMENT)
+    run = written(tmp_path, {10: [1.0, 1.0], 40: [math.e, 2.0]}, replica(0), replica(1, diverged_at_step=40))
+    assert readings.read(run, wanted) == [pytest.approx(0.75), None]
+    assert wanted.better == "lower"
