@@ -204,7 +204,7 @@ def test_fields_of_the_encoder_come_from_the_command_line() -> None:
 
 
 WRONG = [
-    ({"model": Model("lenet5")}, "lenet5 cannot do the task 'contrast'; models that can: simclr_resnet50, simclr_resnet20"),
+    ({"model": Model("lenet5")}, "lenet5 cannot do the task 'contrast'; models that can: simclr_resnet50"),
     ({"data.augment": ()}, "the task 'contrast' needs data.augment: without it the two views of an image are the same"),
     ({"data.augment": ("flip", "mixup_1")}, "data.augment: mixup mixes labels, and the task 'contrast' has none"),
     ({"data.augment": ("color_0.5",)}, "data.augment 'color_0.5': color needs images of 3 channels, and these have 1"),
