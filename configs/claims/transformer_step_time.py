@@ -12,9 +12,8 @@ Departs: the program runs one LSTM layer after the other. Layers that overlap wo
          the other and not 3 n, which also grows with n. A step here has backward pass, embedding and output too, and
          is timed on whatever runs it.
 Measured: 97, 385 and 1,537 products one after the other at 32, 128 and 512 tokens, 13 at each length with
-         self-attention. A step of the recurrent net takes 1.27 times as long with 32 tokens (1.16 to 1.39) and 1.10
-         with 128 (0.88 to 1.38). The times were taken while other programs had most of the two cores, a step took 7
-         seconds instead of less than one: they are to be measured anew. (cpu, 2 cores, shared, 2026-11-29, 5 times)
+         self-attention. A step of the recurrent net takes 1.08 times as long with 32 tokens (0.91 to 1.26) and 1.15
+         with 128 (1.03 to 1.28). (cpu, 2 cores, shared, 2026-11-29, 5 times)
 """
 
 import functools
