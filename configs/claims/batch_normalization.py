@@ -47,7 +47,7 @@ class Size(NamedTuple):
     steps: int
 
 
-WHOLE, LITTLE = Size("mnist", 3_000), Size("digits", 4)
+WHOLE, LITTLE = Size("mnist", 3_000), Size("digits", 2 * WINDOW)
 
 
 @functools.cache
