@@ -42,8 +42,8 @@ class TimelineOptions(OwnParts):
     """Train the line of image classifiers; --no-line shows what is there."""
     lang: str = words.ORIGINAL
     """Language of the page's own text: en or ko."""
-    claims: str = "30s"
-    """Run the quickest claims too, as many as were recorded to take no longer than this together: 30s, 10m, 0s."""
+    claims: str = "45s"
+    """Run the quickest claims too, as many as were recorded to take no longer than this together: 45s, 10m, 0s."""
 
 
 def timeline_command(args: Sequence[str]) -> None:

@@ -140,9 +140,9 @@ def markdown(claims: Sequence[Mapping[str, Any]], stale: Mapping[str, str] = {})
                 verdict = "; ".join(filter(None, (_at_size(verdict, claim), parts_text(claim), old)))
             cells = (*head, measured, seeds_text(claim, effect), verdict, minutes)
             lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    if any(stale.get(claim["name"]) for claim in claims):
+    if old := sum(bool(stale.get(claim["name"])) for claim in claims):
         said = (
-            "Of an earlier design or of earlier code: the claim's file, or the code of its models, tasks, data or "
+            f"{old} of {len(claims)} results are of an earlier design or of earlier code: the claim's file, or the code of its models, tasks, data or "
             "algorithms, has changed since, and `zoo claim NAME --record` renews the result."
         )
         lines += ["", said]

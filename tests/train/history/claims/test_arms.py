@@ -17,6 +17,7 @@ from train.history.claims import (
     Measured,
     MembersArm,
     Metric,
+    Outcome,
     RemeasuredArm,
     TrainedArm,
     Tune,
@@ -145,3 +146,20 @@ def test_what_is_exact_is_computed_once(tmp_path) -> None:
     with printed.capture() as capture:
         printed.print(table.show(found))
     assert "+2 (exact)" in capture.get()
+
+
+def test_a_computed_arm_has_a_unit_of_its_own_and_values_that_are_only_bounds(tmp_path: Path) -> None:
+    """A net that never reached its goal was counted as one that reached it at the last step."""
+    arms = {
+        "slow": FunctionArm("", lambda seed: Outcome(100.0, at_least=seed == 1)),
+        "fast": FunctionArm("", lambda seed: 10.0 + seed),
+        "range": FunctionArm("", lambda seed: 2.0, exact=True, unit="powers of ten"),
+    }
+    effect = Effect("fast", "slow", "higher", "", kind="ratio", margin=2)
+    mine = Claim(2000, "Nobody 2000", "https://example.org", "", arms, (effect,), metric="train loss", seeds=8)
+    for _ in range(2):  # the second time from the file
+        found = ClaimRun("mine", mine, tmp_path, QUIET).run()
+        assert [arm["unit"] for arm in found["arms"]] == ["nats", "nats", "powers of ten"]
+        assert found["arms"][0]["at_least"] == [False, True, *[False] * 6]
+        assert found["effects"][0]["verdict"] == "undecided"
+        assert "never reached the goal" in found["effects"][0]["why"]
