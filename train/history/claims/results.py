@@ -142,8 +142,9 @@ def markdown(claims: Sequence[Mapping[str, Any]], stale: Mapping[str, str] = {})
             lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     if old := sum(bool(stale.get(claim["name"])) for claim in claims):
         said = (
-            f"{old} of {len(claims)} results are of an earlier design or of earlier code: the claim's file, or the code of "
-            "its models, tasks, data or algorithms, has changed since, and `zoo claim NAME --record` renews the result."
+            f"{old} of {len(claims)} results are of an earlier design or of earlier code: the claim's file, or the "
+            "code of its models, tasks, data or algorithms, has changed since, and `zoo claim NAME --record` "
+            "renews the result."
         )
         lines += ["", said]
     if shams := shams_text(claims):
