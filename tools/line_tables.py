@@ -20,6 +20,9 @@ def tables() -> dict[str, str]:
     sweep = json.loads(SWEEP.read_text(encoding="utf-8"))
     return {
         "scenes": lines.scenes_table(shown),
+        "mnist": lines.recipes_table(shown, lines.MNIST, "accuracy"),
+        "multi30k": lines.recipes_table(shown, lines.MULTI30K, "bleu"),
+        "shakespeare": lines.recipes_table(shown, lines.SHAKESPEARE, "bits_per_byte"),
         "rates": lines.sweep_table(sweep["rates"], "rate"),
         "lengths": lines.sweep_table(sweep["lengths"], "steps"),
     }

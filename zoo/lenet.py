@@ -60,7 +60,7 @@ class LeNet5(nn.Module):
 CARDS = [
     Card(
         name="lenet5",
-        parents={"mlp": "back-propagation"},
+        parents={"lecun1989": "shared weights, learned by back-propagation"},
         paper_params=60_000,
         family="lenet",
         year=1998,

@@ -15,6 +15,7 @@ from zoo import (
     dqn,
     gan,
     gpt,
+    lecun1989,
     lenet,
     lstm,
     measure,
@@ -34,6 +35,7 @@ from zoo.errors import UserError
 MODULES = (
     perceptron,
     mlp,
+    lecun1989,
     lstm,
     lenet,
     alexnet,

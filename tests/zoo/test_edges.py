@@ -18,6 +18,7 @@ from zoo.layers import DropPath
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "perceptron": ("perceptron", {}),
     "mlp": ("mlp", {"widths": (4,), "batch_norm": True}),
+    "lecun1989": ("lecun1989", {}),
     "lenet": ("lenet5", {}),
     "alexnet": ("alexnet_cifar", {}),
     "resnet": ("resnet20", {"depths": (1,), "widths": (4,)}),

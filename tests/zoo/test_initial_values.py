@@ -26,6 +26,7 @@ def image(size: int, channels: int) -> dict[str, jax.Array]:
 NETS: dict[str, tuple[dict[str, Any], dict[str, jax.Array]]] = {  # card -> changes that make it small, inputs
     "alexnet": ({"hidden": 32}, image(64, 3)),
     "lenet5": ({}, image(32, 1)),
+    "lecun1989": ({}, image(16, 1)),
     "mlp": ({"widths": (96, 640), "deviation": 0.01}, image(28, 1)),
     "gpt2": ({**WORDS, "context": 300}, TEXT),
     "gpt_char": ({**WORDS, "context": 300}, TEXT),
@@ -74,6 +75,8 @@ def test_deviations(name: str, path: str, deviation: float) -> None:
     [
         ("lenet5", "c3/kernel", 2.4 / (5 * 5 * 6)),
         ("lenet5", "f6/kernel", 2.4 / 120),
+        ("lecun1989", "h2/kernel", 2.4 / 200),
+        ("lecun1989", "h3/kernel", 2.4 / 192),
         *(("seq2seq", path, 0.08) for path in ("decoder/layer0/recurrent", "decoder/layer0/input/bias", "head/kernel")),
     ],
 )

@@ -23,6 +23,12 @@ SMALL = {  # id: name, fields, inputs as in a card. Every output ends in five cl
     "perceptron": ("perceptron", {"classes": 5}, image(8, 8, 1)),
     "mlp": ("mlp", {"widths": (16, 8), "dropout": 0.5, "activation": "gelu", "classes": 5}, image(8, 8, 1)),
     "mlp_norm": ("mlp", {"widths": (16, 8), "batch_norm": True, "classes": 5}, image(8, 8, 1)),
+    "lecun1989": ("lecun1989", {"classes": 5}, image(16, 8, 1)),
+    "lecun1989_modern": (
+        "lecun1989",
+        {"activation": "relu", "output": "plain", "dropout": 0.5, "classes": 5},
+        image(16, 16, 1),
+    ),
     "lenet5": ("lenet5", {"classes": 5}, image(16, 20, 1)),
     "lenet5_modern": ("lenet5", {"activation": "relu", "pooling": "max", "classes": 5}, image(28, 28, 1)),
     "alexnet": ("alexnet", {"classes": 5}, image(64, 64, 3)),

@@ -18,6 +18,7 @@ PUBLISHED = {
     "alexnet": 60_965_224,
     "alexnet_one_tower": 61_100_840,
     "lenet5": 61_706,
+    "lecun1989": 9_760,
     "mlp": 266_610,
     "dqn_2013": 677_172,
     "dqn_nature": 1_686_180,

@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 
 import zoo
-from zoo import alexnet, lenet, resnet, vit
+from zoo import alexnet, lecun1989, lenet, resnet, vit
 
 KEY = jax.random.key(0)
 
@@ -83,6 +83,39 @@ def test_adaptive_pooling_averages_cells(height: int, width: int) -> None:
 def test_lenet_starts_as_in_the_paper() -> None:
     kernel = lenet.paper_init(KEY, (5, 5, 6, 16))
     assert 0.95 * 2.4 / 150 < jnp.abs(kernel).max() < 2.4 / 150
+
+
+def test_lecun_1989_has_the_sizes_of_the_paper() -> None:
+    """Section 3: 1,256 units, 64,660 connections, 9,760 parameters; 1,068, 2,592, 5,790 and 310 in its layers."""
+    _, variables = made("lecun1989", (16, 16, 1))
+    params = variables["params"]
+    sizes = {name: sum(leaf.size for leaf in jax.tree.leaves(layer)) for name, layer in params.items()}
+    assert sizes == {"h1": 1_068, "h2": 2_592, "h3": 5_790, "head": 310}
+    units = {name: layer["bias"].size for name, layer in params.items()}  # each unit has a bias of its own
+    assert 16 * 16 + sum(units.values()) == 1_256
+    inputs = {name: params[name]["kernel"].size // params[name]["kernel"].shape[-1] for name in units}
+    assert sum(count * (inputs[name] + 1) for name, count in units.items()) == 64_660
+
+
+def test_lecun_1989_sees_paper_beyond_its_borders() -> None:
+    model, variables = made("lecun1989", (16, 16, 1))
+    params = dict(variables["params"])
+    params["h1"] = {"kernel": jnp.ones_like(params["h1"]["kernel"]), "bias": jnp.zeros_like(params["h1"]["bias"])}
+    _, inside = features(model, {"params": params}, -jnp.ones((1, 16, 16, 1)))
+    np.testing.assert_allclose(inside["h1"], -25.0)  # a blank page: each of 25 inputs is -1, beyond the border too
+
+
+def test_lecun_1989_leaves_each_plane_out_of_one_third_of_h2() -> None:
+    _, variables = made("lecun1989", (16, 16, 1))
+    kernel = variables["params"]["h2"]["kernel"]
+    bias = variables["params"]["h2"]["bias"]
+    planes = lecun1989.Planes(tuple(map(tuple, lecun1989.SEEN)))
+    x = noise(1, 8, 8, 12)
+    apply = jax.jit(lambda x: planes.apply({"params": {"kernel": kernel, "bias": bias}}, x))
+    for unseen, own in ((slice(8, 12), slice(0, 4)), (slice(0, 4), slice(4, 8)), (slice(4, 8), slice(8, 12))):
+        changed = np.abs(apply(x.at[..., unseen].add(1.0)) - apply(x)).max((0, 1, 2))
+        np.testing.assert_array_equal(changed[own], 0)
+        assert np.all(np.delete(changed, np.arange(12)[own]) > 0)
 
 
 def test_option_a_has_no_parameters_and_plain_nets_no_shortcut() -> None:

@@ -22,4 +22,5 @@ def register_loss(name: str, loss: Target) -> Target:
 
 register_loss("cross_entropy", "train.algorithms.losses:cross_entropy")
 register_loss("mse", "train.algorithms.losses:mean_squared_error")
+register_loss("mse_signs", "train.algorithms.losses:squared_error_of_signs")
 register_loss("hinge", "train.algorithms.losses:hinge")

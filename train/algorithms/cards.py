@@ -205,6 +205,15 @@ LOSSES = (
         "The mean over outputs, where the original sums.",
     ),
     _loss(
+        "mse_signs",
+        1989,
+        Paper("Backpropagation applied to handwritten zip code recognition", "Y. LeCun, B. Boser, J. S. Denker, "
+              "D. Henderson, R. E. Howard, W. Hubbard, L. D. Jackel", "Neural Computation 1(4)",
+              "10.1162/neco.1989.1.4.541"),
+        "Outputs that are tanh units learn to say yes with 1 and no with -1, both within their range.",
+        "mean over k of (ŷₖ - tₖ)², tₖ = 1 for the class and -1 for the others",
+    ),
+    _loss(
         "cross_entropy",
         1990,
         Paper("Probabilistic interpretation of feedforward classification network outputs, with relationships to "

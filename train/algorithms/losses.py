@@ -74,6 +74,15 @@ def mean_squared_error(predictions: Array, targets: Array) -> Array:
     return jnp.mean(jnp.square(error), axis=tuple(range(1, error.ndim)))
 
 
+def squared_error_of_signs(outputs: Array, labels: Array) -> Array:
+    """Mean over the classes of (outputs - targets)², where the target is 1 for the label's class and -1 for others.
+
+    outputs, labels: (B, classes); labels are probabilities p, for which the target is 2p - 1. It is the loss of nets
+    whose outputs are tanh units (LeCun et al. 1989, doi:10.1162/neco.1989.1.4.541).
+    """
+    return mean_squared_error(outputs, 2 * labels.astype(jnp.float32) - 1)
+
+
 def hinge(logits: Array, labels: Array) -> Array:
     """Σ_k (1 - labels_k) · max(0, 1 - (own - logits_k)), own = Σ_k labels_k · logits_k.
 

@@ -32,6 +32,9 @@ class Data:
     """How JPEG files are decoded: `full`, or `scaled` by the decoder itself, to the smallest of 1/2, 1/4 and 1/8 of
     their size that is not below `image_size`. That is faster for large files, and the pixels differ a little.
     Evaluation and prediction decode as training did."""
+    order: Literal["shuffled", "constant"] = "shuffled"
+    """Order of the training examples in an epoch: `shuffled` anew for each, or `constant`, that of the set, as the
+    earliest networks were trained. A set whose classes lie one after the other needs `shuffled`."""
     augment: tuple[str, ...] = ()
     """Augmentations, applied on the device in this order and in training only. Each is written name or name_strength:
     shift_2 (pixels; pad_crop_2 is another name for it), flip, cutout_8 (pixels), mixup_0.2 (alpha), cutmix_1 (alpha),
@@ -49,6 +52,9 @@ class Data:
     labels: float = 1.0
     """Share of the training examples that are used (above 0 to 1), as if only those had labels: the same share of each
     class, drawn by `split_seed`. Validation, test, mean and standard deviation stay those of the whole set."""
+    wrong_labels: Annotated[float, SHARE] = 0.0
+    """Share of those examples that get the label of another class (0 to below 1), drawn by `split_seed`, to study what
+    a network learns by heart. Labels of validation and test stay right."""
     validation: Annotated[float, SHARE] = 0.1
     """Share of the training split that is held out for validation (0 to below 1). 0 reports test only."""
     split_seed: Annotated[int, NOT_NEGATIVE, BELOW_2_32] = 0

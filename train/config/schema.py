@@ -123,7 +123,8 @@ class Classify:
 
     name: Literal["classify"] = "classify"
     loss: Annotated[str, tyro.conf.arg(constructor_factory=loss_type)] = "cross_entropy"
-    """cross_entropy of the logits; mse between logits and the one-hot label; hinge: the label's logit should exceed
+    """cross_entropy of the logits; mse between outputs and the one-hot label, mse_signs and 1 or
+    -1; hinge: the label's logit should exceed
     every other one by 1."""
     label_smoothing: Annotated[float, SHARE] = 0.0
     """Share of the label's probability spread evenly over all classes (0 to below 1)."""
@@ -131,6 +132,9 @@ class Classify:
     """Weight of each class in the training loss, whose mean divides by the sum of the weights: one number for each
     class, in their order, or `balanced`, which is examples / (classes * examples of the class) in the training split.
     The losses of validation and test are not weighted."""
+    initial: str = ""
+    """How the network's kernels start: empty, as its card says; `lecun`, `glorot` or `he`: normal, by the number of
+    their inputs; normal_0.01 (deviation) or uniform_0.3 (bound). Other parameters start as the card says."""
 
 
 @dataclasses.dataclass(frozen=True)

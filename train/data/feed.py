@@ -58,7 +58,8 @@ class StreamFeed:
         from train.data import stream
 
         self._mesh = mesh
-        self._reader = stream.batches(split, data.batch, seed, data.workers)
+        order = seed if data.order == "shuffled" else None
+        self._reader = stream.batches(split, data.batch, order, data.workers)
         if state is not None:
             self._reader.set_state(state)
         self.state, self._begin = state, self._reader.get_state()

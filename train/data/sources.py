@@ -22,6 +22,7 @@ Batch = dict[str, Array]
 class Resident:
     """A data set in device memory. Each epoch is a new permutation without its last, partial batch.
 
+    shuffled: if not, each epoch has the examples in their own order; not together with buckets.
     rows: use only these examples. given: arrays that join every batch unchanged.
     buckets: (examples, length) of each bucket, where `examples` are sorted by length. A batch is drawn from one bucket,
     and its arrays are cut to that length along their second axis. The examples of a bucket that fill no batch join the
@@ -34,6 +35,7 @@ class Resident:
     buckets: tuple[tuple[int, int], ...] = struct.field(pytree_node=False, default=())
     rows: Array | None = None  # (n,) int32; not together with buckets
     given: Batch = struct.field(default_factory=dict)
+    shuffled: bool = struct.field(pytree_node=False, default=True)
 
     def plan(self, key: Array, step: Array, n: int) -> dict[str, Array]:
         """Return {"index": (n, batch)}, the examples of steps `step` to `step + n`, wherever epochs begin and end.
@@ -54,7 +56,8 @@ class Resident:
         """Return the batches of one epoch: "index" (batches, batch); with buckets also "bucket" (batches,)."""
         sizes = self._sizes()
         if not self.buckets:
-            return {"index": self._batches(jax.random.permutation(key, sizes[0]))}
+            positions = jax.random.permutation(key, sizes[0]) if self.shuffled else jnp.arange(sizes[0])
+            return {"index": self._batches(positions)}
         order_key, *keys = jax.random.split(key, 1 + len(sizes))
         batches, rest = [], jnp.zeros(0, jnp.int32)  # rest: what filled no batch of the bucket before
         for bucket_key, start, size in zip(keys, np.cumsum([0, *sizes[:-1]]), sizes, strict=True):
@@ -67,7 +70,7 @@ class Resident:
         return {"index": jnp.concatenate(batches)[order], "bucket": jnp.asarray(bucket)[order]}
 
     def _batches(self, positions: Array) -> Array:
-        """Cut shuffled positions into whole batches and return the examples there: (batches, batch)."""
+        """Cut positions into whole batches and return the examples there: (batches, batch)."""
         whole = len(positions) // self.batch * self.batch
         return self._at(positions[:whole]).reshape(-1, self.batch)
 

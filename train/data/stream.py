@@ -13,9 +13,10 @@ AHEAD = 4
 """Batches that each reader process keeps ready."""
 
 
-def batches(split: Split, batch: int, seed: int, workers: int) -> "Batches":
+def batches(split: Split, batch: int, seed: int | None, workers: int) -> "Batches":
     """Return endless batches {"x": uint8 (batch, H, W, C), "y": int32 (batch,)} of a split, shuffled each epoch.
 
+    seed: of the orders; None: each epoch has the examples in the order of the split.
     The last, partial batch of an epoch is dropped. Batch number n depends only on (split, batch, seed, n), so the
     sequence is the same for any number of `workers`, and its whole state is n. workers: reader processes; 0 reads in a
     thread of this process, and so does a split in memory, where there is nothing to read.
@@ -23,15 +24,20 @@ def batches(split: Split, batch: int, seed: int, workers: int) -> "Batches":
     """
     if not 1 <= batch <= len(split):
         raise UserError(f"data.batch={batch}: must be at least 1 and at most the {len(split)} training examples")
-    if seed < 0 or workers < 0:
-        name, value = ("seed", seed) if seed < 0 else ("data.workers", workers)
+    if (seed or 0) < 0 or workers < 0:
+        name, value = ("seed", seed) if (seed or 0) < 0 else ("data.workers", workers)
         raise UserError(f"{name}={value}: must not be negative")
     return Batches(split, batch, seed, 0 if split.in_memory else workers)
 
 
 @functools.lru_cache(maxsize=4)  # readers that run ahead can be in two epochs at once
-def _order(examples: int, seed: int, epoch: int) -> np.ndarray:
-    """Return a permutation of the examples. It uses the raw output of PCG64, which NumPy promises never to change."""
+def _order(examples: int, seed: int | None, epoch: int) -> np.ndarray:
+    """Return a permutation of the examples; without a seed, their own order.
+
+    It uses the raw output of PCG64, which NumPy promises never to change.
+    """
+    if seed is None:
+        return np.arange(examples)
     return np.argsort(np.random.PCG64([seed, epoch]).random_raw(examples), kind="stable")
 
 
@@ -41,7 +47,7 @@ class _Steps:
     So records are read in blocks, which is three times as fast, and reader processes hand over whole batches.
     """
 
-    def __init__(self, split: Split, batch: int, seed: int, start: int) -> None:
+    def __init__(self, split: Split, batch: int, seed: int | None, start: int) -> None:
         self.split, self.batch, self.seed, self.start = split, batch, seed, start
 
     def __len__(self) -> int:
@@ -59,7 +65,7 @@ class Batches:
     The state says of which sequence its step is: that of other examples, another batch or seed is another one.
     """
 
-    def __init__(self, split: Split, batch: int, seed: int, workers: int) -> None:
+    def __init__(self, split: Split, batch: int, seed: int | None, workers: int) -> None:
         self._arguments, self._workers = (split, batch, seed), workers
         self._step, self._reader = 0, None
 

@@ -19,7 +19,10 @@ from zoo.errors import UserError
 Curve = list[tuple[int, float]]
 """(step, value), the mean over the seeds of the best setting."""
 
-SPLITTING = ("data.validation", "data.split_seed", "data.fold", "data.labels", "data.images")
+SPLITTING = (
+    *("data.validation", "data.split_seed", "data.fold"),
+    *("data.labels", "data.wrong_labels", "data.images"),
+)
 """Fields of the data that choose the examples of training and validation. Test stays the same."""
 ON_TEST = (
     *("data.image_size", "data.fit", "data.decode", "data.swap", "data.split_by"),

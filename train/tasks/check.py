@@ -7,6 +7,7 @@ from train.config.ways import Way, resolve, way_of
 from train.data import worlds
 from train.data.decode import SHRINKING
 from train.data.images import augment, catalog
+from train.data.images.wrong_labels import WRONG_FOLDS
 from zoo.errors import Errors, UserError
 
 LEAST_LENGTH = 5  # tokens of a text: two of content and the three that frame a pair of sentences
@@ -100,6 +101,8 @@ def _check_folds(experiment: Experiment, way: Way) -> None:
             )
         if isinstance(data, Data) and data.NO_FOLDS:
             raise UserError(data.NO_FOLDS)
+        if isinstance(data, Data) and data.wrong_labels:
+            raise UserError(f"folds with data.wrong_labels: {WRONG_FOLDS}")
         if isinstance(data, Data) and data.placement == "stream":
             raise UserError("folds need a set that lives on the device, not data.placement=stream")
         if fold is not None:

@@ -32,7 +32,7 @@ def make_feed(dataset: Dataset, data: Data, seed: int, mesh: Mesh | None, reader
         return DeviceFeed(dataset.new_examples(data.batch, mesh))
     if streams(dataset.train, data):
         return StreamFeed(dataset.train, data, seed, mesh, reader)
-    return DeviceFeed(resident(dataset.train, data.batch, mesh))
+    return DeviceFeed(resident(dataset.train, data.batch, mesh, shuffled=data.order == "shuffled"))
 
 
 def evaluators(
@@ -55,6 +55,6 @@ def evaluators(
     return evaluator
 
 
-def resident(split: Split, batch: int, mesh: Mesh | None) -> Resident:
+def resident(split: Split, batch: int, mesh: Mesh | None, *, shuffled: bool = True) -> Resident:
     """Place a split on the device, as the source of batches."""
-    return Resident(devices.place(split.arrays(), mesh), batch, devices.batch_sharding(mesh))
+    return Resident(devices.place(split.arrays(), mesh), batch, devices.batch_sharding(mesh), shuffled=shuffled)

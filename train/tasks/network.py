@@ -13,6 +13,7 @@ from jax import Array
 from train.algorithms.averages import evaluation_variables, init_optimizer
 from train.algorithms.freezing import patterns_of, still_statistics
 from train.core import Loss, Metrics, State, descend
+from train.tasks.initial import redrawn
 
 ModelInputs = Mapping[str, Array]  # the arguments of the model, by name
 
@@ -28,12 +29,13 @@ class Network:
     model: nn.Module
     tx: optax.GradientTransformation
     precision: str = "float32"
+    initial: str = ""  # a rule of train.tasks.initial; "": the model's own initial values
 
     def init(self, key: Array, inputs: ModelInputs) -> State:
         """Return a fresh State; `inputs` only give shapes."""
         arguments: dict[str, Any] = dict(inputs)
         variables = dict(self.model.init(key, **arguments, train=False))
-        params = variables.pop("params")
+        params = redrawn(self.initial, variables.pop("params"), jax.random.fold_in(key, 1))
         opt = init_optimizer(self.tx, params, variables)
         return State(jnp.zeros((), jnp.int32), {"net": params}, {"net": opt}, {"net": variables})
 

@@ -166,3 +166,11 @@ def test_a_sweep_counts_its_examples_however_it_is_cut() -> None:
     for batch in (3, 4, 10):
         plan = Resident(examples, batch).sweep()
         np.testing.assert_array_equal(plan["position"][plan["mask"] == 1], np.arange(10))
+
+
+def test_a_constant_order_is_that_of_the_examples_in_every_epoch() -> None:
+    data = Resident({"x": jnp.arange(10)}, batch=4, shuffled=False)
+    plan = data.plan(jax.random.key(0), jnp.int32(1), 4)["index"]
+    np.testing.assert_array_equal(plan, [[4, 5, 6, 7], [0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 2, 3]])
+    rows = Resident({"x": jnp.arange(10)}, batch=2, rows=jnp.array([9, 3, 5, 7]), shuffled=False)
+    np.testing.assert_array_equal(rows.plan(jax.random.key(0), jnp.int32(0), 2)["index"], [[9, 3], [5, 7]])

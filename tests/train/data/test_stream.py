@@ -45,6 +45,19 @@ def test_epochs_are_permutations(memory: bool, lazy: Split) -> None:
     stream.close()
 
 
+def test_without_a_seed_every_epoch_has_the_order_of_the_split(lazy: Split) -> None:
+    stream = batches(lazy, 16, seed=None, workers=0)
+    x = lazy.arrays()["x"]
+    for start in (0, 16, 0):
+        np.testing.assert_array_equal(next(stream)["x"], x[start : start + 16])
+    state = stream.get_state()
+    again = batches(lazy, 16, seed=None, workers=0)
+    again.set_state(json.loads(json.dumps(state)))
+    np.testing.assert_array_equal(next(again)["x"], x[16:32])
+    with pytest.raises(UserError, match="reading with seed None, and now it is 3"):
+        batches(lazy, 16, seed=3, workers=0).set_state(state)
+
+
 def test_going_on_is_bit_exact(lazy: Split) -> None:
     whole = batches(lazy, 16, seed=0, workers=0)
     for _ in range(5):

@@ -211,6 +211,7 @@ WRONG = [
     ({"data.batch": 1}, "the task 'contrast' compares images: data.batch must be at least 2, not 1"),
     ({"data.batch": 5000}, "data.batch 5000 is larger than the 1295 training examples"),
     ({"data.labels": 0.5}, "the task 'contrast' learns without labels: data.labels must be 1, not 0.5"),
+    ({"data.wrong_labels": 0.5}, "the task 'contrast' learns without labels: data.wrong_labels must be 0, not 0.5"),
     ({"task": Contrast(temperature=0.0)}, "task.temperature must be a number above 0, not 0.0"),
     (
         {"data": train.config.schema.Text("python_docs")},

@@ -10,6 +10,7 @@ from train.config.ranges import require_share_of_labels
 from train.data import cache, decode, embedded, kinds, own
 from train.data.cut import array_keys, by_group, by_hash
 from train.data.images import folder, folds, groups, hub, npz, table
+from train.data.images.wrong_labels import WRONG_FOLDS, mislabelled
 from train.data.scenes import sets as scenes
 from train.data.split import Arrays, Dataset, Found, Split, Store, cut, moments, read_all
 from train.data.tfds import read
@@ -37,9 +38,10 @@ def load(data: Data) -> Dataset:
     Test split: the data set's `test` split if it has labels, else its `validation`, else 20 % of train (the same for
     every config). Validation split: the data set's own if it is not the test split; else the share `data.validation` of
     train, which depends on `data.split_seed`; empty if that share is 0. Training split: the share `data.labels` of the
-    remaining examples. A user's own images are cut by a hash of their content, so that others may be added
-    (`train.data.cut`; `data.split_by`), and where their groups are known (`groups`), no group is cut in two. Other sets
-    are cut by position, and stratified, except for one that is too large for memory.
+    remaining examples; of these the share `data.wrong_labels` gets labels that are wrong. A user's own images are cut
+    by a hash of their content, so that others may be added (`train.data.cut`; `data.split_by`), and where their groups
+    are known (`groups`), no group is cut in two. Other sets are cut by position, and stratified, except for one that is
+    too large for memory.
     With `data.fold` (k, n) the training examples are divided into n folds (`folds.cut`): fold k is the validation
     split, and the others are the training split.
     Raises UserError with one line for all invalid input.
@@ -48,6 +50,8 @@ def load(data: Data) -> Dataset:
     if not 0 <= data.validation < 1:
         raise UserError(f"data.validation={data.validation}: must be at least 0 and below 1")
     require_share_of_labels(data.labels)
+    if not 0 <= data.wrong_labels < 1:
+        raise UserError(f"data.wrong_labels={data.wrong_labels}: must be at least 0 and below 1")
     if data.split_seed < 0:
         raise UserError(f"data.split_seed={data.split_seed}: must not be negative")
     if data.image_size is not None and data.image_size < 1:
@@ -62,6 +66,7 @@ def load(data: Data) -> Dataset:
             raise UserError(f"{found.name}: no examples are left for {split}; data.validation={data.validation}")
     mean, std = _given_moments(found, train.store.shape[-1], data) or _statistics(found, train, data, exact)
     train = _labelled(found, train, data, exact)
+    train = mislabelled(train, data.wrong_labels, len(found.class_names), data.split_seed, found.name)
     splits = (train, validation, test)
     remarks = (*found.remarks, *groups.remarks(dict(zip(("train", "validation", "test"), splits, strict=True))))
     about = (remarks, found.group_name, found.new_examples)
@@ -69,7 +74,9 @@ def load(data: Data) -> Dataset:
 
 
 def check(data: Data) -> None:
-    """Raise UserError for a config whose own fields, which only its kind of set has, cannot be. Nothing is read."""
+    """Raise UserError for fields that contradict each other. Nothing is read."""
+    if data.wrong_labels and data.fold is not None:
+        raise UserError(f"data.fold with data.wrong_labels: {WRONG_FOLDS}")
     if isinstance(data, Scenes) or is_scenes(data.name):
         scenes.check(data)
 

@@ -87,7 +87,9 @@ def _check_combination(data: Scenes) -> None:
         asked = {
             "image_size": data.image_size is not None,
             "labels": data.labels != 1,
+            "wrong_labels": data.wrong_labels != 0,
             "placement": data.placement == "stream",
+            "order": data.order != "shuffled",
         }
         for field in asked:
             if asked[field]:

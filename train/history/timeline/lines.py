@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import zoo
+from train.config import metrics
 from train.history.timeline.exhibits import Exhibit
 from train.metrics.format import human
 
@@ -13,6 +14,12 @@ SCENES = tuple(f"scenes_{net}" for net in LINE)
 """The configs that `zoo timeline` trains."""
 LONGER = tuple(f"{name}_long" for name in SCENES)
 """The same nets, each trained until validation stops rising."""
+MNIST = tuple(f"mnist_{net}" for net in (*LINE[:-1], "vit_mini"))
+"""The nets on MNIST, each by a recipe of its own."""
+MULTI30K = tuple(f"multi30k_{net}" for net in ("seq2seq", "seq2seq_attention", "transformer"))
+"""Translation from German to English, on equal sentences."""
+SHAKESPEARE = tuple(f"tiny_shakespeare_{net}" for net in ("lstm_char", "gpt_char_mini"))
+"""Language models of nearly equal size on equal characters."""
 
 
 def longer_note(exhibits: Sequence[Exhibit]) -> str:
@@ -39,6 +46,31 @@ def scenes_table(exhibits: Sequence[Exhibit]) -> str:
             own = (str(card.year), f"`{known.model}`", human(known.params), human(known.flops))
             rows.append((*own, *_cells(one), *_cells(other)))
     return _markdown(heads, rows)
+
+
+def recipes_table(exhibits: Sequence[Exhibit], names: Sequence[str], metric: str) -> str:
+    """Return the Markdown table of configs that differ in recipe: what each came to by `metric`, and from what."""
+    sizes = ("year", "config", "parameters", "recipe", "examples seen")
+    rows = []
+    for name, one in _named(exhibits, names).items():
+        card = zoo.card(one.model)
+        own = (str(card.year), f"`{name}`", human(one.params or card.params), one.recipe, human(one.examples or 0))
+        rows.append((*own, _figure(one, metric), f"n = {one.seeds}", _minutes(one)))
+    return _markdown((*sizes, f"test {metrics.title(metric)}", "seeds", "minutes"), rows)
+
+
+def _figure(exhibit: Exhibit, metric: str) -> str:
+    """Return a test figure, with its interval over seeds where there are several."""
+    ends = exhibit.spread.get(metric, {})
+    said = metrics.figure(metric, exhibit.test[metric])
+    if not {"low", "high"} <= set(ends):
+        return said
+    return f"{said} ({metrics.figure(metric, ends['low'])} to {metrics.figure(metric, ends['high'])})"
+
+
+def _minutes(exhibit: Exhibit) -> str:
+    """Return the minutes of one seed."""
+    return "–" if exhibit.seconds is None else f"{exhibit.seconds / exhibit.replicas / 60:.1f}"
 
 
 def sweep_table(sweep: Mapping[str, Any], axis: str) -> str:
@@ -69,8 +101,7 @@ def _cells(exhibit: Exhibit | None) -> tuple[str, str, str]:
     """Return steps, accuracy with its interval, and minutes a seed; three dashes where there is no exhibit."""
     if exhibit is None:
         return "–", "–", "–"
-    minutes = "–" if exhibit.seconds is None else f"{exhibit.seconds / exhibit.replicas / 60:.1f}"
-    return f"{exhibit.steps or 0:,}", _percent(exhibit), minutes
+    return f"{exhibit.steps or 0:,}", _percent(exhibit), _minutes(exhibit)
 
 
 def _percent(exhibit: Exhibit) -> str:

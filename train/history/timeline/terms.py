@@ -8,7 +8,10 @@ import train.tasks  # noqa: F401  fills the table of ways of learning
 from train.config import Data, Scenes, Text, World, ways
 from train.history.timeline.lenient_json import mapping, text
 
-OF_ALL = ("data.labels", "data.split_by", "data.swap", "data.size", "data.preset", "data.pieces", "data.images")
+OF_ALL = (
+    *("data.labels", "data.wrong_labels", "data.split_by", "data.swap"),
+    *("data.size", "data.preset", "data.pieces", "data.images"),
+)
 """What is learned from, and on which examples it is measured."""
 OF_TOKENS = ("data.tokenizer", "data.vocab", "data.lower")
 """What the loss of a language model is a mean over: characters, or pieces of another vocabulary."""

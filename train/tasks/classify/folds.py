@@ -50,7 +50,9 @@ def assemble(experiment: Experiment, task: Classify, data: Data, count: int) -> 
             "rows": np.stack([folds[fold].train for fold in held_out]).astype(np.int32),
             "given": {name: np.stack([given[fold][name] for fold in held_out]) for name in given[0]},
         }
-        source = PerReplica(Resident(placed("train"), data.batch), devices.place(own, None))
+        source = PerReplica(
+            Resident(placed("train"), data.batch, shuffled=data.order == "shuffled"), devices.place(own, None)
+        )
         return DeviceFeed(cast(Source, source))  # `train.core.replicate` makes the Source of each replica from it
 
     def of_fold(split: str, fold: int) -> Evaluator:

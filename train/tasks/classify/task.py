@@ -34,10 +34,10 @@ def classify(
 ) -> Task:
     """Build the Task over batches that `inputs` accepts, with "y": (B,) int32, and "mask": (B,) when evaluating.
 
-    config: gives the loss and the label smoothing.
+    config: gives the loss, the label smoothing and the initial kernels.
     weights: of the classes in the training loss, float32 (classes,). A batch may bring its own as "class_weights".
     """
-    net = Network(model, tx if weights is None else by_sums(tx, 1), precision)
+    net = Network(model, tx if weights is None else by_sums(tx, 1), precision, config.initial)
     per_example_loss = resolve(LOSSES.find(config.loss))
 
     def init(key: Array) -> State:

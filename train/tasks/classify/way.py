@@ -1,7 +1,16 @@
 """Classification as a way of learning."""
 
-from train.config import Classify, Data, Text
+from train.config import Classify, Data, Experiment, Text
 from train.config.ways import Way
+
+
+def check(experiment: Experiment) -> None:
+    """Raise UserError for initial kernels that are not known."""
+    from train.tasks import initial
+
+    assert isinstance(experiment.task, Classify)
+    initial.check(experiment.task.initial)
+
 
 CLASSIFY = Way(
     name="classify",
@@ -12,4 +21,5 @@ CLASSIFY = Way(
     compared_by="accuracy",
     binomial=True,
     folds=(Data,),
+    check=check,
 )

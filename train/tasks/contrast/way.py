@@ -21,6 +21,10 @@ def check(experiment: Experiment) -> None:
         raise UserError(f"the task 'contrast' compares images: data.batch must be at least 2, not {data.batch}")
     if data.labels != 1:
         raise UserError(f"the task 'contrast' learns without labels: data.labels must be 1, not {data.labels}")
+    if data.wrong_labels:
+        raise UserError(
+            f"the task 'contrast' learns without labels: data.wrong_labels must be 0, not {data.wrong_labels}"
+        )
 
 
 CONTRAST = Way(

@@ -90,6 +90,18 @@ def test_budgets_are_compared_apart() -> None:
     assert terms_of(config | {"budget": ""}) == {}
 
 
+def test_a_table_of_recipes_says_how_many_seeds_a_row_has() -> None:
+    shown = exhibits.read(ROOT / "results" / "exhibits" / "mnist_lenet5.json")
+    facts = {"examples": 1_077_760, "seconds": 600.0, "test": {"accuracy": 0.99}, "recipe": "adam 0.003"}
+    one = dataclasses.replace(shown, **facts, seeds=1, spread={})
+    three = dataclasses.replace(shown, **facts, seeds=3, spread={"accuracy": {"low": 0.989, "high": 0.991}})
+    row = "| 1998 | `mnist_lenet5` | 61,706 | adam 0.003 | 1.1 M |"
+    assert f"{row} 99.00 % | n = 1 | 10.0 |" in lines.recipes_table([one], lines.MNIST, "accuracy")
+    assert f"{row} 99.00 % (98.90 % to 99.10 %) | n = 3 | 3.3 |" in lines.recipes_table(
+        [three], lines.MNIST, "accuracy"
+    )
+
+
 def test_the_table_has_a_row_for_each_net_with_both_budgets() -> None:
     shown = exhibits.read(ROOT / "results" / "exhibits" / "scenes_mlp.json")
     facts = {"steps": 800, "seconds": 180.0, "seeds": 3, "test": {"accuracy": 0.75}}
