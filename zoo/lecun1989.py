@@ -110,7 +110,7 @@ CARDS = [
         differences="Which eight of the twelve planes of H1 each plane of H2 sees is not in the paper: here each third "
         "of H2 leaves out another third of H1. The paper's units are a scaled hyperbolic tangent without its two "
         "constants; here it is tanh.",
-        initial_values="As the paper words it, weights uniform within 2.4 / fan-in; whether it means the square root "
-        "of the fan-in is an open question among those who have built it again. Biases start at 0.",
+        initial_values="As in the paper: weights uniform within 2.4 / fan-in. Whether it means the square root of the "
+        "fan-in is an open question among those who have built it again. Biases start at 0.",
     )
 ]
