@@ -12,10 +12,10 @@ import numpy as np
 from rich.console import Console
 
 import train.loop.run
-from train.config import Experiment, sweep
+from train.config import Experiment
 from train.config.files import ConfigFile
 from train.core.signals import Stopped
-from train.history.claims import provenance, readings, tuning
+from train.history.claims import grid, provenance, readings, tuning
 from train.history.claims.arms import (
     DerivedArm,
     FunctionArm,
@@ -83,7 +83,8 @@ class ClaimRun:
         for arm in arms:
             readings.require_measured(self.claim.measured, arm.experiment)
             if arm.tune:
-                check(tuning.tuning(arm.experiment, arm.tune))
+                for trial in tuning.trials(arm.experiment, arm.tune):
+                    check(trial.experiment)
                 readings.require_measured(metric(arm.tune.by), arm.experiment)
         for arm in self.claim.arms.values():
             trained = self.claim.arms.get(arm.of) if isinstance(arm, RemeasuredArm) else None
@@ -171,7 +172,7 @@ class ClaimRun:
 
             choice = tuning.choose(experiment, arm.tune, tried)
             self.remarks[name], self.doubts[name] = choice.remark, choice.doubt
-            experiment = sweep.with_setting(experiment, choice.setting)
+            experiment = grid.with_setting(experiment, choice.setting)
             seconds += sum(map(self._spent, tuned))
         run = self._ensure(name, experiment)
         self.seconds[name] = seconds + self._spent(run)

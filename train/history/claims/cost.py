@@ -7,7 +7,7 @@ from train.config import Experiment
 from train.config.replicas import members
 from train.history.claims.arms import FunctionArm, TrainedArm
 from train.history.claims.claim import Claim
-from train.history.claims.tuning import tuning
+from train.history.claims.tuning import trials
 from train.loop.restore import assemble_run
 
 FLOPS_PER_SECOND = {"cpu": 2e10, "gpu": 2e12}
@@ -32,7 +32,7 @@ def _runs(claim: Claim) -> list[Experiment]:
     for arm in claim.arms.values():
         if isinstance(arm, TrainedArm):
             runs.append(dataclasses.replace(arm.experiment, seeds=claim.seeds))
-            runs += [tuning(arm.experiment, arm.tune)] if arm.tune else []
+            runs += [trial.experiment for trial in trials(arm.experiment, arm.tune)] if arm.tune else []
     return runs
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from train.config import Experiment, sweep
 from train.config.replicas import members
-from train.history.claims import readings
+from train.history.claims import grid, readings
 from train.history.claims.arms import TUNING_SEED, Tune, metric
 from train.loop.run import Run
 from train.tasks.check import check
@@ -32,12 +32,24 @@ class _Tried(NamedTuple):
     score: float  # mean over the seeds, the higher the better; -inf where one has diverged
 
 
-def tuning(experiment: Experiment, tune: Tune) -> Experiment:
-    """Return the shorter run that tries the values of `tune`."""
+class Trial(NamedTuple):
+    """A shorter run that tries values of a Tune."""
+
+    experiment: Experiment
+    fixed: sweep.Setting  # what all its replicas have, of fields that shape the program
+
+
+def trials(experiment: Experiment, tune: Tune, texts: tuple[str, ...] = ()) -> list[Trial]:
+    """Return the shorter runs that try the values of `tune`, or those of `texts`.
+
+    One run tries all values, but for fields that shape its program: each combination of theirs has a run of its own.
+    """
     every = min(experiment.eval_every_steps, tune.steps)
-    return dataclasses.replace(
-        experiment, steps=tune.steps, eval_every_steps=every, seed=TUNING_SEED, seeds=tune.seeds, sweep=tune.sweep
+    shorter = dataclasses.replace(
+        experiment, steps=tune.steps, eval_every_steps=every, seed=TUNING_SEED, seeds=tune.seeds
     )
+    combinations, swept = grid.divided(texts or tune.sweep)
+    return [Trial(dataclasses.replace(grid.with_setting(shorter, fixed), sweep=swept), fixed) for fixed in combinations]
 
 
 def choose(experiment: Experiment, tune: Tune, train: Callable[[Experiment], Run]) -> Choice:
@@ -46,7 +58,7 @@ def choose(experiment: Experiment, tune: Tune, train: Callable[[Experiment], Run
     Where the best value is an end of its sweep, the next value beyond it is tried too, by the factor between the last
     two, until it is no end any more, or was moved EXTENSIONS times.
     """
-    tried = list(_scores(train(tuning(experiment, tune)), tune))
+    tried = [one for trial in trials(experiment, tune) for one in _scores(train(trial.experiment), tune, trial.fixed)]
     moved: Counter[tuple[str, bool]] = Counter()  # (field, upwards) -> how often
     while True:
         best = max(tried, key=lambda one: one.score)
@@ -55,18 +67,21 @@ def choose(experiment: Experiment, tune: Tune, train: Callable[[Experiment], Run
         if ahead is None:
             break
         moved[ahead] += 1
-        further = dataclasses.replace(tuning(experiment, tune), sweep=_beyond(*ahead, tried))
+        further = trials(experiment, tune, _beyond(*ahead, tried))
         try:
-            check(further)
+            for trial in further:
+                check(trial.experiment)
         except UserError:  # a momentum of 1 or more, say
             moved[ahead] = EXTENSIONS
             continue
-        tried += _scores(train(further), tune)
+        for trial in further:
+            tried += _scores(train(trial.experiment), tune, trial.fixed)
     return Choice(best.setting, _remark(best, tried, tune), _doubt(best, ends))
 
 
-def _scores(run: Run, tune: Tune) -> Iterator[_Tried]:
-    """Yield every setting of a tuning run with its score."""
+def _scores(run: Run, tune: Tune, fixed: sweep.Setting) -> Iterator[_Tried]:
+    """Yield every setting of a tuning run with its score. fixed: what all its replicas have."""
+    fields = [text.partition("=")[0] for text in tune.sweep]
     wanted = metric(tune.by)
     replicas = members(run.experiment)
     ended = readings.all_diverged(run.path)
@@ -75,7 +90,9 @@ def _scores(run: Run, tune: Tune) -> Iterator[_Tried]:
     for setting in sweep.settings(run.experiment):
         own = [value for member, value in zip(replicas, values, strict=True) if member.setting == setting]
         good = [value for value in own if value is not None and math.isfinite(value)]
-        yield _Tried(setting, sign * float(np.mean(good)) if len(good) == len(own) else -math.inf)
+        whole = fixed | setting
+        score = sign * float(np.mean(good)) if len(good) == len(own) else -math.inf
+        yield _Tried({field: whole[field] for field in fields}, score)
 
 
 def _column(field: str, tried: list[_Tried]) -> list[float]:

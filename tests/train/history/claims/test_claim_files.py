@@ -19,7 +19,7 @@ from train.data.images.catalog import names
 from train.history.claims import Claim, MembersArm, TrainedArm, design, files, picture, results, table
 from train.history.claims.claim import budget
 from train.history.claims.claim_run import ClaimRun
-from train.history.claims.tuning import tuning
+from train.history.claims.tuning import trials
 from train.tasks.check import check
 from zoo.errors import UserError
 
@@ -47,7 +47,8 @@ def test_a_claim_is_sound_and_says_how_to_repeat_it(name: str) -> None:
         check(experiment)
     for arm in claim.arms.values():
         if isinstance(arm, TrainedArm) and arm.tune:
-            check(tuning(arm.experiment, arm.tune))
+            for trial in trials(arm.experiment, arm.tune):
+                check(trial.experiment)
     text = (FOLDER / "claims" / f"{name}.py").read_text(encoding="utf-8")
     lines = ast.get_docstring(ast.parse(text)).splitlines()
     for head in ("Paper:   ", f"Run:     zoo claim {name}", "Here:    ", "Departs: "):

@@ -9,7 +9,7 @@ import pytest
 
 from train.config import Data, Experiment, Model
 from train.config.replicas import members
-from train.history.claims import Claim, Effect, TrainedArm, Tune, tuning
+from train.history.claims import Claim, Effect, TrainedArm, Tune, arms, grid, tuning
 from zoo.errors import UserError
 
 EXPERIMENT = Experiment(Model("mlp"), Data("digits"), steps=40, eval_every_steps=10)
@@ -111,3 +111,40 @@ def test_a_sweep_of_one_value_chooses_nothing() -> None:
         Tune(("optim.lr=1",), steps=20)
     with pytest.raises(UserError, match="an arm is tuned by at least 1 seed, not 0"):
         Tune(("optim.lr=1,2",), steps=20, seeds=0)
+
+
+def test_what_shapes_the_program_is_tuned_by_runs_of_its_own_and_extended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Tune could try only what a sweep can: no rate of dropout, no strength of an augmentation."""
+    ran: list[Experiment] = []
+
+    def train(experiment: Experiment) -> SimpleNamespace:
+        ran.append(experiment)
+        return SimpleNamespace(experiment=experiment, path=Path("nowhere"))
+
+    def losses(run: SimpleNamespace, _: object) -> list[float]:
+        dropped = run.experiment.model.fields["dropout"]
+        return [abs(one.setting["optim.lr"] - 0.1) + abs(dropped - 0.8) for one in members(run.experiment)]
+
+    monkeypatch.setattr(tuning.readings, "read", losses)
+    tune = Tune(("model.dropout=0.2,0.4", "optim.lr=0.01,0.1,1"), steps=20)
+    choice = tuning.choose(EXPERIMENT, tune, train)
+    assert choice.setting == {"model.dropout": 0.8, "optim.lr": 0.1}
+    assert choice.doubt == "its best model.dropout is still the end of its sweep"  # 1.6 cannot be
+    assert [(run.model.fields, run.sweep) for run in ran] == [
+        ({"dropout": dropped}, ("optim.lr=0.01,0.1,1",)) for dropped in (0.2, 0.4, 0.8)
+    ]
+    assert choice.remark.startswith("chosen: model.dropout 0.8, optim.lr 0.1, by train loss over 3 seeds of model.")
+    arm = arms.smoke(TrainedArm("", EXPERIMENT, tune))
+    assert isinstance(arm, TrainedArm)
+    assert (arm.experiment.model.fields, arm.experiment.optim.lr, arm.tune) == ({"dropout": 0.4}, 1, None)
+
+
+def test_a_setting_can_have_strengths_of_augmentations_and_initial_kernels() -> None:
+    mixed = Experiment(Model("mlp", {"widths": (8,)}), Data("digits", augment=("mixup_1", "shift_1")))
+    setting = {"data.augment.mixup": 0.3, "optim.lr": 0.5, "model.dropout": 0.1, "task.initial.normal": 0.01}
+    changed = grid.with_setting(mixed, setting)
+    assert changed.data.augment == ("shift_1", "mixup_0.3")
+    assert changed.model.fields == {"widths": (8,), "dropout": 0.1}
+    assert (changed.optim.lr, changed.task.initial) == (0.5, "normal_0.01")
+    with pytest.raises(UserError, match=r"a Tune is FIELD=VALUE,VALUE,… with numbers, not 'model\.dropout=a,b'"):
+        grid.divided(("model.dropout=a,b",))

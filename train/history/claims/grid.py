@@ -1,0 +1,65 @@
+"""The grid of a Tune: fields whose values replicas of one run can have, and fields of which each value needs a run.
+
+The second kind shapes the program: `model.dropout`, a number in the Config of the model, `data.augment.mixup`, the
+strength of an augmentation, and `task.initial.normal`, the deviation of initial kernels.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable
+
+from train.config import Experiment, sweep
+from train.config.sweep import Setting
+from zoo.errors import UserError
+
+MODEL, AUGMENT, INITIAL = "model.", "data.augment.", "task.initial."
+
+
+def shapes_program(field: str) -> bool:
+    """Whether runs that differ in a field cannot be replicas of one program."""
+    return field.startswith((MODEL, AUGMENT, INITIAL))
+
+
+def divided(texts: Iterable[str]) -> tuple[list[Setting], tuple[str, ...]]:
+    """Return every combination of the fields that shape the program, [{}] without one, and the texts of the others.
+
+    texts: like Experiment.sweep. Raises UserError for values that are no numbers.
+    """
+    columns: dict[str, list[float]] = {}
+    swept = []
+    for text in texts:
+        field, _, values = text.partition("=")
+        if not shapes_program(field):
+            swept.append(text)
+            continue
+        try:
+            columns[field] = [float(value) for value in values.split(",")]
+        except ValueError:
+            raise UserError(f"a Tune is FIELD=VALUE,VALUE,… with numbers, not {text!r}") from None
+    return [dict(zip(columns, values, strict=True)) for values in itertools.product(*columns.values())], tuple(swept)
+
+
+def last(experiment: Experiment, texts: Iterable[str]) -> Setting:
+    """Return the last setting of a grid."""
+    fixed, swept = divided(texts)
+    return fixed[-1] | sweep.settings(dataclasses.replace(experiment, sweep=swept))[-1]
+
+
+def with_setting(experiment: Experiment, setting: Setting) -> Experiment:
+    """Return an experiment, not swept any more, with a setting of either kind of field."""
+    swept = {field: value for field, value in setting.items() if not shapes_program(field)}
+    experiment = sweep.with_setting(experiment, swept)
+    for field, value in setting.items():
+        if field.startswith(MODEL):
+            number = int(value) if value.is_integer() else value  # a field of whole numbers takes no float
+            fields = experiment.model.fields | {field.removeprefix(MODEL): number}
+            experiment = dataclasses.replace(experiment, model=dataclasses.replace(experiment.model, fields=fields))
+        elif field.startswith(AUGMENT):
+            name = field.removeprefix(AUGMENT)
+            kept = tuple(one for one in experiment.data.augment if one.rpartition("_")[0] != name)
+            data = dataclasses.replace(experiment.data, augment=(*kept, f"{name}_{value:g}"))
+            experiment = dataclasses.replace(experiment, data=data)
+        elif field.startswith(INITIAL):
+            task = dataclasses.replace(experiment.task, initial=f"{field.removeprefix(INITIAL)}_{value:g}")
+            experiment = dataclasses.replace(experiment, task=task)
+    return experiment
