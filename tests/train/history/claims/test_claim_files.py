@@ -131,12 +131,12 @@ def test_the_seeds_of_a_claim_vary_what_it_says_and_its_margins_are_told(name: s
     assert design.digest(claim) == design.digest(files.load_claim(name)[0])
 
 
-def test_an_ensemble_of_regularizers_is_compared_with_its_members() -> None:
+def test_an_ensemble_is_compared_with_its_members() -> None:
     """S1: it was compared with one of its three nets, paired by the number of the ensemble."""
-    (effect,) = (effect for effect in load("regularizers").effects if effect.arm == "ensemble")
-    members = load("regularizers").arms[effect.against]
+    (effect,) = (effect for effect in load("ensembles").effects if effect.arm == "vote")
+    members = load("ensembles").arms[effect.against]
     assert isinstance(members, MembersArm)
-    assert (members.of, members.like) == ("none", "ensemble")
+    assert (members.of, members.like) == ("net", "vote")
 
 
 def test_the_longest_chain_of_dependent_products_is_counted() -> None:
