@@ -65,10 +65,11 @@ def test_seq2seq_is_compared_with_another_network_at_every_setting() -> None:
 def test_texts_plots_and_budgets_are_those_of_the_setting() -> None:
     """At --full they had the small setting's figures: "129 images" of CIFAR-10, 40,000 of 1,000,000 updates."""
     vit, full = load("vit_data"), load("vit_data").at(full=True)
-    assert vit.arms["resnet_little"].says == "ResNet-20, 129 images"
-    assert full.arms["resnet_little"].says == "ResNet-20, 4,500 images"
-    assert "129" not in " ".join(effect.says for effect in full.effects)
-    assert full.plot.at["vit"] == {"vit_little": 4_500, "vit_all": 45_000}
+    assert vit.arms["resnet_much"].says == "ResNet, 20,000 scenes"
+    assert full.arms["resnet_much"].says == "ResNet, 50,000 scenes"
+    assert "20,000" not in " ".join(effect.says for effect in full.effects)
+    assert full.plot.at["vit"] == {"vit_little": 500, "vit_much": 50_000}
+    assert full.arms["vit_much"].experiment.data.images == 50_000
     at = load("seq2seq_attention").at(full=True).plot.at["plain"]
     assert at == {"plain_shorter": 30.4, "plain_longer": 82.1}
     dqn = load("dqn_ablation").at(full=True)
