@@ -133,6 +133,7 @@ class CifarConfig:
 
     activation: Activation = "relu"
     classes: int = 10
+    bias: int = 0  # initial biases of convolution 2, which are 1 in section 5
 
     def __post_init__(self) -> None:
         check(self)
@@ -148,9 +149,10 @@ class Cifar(nn.Module):
         require_images(x, "alexnet_cifar", smallest=8)
         act = ACTIVATIONS[self.cfg.activation]
         border = ((0, 1), (0, 1))  # pooling windows overlap, and the last one extends over the border
+        bias = nn.initializers.constant(self.cfg.bias)
         x = layers.Conv(32, 5, name="conv1")(x)
         x = act(layers.max_pool(x, 3, 2, border))  # (B, 16, 16, 32)
-        x = act(layers.Conv(32, 5, name="conv2")(x))
+        x = act(layers.Conv(32, 5, bias_init=bias, name="conv2")(x))
         x = layers.avg_pool(x, 3, 2, border)  # (B, 8, 8, 32)
         x = act(layers.Conv(64, 5, name="conv3")(x))
         x = layers.avg_pool(x, 3, 2, border)  # (B, 4, 4, 64)

@@ -96,3 +96,11 @@ def test_bounds(name: str, path: str, bound: float) -> None:
 )
 def test_constants(name: str, path: str, value: float) -> None:
     np.testing.assert_array_equal(initial(name)[path], value)
+
+
+def test_the_small_alexnet_can_start_with_the_biases_of_section_5() -> None:
+    """The claim on its units blamed the initial values, and could not try the paper's."""
+    model = zoo.create("alexnet_cifar", bias=1)
+    values = flatten_dict(model.init(jax.random.key(0), **image(16, 3), train=False)["params"], sep="/")
+    for layer in ("conv1", "conv2", "conv3", "head"):
+        np.testing.assert_array_equal(values[f"{layer}/bias"], float(layer == "conv2"))
