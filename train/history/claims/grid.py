@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterable
 
-from train.config import Experiment, sweep
+from train.config import Experiment, override, sweep
 from train.config.sweep import Setting
 from zoo.errors import UserError
 
@@ -50,16 +50,13 @@ def with_setting(experiment: Experiment, setting: Setting) -> Experiment:
     swept = {field: value for field, value in setting.items() if not shapes_program(field)}
     experiment = sweep.with_setting(experiment, swept)
     for field, value in setting.items():
+        name = field.rpartition(".")[2]
         if field.startswith(MODEL):
             number = int(value) if value.is_integer() else value  # a field of whole numbers takes no float
-            fields = experiment.model.fields | {field.removeprefix(MODEL): number}
-            experiment = dataclasses.replace(experiment, model=dataclasses.replace(experiment.model, fields=fields))
+            experiment = override(experiment, {"model": {"fields": {name: number}}})
         elif field.startswith(AUGMENT):
-            name = field.removeprefix(AUGMENT)
-            kept = tuple(one for one in experiment.data.augment if one.rpartition("_")[0] != name)
-            data = dataclasses.replace(experiment.data, augment=(*kept, f"{name}_{value:g}"))
-            experiment = dataclasses.replace(experiment, data=data)
+            kept = (one for one in getattr(experiment.data, "augment", ()) if one.rpartition("_")[0] != name)
+            experiment = override(experiment, {"data": {"augment": (*kept, f"{name}_{value:g}")}})
         elif field.startswith(INITIAL):
-            task = dataclasses.replace(experiment.task, initial=f"{field.removeprefix(INITIAL)}_{value:g}")
-            experiment = dataclasses.replace(experiment, task=task)
+            experiment = override(experiment, {"task": {"initial": f"{name}_{value:g}"}})
     return experiment
