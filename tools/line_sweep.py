@@ -20,11 +20,10 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-import train.loop.run
 from train.config import Experiment, files, override
 from train.core import machine
 from train.loop.fit import fit
-from train.loop.restore import assemble_run, finished, same
+from train.loop.restore import opened
 from train.loop.run import Run, read_summary
 from zoo.files import write_atomically
 
@@ -38,16 +37,9 @@ EVALUATIONS = 8  # of a run
 
 def train_seeds(name: str, experiment: Experiment, workdir: Path, console: Console) -> Run:
     """Return the finished run of `experiment` in WORKDIR/<name>."""
-    folder = workdir / name
-    if run := finished(folder, experiment):
-        return run
-    begun = [path.parent for path in sorted(folder.glob("*/config.json")) if read_summary(path.parent) is None]
-    run = next((run for path in begun if (run := same(path, experiment))), None)
-    setup = assemble_run(experiment, run and run.path)
-    setup = dataclasses.replace(setup, watch=None, show=None)
-    fit(run or train.loop.run.create(name, experiment, workdir), setup, console, resume=run is not None)
-    run = finished(folder, experiment)
-    assert run is not None, f"{folder} has no finished run"
+    run, setup, resume = opened(name, experiment, workdir)
+    if setup is not None:
+        fit(run, dataclasses.replace(setup, watch=None, show=None), console, resume=resume)
     return run
 
 

@@ -22,10 +22,9 @@ from train.config import Experiment, files, override
 from train.core import machine
 from train.loop import summary as summary_module
 from train.loop.fit import fit
-from train.loop.restore import finished, restore_replicas
+from train.loop.restore import opened, restore_replicas
 from train.loop.run import RUNS, Run
 from train.studies import ensemble
-from train.tasks.assemble import assemble
 
 NAME = "mnist_mlp_overfit"
 CHOICE_SEED = 100
@@ -91,10 +90,9 @@ def _joined(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
 def trained(arm: str, experiment: Experiment, workdir: Path) -> Run:
     """The finished run of an arm, trained now if it was not before."""
     folder = workdir / "regularizers" / arm.replace(" ", "_")
-    run = finished(folder, experiment)
-    if run is None:
-        run = train.loop.run.create(folder.name, experiment, folder.parent)
-        fit(run, assemble(experiment), Console())
+    run, setup, resume = opened(folder.name, experiment, folder.parent)
+    if setup is not None:
+        fit(run, setup, Console(), resume=resume)
     return run
 
 

@@ -104,15 +104,12 @@ def train_line(options: TimelineOptions, console: Console) -> Iterator[Path]:
     """A finished run of each model of the line; those that are there are not trained again."""
     from train.history.timeline.lines import SCENES
     from train.loop.fit import fit
-    from train.loop.restore import assemble_run, finished
+    from train.loop.restore import opened
 
     for name in SCENES:
-        experiment = files.load(name)
-        run = None if options.fresh else finished(options.workdir / name, experiment)
-        if run is None:
-            setup = assemble_run(experiment)
-            run = train.loop.run.create(name, experiment, options.workdir)
-            summary = fit(run, setup, console)
+        run, setup, resume = opened(name, files.load(name), options.workdir, usable=lambda _: not options.fresh)
+        if setup is not None:
+            summary = fit(run, setup, console, resume=resume)
             line = f"test accuracy {figure('accuracy', summary.test['accuracy'])}, {summary.seconds:.0f} s"
         else:
             line = f"already trained, in {run.path}"

@@ -219,6 +219,9 @@ class QLearning:
     """alpha of prioritized replay (Schaul et al. 2015, who use 0.6); 0 samples uniformly."""
     priority_beta: Annotated[float, FRACTION] = 0.4
     """beta of prioritized replay at the first step: how far importance weights correct its bias. It rises to 1."""
+    newest: bool = False
+    """Learn from the newest `data.batch` transitions, each once, in place of a random draw. With a batch of
+    `train_every` transitions every one is learned from once, so that nothing is replayed."""
     double: bool = False
     """Double Q-learning (van Hasselt et al. 2015): the network selects an action, the target network values it."""
     loss: Literal["huber", "squared"] = "huber"

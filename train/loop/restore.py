@@ -1,7 +1,8 @@
 """Reopen a run: its Setup, its replicas, and the State of a checkpoint."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import flax
 import jax
@@ -9,13 +10,14 @@ from tokenizers import Tokenizer
 
 import train.loop.run
 from train.config import Experiment, Text
+from train.config.files import ConfigFile
 from train.core import State, devices
 from train.data.text import tokenizers
 from train.loop import known_data
 from train.loop.checkpoints import Checkpoints
 from train.loop.replicas import ReplicaSet, make_replica_set
 from train.loop.run import TOKENIZER, Run
-from train.loop.transfer import is_published
+from train.loop.transfer import is_published, require_fit
 from train.tasks.assemble import assemble
 from train.tasks.check import check
 from train.tasks.setup import Setup
@@ -41,6 +43,8 @@ def assemble_run(experiment: Experiment, folder: Path | None = None) -> Setup:
         setup = assemble(known_data.normalizing_as_trained(experiment, folder))
     if folder is not None:
         known_data.compare(setup.dataset, folder)
+    elif experiment.init_from:
+        require_fit(setup.abstract, experiment)  # before a folder is made for the run
     return setup
 
 
@@ -72,12 +76,39 @@ def restore_replicas(run: Run, checkpoint: Literal["last", "best"] = "last") -> 
     return setup, replicas, state
 
 
-def finished(folder: Path, experiment: Experiment) -> Run | None:
-    """Return the newest finished run in `folder` of exactly this experiment and these versions of the libraries."""
-    for path in sorted((config.parent for config in folder.glob("*/config.json")), reverse=True):
-        if is_finished(path) and (run := same(path, experiment)):
-            return run
-    return None
+class Opened(NamedTuple):
+    """A run of an experiment: a finished one, one to continue, or a new one."""
+
+    run: Run
+    setup: Setup | None  # what to train it with; None where it is finished
+    resume: bool = False
+
+
+def opened(
+    name: str,
+    experiment: Experiment,
+    workdir: Path,
+    *,
+    source: ConfigFile | None = None,
+    usable: Callable[[Run], bool] = lambda run: True,
+    over: Callable[[Path], bool] = lambda path: False,
+) -> Opened:
+    """Return the run of exactly this experiment in WORKDIR/<name>: a finished one, one that was stopped, or a new one.
+
+    Of several it is the newest. source: the user's own config file, which a new run names. usable: which runs that are
+    there may be used. over: whether an unfinished run, in the folder of that path, cannot be continued: it is returned
+    as it is.
+    """
+    folders = sorted((config.parent for config in (workdir / name).glob("*/config.json")), reverse=True)
+    there = [run for path in folders if (run := same(path, experiment)) and usable(run)]
+    for ended in (is_finished, over):
+        if done := next((run for run in there if ended(run.path)), None):
+            return Opened(done, None)
+    begun = next((run for run in there if train.loop.run.read_summary(run.path) is None), None)
+    setup = assemble_run(experiment, begun and begun.path)
+    if begun:
+        return Opened(begun, setup, resume=True)
+    return Opened(train.loop.run.create(name, experiment, workdir, setup.tokenizer, source=source), setup)
 
 
 def is_finished(path: Path) -> bool:

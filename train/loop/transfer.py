@@ -49,34 +49,53 @@ def start_from(state: State, experiment: Experiment) -> tuple[State, str]:
     Raise UserError where no parameter matches, or where published weights are of another network.
     """
     weights = _load(experiment, network_of(state))
-    inside = {_without_encoder(name): array for name, array in weights.arrays.items() if f"/{ENCODER}/" in name}
-    ours = {"params": state.params, "vars": state.vars}
+    matching = _matching(weights, state)
     grid, remark = _grid(experiment), ""
-    taken: list[str] = []
     kept: list[str] = []
 
     def transfer(path: Any, leaf: Array) -> Array:
         nonlocal remark
         name = _name(path)
-        for found in (weights.arrays.get(name), inside.get(name)):
-            if found is not None and found.shape == leaf.shape:
-                taken.append(name)
-                if grid and name.endswith("/positions"):
-                    found, remark = _arranged(found, weights.grid, grid)
-                return devices.put(np.asarray(found).astype(leaf.dtype), leaf.sharding)
-        kept.append(name)
-        return leaf
+        if name not in matching:
+            kept.append(name)
+            return leaf
+        found = matching[name]
+        if grid and name.endswith("/positions"):
+            found, remark = _arranged(found, weights.grid, grid)
+        return devices.put(np.asarray(found).astype(leaf.dtype), leaf.sharding)
 
-    new = jax.tree_util.tree_map_with_path(transfer, ours)
-    if all(name.startswith("vars/") for name in taken):
-        raise UserError(f"init_from: no parameter of {weights.source} fits this model")
-    line = f"init_from: took {len(taken)} of {len(taken) + len(kept)} arrays from {weights.source}"
+    new = jax.tree_util.tree_map_with_path(transfer, _variables(state))
+    line = f"init_from: took {len(matching)} of {len(matching) + len(kept)} arrays from {weights.source}"
     if kept:
         names = [name.removeprefix("params/").removeprefix("vars/") for name in kept]
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         line += f"; as they were: {', '.join(names[:SHOWN])}{more}"
     line += remark
     return state.replace(params=new["params"], vars=new["vars"]), line
+
+
+def require_fit(abstract: State, experiment: Experiment) -> None:
+    """Raise UserError where `start_from` would. abstract: the shapes of the State of one replica."""
+    _matching(_load(experiment, network_of(abstract)), abstract)
+
+
+def _matching(weights: Weights, state: State) -> dict[str, Any]:
+    """Return path -> the array to start from, of each array of a State that has one. UserError for no parameter."""
+    inside = {_without_encoder(name): array for name, array in weights.arrays.items() if f"/{ENCODER}/" in name}
+    found = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(_variables(state)):
+        name = _name(path)
+        for array in (weights.arrays.get(name), inside.get(name)):
+            if array is not None and array.shape == leaf.shape:
+                found.setdefault(name, array)
+    if all(name.startswith("vars/") for name in found):
+        raise UserError(f"init_from: no parameter of {weights.source} fits this model")
+    return found
+
+
+def _variables(state: State) -> dict[str, Any]:
+    """Return the parts of a State that a run can take from another one."""
+    return {"params": state.params, "vars": state.vars}
 
 
 def network_of(state: State) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 import train.loop.run
 import zoo
+from train import cli
 from train.config import Contrast, Data, Experiment, Model, files
 from train.loop import transfer
 from train.loop.checkpoints import Checkpoints
@@ -149,3 +150,13 @@ def test_weights_without_a_head_leave_that_of_the_run(tmp_path: Path) -> None:
     assert "took 2 of 4 arrays" in remark
     jax.tree.map(np.testing.assert_array_equal, start.params["net"]["hidden0"], theirs["hidden0"])
     jax.tree.map(np.testing.assert_array_equal, start.params["net"]["head"], ours["head"])
+
+
+def test_a_refused_start_leaves_no_run_folder(tmp_path: Path, monkeypatch, capsys) -> None:
+    """The folder was made first, and a run that had not begun stayed in it."""
+    run = train.loop.run.create("source", Experiment(Model("mlp"), Data("digits")), tmp_path)
+    monkeypatch.setattr(Checkpoints, "networks", lambda self: {"params/net/other/kernel": np.zeros((2, 3))})
+    words = f"train digits_mlp --init-from {run.path} --workdir {tmp_path / 'new'}"
+    assert cli.run(words.split()) == 2
+    assert capsys.readouterr().err == f"zoo: init_from: no parameter of {run.path} (mlp) fits this model\n"
+    assert not (tmp_path / "new").exists()

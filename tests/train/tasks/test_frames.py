@@ -65,6 +65,17 @@ def test_sampled_transitions_are_those_that_were_added(num_steps: int) -> None:
     np.testing.assert_array_equal(batch.next_observations[continues], expected.next_observations[continues])
 
 
+@pytest.mark.parametrize("num_steps", [6, 29])
+def test_the_newest_transitions_have_all_their_frames(num_steps: int) -> None:
+    ring, transitions = ReplayMemory(5 * NUM_ENVS, newest=True), emulator(num_steps)
+    memory = FrameReplayMemory(ring, NUM_ENVS, NUM_FRAMES)
+    state = fill(memory, transitions)
+    batch, _, _ = memory.sample(state, jnp.zeros(2 * NUM_ENVS, jnp.uint32))
+    expected = jax.tree.map(lambda *leaves: np.concatenate(leaves), *transitions[-2:])
+    for name in ("observations", "actions", "rewards", "terminated"):
+        np.testing.assert_array_equal(getattr(batch, name), getattr(expected, name), name)
+
+
 @pytest.mark.parametrize("num_steps", [4, 10, 29])
 def test_a_transition_whose_frames_are_overwritten_has_no_priority(num_steps: int) -> None:
     memory = make_memory(priority_exponent=1.0)

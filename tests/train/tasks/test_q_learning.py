@@ -300,6 +300,10 @@ BAD_INPUT = [
     ("--task.train-every 15", "task.train_every must be a multiple of the 4 environments side by side, not 15"),
     ("--task.replay-start 20", "task.replay_start must be at least one batch of 32, not 20"),
     ("--task.replay-start 0", "task.replay_start must be at least 1, not 0"),
+    (
+        "--task.newest --task.priority 0.6",
+        "task.newest learns from the newest transitions, and task.priority 0.6 draws others: choose one of them",
+    ),
     ("--task.epsilon 1 2", "task.epsilon and task.eval_epsilon must be from 0 to 1"),
     ("--task.discount 1.5", "task.discount must be from 0 to 1, not 1.5"),
     ("--task.target-every 0", "task.target_every must be at least 1, not 0"),

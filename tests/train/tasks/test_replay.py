@@ -44,6 +44,19 @@ def test_empty_slots_are_never_sampled() -> None:
     assert set(np.asarray(batch.actions).tolist()) == {5, 6}
 
 
+def test_the_newest_transitions_are_each_taken_once_in_their_order() -> None:
+    """Without replay a batch is what was added since the last one. A draw took some of them twice and others never."""
+    memory = ReplayMemory(6, newest=True)
+    state = memory.init(numbered(0))
+    for first in range(0, 26, 2):
+        state = memory.add(state, numbered(first))
+        count = min(4, first + 2)
+        batch, indices, weights = memory.sample(state, jnp.zeros(count, jnp.uint32))
+        assert np.asarray(batch.actions).tolist() == list(range(first + 2 - count, first + 2))
+        np.testing.assert_array_equal(state.transitions.actions[indices], batch.actions)
+        assert (weights == 1).all()
+
+
 def test_transitions_are_sampled_in_proportion_to_their_priorities() -> None:
     memory = ReplayMemory(11, priority_exponent=0.5)
     state = memory.init(numbered(0, 1))

@@ -21,6 +21,7 @@ from train.history.claims.arms import (
     coincide,
     metric,
 )
+from train.history.claims.differing import covered, differing
 from train.history.claims.effects import Effect
 from train.history.claims.failures import SEEDS, Fails
 from zoo.errors import UserError, unknown
@@ -57,7 +58,7 @@ class Plot:
     arms: tuple[str, ...] = ()
 
 
-FACTS = ("models", "algorithms", "effects", "plot", "budget", "reason", "smaller", "varies", "pilots")
+FACTS = ("models", "algorithms", "metric", "effects", "plot", "budget", "reason", "smaller", "varies", "pilots")
 """Fields of a claim that may differ between its two settings."""
 
 
@@ -95,7 +96,9 @@ class Claim:
     full: Mapping[str, Any] = dataclasses.field(
         default_factory=dict
     )  # overrides of all trained arms, closer to the paper
-    full_arms: Mapping[str, Arm] = dataclasses.field(default_factory=dict)  # replacements of whole arms in `full`
+    full_arms: Mapping[str, Arm] = dataclasses.field(
+        default_factory=dict
+    )  # arms in `full` in place of those of the same name, and further ones
     full_seeds: int | None = None
     full_says: Mapping[str, str] = dataclasses.field(default_factory=dict)  # arm -> its text in `full`, if another
     full_facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # FACTS that `full` has instead
@@ -135,8 +138,18 @@ class Claim:
                 raise UserError(
                     f"the arms {effect.arm} and {effect.against} are one and the same run: nothing to compare"
                 )
+            if effect.differs is not None:
+                self._check_differs(effect, effect.differs)
         if effect.expected not in DIRECTIONS:
             raise unknown("expected direction", effect.expected, DIRECTIONS)
+
+    def _check_differs(self, effect: Effect, declared: tuple[str, ...]) -> None:
+        """Raise UserError where the arms of an effect differ in other fields than `declared`."""
+        if undeclared := [path for path in self.differing(effect) if not covered(path, declared)]:
+            raise UserError(
+                f"the effect {effect.says!r}: {effect.arm} and {effect.against} also differ in "
+                f"{', '.join(undeclared)}: arms differ in one thing, and it declares {', '.join(declared) or 'none'}"
+            )
 
     def _check_arm(self, arm: Arm) -> None:
         match arm:
@@ -201,6 +214,30 @@ class Claim:
         own = arm.metric if isinstance(arm, RemeasuredArm) else self.measured
         return own.better == effect.expected
 
+    def differing(self, effect: Effect) -> list[str]:
+        """Return the fields, but for tuned ones, in which two trained arms of an effect differ."""
+        one, other = (self._trained(str(name)) for name in (effect.arm, effect.against))
+        return differing(one, other) if one and other else []
+
+    def _trained(self, name: str) -> TrainedArm | None:
+        """Return the trained arm of this name, or the one whose networks the arm of this name measures again."""
+        match self.arms.get(name):
+            case RemeasuredArm(of=of):
+                return self._trained(of)
+            case TrainedArm() as arm:
+                return arm
+        return None
+
+    def demand_one_difference(self) -> None:
+        """Raise UserError where the arms of an effect differ in several fields that it does not declare."""
+        for effect in self.effects:
+            paths = self.differing(effect)
+            if effect.differs is None and len(paths) > 1:
+                raise UserError(
+                    f"the effect {effect.says!r}: {effect.arm} and {effect.against} differ in {len(paths)} fields, and "
+                    f"arms differ in one thing: where these are one, it declares differs={tuple(paths)}"
+                )
+
     @property
     def sabotaged(self) -> Effect | None:
         """The headline with the sabotaged arm in the place of the winning one; None where none is declared."""
@@ -209,7 +246,7 @@ class Claim:
         effect = self.effects[0]
         first = self.favours(effect) or not isinstance(effect.against, str)
         changes = {"arm": self.sabotage} if first else {"against": self.sabotage}
-        return dataclasses.replace(effect, says=f"without the mechanism: {effect.says}", **changes)
+        return dataclasses.replace(effect, says=f"without the mechanism: {effect.says}", differs=None, **changes)
 
     def related(self, name: str, other: str | float) -> bool:
         """Whether equal seeds of two arms stand for equal draws: not where one is trained and the other computed."""
@@ -251,7 +288,7 @@ class Claim:
         if full:
             if not (self.full or self.full_arms or self.full_seeds):
                 raise UserError("this claim has no full setting: it always runs in full")
-            own = {name: self.full_arms.get(name, arm) for name, arm in self.arms.items()}
+            own = {**self.arms, **self.full_arms}
             own = {name: arms.changed(arm, self.full) for name, arm in own.items()}
             own |= {name: dataclasses.replace(own[name], says=says) for name, says in self.full_says.items()}
             starts = {name: override(experiment, self.full) for name, experiment in self.starts.items()}
@@ -262,8 +299,9 @@ class Claim:
     def small(self) -> "Claim":
         """Return a version for the tests: each arm is reduced to seconds by its own `smoke`, without tuning."""
         own = {name: arms.smoke(arm) for name, arm in self.arms.items()}
+        effects = tuple(dataclasses.replace(effect, differs=None) for effect in self.effects)  # nothing is tuned
         starts = {name: override(experiment, experiment.smoke) for name, experiment in self.starts.items()}
-        return dataclasses.replace(self, arms=own, starts=starts, seeds=min(self.seeds, 2), fails=None)
+        return dataclasses.replace(self, arms=own, starts=starts, effects=effects, seeds=min(self.seeds, 2), fails=None)
 
 
 def budget(claim: Claim) -> str:

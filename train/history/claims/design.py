@@ -22,7 +22,7 @@ import numpy as np
 
 from train.history.claims.claim import Claim
 
-TEXTS = ("says", "smoke")  # fields that no result depends on
+TEXTS = ("says", "smoke", "differs")  # fields that no result depends on
 CARD_TEXTS = ("differences", "idea", "initial_values", "paper")  # arguments of a model's card, likewise
 PACKAGES = ("train", "zoo", "jax", "jaxlib", "numpy", "scipy", "flax", "optax", "operator", "math")
 """Packages whose functions are known by their names. The module of a claim's file is named after the file."""

@@ -26,6 +26,8 @@ class Effect:
     kind: "difference" (arm - against) or "ratio" (arm / against, geometric mean over the seeds).
     margin: the smallest size that would count, from the paper's words or figures, without its sign: above 0 for a
     difference, in the unit of the metric, and above 1 for a ratio ("several times" is 2). It is required.
+    differs: the fields in which the two trained arms may differ besides the tuned ones, where one thing is several
+    fields: ("data.batch", "task.replay"). A part, such as "optim", stands for all its fields. None: one field.
     """
 
     arm: str
@@ -34,6 +36,7 @@ class Effect:
     says: str
     kind: Literal["difference", "ratio"] = "difference"
     margin: float | None = None
+    differs: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -35,6 +35,8 @@ def run_claim(
     if record and design.digest(claim) != design.digest(whole.at(full=full)):
         raise UserError(f"only the design in the claim's file is recorded, and {seeds} seeds are another: no --seeds")
     setting = "full" if full else "small"
+    if record:
+        claim.demand_one_difference()
     name = files.result_name(name)
     folder = claim_folder(workdir, name, setting)
     repository = provenance.repository(files.file_of(given))

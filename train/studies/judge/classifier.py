@@ -19,7 +19,7 @@ from train.core import devices
 from train.data.decode import bring
 from train.data.inputs import Inputs, images
 from train.loop.fit import fit
-from train.loop.restore import assemble_run, finished, restore
+from train.loop.restore import opened, restore
 from train.loop.run import Run
 from train.tasks.setup import narrow
 from zoo.errors import UserError
@@ -115,17 +115,15 @@ def train_or_find(data: Data, workdir: Path, console: Console, source: ConfigFil
     """
     experiment = experiment_for(data)
     name = f"{data.name.replace('/', '_').replace(':', '_')}_lenet5"
-    run = finished(workdir / name, experiment)
-    if run is None:
-        setup = assemble_run(experiment)
-        run = train.loop.run.create(name, experiment, workdir, source=source)
+    run, setup, resume = opened(name, experiment, workdir, source=source)
+    if setup is not None:
         console.print(
             f"training the classifier for the metrics: {experiment.model.name} on {data.name}, "
             f"{experiment.steps:,} steps, in {run.path}",
             soft_wrap=True,
             highlight=False,
         )
-        fit(run, setup, console)
+        fit(run, setup, console, resume=resume)
     return run
 
 

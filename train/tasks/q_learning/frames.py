@@ -64,7 +64,10 @@ class FrameReplayMemory:
 
     def sample(self, state: ReplayState, noise: Array, beta: Array | float = 1.0) -> Sample:
         num_sampleable = self.ring.size(state) - self.num_unsampleable
-        if state.priorities is None:
+        if self.ring.newest:
+            indices = self.ring.newest_indices(state, len(noise))
+            importance_weights = jnp.ones(len(noise))
+        elif state.priorities is None:
             age_rank = uniform_int(noise, num_sampleable)  # 0: the oldest one that can be sampled
             indices = (self.ring.oldest_index(state) + self.num_unsampleable + age_rank) % self.ring.capacity
             importance_weights = jnp.ones(len(noise))
@@ -117,7 +120,7 @@ def rebuild(stored: Any, indices: Array, num_envs: int) -> Transitions:
 
 def make_replay(config: QLearning, env: Environment, num_envs: int) -> ReplayMemory | FrameReplayMemory:
     """Return the replay memory for the observations of `env`."""
-    ring = ReplayMemory(config.replay, config.priority)
+    ring = ReplayMemory(config.replay, config.priority, config.newest)
     if not env.stacked:
         return ring
     return FrameReplayMemory(ring, num_envs, num_frames=env.observation.shape[-1])

@@ -43,11 +43,13 @@ class ReplayMemory:
     """A ring buffer with `capacity` slots, in which new transitions overwrite the oldest ones.
 
     The object itself holds no arrays: each method takes a ReplayState, and `add` and `update_priorities` return a new
-    one. priority_exponent: alpha, equation 1; with 0 sampling is uniform.
+    one. priority_exponent: alpha, equation 1; with 0 sampling is uniform. newest: a sample is the newest transitions,
+    oldest first, and nothing is drawn.
     """
 
     capacity: int
     priority_exponent: float = 0.0
+    newest: bool = False
 
     @property
     def prioritized(self) -> bool:
@@ -101,13 +103,20 @@ class ReplayMemory:
         is_full = state.num_added >= self.capacity
         return jnp.where(is_full, state.num_added % self.capacity, 0)
 
+    def newest_indices(self, state: ReplayState, count: int) -> Array:
+        """Return the slots (count,) int32 of the newest transitions, oldest first. So many must have been added."""
+        return (state.num_added - count + jnp.arange(count)) % self.capacity
+
     def sample(self, state: ReplayState, noise: Array, beta: Array | float = 1.0) -> Sample:
-        """Sample B transitions with replacement.
+        """Sample B transitions with replacement, or return the B newest.
 
         noise: (B,) uint32 random bits. beta: how much of the bias of prioritized sampling the weights correct.
         """
         size = self.size(state)
-        if state.priorities is None:
+        if self.newest:
+            indices = self.newest_indices(state, len(noise))
+            importance_weights = jnp.ones(len(noise))
+        elif state.priorities is None:
             indices = uniform_int(noise, size)
             importance_weights = jnp.ones(len(noise))
         else:

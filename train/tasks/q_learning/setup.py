@@ -123,13 +123,16 @@ def _evaluators(count: int, task: Task) -> Callable[[str, Mesh | None, int], Eva
 
 
 def _require_history(task: QLearning, data: World, env: Environment) -> None:
-    """Raise UserError for a replay memory that never holds a transition with all frames of its observation."""
+    """Raise UserError for a replay memory without all frames of the observations of what is learned from."""
     frames, count = env.observation.shape[-1], data.environments
+    learned = data.batch if task.newest else count  # transitions that must have all their frames
+    least = learned + (frames - 1) * count
     for field in ("replay", "replay_start"):
-        if getattr(task, field) < frames * count:
+        if getattr(task, field) < least:
+            batch = f", of each of the newest {learned} transitions" if task.newest else ""
             raise UserError(
-                f"task.{field} must be at least {frames * count}, not {getattr(task, field)}: an observation "
-                f"of {env.name} is {frames} frames, and there are {count} environments"
+                f"task.{field} must be at least {least}, not {getattr(task, field)}: an observation "
+                f"of {env.name} is {frames} frames{batch}, and there are {count} environments"
             )
 
 

@@ -15,6 +15,11 @@ def check(experiment: Experiment) -> None:
         raise UserError(f"task.replay {task.replay} is smaller than one batch: data.batch is {data.batch}")
     if task.replay_start < data.batch:
         raise UserError(f"task.replay_start must be at least one batch of {data.batch}, not {task.replay_start}")
+    if task.newest and task.priority:
+        raise UserError(
+            f"task.newest learns from the newest transitions, and task.priority {task.priority:g} draws others: "
+            "choose one of them"
+        )
     if not all(0 <= epsilon <= 1 for epsilon in (*task.epsilon, task.eval_epsilon)):
         raise UserError(
             f"task.epsilon and task.eval_epsilon must be from 0 to 1, not {task.epsilon}, {task.eval_epsilon}"

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from train import cli
 from train.config import Data, Experiment, Model, files
+from train.core import machine
 from train.history.claims import (
     Claim,
     Difference,
@@ -96,6 +97,28 @@ def test_a_sham_is_run_by_the_headline_s_rule_and_joins_the_record(project: Path
     assert "0 of 1 shams hold" in capsys.readouterr().out
     assert claim("--markdown") == 0
     assert "0 of 1 shams hold (an arm against itself" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(machine.cores() < 2, reason="needs two cores")
+def test_shams_are_run_side_by_side(project: Path, capsys) -> None:
+    assert claim("--all", "--sham", "--jobs", "2", "--workdir", str(project / "runs")) == 0
+    out = capsys.readouterr().out
+    assert "mine: high against itself with other seeds: " in out
+    assert "0 of 1 shams hold, in " in out
+    assert "not run: fixed: fixed has no sham: the arms of its headline are exact" in out
+
+
+def test_the_shams_of_all_recorded_claims_join_their_records(project: Path, capsys) -> None:
+    every = ("--all", "--record", "--workdir", str(project / "runs"))
+    assert claim(*every, "--sham") == 0
+    out = capsys.readouterr().out
+    assert "no sham was run, in " in out
+    assert "not run: mine: mine has no record of this design that a sham could join" in out
+    assert claim(*every) == 0
+    assert claim(*every, "--sham") == 0
+    assert "0 of 1 shams hold, in " in capsys.readouterr().out
+    assert {name: "sham" in found for name, found in results.read().items()} == {"fixed": False, "mine": True}
 
 
 def test_all_shams_are_counted_and_what_is_exact_has_none(project: Path, capsys) -> None:
