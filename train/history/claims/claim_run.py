@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 import json
 import time
 from collections.abc import Iterator, Set
@@ -63,8 +64,7 @@ class ClaimRun:
         self.code = provenance.code(claim)
         self.key = f"{key} {provenance.digest(self.code)}"
         self.runs: dict[str, Run] = {}  # of the trained arms
-        self.starts: dict[str, Run] = {}  # the runs that arms start from
-        self.done: list[Run] = []  # all of these, and the tuning runs
+        self.done: list[Run] = []  # all of these, the tuning runs, and the runs that arms start from
         self.remarks: dict[str, str] = {}
         self.doubts: dict[str, str] = {}  # of tuned arms
         self.seconds: dict[str, float] = {}
@@ -157,24 +157,24 @@ class ClaimRun:
     def _train(self, name: str, arm: TrainedArm) -> Run:
         experiment = dataclasses.replace(arm.experiment, seeds=self.claim.seeds)
         seconds = 0.0
-        if arm.start:
-            if arm.start not in self.starts:
-                self.starts[arm.start] = self._ensure(f"start.{arm.start}", self.claim.starts[arm.start])
-            seconds += self._spent(self.starts[arm.start])
-            experiment = dataclasses.replace(experiment, init_from=str(self.starts[arm.start].path))
+
+        def trained(own: str, experiment: Experiment) -> Run:
+            nonlocal seconds
+            start = self.claim.start_of(arm, experiment)
+            if start is not None:
+                begun = self._ensure(f"start.{arm.start}", start)
+                seconds += self._spent(begun)
+                experiment = dataclasses.replace(experiment, init_from=str(begun.path))
+            run = self._ensure(own, experiment)
+            seconds += self._spent(run)
+            return run
+
         if arm.tune:
-            tuned: list[Run] = []
-
-            def tried(shorter: Experiment) -> Run:
-                tuned.append(self._ensure(f"{name}.tune", shorter))
-                return tuned[-1]
-
-            choice = tuning.choose(experiment, arm.tune, tried)
+            choice = tuning.choose(experiment, arm.tune, functools.partial(trained, f"{name}.tune"))
             self.remarks[name], self.doubts[name] = choice.remark, choice.doubt
             experiment = sweep.with_setting(experiment, choice.setting)
-            seconds += sum(map(self._spent, tuned))
-        run = self._ensure(name, experiment)
-        self.seconds[name] = seconds + self._spent(run)
+        run = trained(name, experiment)
+        self.seconds[name] = seconds
         return run
 
     def _spent(self, run: Run) -> float:
