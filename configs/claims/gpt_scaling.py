@@ -4,9 +4,9 @@ Paper:   Radford et al. 2019, Fig. 1 and 4 (four sizes, perplexity falls with ea
          al. 2020, equation 1.1: L(N) = (N_c / N)^a, N the parameters without embeddings, a = 0.076
 Run:     zoo claim gpt_scaling
 Here:    four GPTs of four blocks, 16 to 96 wide (12,432 to 443,232 parameters without embeddings), on the characters of
-         Python's language reference; all read the same 1,000 batches of 16 x 64 characters, about three passes. Initial
+         Python's language reference; all read the same 800 batches of 16 x 64 characters, under three passes. Initial
          weights have a deviation of 0.02 sqrt(768 / width), which is GPT-2's 0.02 at its width. Each size has the best
-         of three learning rates by its validation loss after 300 steps, over 3 seeds that are not compared. The
+         of three learning rates by its validation loss after 250 steps, over 3 seeds that are not compared. The
          exponent is the slope of log loss over log size, fitted to each seed's four losses; how far the losses lie off
          that line is printed beside it, and so is the loss of a table of bigrams, of which a size that knows more of
          the text than pairs of characters has to be ahead. Seeds 20 to 24, which no earlier design had.
@@ -38,9 +38,9 @@ BASE = Experiment(
     task=Language(),
     data=TEXT,
     optim=Optim("adamw", lr=1e-2, b2=0.99, weight_decay=0.1, clip_norm=1.0, schedule="cosine", warmup_steps=30),
-    steps=1_000,
+    steps=800,
     seed=20,
-    eval_every_steps=500,
+    eval_every_steps=400,
     smoke={
         "steps": 2,
         "eval_every_steps": 2,
@@ -98,7 +98,7 @@ def gpt(width: int) -> TrainedArm:
     return TrainedArm(
         f"{SIZES[f'width_{width}']:,} parameters without embeddings",
         override(BASE, {"model": {"fields": fields}}),
-        tune=Tune((f"optim.lr={RATES}",), steps=300, by="validation loss"),
+        tune=Tune((f"optim.lr={RATES}",), steps=250, by="validation loss"),
     )
 
 
@@ -142,7 +142,7 @@ CLAIM = Claim(
         ),
     ),
     seeds=5,
-    seconds=800,
+    seconds=700,
     smaller="a thousandth of the paper's sizes",
     reason="all sizes read equally little text, of which the larger nets use up the least",
     plot=Plot(
