@@ -19,9 +19,6 @@ from zoo.errors import UserError
 from zoo.fields import GELU, Gelu, check, require, require_tokens
 from zoo.layers import Dense, TiedHead
 
-# From OpenAI's code, like the epsilon of LayerNorm.
-INIT = nn.initializers.normal(0.02)
-
 
 class Cache(NamedTuple):
     """The state of decoding: what the blocks must remember of the tokens so far."""
@@ -44,6 +41,7 @@ class Config:
     dropout: float = 0.1
     norm_epsilon: float = 1e-5  # of every LayerNorm
     gelu: Gelu = "tanh"  # the approximation that OpenAI's code uses; nanoGPT has "exact"
+    deviation: float = 0.02  # of initial weights, from OpenAI's code, like the epsilon of LayerNorm
     position_deviation: float = 0.02  # of initial position embeddings; 0.01 in GPT-2's code, as on its cards
     hidden: int = 0  # units inside a block's MLP, `n_inner` in Hugging Face's config.json; 0: 4 * width
     remat: bool = False  # in training, compute the inside of each block again for its gradient: less memory, more time
@@ -69,11 +67,12 @@ class MLP(nn.Module):
     hidden: int
     bias: bool
     gelu: Gelu
+    in_init: nn.initializers.Initializer
     out_init: nn.initializers.Initializer
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        y = Dense(self.hidden, use_bias=self.bias, kernel_init=INIT, name="up")(x)
+        y = Dense(self.hidden, use_bias=self.bias, kernel_init=self.in_init, name="up")(x)
         y = GELU[self.gelu](y)
         return Dense(x.shape[-1], use_bias=self.bias, kernel_init=self.out_init, name="down")(y)
 
@@ -85,15 +84,15 @@ class Block(nn.Module):
 
     def setup(self) -> None:
         cfg = self.cfg
-        out_init = INIT
+        in_init = out_init = nn.initializers.normal(cfg.deviation)
         if cfg.norm == "pre":
             # 2 * depth sublayers add to the residual. Dividing the initial weights of each one's last layer by the
             # root of that number keeps the variance of the sum (section 2.3 of the 2019 paper).
-            out_init = nn.initializers.normal(0.02 / (2 * cfg.depth) ** 0.5)
+            out_init = nn.initializers.normal(cfg.deviation / (2 * cfg.depth) ** 0.5)
         self.attention = SelfAttention(
-            cfg.width, cfg.heads, causal=True, bias=cfg.bias, dropout=cfg.dropout, in_init=INIT, out_init=out_init
+            cfg.width, cfg.heads, causal=True, bias=cfg.bias, dropout=cfg.dropout, in_init=in_init, out_init=out_init
         )
-        self.mlp = MLP(cfg.units, cfg.bias, cfg.gelu, out_init)
+        self.mlp = MLP(cfg.units, cfg.bias, cfg.gelu, in_init, out_init)
         self.dropout = nn.Dropout(cfg.dropout)
         self.attention_norm = layer_norm(cfg)
         self.mlp_norm = layer_norm(cfg)
@@ -147,7 +146,7 @@ class GPT(nn.Module):
     def setup(self) -> None:
         cfg = self.cfg
         block = GPT2Block if cfg.norm == "pre" else GPT1Block
-        self.tokens = nn.Embed(cfg.vocab, cfg.width, embedding_init=INIT)
+        self.tokens = nn.Embed(cfg.vocab, cfg.width, embedding_init=nn.initializers.normal(cfg.deviation))
         positions_init = nn.initializers.normal(cfg.position_deviation)
         self.positions = nn.Embed(cfg.context, cfg.width, embedding_init=positions_init)
         self.dropout = nn.Dropout(cfg.dropout)

@@ -1,23 +1,25 @@
-"""Pre-training on text without labels, then fine-tuning, beats training from scratch, and most with few labels.
+"""Pre-training on text without labels, then fine-tuning, beats training from scratch at the same cost.
 
-Paper:   Devlin et al. 2018, section 4 and Table 5 (what pre-training is worth); Howard and Ruder 2018, Fig. 3, for the
-         few labels
+Paper:   Devlin et al. 2018, section 4: fine-tuned from pre-training, one net leads on eleven tasks; an arm from scratch
+         is that of Howard and Ruder 2018, Table 4
 Run:     zoo claim bert_pretraining
-Here:    which of the ten longest topics of Python's language reference is a paragraph from? 693 labelled paragraphs, or
-         a tenth of them; a BERT of two blocks 64 wide, pre-trained for 6,000 batches of 32 passages of the reference
-         by BERT's two tasks, or as it began; 300 batches of 16 paragraphs of fine-tuning. Both arms have one
-         vocabulary and begin with the same initial network, before and after its pre-training, and each has the better
-         of two learning rates by its validation loss after 100 steps with the first seed. Seeds 5 to 16: 0 to 4 were a
-         pilot with a quarter of the pre-training, which had found only 14 % of the hidden tokens of validation and was
-         still gaining; it left all three undecided: +6.19 points (-1.73 to 14.62) with all labels, +3.45 (-3.30 to
-         10.20) with a tenth, -2.74 (-14.72 to 9.02) from the one to the other.
-Departs: a thousandth of the paper's net and of its text; one pre-training seed. The passages of pre-training hold the
-         test paragraphs as well, without their topics: what is measured is worth for text that could be read before.
-Measured: see results/claims.json, from before the embeddings decayed
+Here:    which of the ten longest topics of Python's language reference is a paragraph from? 693 labelled paragraphs; a
+         BERT of two blocks 64 wide. One arm is pre-trained for 600 batches of 32 passages of the reference by BERT's
+         two tasks, and fine-tuned for 300 batches of 16 paragraphs; the other one learns from the labelled paragraphs
+         alone, for 1,500 batches of 16: both read 24,000 texts. Pre-training is the unit of repetition: each seed has
+         its own, and one fine-tuning. Both arms have one vocabulary, and each has the best of three learning rates
+         by its validation loss after 300 batches, over 3 seeds that are not compared. Each keeps the State that is best
+         on validation, so that no arm is judged for steps that it did not need. A seed that is right no more often than
+         the commonest topic has failed. Seeds 20 to 27, which no earlier design had.
+Departs: a thousandth of the paper's net and of its text. The passages of pre-training hold the test paragraphs as well,
+         without their topics: what is measured is worth for text that could be read before. That pre-training helps
+         most with few labels is Howard and Ruder's claim, and not asked here.
+Measured: not yet: results/claims.json has an earlier design, with one pre-training for all seeds and 300 batches from
+         scratch
 """
 
 from train.config import Classify, Experiment, Masked, Model, Optim, Text, override
-from train.history.claims import Claim, Difference, Effect, Plot, TrainedArm, Tune
+from train.history.claims import Claim, Effect, Fails, Plot, TrainedArm, Tune
 
 NET = Model("bert_tiny", {"width": 64, "context": 64})
 WORDS = {"tokenizer": "wordpiece", "vocab": 2_000, "lower": True, "length": 64}
@@ -33,61 +35,85 @@ PRETRAINED = Experiment(
     model=NET,
     task=Masked(),
     data=Text("python_docs", batch=32, **WORDS),
-    optim=Optim("adamw", lr=2e-3, weight_decay=0.01, clip_norm=1.0, schedule="cosine", warmup_steps=100),
-    steps=6_000,
-    eval_every_steps=1_500,
+    optim=Optim("adamw", lr=2e-3, weight_decay=0.01, clip_norm=1.0, schedule="cosine", warmup_steps=50),
+    steps=600,
+    eval_every_steps=600,
     smoke=SMOKE,
 )
 UNTRAINED = override(PRETRAINED, {"steps": 1, "eval_every_steps": 1, "optim": {"lr": 1e-12, "warmup_steps": 0}})
-TOPICS = Experiment(
+TUNED = Experiment(
     model=NET,
     task=Classify(),
     data=Text("python_docs/topic", batch=16, **WORDS),
     optim=Optim("adamw", lr=1e-3, weight_decay=0.01, clip_norm=1.0, schedule="cosine", warmup_steps=20),
     steps=300,
-    seed=5,
+    seed=20,
     eval_every_steps=100,
+    patience=1_000,  # it never stops early, and keeps the best State
     smoke=SMOKE,
 )
-TUNE = Tune(("optim.lr=0.0005,0.002",), steps=100, by="validation loss")
-
-
-def tuned(start: str, says: str, labels: float = 1.0) -> TrainedArm:
-    return TrainedArm(says, override(TOPICS, {"data": {"labels": labels}}), tune=TUNE, start=start)
-
+SCRATCH = override(TUNED, {"steps": 300 + 2 * 600})  # a batch of pre-training is two of these
+TUNE = Tune(("optim.lr=0.0005,0.0015,0.005",), steps=300, by="validation loss")
+FULL_PRETRAINED = override(
+    PRETRAINED,
+    {
+        "model": {"name": "bert_mini", "fields": {"context": 64}},
+        "data": {"name": "text:data/openwebtext", "batch": 128, "vocab": 8_000},
+        "optim": {"lr": 5e-4, "warmup_steps": 500},
+        "steps": 5_000,
+        "eval_every_steps": 1_000,
+    },
+)
+FULL_UNTRAINED = override(
+    FULL_PRETRAINED, {"steps": 1, "eval_every_steps": 1, "optim": {"lr": 1e-12, "warmup_steps": 0}}
+)
+SENTENCES = override(
+    TUNED,
+    {
+        "model": {"name": "bert_mini", "fields": {"context": 64}},
+        "data": {"name": "tsv:data/sst2", "batch": 32, "vocab": 8_000},
+        "optim": {"lr": 1e-4, "warmup_steps": 60},
+        "steps": 648,
+        "eval_every_steps": 108,
+    },
+)
+FULL_SCRATCH = override(SENTENCES, {"steps": 648 + 4 * 5_000, "eval_every_steps": 500})
+FULL_TUNE = Tune(("optim.lr=0.00003,0.0001,0.0003",), steps=648, by="validation loss")
 
 CLAIM = Claim(
     year=2018,
     paper="Devlin et al. 2018, section 4",
     link="https://arxiv.org/abs/1810.04805",
-    says="A network that has learned to fill gaps in text is better at a task than one from scratch, most of all with "
-    "few labels.",
+    says="A network that has learned to fill gaps in text is better at a task than one that learned from its labels "
+    "alone.",
     models=("bert_tiny",),
     metric="test accuracy",
     starts={"pretrained": PRETRAINED, "untrained": UNTRAINED},
     arms={
-        "scratch_all": tuned("untrained", "from scratch, all labels"),
-        "pretrained_all": tuned("pretrained", "pre-trained, all labels"),
-        "scratch_tenth": tuned("untrained", "from scratch, a tenth of the labels", 0.1),
-        "pretrained_tenth": tuned("pretrained", "pre-trained, a tenth of the labels", 0.1),
-        "gain_all": Difference("what pre-training gains with all labels", "pretrained_all", "scratch_all"),
-        "gain_tenth": Difference("what it gains with a tenth of them", "pretrained_tenth", "scratch_tenth"),
+        "scratch": TrainedArm("from scratch, 1,500 batches", SCRATCH, tune=TUNE, start="untrained"),
+        "pretrained": TrainedArm(
+            "600 batches of pre-training, 300 of fine-tuning", TUNED, tune=TUNE, start="pretrained"
+        ),
     },
     effects=(
-        # Of Howard and Ruder's net from scratch, TREC-6, 5.0 points more errors with all labels (Table 4) and some 20
-        # with 100 (Fig. 3): half, lessened, since the text here is a thousandth. Devlin et al. have no such arm.
-        Effect("pretrained_all", "scratch_all", "higher", "pre-training helps with all labels", margin=0.02),
-        Effect(
-            "pretrained_tenth", "scratch_tenth", "higher", "pre-training helps with a tenth of the labels", margin=0.05
-        ),
-        Effect("gain_tenth", "gain_all", "higher", "it helps more with a tenth than with all", margin=0.02),
+        # Of Howard and Ruder's net from scratch, TREC-6, 5.0 points more errors (Table 4, from memory): half, lessened,
+        # since the text here is a thousandth. Devlin et al. have no such arm.
+        Effect("pretrained", "scratch", "higher", "pre-training makes it more accurate", margin=0.02),
     ),
-    seeds=12,
-    seconds=570,
+    seeds=8,
+    seconds=720,
+    fails=Fails("below", 0.28),  # the commonest topic has 27 % of the paragraphs
     smaller="a thousandth of the paper's net and of its text",
-    pilots="seeds 0 to 4 with a quarter of the pre-training left all three effects undecided",
-    reason="300 batches from scratch leave the net half-trained even with all labels (42 % right, 8 points apart from "
-    "seed to seed), so that pre-training gains as much there as with a tenth of them",
-    plot=Plot("bars", arms=("scratch_all", "pretrained_all", "scratch_tenth", "pretrained_tenth")),
-    full={"model": {"fields": {"context": 64}}},
+    varies=("initial weights", "order of batches", "pre-training"),
+    reason="600 batches of pre-training teach so small a net little that 1,200 more batches of labelled paragraphs do "
+    "not",
+    plot=Plot("bars", y="test accuracy", arms=("scratch", "pretrained")),
+    full_starts={"pretrained": FULL_PRETRAINED, "untrained": FULL_UNTRAINED},
+    full_arms={
+        "scratch": TrainedArm("from scratch, 20,648 batches", FULL_SCRATCH, tune=FULL_TUNE, start="untrained"),
+        "pretrained": TrainedArm(
+            "5,000 batches of pre-training, 648 of fine-tuning", SENTENCES, tune=FULL_TUNE, start="pretrained"
+        ),
+    },
+    full_facts={"models": ("bert_mini",), "smaller": "5,000 batches of 128 passages for a million of 256"},
 )

@@ -5,14 +5,18 @@ Paper:   Sutskever et al. 2014, section 3.3: perplexity falls from 5.8 to 4.7, B
 Run:     zoo claim seq2seq_reversal
 Here:    dates, times, numbers, sums of money and measures from English to French, character by character, by two LSTMs
          of 96 units; 1,200 batches of 32, so few that neither net has learned all of it. The arms differ in
-         `reverse_source` alone. Perplexity and BLEU are of the test split, with the weights of the last step.
+         `reverse_source` alone; each has the best of three learning rates by its validation loss after 400 steps, over
+         3 seeds that are not compared. Perplexity and BLEU are of the test split, with the weights of the last step.
+         Seeds 10 to 14, which no earlier design had. There is no sabotaged arm: what takes the short way between both
+         beginnings away and leaves all else, such as a fixed random order of the source, is no option of this net, and
+         the other order that it has is the arm that it is compared with.
 Departs: one layer of 96 units, not four of 1,000; characters, not words; greedy, not beam search; and what is said
          comes from the tables of CLDR by Babel.
-Measured: see results/claims.json
+Measured: not yet: results/claims.json has an earlier design, with one rate for both that nothing chose
 """
 
 from train.config import Experiment, Model, Optim, Text, Translate, override
-from train.history.claims import Claim, Effect, Plot, RemeasuredArm, TrainedArm, metric
+from train.history.claims import Claim, Effect, Plot, RemeasuredArm, TrainedArm, Tune, metric
 
 NET = {"embed": 48, "width": 96, "depth": 1, "dropout": 0.0}
 BASE = Experiment(
@@ -21,6 +25,7 @@ BASE = Experiment(
     data=Text("dates/en-fr", batch=32, tokenizer="char", length=40),
     optim=Optim("adam", lr=3e-3, clip_norm=1.0, schedule="cosine"),
     steps=1_200,
+    seed=10,
     eval_every_steps=300,
     smoke={
         "steps": 2,
@@ -30,6 +35,7 @@ BASE = Experiment(
     },
 )
 BLEU = metric("test bleu")
+TUNE = Tune(("optim.lr=0.001,0.003,0.01",), steps=400, by="validation loss")
 
 CLAIM = Claim(
     year=2014,
@@ -39,9 +45,11 @@ CLAIM = Claim(
     models=("seq2seq_mini",),
     metric="test perplexity",
     arms={
-        "backwards": TrainedArm("source reversed", BASE),
+        "backwards": TrainedArm("source reversed", BASE, tune=TUNE),
         "forwards": TrainedArm(
-            "source as it is written", override(BASE, {"model": {"fields": NET | {"reverse_source": False}}})
+            "source as it is written",
+            override(BASE, {"model": {"fields": NET | {"reverse_source": False}}}),
+            tune=TUNE,
         ),
         "backwards_bleu": RemeasuredArm("BLEU with the source reversed", "backwards", BLEU),
         "forwards_bleu": RemeasuredArm("BLEU with the source as it is written", "forwards", BLEU),
@@ -52,8 +60,9 @@ CLAIM = Claim(
         Effect("backwards", "forwards", "lower", "lower perplexity", kind="ratio", margin=1.05),
         Effect("backwards_bleu", "forwards_bleu", "higher", "higher BLEU", margin=2.35),
     ),
-    seeds=3,
-    seconds=200,
+    seeds=5,
+    seconds=500,
+    reason="so short a training is not long enough for a difference",
     smaller="one layer of 96 units for four of 1,000, and dates for the news of WMT 2014",
     plot=Plot("curve", y="validation perplexity", of="validation perplexity", log_y=True),
     full={

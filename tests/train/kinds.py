@@ -60,7 +60,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "eval, best": ("eval RUN --checkpoint best", but()),
     "resume": ("train --resume STOPPED", but()),
     "longer run": ("train --resume COPY --steps 3", but()),
-    "start from a run": ("train CONFIG --init-from RUN --workdir HERE/started", but(*SEVERAL)),
+    "start from a run": ("train CONFIG --init-from RUN --workdir HERE/started", but("folds", "sweep")),
     "predict": ("predict INPUT --weights RUN", (*CLASSIFIERS, *LANGUAGE, *BERTS)),
     "sample": ("sample RUN --n 2", (*LANGUAGE, *PAIRS)),
     "translate": ("translate RUN 2020-01-02", TRANSLATORS),

@@ -107,14 +107,18 @@ def test_norms_stand_where_each_paper_has_them() -> None:
         assert ("norm" in found) == (net == "pre")
 
 
-@pytest.mark.parametrize(("name", "scale"), [("gpt2", 0.02 / 8**0.5), ("gpt1", 0.02)])
-def test_what_is_added_to_the_stream_starts_small(name: str, scale: float) -> None:
-    model = zoo.create(name, **{**SMALL, "width": 96, "depth": 4})
+@pytest.mark.parametrize(
+    ("name", "fields", "deviation", "scale"),
+    [("gpt2", {}, 0.02, 0.02 / 8**0.5), ("gpt1", {}, 0.02, 0.02), ("gpt2", {"deviation": 0.06}, 0.06, 0.06 / 8**0.5)],
+)
+def test_what_is_added_to_the_stream_starts_small(name: str, fields: dict, deviation: float, scale: float) -> None:
+    model = zoo.create(name, **{**SMALL, "width": 96, "depth": 4, "vocab": 99, **fields})
     params = jax.jit(lambda key: model.init(key, text(1, 2), train=False))(KEY)["params"]
     for kernel in (params["block3"]["attention"]["out"]["kernel"], params["block0"]["mlp"]["down"]["kernel"]):
         np.testing.assert_allclose(kernel.std(), scale, rtol=0.03)
     for kernel in (params["block3"]["attention"]["qkv"]["kernel"], params["block0"]["mlp"]["up"]["kernel"]):
-        np.testing.assert_allclose(kernel.std(), 0.02, rtol=0.03)
+        np.testing.assert_allclose(kernel.std(), deviation, rtol=0.03)
+    np.testing.assert_allclose(params["tokens"]["embedding"].std(), deviation, rtol=0.05)
 
 
 def test_before_training_every_token_is_as_likely() -> None:

@@ -127,12 +127,20 @@ def same(path: Path, experiment: Experiment) -> Run | None:
 
 
 def starting_run(experiment: Experiment) -> Path | None:
-    """Return the folder of the run that `init_from` names; None where it names no run (nothing, or other weights)."""
+    """Return the folder of the run that `init_from` names; None where it names no run (nothing, or other weights).
+
+    It is a run of one replica; several seeds may also start from a run of these seeds. Raises UserError otherwise.
+    """
     if not experiment.init_from or is_published(experiment.init_from):
         return None
     try:
         run = train.loop.run.load(experiment.init_from)
-        train.loop.run.require_single(run)
+        several = experiment.seeds > 1 and run.experiment.seeds > 1
+        if several and not run.experiment.sweep and not run.experiment.folds:
+            for seed in range(experiment.seed, experiment.seed + experiment.seeds):
+                train.loop.run.require_seeds(run, seed)
+        else:
+            train.loop.run.require_single(run)
         return run.path
     except UserError as error:
         raise UserError(f"init_from: {error}") from None

@@ -282,6 +282,16 @@ def require_single(run: Run) -> None:
         raise UserError(f"{run.path} holds several replicas: take one out with zoo extract {place} NUMBER, from 0")
 
 
+def require_seeds(run: Run, seed: int) -> None:
+    """Raise UserError where a run of several seeds does not have this one."""
+    first, last = run.experiment.seed, run.experiment.seed + run.experiment.seeds - 1
+    if not first <= seed <= last:
+        raise UserError(
+            f"{run.path} has the seeds {first} to {last}, and not {seed}: of a run of several seeds each seed takes "
+            "the one of its own number"
+        )
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Return the lines of metrics.jsonl, without one at the end that a crash left unfinished.
 

@@ -30,7 +30,8 @@ def initialize(experiment: Experiment, replicas: ReplicaSet, mesh: Mesh | None) 
     state = devices.settle(jax.jit(replicas.init, out_shardings=sharding)(replicas.key))
     if not experiment.init_from:
         return Start(state)
-    transferred = [transfer.start_from(one, experiment) for one in replicas.each(state)]
+    pairs = zip(replicas.each(state), replicas.members, strict=True)
+    transferred = [transfer.start_from(one, experiment, member.seed) for one, member in pairs]
     state = replicas.join([one for one, _ in transferred])
     _, remark = transferred[0]
     return Start(state, remark=remark)

@@ -40,15 +40,17 @@ class Weights(NamedTuple):
     grid: Grid | None  # the patches (rows, columns) of its images, of which a ViT has a table; None: not known
 
 
-def start_from(state: State, experiment: Experiment) -> tuple[State, str]:
+def start_from(state: State, experiment: Experiment, seed: int | None = None) -> tuple[State, str]:
     """Return `state` with the parameters and batch statistics that `init_from` names, and a line on what was taken.
 
     An array is taken wherever this network has one of the same path and shape. From a run the best checkpoint is
     taken, without its averaged parameters; the arrays of its "encoder" also match the same network without that prefix.
+    From a run of several seeds, of which the checkpoint with the best mean is taken, each seed takes its own number.
     The position table of a ViT is resampled where its images had as many patches in another arrangement.
+    seed: that of the replica; None: the experiment's.
     Raise UserError where no parameter matches, or where published weights are of another network.
     """
-    weights = _load(experiment, network_of(state))
+    weights = _load(experiment, network_of(state), experiment.seed if seed is None else seed)
     matching = _matching(weights, state)
     grid, remark = _grid(experiment), ""
     kept: list[str] = []
@@ -76,7 +78,7 @@ def start_from(state: State, experiment: Experiment) -> tuple[State, str]:
 
 def require_fit(abstract: State, experiment: Experiment) -> None:
     """Raise UserError where `start_from` would. abstract: the shapes of the State of one replica."""
-    _matching(_load(experiment, network_of(abstract)), abstract)
+    _matching(_load(experiment, network_of(abstract), experiment.seed), abstract)
 
 
 def _matching(weights: Weights, state: State) -> dict[str, Any]:
@@ -103,12 +105,16 @@ def network_of(state: State) -> str:
     return next(iter(state.params))
 
 
-def _load(experiment: Experiment, network: str) -> Weights:
+def _load(experiment: Experiment, network: str, seed: int) -> Weights:
     source = str(experiment.init_from)
     if is_published(source):
         return _published(experiment, source, network)
     run = train.loop.run.load(source)
-    arrays = Checkpoints(run.checkpoints, read_only=True).networks()
+    arrays: Mapping[str, Any] = Checkpoints(run.checkpoints, read_only=True).networks()
+    if run.experiment.seeds > 1:  # the arrays of all seeds are stacked
+        train.loop.run.require_seeds(run, seed)
+        number = seed - run.experiment.seed
+        arrays = {name: array[number] for name, array in arrays.items()}
     return Weights(f"{run.path} ({run.experiment.model.name})", arrays, _grid(run.experiment))
 
 

@@ -21,7 +21,8 @@ from zoo.weights.layout import Found, Layout
 from zoo.weights.rules import SAME, Rule, rule
 
 IN_TRAINING = (
-    "dropout", "input_dropout", "drop_path", "spread", "position_deviation", "zero_init_last_scale", "remat",
+    "dropout", "input_dropout", "drop_path", "spread", "deviation", "position_deviation", "zero_init_last_scale",
+    "remat",
 )  # fmt: skip
 """Fields that have no effect after training, so weights cannot determine them."""
 FAMILIES = {type(card.config).__module__.rpartition(".")[2] for card in zoo.CARDS.values()}

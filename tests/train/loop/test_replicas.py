@@ -23,8 +23,10 @@ from train.loop import replicas
 from train.loop import summary as summary_module
 from train.loop.checkpoints import Checkpoints
 from train.loop.fit import fit
-from train.loop.restore import restore, restore_replicas
+from train.loop.replicas import make_replica_set
+from train.loop.restore import assemble_run, restore, restore_replicas
 from train.loop.run import Run
+from train.loop.start import initialize
 from train.tasks.assemble import assemble
 from train.tasks.check import check
 from zoo.errors import UserError
@@ -172,6 +174,24 @@ def test_commands_ask_for_one_replica_and_name_those_that_are_there(together: Ru
     path = capsys.readouterr().out.partition(": ")[2].strip()
     assert json.loads((Path(path) / "config.json").read_text())["sweep"] == []
     assert Checkpoints(Path(path) / "checkpoints", read_only=True).steps() == [12]
+
+
+def test_several_seeds_start_from_the_same_seeds_of_another_run(tmp_path) -> None:
+    """`--init-from` took a run of one replica only, so that all seeds began with one pre-training."""
+    source = trained(dataclasses.replace(ALONE, seed=3, seeds=3, steps=1, eval_every_steps=1), tmp_path)
+    kept = dataclasses.replace(ALONE, seed=4, seeds=2, init_from=str(source.path), sweep=("optim.lr=0.01,0.1",))
+    setup = assemble_run(kept)
+    team = make_replica_set(kept, setup.task, setup.build)
+    begun = initialize(kept, team, None).state.params
+    theirs = restore_replicas(source)[2].params
+    for i, number in enumerate((1, 2, 1, 2)):  # seeds 4 and 5 of 3, 4 and 5, under each of two settings
+        jax.tree.map(lambda a, b, i=i, n=number: np.testing.assert_array_equal(a[i], b[n]), begun, theirs)
+    for wrong, line in (
+        ({"seed": 5}, "has the seeds 3 to 5, and not 6: of a run of several seeds each seed takes the one of its own"),
+        ({"seeds": 1, "sweep": ()}, "holds several replicas: take one out with zoo extract"),
+    ):
+        with pytest.raises(UserError, match=f"^init_from: .* {line}"):
+            assemble_run(dataclasses.replace(kept, **wrong))
 
 
 def test_the_last_seed_of_several_has_32_bits_too() -> None:

@@ -36,7 +36,10 @@ VARIES = (
     "random draws",
     "moment of measurement",
 )
-"""What can differ between the seeds of an arm. An interval over seeds covers this and nothing else."""
+"""What can differ between the seeds of an arm. An interval over seeds covers this and nothing else.
+
+Where "pre-training" is named, each seed of an arm starts from the seed of its own number of the run in `starts`.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Claim:
     budget: str = ""  # the budget of every arm; empty: computed from the steps and batches of the trained arms
     starts: Mapping[str, Experiment] = dataclasses.field(
         default_factory=dict
-    )  # runs that arms start from, each trained once
+    )  # runs that arms start from: one for all seeds, or one for each where `varies` names "pre-training"
     alone: bool = False  # other processes would disturb its measurements
     reason: str = ""  # the likely reason where the claim does not hold
     fails: Fails | None = None  # when a seed has failed; None: no seed may
@@ -99,6 +102,7 @@ class Claim:
     full_arms: Mapping[str, Arm] = dataclasses.field(
         default_factory=dict
     )  # arms in `full` in place of those of the same name, and further ones
+    full_starts: Mapping[str, Experiment] = dataclasses.field(default_factory=dict)  # runs that arms start from, so too
     full_seeds: int | None = None
     full_says: Mapping[str, str] = dataclasses.field(default_factory=dict)  # arm -> its text in `full`, if another
     full_facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # FACTS that `full` has instead
@@ -110,6 +114,9 @@ class Claim:
             self._check_effect(effect)
         for arm in (*self.arms.values(), *self.full_arms.values()):
             self._check_arm(arm)
+        for name in self.full_starts:
+            if name not in self.starts:
+                raise unknown("start of the full setting", name, self.starts)
         if self.sabotaged is not None:
             self._demand(self.sabotage, "sabotage")
             self._check_effect(self.sabotaged)
@@ -196,6 +203,18 @@ class Claim:
         if any(isinstance(arm, TrainedArm) for arm in self.arms.values()):
             return VARIES[:2]
         return () if all(self.is_exact(name) for name in self.arms) else ("random draws",)
+
+    def start_of(self, arm: TrainedArm, experiment: Experiment) -> Experiment | None:
+        """Return the run that `experiment`, of an arm or of its tuning, starts from; None where it starts by itself.
+
+        Where pre-training varies it has the same seeds, so that seed i starts from seed i.
+        """
+        if arm.start is None:
+            return None
+        start = self.starts[arm.start]
+        if "pre-training" not in self.varying:
+            return start
+        return dataclasses.replace(start, seed=experiment.seed, seeds=experiment.seeds)
 
     def unit(self, name: str) -> str:
         """Return the unit of an arm's values. Most arms have that of the claim's metric."""
@@ -291,7 +310,7 @@ class Claim:
             own = {**self.arms, **self.full_arms}
             own = {name: arms.changed(arm, self.full) for name, arm in own.items()}
             own |= {name: dataclasses.replace(own[name], says=says) for name, says in self.full_says.items()}
-            starts = {name: override(experiment, self.full) for name, experiment in self.starts.items()}
+            starts = {name: override(one, self.full) for name, one in {**self.starts, **self.full_starts}.items()}
             facts = {"budget": "", "reason": "", "smaller": "", "pilots": "", **self.full_facts}
             claim = dataclasses.replace(claim, arms=own, starts=starts, seeds=self.full_seeds or self.seeds, **facts)
         return dataclasses.replace(claim, seeds=seeds) if seeds is not None else claim

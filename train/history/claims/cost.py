@@ -28,12 +28,16 @@ def flops(claim: Claim) -> float:
 
 def _runs(claim: Claim) -> list[Experiment]:
     """Return the runs of a claim: those that arms start from, the arms, and their tuning."""
-    runs = list(claim.starts.values())
+    starts: list[Experiment] = []
+    runs: list[Experiment] = []
     for arm in claim.arms.values():
         if isinstance(arm, TrainedArm):
-            runs.append(dataclasses.replace(arm.experiment, seeds=claim.seeds))
-            runs += [trial.experiment for trial in trials(arm.experiment, arm.tune)] if arm.tune else []
-    return runs
+            own = [dataclasses.replace(arm.experiment, seeds=claim.seeds)]
+            own += [trial.experiment for trial in trials(arm.experiment, arm.tune)] if arm.tune else []
+            begun = [claim.start_of(arm, experiment) for experiment in own]
+            starts += [start for start in begun if start is not None]
+            runs += own
+    return [start for i, start in enumerate(starts) if start not in starts[:i]] + runs
 
 
 def _of_run(experiment: Experiment, found: list[tuple[Any, float]]) -> float:

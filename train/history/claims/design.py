@@ -47,6 +47,8 @@ def design(claim: Claim) -> dict[str, Any]:
     }
     if claim.sabotage:
         parts["sabotage"] = claim.sabotage
+    if claim.starts and "pre-training" in claim.varying:
+        parts["starts"] = {"for each seed": claim.starts}
     return {name: _plain(part, ()) for name, part in parts.items()}
 
 

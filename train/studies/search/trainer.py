@@ -176,7 +176,8 @@ class Trainer:
         states = devices.settle(self.init(batch.settings, batch.key))
         if not self.experiment.init_from:
             return states
-        return batch.join([start_from(state, self.experiment)[0] for state in batch.each(states)])
+        pairs = zip(batch.each(states), batch.members, strict=True)
+        return batch.join([start_from(state, self.experiment, member.seed)[0] for state, member in pairs])
 
     def _evaluate(
         self, outcomes: list[Outcome], stopping: EarlyStopping, batch: _Batch, states: State, step: int, report: Report

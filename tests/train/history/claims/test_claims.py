@@ -23,14 +23,17 @@ from train.history.claims import (
     RemeasuredArm,
     TrainedArm,
     Tune,
+    cost,
     design,
     metric,
     picture,
     readings,
     results,
+    sham,
     table,
 )
 from train.history.claims.claim_run import ClaimRun
+from train.loop.restore import restore_replicas
 from zoo.errors import UserError
 
 QUIET = Console(quiet=True)
@@ -298,6 +301,39 @@ def test_arms_begin_with_a_run_that_is_trained_once(tmp_path) -> None:
     assert seconds - 0.3 < found["seconds"] < seconds + 2  # each of them once; reading takes next to none
 
 
+def begun(tmp_path: Path, **fields) -> ClaimRun:
+    """A run of a claim whose arms begin with a run, of steps that leave the weights where they are."""
+    still = override(MLP, {"steps": 1, "eval_every_steps": 1, "optim": {"lr": 1e-12}})
+    arms = {
+        "one": TrainedArm("", override(still, {"seed": 7}), Tune(("optim.lr=1e-12,2e-12",), 1, seeds=2), "base"),
+        "other": TrainedArm("", override(still, {"seed": 7, "optim": {"name": "momentum"}}), start="base"),
+    }
+    lower = Effect("one", "other", "lower", "", margin=0.001)
+    made = claim(arms, lower, seeds=2, starts={"base": override(still, {"optim": {"lr": 0.1}})}, **fields)
+    trial = ClaimRun("mine", made, tmp_path, QUIET)
+    trial.run()
+    return trial
+
+
+def test_where_pre_training_varies_each_seed_starts_from_its_own(tmp_path) -> None:
+    """One start was trained for all seeds, so that their interval was of fine-tuning alone."""
+    trial = begun(tmp_path, varies=("initial weights", "order of batches", "pre-training"))
+    starts = {run.experiment.seed: run for run in trial.done if not run.experiment.init_from}
+    assert {seed: run.experiment.seeds for seed, run in starts.items()} == {7: 2, 10_000: 2}
+    for run in trial.done:
+        if run.experiment.init_from:
+            own = starts[run.experiment.seed]
+            assert run.experiment.init_from == str(own.path)
+            theirs = restore_replicas(own)[2].params["net"]["head"]["kernel"]
+            mine = restore_replicas(run)[2].params["net"]["head"]["kernel"]
+            np.testing.assert_allclose(mine[:2], theirs, atol=1e-6)
+            assert np.abs(theirs[0] - theirs[1]).max() > 0.01
+    twin = sham.sham(trial.claim)
+    start = twin.start_of(twin.arms["sham.other"], twin.arms["sham.other"].experiment)
+    assert start.seed == 7 + sham.SHIFT
+    assert cost.flops(trial.claim) == cost.flops(dataclasses.replace(trial.claim, varies=None)) * 12 / 9
+
+
 def test_steps_to_reach_are_read_seed_by_seed(done: tuple[Path, dict]) -> None:
     run = train.loop.run.load(done[0] / "fast")
     losses = np.array(train.loop.run.read_metrics(run.path)[0]["replicas"]["loss"])
@@ -404,6 +440,12 @@ def test_full_changes_every_trained_arm_and_may_replace_others() -> None:
     effects = (Effect("other", "fast", "higher", "it", margin=0.1),)
     larger = pair(full_arms=further, full_facts={"metric": "train accuracy", "effects": effects}).at(full=True)
     assert (list(larger.arms), larger.measured.name) == (["fast", "slow", "other"], "train accuracy")
+    begins = {"slow": dataclasses.replace(small.arms["slow"], start="base")}
+    begun = pair(starts={"base": MLP}, full_starts={"base": SLOW}, full_arms=begins, full={"steps": 24})
+    assert begun.starts["base"] == MLP
+    assert begun.at(full=True).starts["base"] == override(SLOW, {"steps": 24})
+    with pytest.raises(UserError, match="unknown start of the full setting 'bases'"):
+        pair(full_starts={"bases": MLP}, full_seeds=2)
 
 
 def test_the_table_for_the_readme_has_a_line_for_each_effect(done: tuple[Path, dict]) -> None:

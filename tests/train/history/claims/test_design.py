@@ -86,6 +86,7 @@ def with_effect(**changes) -> Claim:
         dataclasses.replace(CLAIM, fails=Fails()),
         dataclasses.replace(CLAIM, fails=Fails("above", 0.5)),
         dataclasses.replace(CLAIM, starts={"begin": dataclasses.replace(MLP, steps=1)}),
+        dataclasses.replace(CLAIM, varies=("initial weights", "pre-training")),  # a start for each seed
         dataclasses.replace(CLAIM, arms=ARMS | {"more": FunctionArm("", float)}),
     ],
 )
