@@ -4,17 +4,15 @@ import dataclasses
 import datetime
 import json
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-import train.loop.run
 from train.config import Experiment, sweep
 from train.config.files import ConfigFile
-from train.core.signals import Stopped
 from train.history.claims import provenance, readings, tuning
 from train.history.claims.arms import (
     DerivedArm,
@@ -28,11 +26,11 @@ from train.history.claims.arms import (
     metric,
 )
 from train.history.claims.claim import Claim
-from train.history.claims.readings import DIVERGED, all_diverged
+from train.history.claims.readings import all_diverged
+from train.history.claims.trained_runs import TrainedRuns
 from train.history.claims.values import Curve, Values
 from train.history.claims.verdict import result
-from train.loop.fit import fit
-from train.loop.restore import assemble_run, is_finished, same
+from train.loop.restore import assemble_run
 from train.loop.run import Run, read_metrics, read_summary
 from train.tasks.check import check
 from zoo.files import parse_json, write_atomically
@@ -59,16 +57,16 @@ class ClaimRun:
         current: bool = False,
     ) -> None:
         self.name, self.claim, self.folder, self.console = name, claim, folder, console
-        self.source, self.current = source, current
         self.code = provenance.code(claim)
+        self.trained = TrainedRuns(
+            f"{name} stopped in its arm", folder, console, self.code, source=source, current=current
+        )
         self.key = f"{key} {provenance.digest(self.code)}"
         self.runs: dict[str, Run] = {}  # of the trained arms
         self.starts: dict[str, Run] = {}  # the runs that arms start from
-        self.done: list[Run] = []  # all of these, and the tuning runs
         self.remarks: dict[str, str] = {}
         self.doubts: dict[str, str] = {}  # of tuned arms
         self.seconds: dict[str, float] = {}
-        self._counted: set[Path] = set()  # runs whose seconds an arm has already
 
     def check(self) -> None:
         """Check all arms and their data sets before the first run. Raises UserError for the first problem."""
@@ -100,8 +98,8 @@ class ClaimRun:
             values,
             seconds=round(sum(arm.seconds for arm in values.values()), 1),
             date=datetime.date.today().isoformat(),
-            data=provenance.data(self.done),
-            code=provenance.code_of_all(self.code, self.done),
+            data=provenance.data(self.trained.done),
+            code=provenance.code_of_all(self.code, self.trained.done),
             **provenance.surroundings(),
         )
 
@@ -159,71 +157,22 @@ class ClaimRun:
         seconds = 0.0
         if arm.start:
             if arm.start not in self.starts:
-                self.starts[arm.start] = self._ensure(f"start.{arm.start}", self.claim.starts[arm.start])
-            seconds += self._spent(self.starts[arm.start])
+                self.starts[arm.start] = self.trained.ensure(f"start.{arm.start}", self.claim.starts[arm.start])
+            seconds += self.trained.spent(self.starts[arm.start])
             experiment = dataclasses.replace(experiment, init_from=str(self.starts[arm.start].path))
         if arm.tune:
             tuned: list[Run] = []
 
             def tried(shorter: Experiment) -> Run:
-                tuned.append(self._ensure(f"{name}.tune", shorter))
+                tuned.append(self.trained.ensure(f"{name}.tune", shorter))
                 return tuned[-1]
 
             choice = tuning.choose(experiment, arm.tune, tried)
             self.remarks[name], self.doubts[name] = choice.remark, choice.doubt
             experiment = sweep.with_setting(experiment, choice.setting)
-            seconds += sum(map(self._spent, tuned))
-        run = self._ensure(name, experiment)
-        self.seconds[name] = seconds + self._spent(run)
-        return run
-
-    def _spent(self, run: Run) -> float:
-        """Return the seconds of a run, which count once: for the first of the arms that have it in common."""
-        if run.path in self._counted:
-            return 0.0
-        self._counted.add(run.path)
-        return spent(run)
-
-    def _ensure(self, name: str, experiment: Experiment) -> Run:
-        """Return a finished run of exactly this experiment.
-
-        It may be the run of an earlier arm, whose result would be identical to the bit. Otherwise it is in
-        FOLDER/<name>: a finished run, a resumed one, or a new one.
-        """
-        experiment = dataclasses.replace(experiment, smoke={})
-        run = next((run for run in self.done if run.experiment == experiment), None)
-        run = run or next((run for run in self._there(name, experiment) if is_finished(run.path)), None)
-        run = run or next((run for run in self._open(name, experiment) if all_diverged(run.path)), None)
-        run = run or self._fit(name, experiment)
-        self.done.append(run)
-        return run
-
-    def _there(self, name: str, experiment: Experiment) -> Iterator[Run]:
-        """Yield the runs in FOLDER/<name> of exactly this experiment, the newest first; with `current` of this code."""
-        for path in sorted((config.parent for config in (self.folder / name).glob("*/config.json")), reverse=True):
-            run = same(path, experiment)
-            if run and (not self.current or provenance.is_current(run)):
-                yield run
-
-    def _open(self, name: str, experiment: Experiment) -> Iterator[Run]:
-        return (run for run in self._there(name, experiment) if read_summary(run.path) is None)
-
-    def _fit(self, name: str, experiment: Experiment) -> Run:
-        run = next((run for run in self._open(name, experiment) if not all_diverged(run.path)), None)
-        setup = assemble_run(experiment, run and run.path)
-        setup = dataclasses.replace(setup, watch=None, show=None)  # a claim needs no pictures
-        resume = run is not None
-        if run is None:
-            run = train.loop.run.create(name, experiment, self.folder, setup.tokenizer, source=self.source)
-            provenance.keep(run, self.code)
-        try:
-            fit(run, setup, self.console, resume=resume)
-        except Stopped as stop:
-            if stop.code != 1:
-                raise Stopped(
-                    f"{self.name} stopped in its arm {name}; the same command continues it", stop.code
-                ) from None
-            write_atomically(run.path / DIVERGED, json.dumps({"said": str(stop)}) + "\n")
+            seconds += sum(map(self.trained.spent, tuned))
+        run = self.trained.ensure(name, experiment)
+        self.seconds[name] = seconds + self.trained.spent(run)
         return run
 
     def _compute(self, name: str, arm: FunctionArm) -> Values:
@@ -254,14 +203,6 @@ class ClaimRun:
         seconds = round(sum(one["seconds"] for one in own), 1)
         bounds = tuple(one.get("at_least", False) for one in own)
         return Values(() if arm.exact else seeds, values, seconds, curve=line, exact=arm.exact, censored=bounds)
-
-
-def spent(run: Run) -> float:
-    """Return the seconds that a run took, also if it diverged."""
-    if summary := read_summary(run.path):
-        return summary.seconds
-    lines = read_metrics(run.path)
-    return lines[-1]["seconds"] if lines else 0.0
 
 
 def _kept(file: Path, key: str) -> dict[str, Any]:
