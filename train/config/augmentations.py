@@ -19,3 +19,6 @@ def register_own(name: str, function: Target) -> Target:
     if name in AUGMENTATIONS:
         raise UserError(f"the augmentation name {name!r} is taken: choose another name")
     return OWN_AUGMENTATIONS.register(name, function)
+
+
+OWN_AUGMENTATIONS.register("mixup_or_cutmix", "train.data.images.mixing:mixup_or_cutmix")
