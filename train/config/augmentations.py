@@ -1,4 +1,4 @@
-"""The table of a user's own augmentations, beside those of this project (`AUGMENTATIONS`)."""
+"""The table of augmentations beside those of the schema: a user's own, and one of this project in its own file."""
 
 from train.config.registry import Registry
 from train.config.schema import AUGMENTATIONS

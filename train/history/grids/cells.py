@@ -31,7 +31,8 @@ class Cell(NamedTuple):
     rates: tuple[float, ...]  # one: it was chosen before
     tuned: Experiment  # the shorter run that tries the rates
     tune_seeds: int
-    remarks: tuple[str, ...] = ()  # what was left out, or fitted to the size of the images
+    left_out: tuple[str, ...] = ()  # changes that its model has no field for, in words
+    fitted: tuple[str, ...] = ()  # what was fitted to the size of its images, in words
 
     @property
     def name(self) -> str:
@@ -106,7 +107,7 @@ def _cell(grid: Grid, row: Variant, column: Variant, rate: float | None) -> Cell
     for one in (whole, final, tuned):
         check(one)
     tried = grid.rates_of(column) if rate is None else (rate,)
-    return Cell(row, column, final, tried, tuned, grid.tune_seeds, (*left_out, *fitted))
+    return Cell(row, column, final, tried, tuned, grid.tune_seeds, tuple(left_out), tuple(fitted))
 
 
 def _changed(grid: Grid, row: Variant, column: Variant) -> tuple[Experiment, list[str]]:
@@ -124,7 +125,7 @@ def _changed(grid: Grid, row: Variant, column: Variant) -> tuple[Experiment, lis
         if field in there:
             experiment = override(experiment, {"model": {"fields": {field: value}}})
         else:
-            left_out.append(f"{field} {value} is left out: {experiment.model.name} has no {field}")
+            left_out.append(f"{field} {value} is left out, as the {grid.row} has none")
     return experiment, left_out
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from train.history.grids import table, variance
 from train.history.grids.cells import name_of
 from train.history.grids.results import interval
-from train.pictures.style import GRID, INK, LIGHT, SOFT
+from train.pictures.style import INK, LIGHT, SOFT
 from zoo.files import atomic_file
 
 PALE, DEEP = "#f3efe7", LIGHT[4]  # of the largest and the least error
@@ -69,10 +69,10 @@ def _cells(axes: Any, found: Mapping[str, Any]) -> None:
             axes.text(j, i, "–", ha="center", va="center", color=SOFT)
             continue
         cell = there[name_of(found["rows"][i]["name"], found["columns"][j]["name"])]
-        dark = scale is not None and scale(error) < 0.45
+        color = "white" if scale is not None and scale(error) < 0.38 else INK
         mean, low, high = interval(cell)
         mark = table.MARK * bool(table.notes_of(cell))
-        axes.text(j, i - 0.1, f"{100 * mean:.1f} %{mark}", ha="center", va="center", color="white" if dark else INK)
+        axes.text(j, i - 0.1, f"{100 * mean:.1f} %{mark}", ha="center", va="center", color=color)
         axes.text(
             j,
             i + 0.25,
@@ -80,7 +80,7 @@ def _cells(axes: Any, found: Mapping[str, Any]) -> None:
             ha="center",
             va="center",
             size=7.5,
-            color=GRID if dark else SOFT,
+            color=color,
         )
 
 

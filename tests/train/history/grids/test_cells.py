@@ -38,10 +38,10 @@ def test_a_change_for_some_nets_is_left_out_of_the_others_and_said() -> None:
     drop = Variant("drop", where_there={"model.fields.dropout": 0.1})
     columns = (drop, *RULES)
     assert of("mlp/drop", columns=columns).experiment.model.fields["dropout"] == 0.1
-    assert of("mlp/drop", columns=columns).remarks == ()
+    assert of("mlp/drop", columns=columns).left_out == ()
     left = of("line/drop", columns=columns)
     assert left.experiment.model.fields == {}
-    assert left.remarks == ("dropout 0.1 is left out: perceptron has no dropout",)
+    assert left.left_out == ("dropout 0.1 is left out, as the net has none",)
 
 
 def test_pixels_of_an_augmentation_grow_with_the_images() -> None:
@@ -52,7 +52,7 @@ def test_pixels_of_an_augmentation_grow_with_the_images() -> None:
     small, other = cells(made)
     assert small.experiment.data.augment == ("shift_1", "mixup_0.2")
     assert other.experiment.data.augment == ("shift_2", "mixup_0.2")
-    assert other.remarks == ("images are enlarged to 32 pixels", "shift_1 is shift_2 at 32 pixels")
+    assert other.fitted == ("images are enlarged to 32 pixels", "shift_1 is shift_2 at 32 pixels")
     unknown = dataclasses.replace(made, base=grid().base)
     with pytest.raises(UserError, match=r"^cell large/moved: shift_1 is in pixels, and the base of the grid gives no"):
         cells(unknown)
