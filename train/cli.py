@@ -37,6 +37,7 @@ zoo: the executable history of deep learning
   zoo convert IN OUT        convert published weights from one layout to another
   zoo predict IMAGE|TEXT    predict with weights (--weights RUN|FILE); a folder: zoo predict FOLDER --out FILE.csv
   zoo claim NAME            test a paper's claim: error bars and a verdict (zoo claim --list, --all)
+  zoo grid NAME             train every net with every recipe, and say what goes with which (zoo grid --list)
   zoo timeline [RUN ...]    train the line of image classifiers on scenes, and write the page of all landmarks
   zoo exhibit RUN           save a run's results for that page: figures, curves, pictures, texts
   zoo bench [MODEL ...]     measure milliseconds a step, compile time, memory (--peers: PyTorch's; --decode: tokens)
@@ -71,6 +72,7 @@ COMMANDS = {
     "convert": "train.commands.export:convert_command",
     "predict": "train.commands.predict:predict_command",
     "claim": "train.commands.claim:claim_command",
+    "grid": "train.commands.grid:grid_command",
     "timeline": "train.commands.timeline:timeline_command",
     "exhibit": "train.commands.exhibit:exhibit_command",
     "bench": "train.commands.bench:bench_command",

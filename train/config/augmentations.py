@@ -1,4 +1,4 @@
-"""The table of a user's own augmentations, beside those of this project (`AUGMENTATIONS`)."""
+"""The table of augmentations beside those of the schema: a user's own, and one of this project in its own file."""
 
 from train.config.registry import Registry
 from train.config.schema import AUGMENTATIONS
@@ -19,3 +19,6 @@ def register_own(name: str, function: Target) -> Target:
     if name in AUGMENTATIONS:
         raise UserError(f"the augmentation name {name!r} is taken: choose another name")
     return OWN_AUGMENTATIONS.register(name, function)
+
+
+OWN_AUGMENTATIONS.register("mixup_or_cutmix", "train.data.images.mixing:mixup_or_cutmix")

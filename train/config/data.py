@@ -38,9 +38,10 @@ class Data:
     augment: tuple[str, ...] = ()
     """Augmentations, applied on the device in this order and in training only. Each is written name or name_strength:
     shift_2 (pixels; pad_crop_2 is another name for it), flip, cutout_8 (pixels), mixup_0.2 (alpha), cutmix_1 (alpha),
-    color_0.5 (strength of the jitter of brightness, contrast, saturation and hue, in 80 % of the images), grey_0.2 and
-    blur_0.5 (share of the images). Two change the size, and evaluation takes the centre instead: crop_224 (a random
-    square of 224 pixels) and resized_crop_224 (a random box of 8 to 100 % of the area, resized to that square)."""
+    mixup_or_cutmix_0.8 (one of the two for each image), color_0.5 (strength of the jitter of brightness, contrast,
+    saturation and hue, in 80 % of the images), grey_0.2 and blur_0.5 (share of the images). Two change the size, and
+    evaluation takes the centre instead: crop_224 (a random square of 224 pixels) and resized_crop_224 (a random box of
+    8 to 100 % of the area, resized to that square)."""
     normalize: bool = True
     """Subtract the training set's mean and divide by its standard deviation, channel by channel. Ignored by the task
     `adversarial`, which scales pixels to the model's own range."""

@@ -31,7 +31,16 @@ DIGITS = 16  # of the hash
 
 def digest(claim: Claim) -> str:
     """Return the hash of a claim's design at the setting that it has."""
-    text = json.dumps(design(claim), sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return _hash(design(claim))
+
+
+def digest_of(parts: Mapping[str, Any]) -> str:
+    """Return the hash of anything that is made of experiments, numbers, texts and functions."""
+    return _hash({name: _plain(part, ()) for name, part in parts.items()})
+
+
+def _hash(parts: Mapping[str, Any]) -> str:
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 

@@ -21,12 +21,16 @@ def claim_names() -> list[str]:
 
 
 def result_name(name: str) -> str:
-    """Return the name under which the claim called `name`, or of the Python file at that path, keeps its results.
+    """Return the name under which the claim called `name`, or of the Python file at that path, keeps its results."""
+    return own_name(file_of(name), configs.FOLDER / "claims")
 
-    A user's own file that is called like a claim of the project does not take its place: its path is part of its name.
+
+def own_name(path: Path, folder: Path) -> str:
+    """Return the name under which a file keeps its results, where those of the project are in `folder`.
+
+    A user's own file that is called like one of the project does not take its place: its path is part of its name.
     """
-    path = file_of(name)
-    shipped = configs.FOLDER / "claims" / path.name
+    shipped = folder / path.name
     if not shipped.is_file() or os.path.samefile(path, shipped):
         return path.stem
     return f"{path.stem}.{hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:8]}"

@@ -10,7 +10,7 @@ import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ import numpy as np
 import optax
 
 import zoo
-from train.config import Experiment, Scenes
+from train.config import Data, Experiment, Scenes
+from train.config.augmentations import OWN_AUGMENTATIONS
 from train.config.ways import way_of
 from train.core import machine
 from train.data import record as data_record
+from train.data.images.augment import parse
 from train.history.claims.arms import TrainedArm
 from train.history.claims.claim import Claim
 from train.history.claims.design import tree_of_module
@@ -43,9 +45,16 @@ CODE = "code.json"  # in the folder of a run
 
 def code(claim: Claim) -> dict[str, str]:
     """Return file -> hash of the code of models, tasks, data and algorithms that a claim uses at its setting."""
-    composed = any(isinstance(experiment.data, Scenes) for experiment in _experiments(claim))
+    return code_of(_experiments(claim), claim.models, claim.algorithms)
+
+
+def code_of(
+    experiments: Sequence[Experiment], models: Sequence[str] = (), algorithms: Sequence[str] = ()
+) -> dict[str, str]:
+    """Return file -> hash of the code of the models, tasks, data and algorithms that experiments use."""
+    composed = any(isinstance(experiment.data, Scenes) for experiment in experiments)
     found: dict[str, str] = {}
-    ahead = [file for module in _modules(claim) if (file := _file(module))]
+    ahead = [file for module in _modules(experiments, models, algorithms) if (file := _file(module))]
     while ahead:
         file = ahead.pop()
         if file not in found and (composed or not file.startswith(SCENES)):
@@ -135,15 +144,15 @@ def surroundings() -> dict[str, Any]:
     }
 
 
-def _modules(claim: Claim) -> Iterator[str]:
-    """Yield the modules of the code that a claim names: of models, tasks with their data, and algorithms."""
-    experiments = _experiments(claim)
+def _modules(experiments: Sequence[Experiment], models: Sequence[str], algorithms: Sequence[str]) -> Iterator[str]:
+    """Yield the modules of the code that is named: of models, tasks with their data, and algorithms."""
     for experiment in experiments:
         yield from _of_model(experiment.model.name)
         yield from _of_task(experiment)
-    for name in claim.models:
+        yield from _of_augmentations(experiment)
+    for name in models:
         yield from _of_model(name)
-    if claim.algorithms or experiments:
+    if algorithms or experiments:
         yield "train.algorithms.optimizers"
         yield "train.algorithms.losses"
 
@@ -163,6 +172,14 @@ def _of_task(experiment: Experiment) -> Iterator[str]:
     way = way_of(experiment.task)
     for kind, target in way.setups.items():
         if isinstance(experiment.data, kind):
+            yield target.partition(":")[0] if isinstance(target, str) else target.__module__
+
+
+def _of_augmentations(experiment: Experiment) -> Iterator[str]:
+    """Yield the modules of augmentations that are not in the file of all others."""
+    for operation in parse(experiment.data.augment) if isinstance(experiment.data, Data) else ():
+        target = OWN_AUGMENTATIONS.get(operation.name)
+        if target is not None:
             yield target.partition(":")[0] if isinstance(target, str) else target.__module__
 
 

@@ -45,7 +45,7 @@ def record(claim: Mapping[str, Any], path: Path = FILE) -> None:
             before = claims.get(claim["name"])
             claims[claim["name"]] = {**claim, **_sham(before, claim), "history": _history(before, claim)}
             ordered = sorted(claims.values(), key=lambda one: (one["year"], one["name"]))
-            write_atomically(path, '{"claims": [\n' + ",\n".join(map(_lines, ordered)) + "\n]}\n")
+            write_atomically(path, '{"claims": [\n' + ",\n".join(map(in_lines, ordered)) + "\n]}\n")
             write_atomically(path.with_suffix(".csv"), csv_text(ordered))
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
@@ -108,8 +108,8 @@ def _history(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[d
     return [*known, {**facts, "effect": first}]
 
 
-def _lines(claim: Mapping[str, Any]) -> str:
-    """Return a claim as JSON with a line for each field, arm and effect, so that diffs are readable."""
+def in_lines(claim: Mapping[str, Any]) -> str:
+    """Return a claim, or a grid, as JSON with a line for each field, arm and effect, so that diffs are readable."""
     fields = []
     for name, value in claim.items():
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -19,17 +19,20 @@ from zoo.errors import UserError
 EXTENSIONS = 4  # of a sweep on each side, at most
 
 
+class Tried(NamedTuple):
+    """A setting that was tried."""
+
+    setting: sweep.Setting
+    score: float  # mean over the seeds, the higher the better; -inf where one has diverged
+
+
 class Choice(NamedTuple):
     """The setting that an arm is given."""
 
     setting: sweep.Setting
     remark: str  # names it, and what was tried
     doubt: str  # says where it is the end of its sweep still
-
-
-class _Tried(NamedTuple):
-    setting: sweep.Setting
-    score: float  # mean over the seeds, the higher the better; -inf where one has diverged
+    tried: tuple[Tried, ...] = ()
 
 
 class Trial(NamedTuple):
@@ -76,10 +79,10 @@ def choose(experiment: Experiment, tune: Tune, train: Callable[[Experiment], Run
             continue
         for trial in further:
             tried += _scores(train(trial.experiment), tune, trial.fixed)
-    return Choice(best.setting, _remark(best, tried, tune), _doubt(best, ends))
+    return Choice(best.setting, _remark(best, tried, tune), _doubt(best, ends), tuple(tried))
 
 
-def _scores(run: Run, tune: Tune, fixed: sweep.Setting) -> Iterator[_Tried]:
+def _scores(run: Run, tune: Tune, fixed: sweep.Setting) -> Iterator[Tried]:
     """Yield every setting of a tuning run with its score. fixed: what all its replicas have."""
     fields = [text.partition("=")[0] for text in tune.sweep]
     wanted = metric(tune.by)
@@ -92,15 +95,15 @@ def _scores(run: Run, tune: Tune, fixed: sweep.Setting) -> Iterator[_Tried]:
         good = [value for value in own if value is not None and math.isfinite(value)]
         whole = fixed | setting
         score = sign * float(np.mean(good)) if len(good) == len(own) else -math.inf
-        yield _Tried({field: whole[field] for field in fields}, score)
+        yield Tried({field: whole[field] for field in fields}, score)
 
 
-def _column(field: str, tried: list[_Tried]) -> list[float]:
+def _column(field: str, tried: list[Tried]) -> list[float]:
     """Return the values of a field that were tried, ascending."""
     return sorted({one.setting[field] for one in tried})
 
 
-def _ends(best: _Tried, tried: list[_Tried]) -> list[tuple[str, bool]]:
+def _ends(best: Tried, tried: list[Tried]) -> list[tuple[str, bool]]:
     """Return each field whose best value is an end of what was tried, and whether it is the upper one. 0 is no end."""
     found = []
     for field, value in best.setting.items():
@@ -112,7 +115,7 @@ def _ends(best: _Tried, tried: list[_Tried]) -> list[tuple[str, bool]]:
     return found
 
 
-def _beyond(field: str, upwards: bool, tried: list[_Tried]) -> tuple[str, ...]:
+def _beyond(field: str, upwards: bool, tried: list[Tried]) -> tuple[str, ...]:
     """Return the sweep of the next value of a field, with all values of the other fields."""
     column = _column(field, tried)
     near, end = (column[-2], column[-1]) if upwards else (column[1], column[0])
@@ -125,7 +128,7 @@ def _said(setting: sweep.Setting) -> str:
     return ", ".join(f"{field} {value:g}" for field, value in setting.items())
 
 
-def _remark(best: _Tried, tried: list[_Tried], tune: Tune) -> str:
+def _remark(best: Tried, tried: list[Tried], tune: Tune) -> str:
     """Return the chosen setting, and the score of each that was tried: "optim.lr 0.01 (0.51), ..."."""
     scores = [
         f"{_said(one.setting)}: {abs(one.score):.4g}" if math.isfinite(one.score) else f"{_said(one.setting)}: diverged"
@@ -134,7 +137,7 @@ def _remark(best: _Tried, tried: list[_Tried], tune: Tune) -> str:
     return f"chosen: {_said(best.setting)}, by {tune.by} over {tune.seeds} seeds of {'; '.join(scores)}"
 
 
-def _doubt(best: _Tried, ends: list[tuple[str, bool]]) -> str:
+def _doubt(best: Tried, ends: list[tuple[str, bool]]) -> str:
     if not math.isfinite(best.score):
         return "no setting of its sweep has a score of every seed"
     if not ends:

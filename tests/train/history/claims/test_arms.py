@@ -70,7 +70,7 @@ def claim(arms: dict) -> Claim:
 def judged(folder: Path, losses: list[float | None], monkeypatch: pytest.MonkeyPatch) -> dict:
     there = ClaimRun("mine", claim(ENSEMBLES), folder, QUIET)
     run = written(folder, losses)
-    monkeypatch.setattr(there, "_ensure", lambda name, experiment: run)
+    monkeypatch.setattr(there.trained, "ensure", lambda name, experiment: run)
     return there.run()
 
 
@@ -104,7 +104,7 @@ def test_a_rate_at_the_end_of_its_sweep_leaves_every_effect_of_its_nets_undecide
     effects = tuple(Effect(name, 9.0, "lower", "", margin=0.1) for name in ("other", "nets", "again", "gain"))
     whole = Claim(2000, "N", "https://e.org", "It.", arms, effects, "train loss", seeds=3)
     there, run = ClaimRun("mine", whole, tmp_path, QUIET), written(tmp_path, [2.0, 3.0, 4.0])
-    monkeypatch.setattr(there, "_ensure", lambda name, experiment: run)
+    monkeypatch.setattr(there.trained, "ensure", lambda name, experiment: run)
     found = there.run()
     assert [effect["verdict"] for effect in found["effects"]] == ["holds", *["undecided"] * 3]
     assert [effect["why"] for effect in found["effects"][1:]] == [

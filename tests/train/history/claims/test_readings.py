@@ -70,7 +70,7 @@ def test_the_seconds_of_arms_that_are_one_run_count_once(tmp_path, monkeypatch) 
     other = written(tmp_path, lines, replica(0), replica(1))
     arms = {"a": TrainedArm("a", EXPERIMENT), "b": TrainedArm("b", OTHER), "c": TrainedArm("c", EXPERIMENT)}
     there = ClaimRun("mine", claim(arms), tmp_path, QUIET)
-    monkeypatch.setattr(there, "_ensure", lambda name, experiment: other if name == "b" else run)
+    monkeypatch.setattr(there.trained, "ensure", lambda name, experiment: other if name == "b" else run)
     assert [round(arm["seconds"]) for arm in there.run()["arms"]] == [60, 60, 0]
 
 

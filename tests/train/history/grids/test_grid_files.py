@@ -1,0 +1,77 @@
+"""Every file of a grid of the project: its cells can be trained, and it says where its numbers are from."""
+
+import ast
+import re
+
+import pytest
+from small_grid import BASE
+
+from train.config import files as configs
+from train.core.console import Console
+from train.history.grids import files
+from train.history.grids.cells import Cell, cells, shortened
+from train.history.grids.run import GridRun
+
+NAMES = files.grid_names()
+YEARS = cells(files.load_grid("years"))
+
+
+def text_of(name: str) -> str:
+    return (configs.FOLDER / "grids" / f"{name}.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_grid_is_sound_and_says_how_to_repeat_it(name: str) -> None:
+    grid = files.load_grid(name)
+    every = cells(grid)
+    assert len(every) == len(grid.rows) * len(grid.columns)
+    assert {cell.experiment.steps * cell.experiment.data.batch for cell in every} == {grid.images}
+    quick = cells(grid, {cell.name: cell.rates[0] for cell in every})
+    assert {cell.experiment.steps * cell.experiment.data.batch for cell in quick} == {grid.quick_images or grid.images}
+    assert grid.seeds >= 5
+    lines = ast.get_docstring(ast.parse(text_of(name))).splitlines()
+    for head in (f"Run:     zoo grid {name}", "Here:    ", "Rows:    ", "Columns: ", "Departs: "):
+        assert any(line.startswith(head) for line in lines), head
+    for column in grid.columns:
+        assert column.paper, column.name
+        assert column.departs, column.name
+
+
+def test_every_number_of_a_column_has_its_section_beside_it() -> None:
+    body = text_of("years").partition("OF_1986 = ")[2].partition("COLUMNS = ")[0]
+    before = ""
+    for line in body.splitlines():
+        if re.search(r'^ {8,}"\w+": .*\d', line.partition("#")[0]):
+            assert "#" in line or "#" in before, line
+        before = line
+
+
+def test_the_years_are_those_of_the_papers_and_no_column_has_what_came_later() -> None:
+    grid = files.load_grid("years")
+    assert [row.year for row in grid.rows] == [1958, 1986, 1998, 2012, 2015, 2020]
+    assert [int(column.name) for column in grid.columns] == [column.year for column in grid.columns]
+    by = {column.year: column.changes for column in grid.columns}
+    for year in (1986, 1998):
+        assert by[year]["task"]["loss"] == "mse"
+        assert "weight_decay" not in by[year]["optim"]
+    assert "augment" not in by[1986]["data"]
+    assert "schedule" not in by[1986]["optim"]
+    for year, changes in by.items():
+        adaptive = changes["optim"]["name"] in ("adam", "adamw")
+        assert adaptive == (year >= 2017)
+        assert ("label_smoothing" in changes["task"]) == (year >= 2017)
+        assert all("flip" not in name for name in changes["data"].get("augment", ()))
+    left_out = [cell.row.name for cell in YEARS if cell.left_out]
+    assert left_out == ["perceptron", "mlp", "lenet5", "alexnet"]
+    assert YEARS[-1].experiment.model.fields["drop_path"] == 0.1
+    assert BASE.data.name == "digits"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", YEARS, ids=[cell.name for cell in YEARS])
+def test_every_cell_runs(cell: Cell, tmp_path) -> None:
+    """Two steps of every cell, of two seeds, at one rate."""
+    made = GridRun("years", tmp_path, Console(quiet=True))
+    experiment = shortened(cell.experiment, 2 / cell.experiment.steps)
+    found = made.run(cell._replace(experiment=shortened(experiment, 1), rates=(cell.rates[1],)))
+    assert len(found["values"]) == 5
