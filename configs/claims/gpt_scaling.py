@@ -137,6 +137,7 @@ CLAIM = Claim(
                 f"{large.split('_')[1]} wide is better than {small.split('_')[1]}",
                 kind="ratio",
                 margin=MARGINS[large],
+                differs=("model.fields.width", "model.fields.deviation", "model.fields.position_deviation"),
             )
             for small, large in itertools.pairwise(NAMES)
         ),

@@ -79,11 +79,11 @@ class Batches:
         self._step += 1
         return batch
 
-    def get_state(self) -> dict[str, int]:
+    def get_state(self) -> dict[str, Any]:
         """Return how many batches were handed out so far, and of which sequence."""
         return {"step": self._step, **self._sequence}
 
-    def set_state(self, state: dict[str, int]) -> None:
+    def set_state(self, state: dict[str, Any]) -> None:
         """Continue after the batch at which `get_state` returned `state`; older ones hold the step alone.
 
         Raise UserError where that was another sequence.
@@ -98,7 +98,7 @@ class Batches:
         self._step = int(state["step"])
 
     @property
-    def _sequence(self) -> dict[str, int]:
+    def _sequence(self) -> dict[str, int | None]:
         """What the sequence of batches depends on."""
         split, batch, seed = self._arguments
         return {"examples": len(split), "batch": batch, "seed": seed}

@@ -33,7 +33,7 @@ def redrawn(rule: str, params: Any, key: Array) -> Any:
     """
     if not rule:
         return params
-    leaves = flatten_dict(params)
+    leaves: Any = flatten_dict(params)
     kernels = sorted(path for path, leaf in leaves.items() if path[-1] == "kernel" and leaf.ndim >= 2)
     for path, own in zip(kernels, jax.random.split(key, len(kernels)), strict=True):
         leaves[path] = _draw(rule, own, leaves[path])

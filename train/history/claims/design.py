@@ -24,6 +24,7 @@ from train.history.claims.claim import Claim
 
 TEXTS = ("says", "smoke", "differs")  # fields that no result depends on
 CARD_TEXTS = ("differences", "idea", "initial_values", "paper")  # arguments of a model's card, likewise
+TYPES = ("annotation", "returns", "type_params")  # parts of a syntax tree that no result depends on, either
 PACKAGES = ("train", "zoo", "jax", "jaxlib", "numpy", "scipy", "flax", "optax", "operator", "math")
 """Packages whose functions are known by their names. The module of a claim's file is named after the file."""
 DIGITS = 16  # of the hash
@@ -185,10 +186,13 @@ def tree_of_module(module: ast.Module) -> Any:
 
 
 def _tree(node: Any) -> Any:
-    """Return a syntax tree as JSON, without places, docstrings and fields that only some versions of Python have."""
+    """Return a syntax tree as JSON, without places, docstrings, types and fields that only some Pythons have."""
     match node:
+        case ast.AnnAssign(target=target, value=ast.expr() as value):
+            return _tree(ast.Assign(targets=[target], value=value))
         case ast.AST():
             fields = {name: value for name, value in ast.iter_fields(node) if value is not None and value != []}
+            fields = {name: value for name, value in fields.items() if name not in TYPES}
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
                 fields["body"] = [one for one in node.body if not _is_text(one)]
             if isinstance(node, ast.Call):

@@ -2,19 +2,18 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 
-import train.loop.run
 from train.config import Experiment
 from train.config.files import ConfigFile
 from train.core.signals import Stopped
 from train.history.claims import provenance
 from train.history.claims.readings import DIVERGED, all_diverged
 from train.loop.fit import fit
-from train.loop.restore import assemble_run, is_finished, same
+from train.loop.restore import opened
 from train.loop.run import Run, read_metrics, read_summary
 from zoo.files import write_atomically
 
@@ -50,9 +49,7 @@ class TrainedRuns:
         """
         experiment = dataclasses.replace(experiment, smoke={})
         run = next((run for run in self.done if run.experiment == experiment), None)
-        run = run or next((run for run in self._there(name, experiment) if is_finished(run.path)), None)
-        run = run or next((run for run in self._open(name, experiment) if all_diverged(run.path)), None)
-        run = run or self._fit(name, experiment)
+        run = run or self._trained(name, experiment)
         self.done.append(run)
         return run
 
@@ -63,26 +60,15 @@ class TrainedRuns:
         self._counted.add(run.path)
         return spent(run)
 
-    def _there(self, name: str, experiment: Experiment) -> Iterator[Run]:
-        """Yield the runs in FOLDER/<name> of exactly this experiment, the newest first; with `current` of this code."""
-        for path in sorted((config.parent for config in (self.folder / name).glob("*/config.json")), reverse=True):
-            run = same(path, experiment)
-            if run and (not self.current or provenance.is_current(run)):
-                yield run
-
-    def _open(self, name: str, experiment: Experiment) -> Iterator[Run]:
-        return (run for run in self._there(name, experiment) if read_summary(run.path) is None)
-
-    def _fit(self, name: str, experiment: Experiment) -> Run:
-        run = next((run for run in self._open(name, experiment) if not all_diverged(run.path)), None)
-        setup = assemble_run(experiment, run and run.path)
-        setup = dataclasses.replace(setup, watch=None, show=None)  # a study needs no pictures
-        resume = run is not None
-        if run is None:
-            run = train.loop.run.create(name, experiment, self.folder, setup.tokenizer, source=self.source)
+    def _trained(self, name: str, experiment: Experiment) -> Run:
+        usable = provenance.is_current if self.current else lambda run: True
+        run, setup, resume = opened(name, experiment, self.folder, source=self.source, usable=usable, over=all_diverged)
+        if setup is None:
+            return run
+        if not resume:
             provenance.keep(run, self.code)
         try:
-            fit(run, setup, self.console, resume=resume)
+            fit(run, dataclasses.replace(setup, watch=None, show=None), self.console, resume=resume)  # no pictures
         except Stopped as stop:
             if stop.code != 1:
                 raise Stopped(f"{self.stopped} {name}; the same command continues it", stop.code) from None

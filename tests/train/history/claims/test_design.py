@@ -1,5 +1,6 @@
 """The hash of a claim's design: what it depends on, and what becomes of results of earlier designs."""
 
+import ast
 import dataclasses
 import functools
 import json
@@ -148,6 +149,16 @@ def test_functions_are_what_they_and_their_helpers_do(claim_file: Path) -> None:
     assert digest(said="two") == first  # docstrings, comments, texts
     assert len({first, digest(factor=3.0), digest(steps=2), digest(margin=0.2), digest(seeds=4)}) == 5
     assert digest() == first
+
+
+def test_the_hash_of_code_is_of_what_it_does_and_not_of_how_it_is_typed() -> None:
+    def tree(text: str):
+        return design.tree_of_module(ast.parse(text))
+
+    plain = tree("x = 3\ndef f(a, b=1):\n    return a")
+    assert tree('"""Words."""\nx: int = 3\ndef f(a: list[int], b: int = 1) -> int:\n    return a  # why') == plain
+    assert tree("x = 3\ndef f(a, b=2):\n    return a") != plain
+    assert tree("x = 4\ndef f(a, b=1):\n    return a") != plain
 
 
 def claim(*words: str) -> int:
