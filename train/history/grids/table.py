@@ -29,7 +29,7 @@ def accuracy(cell: Mapping[str, Any]) -> str:
 def notes_of(cell: Mapping[str, Any]) -> list[str]:
     """Return what must be said of a cell: its seeds that diverged, its rate, and what was left out."""
     found = [f"seed {seed} diverged and counts as chance, {100 * cell['chance']:.3g} %" for seed in cell["diverged"]]
-    return [*found, *filter(None, [cell["doubt"]]), *cell["remarks"]]
+    return [*found, *filter(None, [cell["doubt"]]), *cell["left_out"]]
 
 
 def rows_of(found: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -114,16 +114,17 @@ def _notes(found: Mapping[str, Any]) -> list[str]:
     """Return a list of the notes of all cells, each note once with the cells that have it."""
     cells: dict[str, list[str]] = {}
     for cell in found["cells"]:
-        for note in notes_of(cell):
+        marked = [f"{MARK} {note}" for note in notes_of(cell)]
+        for note in (*marked, *cell["fitted"]):
             cells.setdefault(note, []).append(name_of(cell["row"], cell["column"]))
-    lines = [f"- {MARK} {note}: {', '.join(names)}" for note, names in cells.items()]
+    lines = [f"- {note}: {', '.join(names)}" for note, names in cells.items()]
     return [*lines, ""] if lines else []
 
 
 def show(found: Mapping[str, Any]) -> Table:
     """Return a grid as a table for the console."""
     head, *rows = rows_of(found)
-    made = Table(title=found["title"], title_justify="left", **LEAN)
+    made = Table(title=found["title"], title_justify="left", **LEAN)  # pyright: ignore[reportArgumentType]
     for name in head:
         made.add_column(name)
     for row in rows:

@@ -318,9 +318,9 @@ def begun(tmp_path: Path, **fields) -> ClaimRun:
 def test_where_pre_training_varies_each_seed_starts_from_its_own(tmp_path) -> None:
     """One start was trained for all seeds, so that their interval was of fine-tuning alone."""
     trial = begun(tmp_path, varies=("initial weights", "order of batches", "pre-training"))
-    starts = {run.experiment.seed: run for run in trial.done if not run.experiment.init_from}
+    starts = {run.experiment.seed: run for run in trial.trained.done if not run.experiment.init_from}
     assert {seed: run.experiment.seeds for seed, run in starts.items()} == {7: 2, 10_000: 2}
-    for run in trial.done:
+    for run in trial.trained.done:
         if run.experiment.init_from:
             own = starts[run.experiment.seed]
             assert run.experiment.init_from == str(own.path)
