@@ -41,7 +41,7 @@ OF_1986 = Variant(
     rates=SGD,
     paper="Rumelhart, Hinton and Williams 1986, Nature 323",
     departs="Batches of 64: the paper sums the gradient over all cases before it changes a weight, which with 51,200 "
-    "images would be seven changes. Its momentum is 0.5 for the first sweeps of one experiment, here 0.9 throughout.",
+    "images would be six changes. Its momentum is 0.5 for the first sweeps of one experiment, here 0.9 throughout.",
 )
 OF_1998 = Variant(
     "1998",
