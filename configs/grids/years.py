@@ -1,9 +1,9 @@
 """Nets of six years, each trained as in six years: how much was architecture, how much was training?
 
 Run:     zoo grid years    (--jobs 2; --quick: recorded rates, 2 seeds, a quarter of the images)
-Here:    scenes of 16x16, 7,200 of them to learn from; every cell sees 51,200 images, so another batch means other
+Here:    scenes of 16x16, 8,000 of them to learn from; every cell sees 51,200 images, so another batch means other
          steps. A rate for each cell, of five by factors of the root of 10, by validation accuracy after half as many
-         images, of one seed that is not compared; more rates while the best is an end. Then 5 seeds.
+         images, of two seeds that are not compared; more rates while the best is an end. Then 5 seeds.
 Rows:    each net as its card has it: its activations, normalization and dropout belong to the net.
 Columns: what a paper of that year says of training, with its section beside each number. The initial values are the
          recipe's where its paper gives a rule for any net, else those on the card of each net.
@@ -41,7 +41,7 @@ OF_1986 = Variant(
     rates=SGD,
     paper="Rumelhart, Hinton and Williams 1986, Nature 323",
     departs="Batches of 64: the paper sums the gradient over all cases before it changes a weight, which with 51,200 "
-    "images would be seven changes. Its momentum is 0.5 for the first sweeps of one experiment, here 0.9 throughout.",
+    "images would be six changes. Its momentum is 0.5 for the first sweeps of one experiment, here 0.9 throughout.",
 )
 OF_1998 = Variant(
     "1998",
@@ -172,6 +172,6 @@ GRID = Grid(
     rates=SGD,
     seeds=5,
     tune_images=IMAGES // 2,
-    tune_seeds=1,
+    tune_seeds=2,
     quick_images=IMAGES // 4,
 )

@@ -1,4 +1,4 @@
-"""The table of augmentations beside those of the schema: a user's own, and one of this project in its own file."""
+"""The table of augmentations beside those of the schema. `train.data.images` enters those of this project."""
 
 from train.config.registry import Registry
 from train.config.schema import AUGMENTATIONS
@@ -19,6 +19,3 @@ def register_own(name: str, function: Target) -> Target:
     if name in AUGMENTATIONS:
         raise UserError(f"the augmentation name {name!r} is taken: choose another name")
     return OWN_AUGMENTATIONS.register(name, function)
-
-
-OWN_AUGMENTATIONS.register("mixup_or_cutmix", "train.data.images.mixing:mixup_or_cutmix")

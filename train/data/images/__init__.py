@@ -19,3 +19,6 @@ def register_augmentation(name: str, function: Target) -> Target:
     Raises UserError, one line, for a taken name.
     """
     return register_own(name, function)
+
+
+register_augmentation("mixup_or_cutmix", "train.data.images.mixing:mixup_or_cutmix")

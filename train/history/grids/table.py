@@ -124,7 +124,7 @@ def _notes(found: Mapping[str, Any]) -> list[str]:
 def show(found: Mapping[str, Any]) -> Table:
     """Return a grid as a table for the console."""
     head, *rows = rows_of(found)
-    made = Table(title=found["title"], title_justify="left", **LEAN)  # pyright: ignore[reportArgumentType]
+    made = Table(title=found["title"], title_justify="left", **LEAN)
     for name in head:
         made.add_column(name)
     for row in rows:
