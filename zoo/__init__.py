@@ -18,9 +18,11 @@ if TYPE_CHECKING:
         create,
         features,
         list_models,
+        list_pretrained,
         load_model,
         load_weights,
         param_count,
+        pretrained,
         register,
         save_weights,
     )
@@ -33,9 +35,11 @@ __all__ = [
     "create",
     "features",
     "list_models",
+    "list_pretrained",
     "load_model",
     "load_weights",
     "param_count",
+    "pretrained",
     "register",
     "save_weights",
 ]

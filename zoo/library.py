@@ -92,7 +92,22 @@ def register(
 
 def create(name: str, **fields: Any) -> nn.Module:
     """Build the model called `name`, with fields of its Config changed. UserError suggests the nearest names."""
+    if "pretrained" in fields or (name not in CARDS and "." in name):
+        _refuse_pretrained(name, fields)
     return card(name).make(**fields)
+
+
+def _refuse_pretrained(name: str, fields: Mapping[str, Any]) -> None:
+    """Raise UserError for a model that is asked for as other libraries do it, `create(name, pretrained=True)`."""
+    from zoo.weights import table
+
+    if name in CARDS and "pretrained" in {field.name for field in dataclasses.fields(card(name).config)}:
+        return
+    if table.find(name) is not None or (name in CARDS and "pretrained" in fields):
+        raise UserError(
+            f"a model holds no weights here: zoo.pretrained({name!r}) returns a model, its variables and what prepares "
+            "an image or a text for it"
+        )
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -141,6 +156,33 @@ def load_model(name: str, source: Any, *, layout: str = "auto", **options: Any) 
     from zoo import weights
 
     return weights.load_model(name, source, layout=layout, **options)
+
+
+def pretrained(name: str, *, classes: int | None = None, **options: Any) -> Any:
+    """Return a trained model by the name of its weights: `.model`, `.variables`, `.preprocessing`, `.labels`, `.row`.
+
+    loaded = zoo.pretrained("resnet50")             # the default weights of that model, "resnet50.tv_in1k"
+    loaded = zoo.pretrained("resnet50", classes=37)  # with a new head, initialized from `seed`
+
+    Published weights are downloaded once, from the commit that their row names, and their hash is checked each time
+    they are opened. `ZOO_WEIGHTS=DIR` reads a folder that `zoo weights fetch NAME --to DIR` wrote, and `ZOO_OFFLINE=1`
+    forbids the network. `options` are those of `load_model`. The row has the licence: read it before you publish.
+
+    UserError, one line, for an unknown name (near ones are offered), another file than the row's, or no network.
+    """
+    from zoo import weights
+
+    return weights.pretrained(name, classes=classes, **options)
+
+
+def list_pretrained(pattern: str = "*") -> list[Any]:
+    """Return the rows of the table of weights whose name matches a shell pattern, or that are of the card so called.
+
+    A row has `.name`, `.bytes`, `.licence`, `.trained_on`, `.figure`, `.source`, `.revision` and `.sha256`, and more.
+    """
+    from zoo.weights import table
+
+    return table.match(pattern)
 
 
 def save_weights(

@@ -11,13 +11,16 @@ import shlex
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from zoo.errors import UserError
 from zoo.files import is_file_name, read_json
+
+if TYPE_CHECKING:
+    from zoo.weights.table import Row
 
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle", ".msgpack", ".h5")
 INDEX = "model.safetensors.index.json"
@@ -54,6 +57,7 @@ class Opened:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # config.json of a folder
     preprocessor: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # preprocessor_config.json of a folder
     folder: Path | None = None
+    row: "Row | None" = None  # of the table, for weights by name
 
 
 def listed(names: list[str]) -> str:

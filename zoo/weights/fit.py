@@ -176,6 +176,8 @@ def _layout(module: type[nn.Module], opened: Opened, name: str, kept: Mapping[st
 
 def identify(opened: Opened) -> str:
     """Return the name of the card whose model fits a source. UserError if none does, or if the layout is unknown."""
+    if opened.row is not None:
+        return opened.row.card
     if name := metadata(opened).get("name"):
         return str(name)
     families = _families(opened)

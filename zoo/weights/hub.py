@@ -1,38 +1,113 @@
 """Weights from the Hugging Face hub, by the name hf://owner/name or hf://owner/name@revision. Needs the extra `hub`."""
 
+import contextlib
+import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from zoo.errors import UserError
+from zoo.weights.files import CONVERT, PICKLES, listed
 
 NAME = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 WANTED = ["*.safetensors", "*.safetensors.index.json", "*.npz", "*.json", "vocab.txt", "merges.txt"]
 ELSEWHERE = ["*/*"]  # subfolders: exports to other programs, older copies
+SECONDS = 10.0  # that the hub may take to say what a file is
+OFFLINE = ("ZOO_OFFLINE", "HF_HUB_OFFLINE")
+
+
+class Remote(NamedTuple):
+    """What the hub says of a file at a commit, before it is downloaded."""
+
+    commit: str
+    etag: str  # SHA-256 of a large file (its "linked ETag"), the Git hash of a small one
+    bytes: int | None
+
+
+def is_offline() -> bool:
+    """Return whether the user has forbidden the network: ZOO_OFFLINE=1 or HF_HUB_OFFLINE=1."""
+    return any(os.environ.get(name, "").lower() in ("1", "true", "yes", "on") for name in OFFLINE)
 
 
 def download(name: str) -> tuple[Path, str]:
     """Download a repository and return (folder, name with the commit). Files in the cache are not downloaded again.
 
-    With HF_HUB_OFFLINE=1 only the cache is used. Pickles are never downloaded. UserError if there is no network, no
-    such repository or revision, or no permission.
+    With HF_HUB_OFFLINE=1 or ZOO_OFFLINE=1 only the cache is used. Pickles are never downloaded. UserError if there is
+    no network, no such repository or revision, no permission, or nothing but pickles.
     """
     match = NAME.fullmatch(name)
     if match is None:
         raise UserError(f"{name!r} is not a hub name: write hf://owner/name, or hf://owner/name@revision")
+    library = _library(name)
+    repository, revision = match[1], match[2] or "main"
+    with _explained(name, repository, revision):
+        folder = library.snapshot_download(
+            repository,
+            revision=revision,
+            allow_patterns=WANTED,
+            ignore_patterns=ELSEWHERE,
+            **({"local_files_only": True} if is_offline() else {}),
+        )
+    commit = Path(folder).name
+    if not any(path.suffix in (".safetensors", ".npz") for path in Path(folder).glob("*")):  # it may not be there
+        _refuse_pickles(library, name, repository, commit)
+        raise UserError(f"{name} contains no weights: no .safetensors and no .npz")
+    return Path(folder), f"hf://{repository}@{commit}"
+
+
+def _refuse_pickles(library: Any, name: str, repository: str, commit: str) -> None:
+    """Raise UserError for a repository whose weights are pickles; do nothing where that cannot be told."""
+    try:
+        files = library.HfApi().list_repo_files(repository, revision=commit)
+    except Exception:  # no network: the message of the folder itself follows
+        return
+    if pickles := [file for file in files if file.endswith((*PICKLES, ".zip")) and "/" not in file]:
+        raise UserError(
+            f"{name} has only {listed(pickles)}, a pickle, which can run any program when it is opened, so it is not "
+            f"read here: download it yourself, and convert it where PyTorch is installed: {CONVERT}{pickles[0]} "
+            "model.safetensors"
+        )
+
+
+def describe(name: str, repository: str, revision: str, file: str) -> Remote:
+    """Ask the hub for the commit, the hash and the size of a file. name: for messages."""
+    library = _library(name)
+    url = library.hf_hub_url(repository, file, revision=revision)
+    with _explained(name, repository, revision):
+        found = library.get_hf_file_metadata(url, timeout=SECONDS)
+    if not found.commit_hash or not found.etag:
+        raise UserError(f"{name}: the server of {url} does not say which commit and which file this is")
+    return Remote(found.commit_hash, found.etag, found.size)
+
+
+def download_file(name: str, repository: str, revision: str, file: str, folder: Path) -> Path:
+    """Download one file of a repository into `folder`, and return its path. name: for messages."""
+    library = _library(name)
+    with _explained(name, repository, revision):
+        return Path(library.hf_hub_download(repository, file, revision=revision, local_dir=folder))
+
+
+def _library(name: str) -> Any:
     try:
         import huggingface_hub
-        from huggingface_hub import errors
         from huggingface_hub.utils import disable_progress_bars
     except ImportError:
         raise UserError(f"{name} needs the library huggingface_hub: pip install 'zoo-timeline[hub]'") from None
-    repository, revision = match[1], match[2] or "main"
     if not sys.stderr.isatty():
         disable_progress_bars()
+    huggingface_hub.logging.set_verbosity_error()  # what it warns of is in the error that follows
+    return huggingface_hub
+
+
+@contextlib.contextmanager
+def _explained(name: str, repository: str, revision: str) -> Iterator[None]:
+    """Turn the errors of the library into a UserError of one line."""
+    from huggingface_hub import errors
+
     try:
-        folder = huggingface_hub.snapshot_download(
-            repository, revision=revision, allow_patterns=WANTED, ignore_patterns=ELSEWHERE
-        )
+        yield
     except errors.GatedRepoError:
         raise UserError(
             f"{name}: access must be requested from its owner on the hub; then log in with `hf auth login`"
@@ -41,16 +116,18 @@ def download(name: str) -> tuple[Path, str]:
         raise UserError(f"{name}: {repository} has no revision {revision!r}") from None
     except errors.RepositoryNotFoundError:
         raise UserError(f"{name}: there is no such repository on the hub, or it is private") from None
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.HfHubHTTPError, OSError) as error:
+    except errors.RemoteEntryNotFoundError as error:
+        raise UserError(f"{name}: {repository} has no such file at {revision} ({_reason(error)})") from None
+    except Exception as error:  # the library, its transfer programs and httpx raise many types
+        if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+            raise UserError(f"{name}: cannot write {error.filename}: {error.strerror}") from None
         raise UserError(
             f"{name}: the hub cannot be reached and the files are not in the local cache ({_reason(error)})"
         ) from None
-    commit = Path(folder).name
-    return Path(folder), f"hf://{repository}@{commit}"
 
 
 def _reason(error: BaseException) -> str:
     """Return the message of the first error in a chain, which names the cause."""
     while (cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
         error = cause
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+    return (str(error).splitlines() or [type(error).__name__])[0][:120] or type(error).__name__

@@ -15,15 +15,17 @@ import numpy as np
 from flax import linen as nn
 from flax.traverse_util import unflatten_dict
 
+from zoo import CARDS
 from zoo.errors import UserError, note
-from zoo.weights import adapt, layouts, preprocessing, processors
+from zoo.weights import adapt, layouts, preprocessing, processors, table
 from zoo.weights.files import Opened, listed, merged, open_path
 from zoo.weights.fit import Fitted, fit
 from zoo.weights.layout import Layout
 from zoo.weights.preprocessing import Preprocessing
 from zoo.weights.rules import Rule
+from zoo.weights.table import Row
 
-Source = str | os.PathLike[str] | Mapping[str, Any]
+Source = str | os.PathLike[str] | Mapping[str, Any] | Opened
 LOG = logging.getLogger("zoo.weights")
 
 
@@ -41,6 +43,7 @@ class Loaded:
     passed_over: tuple[str, ...]  # arrays of heads that this model does not have
     folder: Path | None  # where a vocabulary may be
     inputs: Mapping[str, Any]  # like Card.inputs, of the size that the weights are for where they show it
+    row: Row | None = None  # of the table of weights, if they were named by it
 
     def __repr__(self) -> str:
         numbers = sum(leaf.size for leaf in jax.tree.leaves(self.variables.get("params", {})))
@@ -79,6 +82,27 @@ def load_model(
     return _load(name, source, layout, new_head, size, channels, dtype, seed, given=fields)
 
 
+def pretrained(name: str, *, classes: int | None = None, **options: Any) -> Loaded:
+    """Load weights by name; see `zoo.pretrained`."""
+    row = table.require(name)
+    if classes is not None:
+        options = {**_for_classes(row, classes), **options}
+    return load_model(row.card, open_row(row), **options)
+
+
+def _for_classes(row: Row, classes: int) -> dict[str, Any]:
+    """Return the options that give the model of a row a head for so many classes: its own, if it has as many."""
+    config = CARDS[row.card].config
+    if not hasattr(config, "classes"):
+        raise UserError(f"{row.name} tells no classes apart, so it takes no classes={classes}")
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+        raise UserError(f"classes must be at least 1, not {classes!r}")
+    head = row.fields.get("head", "classify") if hasattr(config, "head") else None
+    if classes == row.fields.get("classes", config.classes) and (head is None or "head" in row.fields):
+        return {}
+    return {"new_head": True, "classes": classes, **({} if head is None else {"head": head})}
+
+
 def _load(
     model: nn.Module | str,
     source: Source,
@@ -92,6 +116,9 @@ def _load(
 ) -> Loaded:
     """Load a model. With fields `given` the model is built to fit; with None it must fit as it is."""
     opened = open_source(source)
+    if opened.row is not None:
+        layout_name = opened.row.layout if layout_name == "auto" else layout_name
+        given = given if given is None else {**opened.row.fields, **given}
     fitted = fit(model, opened, layout_name, new_head, given)
     layout, rules = fitted.layout, fitted.rules
     arrays = _read(opened.name, layout, rules, fitted.tensors, dtype)
@@ -115,11 +142,17 @@ def _load(
         fitted.passed_over,
         opened.folder,
         _at_size(fitted.inputs, size, channels),
+        opened.row,
     )
 
 
 def open_source(source: Source) -> Opened:
-    """Open a file, a folder, a run of this project, a hub name, or several of them by name."""
+    """Open a file, a folder, a run of this project, a hub name, weights by name, or several of them by name.
+
+    A path that exists comes before the weights of that name.
+    """
+    if isinstance(source, Opened):
+        return source
     if isinstance(source, Mapping):
         return merged({name: open_source(part) for name, part in source.items()})
     text = os.fspath(source)
@@ -134,7 +167,17 @@ def open_source(source: Source) -> Opened:
 
         if (run := runs.find(path)) is not None:
             return runs.open_run(run)
+    if not path.exists() and (row := table.named_by(text)) is not None:
+        return open_row(row)
     return _unprefixed(open_path(path))
+
+
+def open_row(row: Row) -> Opened:
+    """Open weights by name; their files are checked, and downloaded where they are nowhere on this machine."""
+    from zoo.weights import store
+
+    opened = open_path(store.folder_of(row))
+    return _unprefixed(dataclasses.replace(opened, name=row.name, row=row))
 
 
 def _unprefixed(opened: Opened) -> Opened:
@@ -194,6 +237,8 @@ def _preprocessing(
         usual = adapt.at_size(usual, fitted.inputs["x"][0][:2])
     if kept.get("preprocessing"):
         usual = preprocessing.from_json(kept["preprocessing"])
+    elif opened.row is not None and opened.row.preprocessing is not None:
+        usual = opened.row.preprocessing
     elif isinstance(usual, preprocessing.Images):
         usual = _described(fitted, opened, usual, size, channels)
     elif (
@@ -257,6 +302,8 @@ def _for_channels(usual: Preprocessing | None, channels: int | None) -> Preproce
 def _labels(opened: Opened, kept: Mapping[str, Any]) -> tuple[str, ...] | None:
     if kept.get("labels"):  # the file's own come before those of a config.json beside it
         return tuple(map(str, kept["labels"]))
+    if opened.row is not None and opened.row.labels:
+        return opened.row.labels
     names = opened.config.get("id2label")
     if isinstance(names, Mapping) and set(names) == {str(i) for i in range(len(names))}:  # no class without a name
         return tuple(str(names[str(i)]) for i in range(len(names)))
