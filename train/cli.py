@@ -15,6 +15,7 @@ zoo: the executable history of deep learning
 
   zoo list [PATTERN]        list the models by year: paper, parameters, FLOPs, input
   zoo list --optimizers     list the optimizers by year (also --losses, --activations)
+  zoo list --pretrained     list the weights that can be had by name: size, figure, licence, where they come from
   zoo show NAME             show the card of a model or algorithm, and a model's layers
   zoo configs [PATTERN]     list the configs that come with the project
   zoo train CONFIG          train a config: one of those names, or a Python file
@@ -35,7 +36,9 @@ zoo: the executable history of deep learning
   zoo play RUN              let an agent play: its returns and a film
   zoo export RUN OUT        export the weights for another library, or the model as StableHLO
   zoo convert IN OUT        convert published weights from one layout to another
-  zoo predict IMAGE|TEXT    predict with weights (--weights RUN|FILE); a folder: zoo predict FOLDER --out FILE.csv
+  zoo predict IMAGE|TEXT    predict with weights (--weights NAME|RUN|FILE); a folder: zoo predict FOLDER --out FILE.csv
+  zoo weights fetch NAME …  get weights by name once (--to DIR: for others, who read it with ZOO_WEIGHTS=DIR)
+  zoo weights verify        compare the weights that are here with their hashes
   zoo claim NAME            test a paper's claim: error bars and a verdict (zoo claim --list, --all)
   zoo grid NAME             train every net with every recipe, and say what goes with which (zoo grid --list)
   zoo timeline [RUN ...]    train the line of image classifiers on scenes, and write the page of all landmarks
@@ -71,6 +74,7 @@ COMMANDS = {
     "export": "train.commands.export:export_command",
     "convert": "train.commands.export:convert_command",
     "predict": "train.commands.predict:predict_command",
+    "weights": "train.commands.weights:weights_command",
     "claim": "train.commands.claim:claim_command",
     "grid": "train.commands.grid:grid_command",
     "timeline": "train.commands.timeline:timeline_command",
@@ -82,7 +86,7 @@ COMMANDS = {
 
 _BEGAN = time.perf_counter()
 
-QUICK = ("list", "show", "configs", "data")
+QUICK = ("list", "show", "configs", "data", "weights")
 """Commands that compute nothing."""
 
 EXTRAS = {"optuna": "search"}

@@ -49,7 +49,7 @@ def compress_command(args: Sequence[str]) -> None:
     """`zoo compress RUN`."""
     path, options = named(args, "RUN", CompressOptions, "zoo compress")
     energy = _energy(options)
-    run = train.loop.run.load(path, options.config)
+    run = train.loop.run.load_or_named(path, options.config)
     train.loop.run.require_single(run)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out: {options.out} is no folder")
@@ -67,7 +67,7 @@ def compress_command(args: Sequence[str]) -> None:
     points = _trace(console, network, levels(network, energy, options.rank), validate)
     chosen = next(p for p in points[1:] if (p.energy, p.rank) == (energy, options.rank))
     test = _tested(parts, network, chosen)
-    target = (options.out or run.path) / _stem(chosen, options.windows)
+    target = (options.out or run.outputs) / _stem(chosen, options.windows)
     written = _write(target, run, parts, network, points, chosen, test)
     console.print(_table(run, parts, points, chosen))
     for line in _lines(parts, chosen, points[0], test):

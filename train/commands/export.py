@@ -29,14 +29,14 @@ class ExportOptions(OwnParts):
     """Write a trained run, or published weights of a named model, for another library or as a program."""
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN|NAME")]
-    """Folder of a run; or the name of a model, with --weights."""
+    """Folder of a run, or weights by name (zoo list --pretrained); or the name of a model, with --weights."""
     out: OutPath
     """NAME.safetensors, NAME.npz, NAME.stablehlo (the model itself, for a batch of any size), or a folder, which gets
     config.json and the vocabulary as well where the layout has such."""
     layout: str = "zoo"
     """Whose names and shapes: zoo, torchvision, timm, huggingface, google-vit, pytorch, ... as the model has them."""
     weights: str | None = None
-    """File, folder or hub name (hf://owner/name@revision) of the weights of a named model."""
+    """File, folder, hub name (hf://owner/name@revision) or name in the table of the weights of a named model."""
     source_layout: str = "auto"
     """Layout of --weights; auto sees it in the names of the arrays."""
     length: int | None = None
@@ -50,12 +50,15 @@ def export_command(args: Sequence[str]) -> None:
     from train.commands.published import open_weights
     from train.core import machine
     from train.inference import stablehlo
+    from zoo.weights import table
 
     machine.prepare_backend()
     if options.weights is not None:
         loaded = open_weights(options.weights, options.run, options.source_layout, options.config)
     elif options.run in zoo.CARDS and not Path(options.run).is_dir():
-        raise UserError(f"{options.run} is a model without weights: add --weights, or give the folder of a run")
+        row = table.find(options.run)
+        named = "" if row is None else f"; zoo list --pretrained has {row.name}"
+        raise UserError(f"{options.run} is a model without weights: add --weights, or give the folder of a run{named}")
     else:
         loaded = open_weights(options.run, None, options.source_layout, options.config)
     if options.out.suffix == ".stablehlo":
@@ -72,7 +75,7 @@ class ConvertOptions(OwnParts):
     """Weights from one layout to another. What the arrays do not show is asked for in one line."""
 
     source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="IN")]
-    """File, folder, run or hub name."""
+    """File, folder, run, hub name, or weights by name."""
     out: OutPath
     """NAME.safetensors, NAME.npz, or a folder."""
     layout: str = "zoo"

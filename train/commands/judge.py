@@ -44,7 +44,7 @@ def judge_command(args: Sequence[str]) -> None:
         raise UserError(f"--samples must be at least {LEAST}, not {options.samples}")
     if not 0 <= options.seed < 2**32:
         raise UserError(f"--seed must be at least 0 and below 2^32, not {options.seed}")
-    run = train.loop.run.load(path, options.config)
+    run = train.loop.run.load_or_named(path, options.config)
     if (own := run.experiment.task.name) != "adversarial":
         raise UserError(f"{run.path} is of the task {own!r} and makes no images: zoo eval measures it")
     import flax
@@ -78,7 +78,7 @@ def judge_command(args: Sequence[str]) -> None:
     which = ""
     if options.classifier and options.by != "parzen" and judge_run is not None:
         which = f"_{judge_run.name}_{judge_run.path.name}"  # figures of another classifier are on another scale
-    file = run.path / "judge" / f"{options.checkpoint}_{options.by}_{options.samples}_{options.seed}{which}.json"
+    file = run.outputs / "judge" / f"{options.checkpoint}_{options.by}_{options.samples}_{options.seed}{which}.json"
     write_atomically(file, json.dumps(report, indent=2) + "\n", make_folder=True)
     _print(console, run, report, file)
 

@@ -1,4 +1,4 @@
-"""`zoo list`: the models, or the algorithms, by year."""
+"""`zoo list`: the models, or the algorithms, by year; or the weights by name."""
 
 import sys
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from train.commands.options import with_config
 from zoo.errors import UserError
 
 USAGE = (
-    "usage: zoo list [PATTERN] [--json] [--config FILE] | --optimizers | --losses | --activations, "
-    'such as zoo list "vit*"'
+    "usage: zoo list [PATTERN] [--json] [--config FILE] | --pretrained [PATTERN] [--json] | --optimizers | --losses | "
+    '--activations, such as zoo list "vit*"'
 )
 KINDS = (["--optimizers"], ["--losses"], ["--activations"])
 
@@ -26,6 +26,9 @@ def list_command(args: Sequence[str]) -> None:
     args = with_config(args)
     options = [arg for arg in args if arg.startswith("-")]
     patterns = [arg for arg in args if not arg.startswith("-")]
+    if "--pretrained" in options:
+        _list_pretrained([option for option in options if option != "--pretrained"], patterns)
+        return
     known = options in KINDS and not patterns
     if not known and (options not in ([], ["--json"]) or len(patterns) > 1):
         raise UserError(USAGE)
@@ -35,6 +38,14 @@ def list_command(args: Sequence[str]) -> None:
         return
     question = f"list {list(args)} {console.width} {console.color_system} {console.encoding}"
     sys.stdout.write(kept(question, lambda: _answer(console, options, patterns)))
+
+
+def _list_pretrained(options: list[str], patterns: list[str]) -> None:
+    if options not in ([], ["--json"]) or len(patterns) > 1:
+        raise UserError(USAGE)
+    from train.commands import weights
+
+    weights.list_pretrained(patterns, as_json=bool(options))
 
 
 def _answer(console: Console, options: list[str], patterns: list[str]) -> str:

@@ -24,7 +24,7 @@ class PlayOptions(OwnParts):
     """Let a trained agent play; print what each episode returned and write the first as a film."""
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Folder of the run."""
+    """Folder of the run, or weights of this project by name (zoo list --pretrained)."""
     episodes: int = 10
     """Episodes, each in a fresh environment."""
     out: Path | None = None
@@ -46,7 +46,7 @@ def play_command(args: Sequence[str]) -> None:
         raise UserError(f"--epsilon must be from 0 to 1, not {options.epsilon}")
     if not 0 <= options.seed < 2**32:
         raise UserError(f"--seed must be from 0 to below 2^32, not {options.seed}")
-    run = train.loop.run.load(options.run, options.config)
+    run = train.loop.run.load_or_named(options.run, options.config)
     if not isinstance(run.experiment.data, World):
         task = run.experiment.task.name
         raise UserError(f"zoo play needs the run of an agent, and {run.path} is one of the task {task!r}")
@@ -80,6 +80,6 @@ def play_command(args: Sequence[str]) -> None:
     line = f"return over {len(returns):,} episodes, epsilon {epsilon:g}: {spread(returns)}{solved}"
     console.print(line, soft_wrap=True, highlight=False)
     with writing(out.parent):
-        out.parent.mkdir(exist_ok=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
     films.write_gif(env.name, play.record(env, values, params, keys[0], epsilon), out)
     console.print(f"film of episode 0: {out}", soft_wrap=True, highlight=False)

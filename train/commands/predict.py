@@ -33,7 +33,7 @@ class PredictOptions(OwnParts):
     what: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE|FOLDER|TEXT")]
     """An image file or several, a folder of images (with those inside it), or a text."""
     weights: str
-    """File, folder, run or hub name (hf://owner/name@revision)."""
+    """File, folder, run, hub name (hf://owner/name@revision), or weights by name (zoo list --pretrained)."""
     model: str | None = None
     """Name of the model, where the arrays do not tell it."""
     layout: str = "auto"

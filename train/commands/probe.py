@@ -21,12 +21,12 @@ def probe_command(args: Sequence[str]) -> None:
     from train.studies.probe import ProbeOptions, probe
 
     options = parse(ProbeOptions, args, prog="zoo probe")
-    run = train.loop.run.load(options.run, options.config)
+    run = train.loop.run.load_or_named(options.run, options.config)
     machine.prepare_backend()
     result = probe(run, options)
     which = "_last" if (options.features, options.checkpoint) == ("trained", "last") else ""
-    file = run.path / f"probe_{options.features}_{options.labels:g}{which}.json"
-    write_atomically(file, json.dumps(result, indent=2) + "\n")
+    file = run.outputs / f"probe_{options.features}_{options.labels:g}{which}.json"
+    write_atomically(file, json.dumps(result, indent=2) + "\n", make_folder=True)
     Console().print(_table(run, result))
     for name in ("linear", "nearest neighbours", "weights"):
         Console().print(f"{name}: {result['notes'][name]}", soft_wrap=True, highlight=False)

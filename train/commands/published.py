@@ -34,8 +34,8 @@ def open_weights(source: str, model: str | None, layout: str, config: Path | Non
         train.loop.run.load(run, config)
     elif config is not None:
         files.load_for(Path(source), None, config)
-    name = model or identify(open_source(source))
-    loaded = zoo.load_model(name, source, layout=layout)
+    opened = open_source(source)
+    loaded = zoo.load_model(model or identify(opened), opened, layout=layout)
     if run is None:
         return loaded
     return with_inputs_of_run(loaded, train.loop.run.load(run).experiment, record.read(run))

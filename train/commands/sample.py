@@ -26,4 +26,4 @@ def _task(args: Sequence[str]) -> str | None:
     if folder is None and (not args or args[0] not in named):
         return None
     _, config = take("--config", args)
-    return train.loop.run.load(folder or args[0], config and Path(config)).experiment.task.name
+    return train.loop.run.load_or_named(folder or args[0], config and Path(config)).experiment.task.name

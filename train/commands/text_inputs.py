@@ -45,7 +45,7 @@ class Opened:
 
 def open_run(path: str, task: str, config: Path | None = None) -> Opened:
     """The last checkpoint of a run. UserError where the run is of another task, saying which command fits it."""
-    run = train.loop.run.load(path, config)
+    run = train.loop.run.load_or_named(path, config)
     if (own := run.experiment.task.name) != task:
         raise UserError(f"{run.path} is of the task {own!r}, not {task!r}: use {COMMAND_FOR.get(own, 'zoo eval')}")
     if getattr(run.experiment.task, "left_to_right", False):
@@ -67,11 +67,18 @@ def open_run(path: str, task: str, config: Path | None = None) -> Opened:
     build = way_of(run.experiment.task).blueprint
     assert build is not None, "every task that a command opens has a blueprint"
     model, learning, _ = resolve(build)(run.experiment, tokenizer)
+    length = narrow(run.experiment.data, Text).length
+    if run.weights:
+        import zoo
+        from zoo.weights import table
+        from zoo.weights.load import open_row
+
+        return Opened(model, zoo.load_weights(model, open_row(table.require(run.weights))), tokenizer, length)
     abstract = devices.placed(jax.eval_shape(learning.init, jax.random.key(0)), None, "data")
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     state, _ = checkpoints.restore(abstract, tokenizer=fingerprint(tokenizer))
     variables = evaluation_variables(state)
-    return Opened(model, variables, tokenizer, narrow(run.experiment.data, Text).length)
+    return Opened(model, variables, tokenizer, length)
 
 
 def read_texts(text: str | None, file: str | None) -> list[str]:

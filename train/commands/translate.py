@@ -17,7 +17,7 @@ class TranslateOptions(OwnParts):
     """Translate with a trained model: one line comes out for each that goes in."""
 
     run: RunPath
-    """Folder of the run."""
+    """Folder of the run, or weights of this project by name (zoo list --pretrained)."""
     text: OneText = None
     """The sentence."""
     file: str | None = None

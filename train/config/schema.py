@@ -259,7 +259,8 @@ class Experiment:
     """Start from the parameters and batch statistics of another run, given by its folder, where name and shape agree
     (the encoder of a SimCLR run counts as that network by itself). Its tokenizer is used too. Several seeds may start
     from a run of these seeds, each from its own. Or start from published weights: a safetensors or npz file, a folder,
-    or hf://owner/name (with `--data.tokenizer` for text)."""
+    hf://owner/name, or a name such as resnet50 that `zoo list --pretrained` shows (with `--data.tokenizer` for
+    text)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Precision of the forward and backward pass; parameters and updates stay float32."""
     shard: Literal["data", "fsdp"] = "data"

@@ -1,14 +1,16 @@
 """Reopen a run: its Setup, its replicas, and the State of a checkpoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax
 import jax
+import jax.numpy as jnp
 from tokenizers import Tokenizer
 
 import train.loop.run
+import zoo
 from train.config import Experiment, Text
 from train.config.files import ConfigFile
 from train.core import State, devices
@@ -18,10 +20,13 @@ from train.loop.checkpoints import Checkpoints
 from train.loop.replicas import ReplicaSet, make_replica_set
 from train.loop.run import TOKENIZER, Run
 from train.loop.transfer import is_published, require_fit
+from train.tasks.adversarial.task import NETWORKS as PAIR
 from train.tasks.assemble import assemble
 from train.tasks.check import check
 from train.tasks.setup import Setup
 from zoo.errors import Errors, UserError
+from zoo.weights import table
+from zoo.weights.load import open_row
 
 
 def assemble_run(experiment: Experiment, folder: Path | None = None) -> Setup:
@@ -69,11 +74,38 @@ def restore_replicas(run: Run, checkpoint: Literal["last", "best"] = "last") -> 
     """Return the Setup of a run, its replicas, and the State of all of them from one of its checkpoints."""
     setup = assemble_run(run.experiment, run.path)
     replicas = make_replica_set(run.experiment, setup.task, setup.build)
+    if run.weights:
+        return setup, replicas, named_state(run, setup)
     mesh = devices.make_mesh()
     abstract = devices.placed(jax.eval_shape(replicas.init, replicas.key), mesh, run.experiment.shard)
     checkpoints = Checkpoints(run.checkpoints, read_only=True)
     state, _ = checkpoints.restore(abstract, checkpoint, setup.fingerprint)
     return setup, replicas, state
+
+
+def named_state(run: Run, setup: Setup) -> State:
+    """Return the State of weights by name; see `state_of`."""
+    row = table.require(run.weights)
+    variables = zoo.load_weights(setup.model, open_row(row))
+    return state_of(setup, variables, row.recipe.step if row.recipe else 0)
+
+
+def state_of(setup: Setup, variables: Mapping[str, Any], step: int) -> State:
+    """Return a State that has all that evaluation uses: the variables of the networks, and nothing to train with.
+
+    variables: of one model. That of a pair of adversarial networks has both, each below its own name, and of the
+        discriminator's batch statistics only those of real images: a loss on generated ones is not that of training.
+    """
+    params, others = {}, {}
+    for name in setup.abstract.params:
+        inside = PAIR.get(name)
+        own = {kind: tree.get(inside, {}) if inside else tree for kind, tree in variables.items()}
+        params[name] = own.pop("params")
+        own = {kind: tree for kind, tree in own.items() if tree}
+        if inside == "discriminator":  # which keeps averages of real and of generated images, and a file those of real
+            own = {"real": own, "fake": own}
+        others[name] = own
+    return State(jnp.int32(step), params, dict.fromkeys(setup.abstract.opt, ()), others)
 
 
 class Opened(NamedTuple):

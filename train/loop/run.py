@@ -21,6 +21,7 @@ from train.data import kinds
 from train.loop.summary import Summary
 from zoo.errors import UserError, in_one_line, note
 from zoo.files import lists_in_rows, parse_json, require_as_written, require_no_pattern, with_checksum, write_atomically
+from zoo.weights import store, table
 
 if TYPE_CHECKING:
     from train.loop.tensorboard import Events
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 SUMMARY = "summary.json"
 TOKENIZER = "tokenizer.json"
+NAMED = "run.json"  # the config.json of a run whose weights have a name; a Hugging Face folder has the other name
 SOURCE = "config_file"  # key of config.json
 CONFIG = "config"  # key of config.json: the config of a run that is not named after it
 CHANGES = "changes"  # key of config.json: what `--resume` changed
@@ -37,6 +39,8 @@ class Run:
     """A run on disk. While it is open (`with run:`) no other process can open it.
 
     writes: whether this process writes the folder; of several processes that train together only the first does.
+    weights: the name of weights of this project (`zoo list --pretrained`) that this is the run of. Its folder then has
+        model.safetensors in place of checkpoints, and nothing is ever written there.
     """
 
     def __init__(
@@ -48,22 +52,25 @@ class Run:
         source: ConfigFile | None = None,
         changes: Sequence[Mapping[str, Any]] = (),
         config: str = "",
+        weights: str = "",
     ) -> None:
         self.path = path
+        self.weights = weights
         self.experiment = experiment
         self.source = source  # the user's own config file that it was made with
         self.changes = tuple(changes)  # {field, from, to, at_step} of each change of the config since it began
         self.config = config  # the name of its config, where that is not the run's own
         self.writes = writes
         self.checkpoints = path / "checkpoints"
-        self.samples = path / "samples"
+        self.outputs = RUNS / "pretrained" / weights if weights else path  # what is measured of it later
+        self.samples = self.outputs / "samples"
         self._lock = filelock.FileLock(path / ".lock")
         self._log: _Log | None = None  # None while the run is closed
 
     @property
     def name(self) -> str:
         """The name of the run: that of its config, or with other data of model and data (see `name_of`)."""
-        return self.path.parent.name
+        return self.weights or self.path.parent.name
 
     def __enter__(self) -> "Run":
         if not self.writes:
@@ -238,8 +245,30 @@ def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = N
         if not runs:
             raise UserError(f"{folder} is not a run folder: it has no config.json")
         folder = runs[-1]
+    return _read(folder, "config.json", config)
+
+
+def load_or_named(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = None) -> Run:
+    """Return the run in folder `path`, or that of the weights called `path`, which must be of this project.
+
+    A folder comes before a name. Raises UserError, which offers near names.
+    """
+    row = None if Path(path).is_dir() else table.named_by(str(path))
+    if row is None:
+        return load(path, config)
+    if row.recipe is None:
+        raise UserError(
+            f"{row.name} has no run, it was not trained here: zoo predict … --weights {row.name} asks it, and "
+            f"zoo train CONFIG --init-from {row.name} trains it further"
+        )
+    run = _read(store.folder_of(row), NAMED, config)
+    return Run(run.path, run.experiment, source=run.source, config=row.recipe.config, weights=row.name)
+
+
+def _read(folder: Path, file: str, config: str | os.PathLike[str] | None) -> Run:
+    """Return the run in `folder` whose config is in `file`."""
     try:
-        fields = parse_json((folder / "config.json").read_text(encoding="utf-8"))
+        fields = parse_json((folder / file).read_text(encoding="utf-8"))
         source = files.source_from_json(fields.pop(SOURCE, None))
         changes = fields.pop(CHANGES, [])
         if not isinstance(changes, list) or not all(isinstance(change, dict) for change in changes):
@@ -249,14 +278,14 @@ def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = N
             raise UserError(f"{CONFIG} is no name")
         _complete(fields, own=source is not None)
     except (OSError, ValueError, AttributeError, TypeError) as error:  # UserError is a ValueError
-        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from None
+        raise UserError(f"{folder / file} cannot be read: {error}") from None
     files.load_for(folder, source, config)
     try:
         experiment = override(Experiment(Model(""), Data("")), fields)
         smoke = _tuples(experiment.smoke)  # an Experiment that is read back equals the one that was written
         experiment = dataclasses.replace(experiment, model=_model(experiment.model), smoke=smoke)
     except (AttributeError, UserError) as error:
-        raise UserError(f"{folder / 'config.json'} cannot be read: {in_one_line(error)}") from None
+        raise UserError(f"{folder / file} cannot be read: {in_one_line(error)}") from None
     return Run(folder, experiment, source=source, changes=changes, config=asked)
 
 

@@ -18,7 +18,7 @@ from train.data.images import augment, catalog
 from train.loop.checkpoints import Checkpoints
 from zoo import vit
 from zoo.errors import UserError
-from zoo.weights import layouts, runs
+from zoo.weights import layouts, runs, table
 from zoo.weights.compare import Headless
 from zoo.weights.fit import IN_TRAINING, equal
 
@@ -162,9 +162,14 @@ def _without_encoder(name: str) -> str:
 
 
 def is_published(source: str) -> bool:
-    """Return whether `init_from` names published weights (a file, a folder, a hub name) rather than a run."""
+    """Return whether `init_from` names weights (a file, a folder, a hub name, a name in the table) rather than a run.
+
+    UserError, which offers near names, where it is neither a path nor a name.
+    """
     path = Path(source)
-    return source.startswith("hf://") or path.is_file() or (path.is_dir() and _holds_weights(path))
+    if source.startswith("hf://") or path.is_file() or (path.is_dir() and _holds_weights(path)):
+        return True
+    return not path.exists() and table.named_by(source) is not None
 
 
 def _holds_weights(folder: Path) -> bool:

@@ -38,7 +38,8 @@ class ProbeOptions(OwnParts):
     """
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Folder of the run. Its model must have features (every resnet, vit and simclr)."""
+    """Folder of the run, or weights of this project by name. Its model must have features (every resnet, vit and
+    simclr)."""
     checkpoint: Literal["best", "last"] = "best"
     """`best`: the highest score on validation; `last`: the end of the run."""
     labels: float = 1.0
@@ -130,6 +131,8 @@ def _network(run: Run, dataset: Dataset, options: ProbeOptions) -> tuple[dict[st
     if options.features == "untrained":
         replicas = make_replica_set(run.experiment, setup.task, setup.build)
         state = replicas.each(initialize(run.experiment, replicas, mesh).state)[0]  # of several, the first seed
+    elif run.weights:
+        _, _, state = restore_replicas(run)
     else:
         abstract = devices.placed(setup.abstract, mesh, run.experiment.shard)
         saved = Checkpoints(run.checkpoints, read_only=True)

@@ -199,7 +199,7 @@ def named_by(source: str) -> Row | None:
         return row
     if not WORD.fullmatch(source) or Path(source).suffix in FILES:
         return None
-    if (error := missing(source)) is not None:
+    if (error := _absent(source)) is not None:
         raise error
     near = difflib.get_close_matches(source, known(), n=3, cutoff=0.6)
     if near:
@@ -217,16 +217,22 @@ def known() -> list[str]:
 
 def missing(name: str) -> UserError | None:
     """Return the error for weights that exist and cannot be had by name, or for a card without any; else None."""
+    if (error := _absent(name)) is not None:
+        return error
+    from zoo import CARDS  # here, because it imports every model
+
+    if name in CARDS:
+        return UserError(f"{name} has no weights by name (zoo list --pretrained shows those that there are)")
+    return None
+
+
+def _absent(name: str) -> UserError | None:
     absent = current().absent
     if name in absent:
         return UserError(f"{name}: {absent[name]}")
     of_card = [other for other in absent if other.partition(".")[0] == name]
     if of_card:
         return UserError(f"{name} has no weights by name. {of_card[0]}: {absent[of_card[0]]}")
-    from zoo import CARDS
-
-    if name in CARDS:
-        return UserError(f"{name} has no weights by name (zoo list --pretrained shows those that there are)")
     return None
 
 
