@@ -16,7 +16,7 @@ class FillOptions(OwnParts):
     """Guess what stands at each [MASK] of a text."""
 
     run: RunPath
-    """Folder of the run, or weights of this project by name (zoo list --pretrained)."""
+    """Folder of the run, or weights by name (zoo list --pretrained)."""
     text: OneText = None
     """The text, with one or more [MASK]."""
     file: str | None = None

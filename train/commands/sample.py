@@ -25,5 +25,8 @@ def _task(args: Sequence[str]) -> str | None:
     folder = next((arg for arg in named if Path(arg).is_dir()), None)
     if folder is None and (not args or args[0] not in named):
         return None
+    row = train.loop.run.row_of(folder or args[0])
+    if row is not None and row.recipe is None:  # published, of which only language models make something
+        return "language"
     _, config = take("--config", args)
     return train.loop.run.load_or_named(folder or args[0], config and Path(config)).experiment.task.name

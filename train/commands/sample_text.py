@@ -16,7 +16,7 @@ class SampleOptions(OwnParts):
     """Continue a text with a trained language model. Of a run that makes images: zoo sample RUN --help."""
 
     run: RunPath
-    """Folder of the run, or weights of this project by name (zoo list --pretrained)."""
+    """Folder of the run, or weights by name (zoo list --pretrained)."""
     prompt: str | None = None
     """Text to continue; without one the model begins a new text."""
     file: str | None = None

@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from flax import linen as nn
     from tokenizers import Tokenizer
 
+    from zoo.weights.table import Row
+
 COMMAND_FOR = {
     **{"language": "zoo sample", "translate": "zoo translate", "masked": "zoo fill", "classify": "zoo eval"},
     **{"adversarial": "zoo sample", "q_learning": "zoo play", "contrast": "zoo probe"},
 }
+
+
+WHAT = {"language": "continues texts", "masked": "fills masks", "translate": "translates"}
 
 
 RULE = "-" * 60  # between samples
@@ -44,7 +49,13 @@ class Opened:
 
 
 def open_run(path: str, task: str, config: Path | None = None) -> Opened:
-    """The last checkpoint of a run. UserError where the run is of another task, saying which command fits it."""
+    """Open the last checkpoint of a run, or weights by name.
+
+    UserError where they are of another task, saying which command fits it.
+    """
+    row = train.loop.run.row_of(path)
+    if row is not None and row.recipe is None:
+        return _open_published(row, task)
     run = train.loop.run.load_or_named(path, config)
     if (own := run.experiment.task.name) != task:
         raise UserError(f"{run.path} is of the task {own!r}, not {task!r}: use {COMMAND_FOR.get(own, 'zoo eval')}")
@@ -79,6 +90,25 @@ def open_run(path: str, task: str, config: Path | None = None) -> Opened:
     state, _ = checkpoints.restore(abstract, tokenizer=fingerprint(tokenizer))
     variables = evaluation_variables(state)
     return Opened(model, variables, tokenizer, length)
+
+
+def _open_published(row: Row, task: str) -> Opened:
+    """Open weights by name that were not trained here, so no run says what they read. UserError for another task."""
+    import zoo
+    from train.commands.published import tokenizer_of
+    from train.core import machine
+
+    card = zoo.card(row.card)
+    kind = "masked" if hasattr(card.config, "head") else "language"
+    if "tokens" not in card.inputs or kind != task:
+        raise UserError(
+            f"{row.name} is a {card.name}, and no model that {WHAT[task]}: zoo predict … --weights {row.name}"
+        )
+    machine.prepare_backend()
+    loaded = zoo.pretrained(row.name)
+    if kind == "masked" and loaded.model.cfg.head not in ("pretrain", "masked"):
+        raise UserError(f"{row.name} has no head that guesses masked words")
+    return Opened(loaded.model, loaded.variables, tokenizer_of(loaded), loaded.model.cfg.context)
 
 
 def read_texts(text: str | None, file: str | None) -> list[str]:

@@ -248,12 +248,14 @@ def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = N
     return _read(folder, "config.json", config)
 
 
-def load_or_named(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = None) -> Run:
-    """Return the run in folder `path`, or that of the weights called `path`, which must be of this project.
+def row_of(path: str | os.PathLike[str]) -> table.Row | None:
+    """Return the row of the weights called `path`; None for a folder, which comes before a name, and for others."""
+    return None if Path(path).is_dir() else table.named_by(str(path))
 
-    A folder comes before a name. Raises UserError, which offers near names.
-    """
-    row = None if Path(path).is_dir() else table.named_by(str(path))
+
+def load_or_named(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = None) -> Run:
+    """Return the run in folder `path`, or that of the weights called `path`. UserError where those are not ours."""
+    row = row_of(path)
     if row is None:
         return load(path, config)
     if row.recipe is None:

@@ -27,6 +27,7 @@ from zoo.weights.table import Row
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | Opened
 LOG = logging.getLogger("zoo.weights")
+CLASSIFIERS = ("classify", "token")  # heads of BERT
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -97,10 +98,12 @@ def _for_classes(row: Row, classes: int) -> dict[str, Any]:
         raise UserError(f"{row.name} tells no classes apart, so it takes no classes={classes}")
     if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
         raise UserError(f"classes must be at least 1, not {classes!r}")
-    head = row.fields.get("head", "classify") if hasattr(config, "head") else None
-    if classes == row.fields.get("classes", config.classes) and (head is None or "head" in row.fields):
+    own = row.fields.get("head")
+    tells_apart = own in CLASSIFIERS if hasattr(config, "head") else True
+    if tells_apart and classes == row.fields.get("classes", config.classes):
         return {}
-    return {"new_head": True, "classes": classes, **({} if head is None else {"head": head})}
+    head = {"head": own if tells_apart else CLASSIFIERS[0]} if hasattr(config, "head") else {}
+    return {"new_head": True, "classes": classes, **head}
 
 
 def _load(

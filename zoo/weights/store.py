@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ def check(row: Row, folder: Path) -> str:
     return against
 
 
-def _record(row: Row, folder: Path) -> Mapping[str, str]:
+def _record(row: Row, folder: Path) -> dict[str, str]:
     """Return the hashes by file that were checked at the download. UserError where it was of another revision."""
     path = folder / CHECKED
     if not path.is_file():
@@ -166,8 +166,8 @@ def fetch(row: Row, root: Path) -> Path:
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir()
         try:
-            elsewhere = here is not None and here != folder
-            record = _copy(row, here, part) if elsewhere else _download(row, part)
+            elsewhere = None if here == folder else here
+            record = _download(row, part) if elsewhere is None else _copy(row, elsewhere, part)
             write_atomically(part / CHECKED, json.dumps(record, indent=2) + "\n")
             with writing(folder):
                 shutil.rmtree(part / ".cache", ignore_errors=True)  # the library's own notes

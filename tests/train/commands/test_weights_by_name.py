@@ -2,14 +2,18 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from flax.traverse_util import unflatten_dict
 from PIL import Image
 from sklearn.datasets import load_digits
+from tokenizers import pre_tokenizers
 
 import train.loop.run
 import zoo
@@ -17,7 +21,8 @@ from train import cli
 from train.config import Data, Experiment, Model
 from train.loop import restore, transfer
 from zoo import UserError
-from zoo.weights import store, table
+from zoo.weights import layouts, store, table
+from zoo.weights.fit import expected_shapes, inputs_for
 
 ROOT = Path(__file__).parents[3]
 NAME = "mlp.tiny"
@@ -193,6 +198,68 @@ def test_bad_input_is_one_line(
     command: str, message: str, used: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert message in refused(capsys, *command.split())
+
+
+def variables_of(model: Any) -> dict[str, Any]:
+    shapes = expected_shapes(model, inputs_for(zoo.weights.fit.card_of(model), model.cfg, layouts.own(type(model)), {}))
+    draw = np.random.default_rng(0)
+    return unflatten_dict({path: draw.normal(size=s).astype(np.float32) for path, s in shapes.items()}, sep="/")
+
+
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fields: dict[str, Any], *files: str) -> None:
+    """Let the table have one row of a tiny network that was not trained here; `files` lie in `tmp_path`."""
+    folder = tmp_path / "stick" / name
+    model = zoo.create(name.partition(".")[0], **fields)
+    shutil.copytree(zoo.save_weights(tmp_path / "whole", model, variables_of(model), layout="huggingface"), folder)
+    for file in files:
+        shutil.copyfile(tmp_path / file, folder / file)
+    there = ["model.safetensors", "config.json", *files]
+    row = table.Row(
+        name=name,
+        card=name.partition(".")[0],
+        files={file: table.FileFacts(sha256=store.sha256_of(folder / file)) for file in there},
+        source="hf://owner/name",
+        revision="0" * 40,
+        licence="mit",
+        trained_on="noise",
+        layout="huggingface",
+        fields=fields,
+        default=True,
+    )
+    monkeypatch.setattr(table, "current", lambda: table.Table({name: row}, {}))
+    monkeypatch.setenv(store.MIRROR, str(tmp_path / "stick"))
+
+
+def test_a_published_language_model_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    (tmp_path / "vocab.json").write_text(json.dumps({letter: i for i, letter in enumerate(letters)}))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+    fields = {"width": 16, "depth": 1, "heads": 2, "vocab": 256, "context": 8}
+    published(tmp_path, monkeypatch, "gpt2.tiny", fields, "vocab.json", "merges.txt")
+    written = said(capsys, "sample", "gpt2", "--prompt", "the cat", "--length", 3, "--temperature", 0)
+    assert written == said(capsys, "sample", "gpt2.tiny", "--prompt", "the cat", "--length", 3, "--temperature", 0)
+    assert written.strip()
+    message = refused(capsys, "fill", "gpt2", "a [MASK]")
+    assert message == "gpt2.tiny is a gpt2, and no model that fills masks: zoo predict … --weights gpt2.tiny"
+    assert "gpt2.tiny has no run, it was not trained here" in refused(capsys, "eval", "gpt2")
+
+
+def test_published_weights_fill_masks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    fields = {"width": 16, "depth": 1, "heads": 2, "vocab": len(words), "context": 8, "head": "pretrain"}
+    published(tmp_path, monkeypatch, "bert_mini.tiny", fields, "vocab.txt")
+    filled = said(capsys, "fill", "bert_mini", "the [MASK] sat", "--top", 1).split()
+    predicted = said(capsys, "predict", "the [MASK] sat", "--weights", "bert_mini", "--top", 1).split()
+    assert filled[-1] == predicted[1]
+    assert refused(capsys, "sample", "bert_mini") == (
+        "bert_mini.tiny is a bert_mini, and no model that continues texts: zoo predict … --weights bert_mini.tiny"
+    )
 
 
 def test_a_language_model_writes_by_name(

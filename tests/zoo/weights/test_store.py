@@ -17,11 +17,14 @@ import numpy as np
 import pytest
 from hub_server import Hub
 from named import CARD, COMMIT, FILE, REPOSITORY, row_of
+from safetensors.numpy import load_file, save_file
+from tiny import network
 
 import zoo
 from zoo import UserError
 from zoo.weights import hub as client
-from zoo.weights import store
+from zoo.weights import store, table
+from zoo.weights.preprocessing import HALF, Images
 from zoo.weights.table import FileFacts, Row
 
 VOCABULARY = b"[PAD]\n[UNK]\nthe\n"
@@ -301,3 +304,43 @@ def test_a_repository_of_pickles_says_how_to_convert_them(hub: Hub) -> None:
     with pytest.raises(UserError, match=r"hf://owner/pickles@0\w+ has only pytorch_model.bin, a pickle, .* convert it"):
         zoo.load_model(CARD, f"hf://owner/pickles@{COMMIT}")
     assert not [line for line in hub.bodies() if "storage" in line]
+
+
+KINDS = {  # a shipped row -> a tiny network of its layout
+    "resnet18.tv_in1k": "resnet18-torchvision",
+    "resnet50.tv_in1k": "resnet50-timm",
+    "vit_base_patch16.augreg2_in21k_ft_in1k": "vit-timm",
+    "vit_base_patch16.google": "vit-huggingface",
+    "bert_base.uncased": "bert-pretrain",
+    "gpt2.openai": "gpt2-units",
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_files_of_a_row_are_enough(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tiny network stands in for the real one: the files that a row names, and no others, load and prepare."""
+    row = table.read(table.FILE).rows[name]
+    _, _, fields, model, variables = network(KINDS[name])
+    inputs = Images((32, 32), mean=HALF, std=HALF, crop="floor") if "google" in name else None
+    zoo.save_weights(tmp_path / "whole", model, variables, layout=row.layout, inputs=inputs)
+    file = tmp_path / "whole" / FILE
+    save_file(load_file(file), file, metadata={"format": "pt"})  # without the record that only this project writes
+    for vocabulary in ("vocab.txt", "vocab.json", "merges.txt"):
+        (tmp_path / "whole" / vocabulary).write_bytes(VOCABULARY)
+    folder = tmp_path / "stick" / name
+    folder.mkdir(parents=True)
+    for file_name in row.files:
+        shutil.copyfile(tmp_path / "whole" / file_name, folder / file_name)
+    files = {file_name: FileFacts(sha256=store.sha256_of(folder / file_name)) for file_name in row.files}
+    images = row.preprocessing
+    if isinstance(images, Images) and "vit" in name:
+        images = dataclasses.replace(images, size=(32, 32), resize=36)
+    named.use(monkeypatch, dataclasses.replace(row, files=files, fields=fields, preprocessing=images, default=True))
+    monkeypatch.setenv(store.MIRROR, str(tmp_path / "stick"))
+    loaded = zoo.pretrained(row.card)
+    jax.tree.map(np.testing.assert_array_equal, loaded.variables, variables)
+    assert loaded.preprocessing == (images or inputs)
+    if hasattr(loaded.model.cfg, "classes"):
+        finer = zoo.pretrained(row.card, classes=3)
+        assert finer.variables["params"]["head"]["kernel"].shape[-1] == 3
+        assert getattr(finer.model.cfg, "head", "classify") == "classify"
