@@ -1,9 +1,16 @@
-"""Give the weights of a finished run a name: python tools/weights.py RUN NAME [--half] [--root FOLDER]
+"""Give the weights of a finished run a name, and measure again those that have one.
 
-Writes ROOT/pretrained/NAME/ with the weights of the best checkpoint (chosen on validation), the run's config, the
+python tools/weights.py add RUN NAME --data-licence "CC BY 4.0" [--also RUN …] [--half]
+python tools/weights.py check [NAME …]
+
+`add` writes ROOT/pretrained/NAME/ with the weights of the best checkpoint (chosen on validation), the run's config, the
 record of its data, its tokenizer and its training log, and enters the row into ROOT/pretrained.json. ROOT is
 zoo/weights, so the files come inside the wheel; another package that is to bring them has the same folder. The figure
-is measured on the file itself; seed and step are read from the run, hashes from the files: nothing is typed.
+is measured on the file itself; seed and step are read from the run, hashes from the files: nothing is typed. `--also`
+names runs of the same config with other seeds, for mean and spread.
+
+`check` compares the figure of each row with what the file gives here, and exits with 1 where they differ by more than
+0.1 points, or 0.01 of a figure that is no share.
 """
 
 import argparse
@@ -11,6 +18,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -23,34 +31,68 @@ import train.loop.run
 import zoo
 from train.algorithms.averages import evaluation_variables
 from train.commands.published import open_weights
+from train.config import metrics
+from train.core import State
 from train.data import record
 from train.loop.restore import assemble_run, restore, state_of
 from train.loop.run import NAMED, SUMMARY, TOKENIZER, Run
 from train.tasks.adversarial.task import NETWORKS as PAIR
+from train.tasks.setup import Setup
 from zoo.files import lists_in_rows, write_atomically
 from zoo.weights import checkpoint, table
 
 ROOT = Path(__file__).parents[1] / "zoo" / "weights"
 LOG = "metrics.jsonl"
 COPIED = {"config.json": NAMED, **{name: name for name in (record.FILE, TOKENIZER, LOG, SUMMARY)}}
+NEAR = 0.1  # points by which a figure may differ on another machine
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path)
-    parser.add_argument("name", help="card, dot, tag: lenet5.mnist")
-    parser.add_argument("--half", action="store_true", help="store float16; measure the figure again afterwards")
-    parser.add_argument("--root", type=Path, default=ROOT)
-    parser.add_argument("--module", default="zoo.weights", help="the package that brings the files")
-    parser.add_argument("--licence", default="Apache-2.0")
-    parser.add_argument("--data-licence", required=True, help='what may be done with the data: "CC BY 4.0"')
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    checks = verbs.add_parser("check")
+    checks.add_argument("names", nargs="*")
+    adds = verbs.add_parser("add")
+    adds.add_argument("run", type=Path)
+    adds.add_argument("name", help="card, dot, tag: lenet5.mnist")
+    adds.add_argument("--also", type=Path, nargs="*", default=[], help="runs of the same config with other seeds")
+    adds.add_argument("--half", action="store_true", help="store float16")
+    adds.add_argument("--root", type=Path, default=ROOT)
+    adds.add_argument("--module", default="zoo.weights", help="the package that brings the files")
+    adds.add_argument("--licence", default="Apache-2.0")
+    adds.add_argument("--data-licence", required=True, help='what may be done with the data: "CC BY 4.0"')
     options = parser.parse_args(arguments)
-    run = train.loop.run.load(options.run)
-    train.loop.run.require_single(run)
-    folder = write(run, options.root / "pretrained" / options.name, half=options.half)
-    row = row_of(run, options.name, folder, options.module, options.licence, options.data_licence)
+    return check(options.names) if options.verb == "check" else add(options)
+
+
+def add(options: argparse.Namespace) -> int:
+    runs = [train.loop.run.load(path) for path in (options.run, *options.also)]
+    for run in runs:
+        train.loop.run.require_single(run)
+    folder = write(runs[0], options.root / "pretrained" / options.name, half=options.half)
+    row = row_of(runs[0], options.name, folder)
+    row["figure"] |= over_seeds(runs, row["figure"])
+    row |= {
+        "source": f"package:{options.module}",
+        "licence": options.licence,
+        "trained_on": f"{runs[0].experiment.data.name} ({options.data_licence})",
+    }
     enter(row, options.name, options.root / "pretrained.json")
     print(f"{folder}: {sum(path.stat().st_size for path in folder.iterdir()):,} bytes")
+    return 0
+
+
+def check(names: list[str]) -> int:
+    """Measure rows of this project again; return 1 where one differs."""
+    wrong = 0
+    for row in table.matching(names) if names else table.match():
+        if row.recipe is None or row.figure is None:
+            continue
+        _, value, unit = measured(*restore(train.loop.run.load_or_named(row.name)))
+        difference = value - row.figure.value
+        wrong += abs(difference) > (NEAR if unit else NEAR / 10)
+        print(f"{row.name}: {row.figure.metric} {value:g} {unit}, in the table {row.figure.value:g} ({difference:+g})")
+    return int(wrong > 0)
 
 
 def write(run: Run, folder: Path, *, half: bool = False) -> Path:
@@ -82,8 +124,8 @@ def evaluated(run: Run) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     return setup.model, variables, {}
 
 
-def row_of(run: Run, name: str, folder: Path, module: str, licence: str, data_licence: str) -> dict[str, Any]:
-    """Return the row of the table for what `write` wrote."""
+def row_of(run: Run, name: str, folder: Path) -> dict[str, Any]:
+    """Return what the row of the table says of the files that `write` wrote."""
     card = zoo.card(name.partition(".")[0])
     config = zoo.create(run.experiment.model.name, **run.experiment.model.fields).cfg
     fields = {
@@ -93,19 +135,18 @@ def row_of(run: Run, name: str, folder: Path, module: str, licence: str, data_li
     }
     files = ["model.safetensors", *sorted(path.name for path in folder.iterdir() if path.suffix != ".safetensors")]
     step, _ = checkpoint.find(run.checkpoints, "best")
-    metric, value = measured(run, folder / "model.safetensors", step)
+    setup = assemble_run(run.experiment, run.path)
+    state = state_of(setup, zoo.load_weights(setup.model, folder / "model.safetensors"), step)
+    metric, value, unit = measured(setup, state)
     return {
-        "source": f"package:{module}",
         "files": {file: facts(folder / file) for file in files},
         "fields": fields,
-        "licence": licence,
-        "trained_on": f"{run.experiment.data.name} ({data_licence})",
         "figure": {
             "metric": metric,
-            "value": round(value, 6),
+            "value": value,
+            "unit": unit,
             "on": f"the test split of {run.experiment.data.name}",
             "source": f"zoo eval {name}",
-            "seeds": 1,
         },
         "recipe": {
             "config": run.config or run.name,
@@ -117,13 +158,20 @@ def row_of(run: Run, name: str, folder: Path, module: str, licence: str, data_li
     }
 
 
-def measured(run: Run, file: Path, step: int) -> tuple[str, float]:
-    """Return (metric, value on the test split) of a file; the metric is the one that chose the checkpoint."""
-    setup = assemble_run(run.experiment, run.path)
+def over_seeds(runs: list[Run], figure: dict[str, Any]) -> dict[str, Any]:
+    """Return how many seeds there are, with mean and spread of several. The first run's figure is measured already."""
+    values = [figure["value"], *(measured(*restore(run, "best"))[1] for run in runs[1:])]
+    several = {"mean": statistics.mean(values), "spread": statistics.stdev(values)} if len(values) > 1 else {}
+    return {"seeds": len(values), **several}
+
+
+def measured(setup: Setup, state: State) -> tuple[str, float, str]:
+    """Return (metric, value on the test split, unit); the metric is the one that chose the checkpoint."""
     evaluate = setup.evaluator("test", None)
     assert evaluate is not None, "every data set has a test split"
-    state = state_of(setup, zoo.load_weights(setup.model, file), step)
-    return setup.best, float(evaluate(state)[setup.best])
+    value = float(evaluate(state)[setup.best])
+    percent = metrics.METRICS.find(setup.best).share
+    return setup.best, round(100 * value if percent else value, 6), "%" if percent else ""
 
 
 def facts(path: Path) -> dict[str, Any]:
@@ -144,4 +192,4 @@ def enter(row: dict[str, Any], name: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -36,19 +36,22 @@ class FileFacts(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A published or measured figure."""
+    """A published or measured figure of these very weights, and what other seeds of the recipe come to."""
 
     metric: str
     value: float
     on: str  # the data that it was measured on
     source: str  # who states it; of our own the command that measures it
-    spread: float | None = None  # standard deviation over seeds
-    seeds: int | None = None  # how many trainings it is the mean of; None: published elsewhere
+    unit: str = ""  # "%", or nothing
+    seeds: int | None = None  # how many seeds of the recipe were trained, this one included; None: not trained here
+    mean: float | None = None  # over those seeds
+    spread: float | None = None  # their standard deviation
 
     def __str__(self) -> str:
-        spread = "" if self.spread is None else f" ± {self.spread:g}"
-        count = "" if self.seeds is None else f" (n = {self.seeds})"
-        return f"{self.metric} {self.value:g}{spread}{count}"
+        own = f"{self.metric} {self.value:g} {self.unit}".strip()
+        if self.mean is None or self.spread is None:
+            return own if self.seeds is None else f"{own} (n = {self.seeds})"
+        return f"{own} ({self.mean:.4g} ± {self.spread:.2g}, n = {self.seeds})"
 
 
 class Recipe(NamedTuple):

@@ -45,8 +45,8 @@ def named(tool: ModuleType, tmp: Path, args: str, name: str, *more: str) -> tupl
     root = tmp / "zoo_weights_by_name"
     (root / "pretrained").mkdir(parents=True)
     (root / "__init__.py").touch()
-    words = [str(run), name, "--root", str(root), "--module", root.name, "--data-licence", "CC BY 4.0", *more]
-    tool.main(words)
+    words = ["add", str(run), name, "--root", str(root), "--module", root.name, "--data-licence", "CC BY 4.0", *more]
+    assert tool.main(words) == 0
     return run, root
 
 
@@ -84,7 +84,7 @@ def refused(capsys: pytest.CaptureFixture[str], *args: object) -> str:
     return line.removeprefix("zoo: ")
 
 
-def test_the_row_says_how_the_weights_were_made(used: tuple[Path, Path]) -> None:
+def test_the_row_says_how_the_weights_were_made(tool: ModuleType, used: tuple[Path, Path]) -> None:
     (row,) = zoo.list_pretrained("mlp")
     assert (row.name, row.default, row.licence) == (NAME, True, "Apache-2.0")
     assert row.trained_on == "digits (CC BY 4.0)"
@@ -96,7 +96,9 @@ def test_the_row_says_how_the_weights_were_made(used: tuple[Path, Path]) -> None
         "metrics.jsonl",
     )
     assert row.figure is not None
-    assert (row.figure.metric, row.figure.seeds) == ("accuracy", 1)
+    assert (row.figure.metric, row.figure.unit, row.figure.seeds, row.figure.mean) == ("accuracy", "%", 1, None)
+    assert tool.over_seeds([None], {"value": 3.0}) == {"seeds": 1}
+    assert str(row.figure._replace(seeds=3, mean=90.12, spread=0.5)).endswith("% (90.12 ± 0.5, n = 3)")
     assert list(row.files) == ["model.safetensors", "data.json", "metrics.jsonl", "run.json", "summary.json"]
     loaded = zoo.pretrained("mlp")
     assert loaded.labels == tuple(map(str, range(10)))
@@ -105,7 +107,7 @@ def test_the_row_says_how_the_weights_were_made(used: tuple[Path, Path]) -> None
 
 
 def test_one_command_measures_the_figure_again(
-    used: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tool: ModuleType, used: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = train.loop.run.load_or_named(NAME)
     setup, state = restore.restore(run, "best")
@@ -113,9 +115,11 @@ def test_one_command_measures_the_figure_again(
     assert evaluate is not None
     figure = table.require(NAME).figure
     assert figure is not None
-    assert evaluate(state)["accuracy"] == pytest.approx(figure.value, abs=1e-6)
+    assert 100 * evaluate(state)["accuracy"] == pytest.approx(figure.value, abs=1e-4)
     printed = said(capsys, "eval", NAME)
-    assert f"{100 * figure.value:.2f} %" in printed
+    assert f"{figure.value:.2f} %" in printed
+    assert tool.main(["check"]) == 0
+    assert capsys.readouterr().out == f"mlp.tiny: accuracy {figure.value:g} %, in the table {figure.value:g} (+0)\n"
     assert "step 60" in printed
     there = sorted(path.name for path in (tmp_path / "runs" / "pretrained" / NAME / "samples").iterdir())
     assert there == ["confusion.json", "confusion_test.png", "confusion_validation.png"]

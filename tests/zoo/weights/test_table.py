@@ -71,7 +71,7 @@ def test_patterns() -> None:
     assert [row.name for row in zoo.list_pretrained("gpt2")] == ["gpt2.openai"]
     assert len(zoo.list_pretrained()) == len(ROWS)
     assert repr(zoo.list_pretrained("resnet18")[0]).startswith(
-        "Row('resnet18.tv_in1k': 46.8 MB, top-1 69.752, bsd-3-clause, hf://timm/resnet18.tv_in1k@bbd144b3"
+        "Row('resnet18.tv_in1k': 46.8 MB, top-1 69.752 %, bsd-3-clause, hf://timm/resnet18.tv_in1k@bbd144b3"
     )
     names = [row.name for row in table.matching(["resnet[35]*", "resnet50"])]
     assert names == ["resnet34.tv_in1k", "resnet50.tv_in1k"]
