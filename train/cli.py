@@ -16,7 +16,7 @@ zoo: the executable history of deep learning
   zoo list [PATTERN]        list the models by year: paper, parameters, FLOPs, input
   zoo list --optimizers     list the optimizers by year (also --losses, --activations)
   zoo list --pretrained     list the weights that can be had by name: size, figure, licence, where they come from
-  zoo show NAME             show the card of a model or algorithm, and a model's layers
+  zoo show NAME             show the card of a model or algorithm, and a model's layers; or weights by name
   zoo configs [PATTERN]     list the configs that come with the project
   zoo train CONFIG          train a config: one of those names, or a Python file
   zoo train --resume RUN    resume a run that was stopped

@@ -19,12 +19,14 @@ from train.commands.options import with_config
 from train.metrics.format import human
 from train.pictures.style import LEAN
 from zoo.errors import UserError, unknown
+from zoo.weights import table
 
 if TYPE_CHECKING:
     from zoo.cards import Card, Paper
+    from zoo.weights.table import Row
 
 
-USAGE = "usage: zoo show NAME [--config FILE], for example zoo show resnet50 or zoo show adam"
+USAGE = "usage: zoo show NAME [--config FILE], for example zoo show resnet50, resnet50.tv_in1k or adam"
 
 
 def show_command(args: Sequence[str]) -> None:
@@ -93,8 +95,10 @@ def show(name: str) -> Group:
     """
     if name in ALGORITHMS:
         return _algorithm(ALGORITHMS[name])
+    if name not in zoo.CARDS and (row := table.find(name)) is not None:
+        return _weights(row)
     if name not in zoo.CARDS:
-        raise unknown("model or algorithm", name, [*zoo.CARDS, *ALGORITHMS])
+        raise unknown("model or algorithm", name, [*zoo.CARDS, *ALGORITHMS, *table.known()])
     card = zoo.card(name)
     parts: list[RenderableType] = [
         *_history(card),
@@ -109,6 +113,8 @@ def show(name: str) -> Group:
         parts.append(Text(f"Differs from the paper: {card.departs}"))
     if card.initial_values:
         parts.append(Text(f"Initial values: {card.initial_values}"))
+    if rows := [row.name for row in table.match() if row.card == name]:
+        parts.append(Text(f"Weights by name: {', '.join(rows)}; zoo show {rows[0]} says whose they are."))
     parts += _lineage(card)
     fields = ", ".join(f"{f.name}={getattr(card.config, f.name)!r}" for f in dataclasses.fields(card.config))
     parts.append(Text(f'Fields for zoo.create("{card.name}", …): {fields}'))
@@ -144,6 +150,27 @@ def _algorithm(card: Algorithm) -> Group:
     if card.kind == "optimizer":
         parts.append(Text(f"Use it: zoo train CONFIG --optim.name {card.name}"))
     return Group(*parts)
+
+
+def _weights(row: Row) -> Group:
+    """The row of the table of weights in prose."""
+    figure = row.figure
+    recipe = row.recipe
+    lines = [
+        ("Model", row.card + "".join(f", {field}={value!r}" for field, value in row.fields.items())),
+        ("Trained on", row.trained_on),
+        ("Figure", figure and f"{figure} on {figure.on}, by {figure.source}"),
+        ("Licence", row.licence or "its owner states none"),
+        ("From", row.place),
+        ("Files", ", ".join(row.files)),
+        ("Size", row.size),
+        ("SHA-256", row.sha256 or "that which the hub states for the commit"),
+        ("Stated in", row.stated_in),
+        ("Recipe", recipe and f"zoo train {recipe.config} --seed {recipe.seed}, step {recipe.step}, {recipe.commit}"),
+    ]
+    use = f'Use them: zoo.pretrained("{row.name}"), --weights {row.name}, --init-from {row.name}'
+    shown = [Text(f"{head}: {said}") for head, said in lines if said]
+    return Group(Text(row.name, style="bold"), *shown, Text(use))
 
 
 def _matching(pattern: str) -> list[Card]:

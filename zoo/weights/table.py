@@ -157,6 +157,8 @@ def from_json(name: str, content: Mapping[str, Any]) -> Row:
     fields = dict(content)
     if strange := sorted(fields.keys() - {field.name for field in dataclasses.fields(Row)} - {"name"}):
         raise UserError(f"{name}: {unknown('field of a row', strange[0], (f.name for f in dataclasses.fields(Row)))}")
+    given = fields.get("fields", {})
+    fields["fields"] = {field: tuple(value) if isinstance(value, list) else value for field, value in given.items()}
     fields["card"] = fields.get("card", name.partition(".")[0])
     fields["files"] = {file: FileFacts(**facts) for file, facts in fields["files"].items()}
     for key, kind in (("figure", Figure), ("recipe", Recipe)):

@@ -170,6 +170,10 @@ def test_the_commands_for_weights(
         assert f"stick/{NAME}/model.safetensors has 1 bytes, and" in refused(capsys, *words)
     monkeypatch.setenv(store.MIRROR, "nowhere")
     assert refused(capsys, "weights", "verify") == "ZOO_WEIGHTS: there is no folder nowhere"
+    shown = said(capsys, "show", NAME)
+    for line in ("Model: mlp, widths=(32,)", "Licence: Apache-2.0", "Recipe: zoo train digits_mlp --seed 0, step 60, "):
+        assert line in shown
+    assert f"Weights by name: {NAME}; zoo show {NAME} says whose they are." in said(capsys, "show", "mlp")
     table_of = said(capsys, "list", "--pretrained")
     assert NAME in table_of
     assert "package:zoo_weights_by_name" in table_of

@@ -4,7 +4,10 @@ import dataclasses
 import errno
 import importlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -344,3 +347,22 @@ def test_the_files_of_a_row_are_enough(name: str, tmp_path: Path, monkeypatch: p
         finer = zoo.pretrained(row.card, classes=3)
         assert finer.variables["params"]["head"]["kernel"].shape[-1] == 3
         assert getattr(finer.model.cfg, "head", "classify") == "classify"
+
+
+@pytest.mark.slow
+def test_the_librarys_own_variable_points_it_at_another_server(hub: Hub, content: bytes, tmp_path: Path) -> None:
+    """In a program of its own: the variables of the environment are read when the library is imported."""
+    facts = {FILE: row_of(content).files[FILE]._asdict()}
+    row = {"source": f"hf://{REPOSITORY}", "revision": COMMIT, "files": facts, "licence": "mit", "trained_on": "noise"}
+    (tmp_path / "table.json").write_text(json.dumps({"rows": {f"{CARD}.tiny": row | {"default": True}}}))
+    code = (
+        "import sys; from pathlib import Path; from train import cli; from zoo.weights import table; "
+        "table.FILE = Path(sys.argv[1]); sys.exit(cli.run(sys.argv[2:]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "table.json"), "weights", "fetch", CARD]
+    environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), "NO_PROXY": "*"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        f"{CARD}.tiny: {store.cache() / CARD}.tiny, checked by the SHA-256 in the table; licence mit\n"
+    )
