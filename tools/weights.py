@@ -34,8 +34,9 @@ from train.commands.published import open_weights
 from train.config import metrics
 from train.core import State
 from train.data import record
+from train.loop.named import CONFIG, load_or_named
 from train.loop.restore import assemble_run, restore, state_of
-from train.loop.run import NAMED, SUMMARY, TOKENIZER, Run
+from train.loop.run import SUMMARY, TOKENIZER, Run
 from train.tasks.adversarial.task import NETWORKS as PAIR
 from train.tasks.setup import Setup
 from zoo.files import lists_in_rows, write_atomically
@@ -43,7 +44,7 @@ from zoo.weights import checkpoint, table
 
 ROOT = Path(__file__).parents[1] / "zoo" / "weights"
 LOG = "metrics.jsonl"
-COPIED = {"config.json": NAMED, **{name: name for name in (record.FILE, TOKENIZER, LOG, SUMMARY)}}
+COPIED = {"config.json": CONFIG, **{name: name for name in (record.FILE, TOKENIZER, LOG, SUMMARY)}}
 NEAR = 0.1  # points by which a figure may differ on another machine
 
 
@@ -88,7 +89,7 @@ def check(names: list[str]) -> int:
     for row in table.matching(names) if names else table.match():
         if row.recipe is None or row.figure is None:
             continue
-        _, value, unit = measured(*restore(train.loop.run.load_or_named(row.name)))
+        _, value, unit = measured(*restore(load_or_named(row.name)))
         difference = value - row.figure.value
         wrong += abs(difference) > (NEAR if unit else NEAR / 10)
         print(f"{row.name}: {row.figure.metric} {value:g} {unit}, in the table {row.figure.value:g} ({difference:+g})")

@@ -13,6 +13,7 @@ from rich import box
 from rich.progress import track
 from rich.table import Table
 
+import train.loop.named
 import train.loop.run
 from train.commands.options import OwnParts, named
 from train.core.console import Console
@@ -49,7 +50,7 @@ def compress_command(args: Sequence[str]) -> None:
     """`zoo compress RUN`."""
     path, options = named(args, "RUN", CompressOptions, "zoo compress")
     energy = _energy(options)
-    run = train.loop.run.load_or_named(path, options.config)
+    run = train.loop.named.load_or_named(path, options.config)
     train.loop.run.require_single(run)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out: {options.out} is no folder")

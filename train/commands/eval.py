@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import train.loop.run
+import train.loop.named
 from train.commands.console import console_for, say
 from train.commands.options import OwnParts, named
 from train.commands.tables import comparison, each_fold
@@ -36,7 +36,7 @@ class EvalOptions(OwnParts):
 def eval_command(args: Sequence[str]) -> None:
     """`zoo eval RUN`."""
     path, options = named(args, "RUN", EvalOptions, "zoo eval")
-    run = train.loop.run.load_or_named(path, options.config)
+    run = train.loop.named.load_or_named(path, options.config)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise UserError(f"--out: {options.out} is no folder")
     from train.commands.confusion import collect, print_classes, written_to

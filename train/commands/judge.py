@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-import train.loop.run
+import train.loop.named
 from train.commands.options import OwnParts, named
 from train.config import Data
 from train.core.console import Console
@@ -44,7 +44,7 @@ def judge_command(args: Sequence[str]) -> None:
         raise UserError(f"--samples must be at least {LEAST}, not {options.samples}")
     if not 0 <= options.seed < 2**32:
         raise UserError(f"--seed must be at least 0 and below 2^32, not {options.seed}")
-    run = train.loop.run.load_or_named(path, options.config)
+    run = train.loop.named.load_or_named(path, options.config)
     if (own := run.experiment.task.name) != "adversarial":
         raise UserError(f"{run.path} is of the task {own!r} and makes no images: zoo eval measures it")
     import flax

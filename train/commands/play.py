@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, cast
 import tyro
 from rich.table import Table
 
-import train.loop.run
+import train.loop.named
 from train.commands.options import OwnParts
 from train.config import World
 from train.config.parse import parse
@@ -46,7 +46,7 @@ def play_command(args: Sequence[str]) -> None:
         raise UserError(f"--epsilon must be from 0 to 1, not {options.epsilon}")
     if not 0 <= options.seed < 2**32:
         raise UserError(f"--seed must be from 0 to below 2^32, not {options.seed}")
-    run = train.loop.run.load_or_named(options.run, options.config)
+    run = train.loop.named.load_or_named(options.run, options.config)
     if not isinstance(run.experiment.data, World):
         task = run.experiment.task.name
         raise UserError(f"zoo play needs the run of an agent, and {run.path} is one of the task {task!r}")

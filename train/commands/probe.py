@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 import train.data
-import train.loop.run
+import train.loop.named
 from train.config.parse import parse
 from train.core.console import Console
 from train.loop.run import Run
@@ -21,7 +21,7 @@ def probe_command(args: Sequence[str]) -> None:
     from train.studies.probe import ProbeOptions, probe
 
     options = parse(ProbeOptions, args, prog="zoo probe")
-    run = train.loop.run.load_or_named(options.run, options.config)
+    run = train.loop.named.load_or_named(options.run, options.config)
     machine.prepare_backend()
     result = probe(run, options)
     which = "_last" if (options.features, options.checkpoint) == ("trained", "last") else ""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import train.loop.run
+import train.loop.named
 from train.config.parse import take
 
 
@@ -25,8 +25,8 @@ def _task(args: Sequence[str]) -> str | None:
     folder = next((arg for arg in named if Path(arg).is_dir()), None)
     if folder is None and (not args or args[0] not in named):
         return None
-    row = train.loop.run.row_of(folder or args[0])
+    row = train.loop.named.row_of(folder or args[0])
     if row is not None and row.recipe is None:  # published, of which only language models make something
         return "language"
     _, config = take("--config", args)
-    return train.loop.run.load_or_named(folder or args[0], config and Path(config)).experiment.task.name
+    return train.loop.named.load_or_named(folder or args[0], config and Path(config)).experiment.task.name

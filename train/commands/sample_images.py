@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import train.loop.run
+import train.loop.named
 from train.commands.console import say
 from train.commands.options import OwnParts, named
 from zoo.errors import UserError
@@ -41,7 +41,7 @@ def sample_command(args: Sequence[str]) -> None:
             raise UserError(f"--{name} must be at least 1 and at most {most:,}, not {value}")
     if not 0 <= options.seed < 2**32:
         raise UserError(f"--seed must be at least 0 and below 2^32, not {options.seed}")
-    run = train.loop.run.load_or_named(path, options.config)
+    run = train.loop.named.load_or_named(path, options.config)
     out = options.out or _free(run.samples, f"sample_{options.n}_seed{options.seed}")
     if out.suffix.lower() != ".png":
         raise UserError(f"--out must end in .png, not {out.name!r}")

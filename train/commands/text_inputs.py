@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+import train.loop.named
 import train.loop.run
 from train.config import Text
 from zoo.errors import UserError, note
@@ -53,10 +54,10 @@ def open_run(path: str, task: str, config: Path | None = None) -> Opened:
 
     UserError where they are of another task, saying which command fits it.
     """
-    row = train.loop.run.row_of(path)
+    row = train.loop.named.row_of(path)
     if row is not None and row.recipe is None:
         return _open_published(row, task)
-    run = train.loop.run.load_or_named(path, config)
+    run = train.loop.named.load_or_named(path, config)
     if (own := run.experiment.task.name) != task:
         raise UserError(f"{run.path} is of the task {own!r}, not {task!r}: use {COMMAND_FOR.get(own, 'zoo eval')}")
     if getattr(run.experiment.task, "left_to_right", False):

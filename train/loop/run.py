@@ -21,7 +21,6 @@ from train.data import kinds
 from train.loop.summary import Summary
 from zoo.errors import UserError, in_one_line, note
 from zoo.files import lists_in_rows, parse_json, require_as_written, require_no_pattern, with_checksum, write_atomically
-from zoo.weights import store, table
 
 if TYPE_CHECKING:
     from train.loop.tensorboard import Events
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 SUMMARY = "summary.json"
 TOKENIZER = "tokenizer.json"
-NAMED = "run.json"  # the config.json of a run whose weights have a name; a Hugging Face folder has the other name
 SOURCE = "config_file"  # key of config.json
 CONFIG = "config"  # key of config.json: the config of a run that is not named after it
 CHANGES = "changes"  # key of config.json: what `--resume` changed
@@ -245,29 +243,10 @@ def load(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = N
         if not runs:
             raise UserError(f"{folder} is not a run folder: it has no config.json")
         folder = runs[-1]
-    return _read(folder, "config.json", config)
+    return read(folder, "config.json", config)
 
 
-def row_of(path: str | os.PathLike[str]) -> table.Row | None:
-    """Return the row of the weights called `path`; None for a folder, which comes before a name, and for others."""
-    return None if Path(path).is_dir() else table.named_by(str(path))
-
-
-def load_or_named(path: str | os.PathLike[str], config: str | os.PathLike[str] | None = None) -> Run:
-    """Return the run in folder `path`, or that of the weights called `path`. UserError where those are not ours."""
-    row = row_of(path)
-    if row is None:
-        return load(path, config)
-    if row.recipe is None:
-        raise UserError(
-            f"{row.name} has no run, it was not trained here: zoo predict … --weights {row.name} asks it, and "
-            f"zoo train CONFIG --init-from {row.name} trains it further"
-        )
-    run = _read(store.folder_of(row), NAMED, config)
-    return Run(run.path, run.experiment, source=run.source, config=row.recipe.config, weights=row.name)
-
-
-def _read(folder: Path, file: str, config: str | os.PathLike[str] | None) -> Run:
+def read(folder: Path, file: str, config: str | os.PathLike[str] | None) -> Run:
     """Return the run in `folder` whose config is in `file`."""
     try:
         fields = parse_json((folder / file).read_text(encoding="utf-8"))

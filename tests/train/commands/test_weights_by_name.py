@@ -15,10 +15,10 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from tokenizers import pre_tokenizers
 
-import train.loop.run
 import zoo
 from train import cli
 from train.config import Data, Experiment, Model
+from train.loop import named as named_runs
 from train.loop import restore, transfer
 from zoo import UserError
 from zoo.weights import layouts, store, table
@@ -109,7 +109,7 @@ def test_the_row_says_how_the_weights_were_made(tool: ModuleType, used: tuple[Pa
 def test_one_command_measures_the_figure_again(
     tool: ModuleType, used: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = train.loop.run.load_or_named(NAME)
+    run = named_runs.load_or_named(NAME)
     setup, state = restore.restore(run, "best")
     evaluate = setup.evaluator("test", None)
     assert evaluate is not None
