@@ -13,8 +13,8 @@ Here:    an MLP of two hidden layers of 256 units that is given 2,000 images of 
          the time. Seeds 130 to 137, which no earlier design had.
 Departs: wrong labels of digits for the paper's drawn examples; the labels of the 400 are right, all of them, so that
          the held-out examples tell more than the net's own would. The 2,000 and the 1,600 are two draws from the same
-         59,600 images, and one does not contain the other; each is one draw for all seeds, so that the interval is of
-         the training alone, and not of the images. One step for all seeds, the best on average
+         59,600 images, with 400 in common; each is one draw for all seeds, so that the interval is of the training
+         alone, and not of the images. One step for all seeds, the best on average
 Measured: not yet
 """
 
