@@ -1,36 +1,47 @@
-"""Dropout lowers the test loss of a net that overfits, and narrows the gap between test and training images.
+"""Dropout lowers the test error of a net that overfits.
 
 Paper:   Krizhevsky et al. 2012, section 4.2: "Without dropout, our network exhibits substantial overfitting"; Hinton et
          al. 2012 (arXiv:1207.0580), Fig. 1, on the digits of MNIST
 Run:     zoo claim alexnet_dropout    (MNIST in TFDS_DATA_DIR: zoo data prepare mnist)
-Here:    an MLP with two hidden layers of 256 rectified linear units on 2,700 images of MNIST, 2,000 steps of 64 (47
-         epochs) by Adam, half of the hidden units dropped or none. Compared is the cross entropy on the 10,000 test
-         images; and the gap, cross entropy on test less cross entropy on training images, nothing dropped in either.
-         An underfit net has a small gap too, so the loss on test decides. Seeds 20 to 31, which no earlier design had.
+Here:    an MLP with two hidden layers of 256 rectified linear units on 2,700 images of MNIST, all labels right, 1,500
+         steps of 64 (36 epochs) by Adam. Hidden units are dropped, or none. Each net has the best of three rates, and
+         the share that is dropped the best of three, by the loss on 6,000 validation images, over 3 seeds that are not
+         compared; a best value at an end moves that end on. Compared is the error on the 10,000 test images, and beside
+         it the cross entropy there. The gap is shown, cross entropy on test less cross entropy on training images,
+         nothing dropped in either, and not judged: an underfit net has a small one too. Seeds 40 to 51, which no
+         earlier design had.
 Departs: a small fully connected net and digits for AlexNet and ImageNet; of AlexNet's layers too the fully connected
-         ones have dropout. Both nets have the same rate.
-Measured: a test loss of 0.299 nats with dropout and 0.305 without, 0.98 times (0.95 to 1.01); a gap of 0.296 and 0.305:
-         too small to matter. An earlier design, 259 images of the digits, had a gap 0.019 nats smaller with dropout.
-         (cpu, 2 cores, shared, 2026-11-29, 12 seeds)
+         ones have dropout. The inputs are not dropped and norms of weights are not bounded, as they are in Hinton et
+         al. All seeds have one draw of images, so that the interval is of the training alone.
+Measured: not yet: results/claims.json has an earlier design, half of the units dropped and one rate for both nets
 """
 
 import jax
 import numpy as np
 
-from train.config import Data, Experiment, Model, Optim, override
-from train.history.claims import Claim, Effect, Metric, Plot, RemeasuredArm, TrainedArm
+from train.config import Data, Experiment, Model, Optim
+from train.history.claims import Claim, Effect, Metric, Plot, RemeasuredArm, TrainedArm, Tune
 from train.loop.restore import restore_replicas
-from train.loop.run import Run
+from train.loop.run import Run, read_summary
 
 BASE = Experiment(
     model=Model("mlp", {"widths": (256, 256)}),
     data=Data("mnist", batch=64, labels=0.05),
     optim=Optim("adam", lr=1e-3),
-    steps=2_000,
-    seed=20,
-    eval_every_steps=200,
+    steps=1_500,
+    seed=40,
+    eval_every_steps=250,
     smoke={"steps": 2, "eval_every_steps": 2, "data": {"name": "digits", "batch": 4, "labels": 1.0}},
 )
+RATES = "optim.lr=0.0003,0.001,0.003"
+
+
+def error(run: Run) -> list[float]:
+    return [1 - replica.test["accuracy"] for replica in read_summary(run.path).replicas]
+
+
+def loss(run: Run) -> list[float]:
+    return [replica.test["loss"] for replica in read_summary(run.path).replicas]
 
 
 def gap(run: Run) -> list[float]:
@@ -44,32 +55,38 @@ def gap(run: Run) -> list[float]:
 
 
 GAP = Metric("test less training loss", "nats", "lower", gap)
+LOSS = Metric("test loss", "nats", "lower", loss)
 CLAIM = Claim(
     year=2012,
     paper="Krizhevsky et al. 2012, section 4.2",
     link="https://doi.org/10.1145/3065386",
-    says="Dropout lowers the test loss of a net that overfits, and narrows the gap between training and test.",
+    says="Dropout lowers the test error of a net that overfits.",
     models=("alexnet", "mlp"),
-    metric="test loss",
+    metric=Metric("test error", "share", "lower", error),
     arms={
         "dropped": TrainedArm(
-            "half of the hidden units dropped",
-            override(BASE, {"model": {"fields": BASE.model.fields | {"dropout": 0.5}}}),
+            "hidden units dropped, the best share of three or more",
+            BASE,
+            tune=Tune((RATES, "model.dropout=0.3,0.5,0.7"), steps=1_500, by="validation loss"),
         ),
-        "whole": TrainedArm("none dropped", BASE),
-        "dropped_gap": RemeasuredArm("test less training loss, half dropped", "dropped", GAP),
+        "whole": TrainedArm("none dropped", BASE, tune=Tune((RATES,), steps=1_500, by="validation loss")),
+        "dropped_loss": RemeasuredArm("test loss, units dropped", "dropped", LOSS),
+        "whole_loss": RemeasuredArm("test loss, none dropped", "whole", LOSS),
+        "dropped_gap": RemeasuredArm("test less training loss, units dropped", "dropped", GAP),
         "whole_gap": RemeasuredArm("test less training loss, none dropped", "whole", GAP),
     },
     effects=(
-        # The square root of the ratio of errors in Hinton et al., about 160 without dropout and 130 with it. Of the gap
-        # there is no figure.
-        Effect("dropped", "whole", "lower", "the test loss is lower with dropout", kind="ratio", margin=1.11),
-        Effect("dropped_gap", "whole_gap", "lower", "the gap is smaller with dropout", kind="ratio", margin=1.11),
+        # The square root of the ratio of errors in Hinton et al., about 160 without dropout and 130 with it. Of the
+        # loss there is no figure: the same ratio is asked of it.
+        Effect("dropped", "whole", "lower", "the test error is lower with dropout", kind="ratio", margin=1.11),
+        Effect("dropped_loss", "whole_loss", "lower", "the test loss is lower with dropout", kind="ratio", margin=1.11),
     ),
     seeds=12,
-    seconds=200,
+    seconds=460,
+    varies=("initial weights", "order of batches", "random draws"),
     smaller="2,700 digits for 1.2 million photographs",
-    reason="both nets learn their images by heart, and lose little on new ones by it; and nothing chose this rate of "
-    "dropout",
-    plot=Plot("bars", y="nats", arms=("dropped", "whole", "dropped_gap", "whole_gap")),
+    pilots="259 images of the digits (seeds 5 to 16) had a smaller gap with dropout; on these 2,700 (seeds 20 to 31), "
+    "half of the units dropped and one rate for both nets, the test loss was too little lower to matter; error, and a "
+    "choice of share and rate, came after it",
+    plot=Plot("bars", y="test error", arms=("dropped", "whole")),
 )

@@ -1,16 +1,20 @@
-"""Deeper plain nets train worse, and identity shortcuts reverse it.
+"""Depth costs plain nets training loss, and identity shortcuts reverse it.
 
 Paper:   He et al. 2015, Fig. 1 (training error of plain-20 and plain-56), Fig. 6 and Table 6 (CIFAR-10)
 Run:     zoo claim resnet_degradation
 Here:    nets of section 4.2 with 8 and 44 layers, a quarter as wide (4, 8, 16 channels), on the 8x8 digits, shifted by
          a pixel and with a blank square, so that they cannot be learned by heart; the paper's SGD (momentum 0.9, weight
          decay 1e-4, rate 0.1, a tenth of it after half of the steps and again after three quarters), 3,000 steps of 64.
-         Compared is the training loss over the last 188 steps. Seeds 3 to 5: 0 to 2 were a pilot of twice the width,
-         400 steps and digits as they are, which 8 layers learned to a loss of 0.002, so that nothing was left for depth
-         to better; seed 100 of this setting chose its length.
-Departs: digits and 3,000 steps for CIFAR-10 and 64,000, and their augmentation; --full has CIFAR-10, the paper's
-         widths, steps and augmentation.
-Measured: see results/claims.json, from before cutout filled with the mean
+         Compared is the training loss over the last 188 steps: first what 36 more layers cost a residual net against
+         what they cost a plain one. Seeds 110 to 115, which no earlier design had.
+         The setting was searched. Seeds 0 to 2 were a pilot of twice the width, 400 steps and digits as they are, which
+         8 layers learned to a loss of 0.002, so that nothing was left for depth to better. Seed 100 of this setting
+         chose its length. What it was judged by was not written down: its training losses, those that are compared,
+         were there to be seen. Seeds 3 to 5 had this setting too, with another effect as the first.
+Departs: digits and 3,000 steps for CIFAR-10 and 64,000, and their augmentation; Table 6 has test errors, and here as in
+         Fig. 1 it is training that is compared, by its loss. --full has CIFAR-10, the paper's widths, steps and
+         augmentation.
+Measured: not yet: results/claims.json has the design of seeds 3 to 5, from before cutout filled with the mean
 """
 
 import dataclasses
@@ -23,7 +27,7 @@ BASE = Experiment(
     data=Data("digits", batch=64, validation=0.0, augment=("shift_1", "cutout_3")),
     optim=Optim("momentum", lr=0.1, weight_decay=1e-4, schedule="steps", decay_at=(1_500, 2_250)),
     steps=3_000,
-    seed=3,
+    seed=110,
     eval_every_steps=750,
     smoke={"steps": 2, "eval_every_steps": 2, "data": {"batch": 4}, "optim": {"decay_at": (1,)}},
 )
@@ -61,17 +65,18 @@ CLAIM = Claim(
     },
     effects=(
         # The paper's figures are errors, of which a point is about 0.03 nats. Fig. 6 and Fig. 1: some five points, half
-        # of them lessened since losses are small here; Table 6, 20 to 44 layers: one or two.
-        Effect("res_44", "plain_44", "lower", "of 44 layers, those with shortcuts train better", margin=0.05),
+        # of them lessened since losses are small here; Table 6 (test errors), 20 to 44 layers: one or two. The first
+        # margin is the sum of what depth costs the one and brings the other.
+        Effect("res_cost", "plain_cost", "lower", "with shortcuts depth costs less", margin=0.07),
         Effect("plain_44", "plain_8", "higher", "without shortcuts 44 layers train worse than 8", margin=0.05),
         Effect("res_44", "res_8", "lower", "with shortcuts 44 layers train better than 8", margin=0.02),
-        Effect("res_cost", "plain_cost", "lower", "with shortcuts depth costs less", margin=0.07),
+        Effect("res_44", "plain_44", "lower", "of 44 layers, those with shortcuts train better", margin=0.05),
     ),
-    seeds=3,
-    seconds=540,
+    seeds=6,
+    seconds=1_080,
     smaller="digits in 3,000 steps for CIFAR-10 in 64,000, at a quarter of the widths",
     pilots="seeds 0 to 2 of twice the width, 400 steps and digits as they are left depth nothing to better; seed 100 "
-    "of this setting chose its length",
+    "of this setting chose its length, and by what was not written down; seeds 3 to 5 had this setting too",
     plot=Plot("curve", y="training loss", log_y=True, arms=("plain_8", "plain_44", "res_8", "res_44")),
     full_arms=nets((16, 32, 64), PAPER),
     full_seeds=3,

@@ -83,9 +83,9 @@ def test_seq2seq_is_compared_with_another_network_at_every_setting() -> None:
 def test_texts_plots_and_budgets_are_those_of_the_setting() -> None:
     """At --full they had the small setting's figures: "129 images" of CIFAR-10, 40,000 of 1,000,000 updates."""
     vit, full = load("vit_data"), load("vit_data").at(full=True)
-    assert vit.arms["resnet_much"].says == "ResNet, 20,000 scenes"
+    assert vit.arms["resnet_much"].says == "ResNet, 2,000 scenes"
     assert full.arms["resnet_much"].says == "ResNet, 50,000 scenes"
-    assert "20,000" not in " ".join(effect.says for effect in full.effects)
+    assert "2,000" not in " ".join(effect.says for effect in full.effects)
     assert full.plot.at["vit"] == {"vit_little": 500, "vit_much": 50_000}
     assert full.arms["vit_much"].experiment.data.images == 50_000
     at = load("seq2seq_attention").at(full=True).plot.at["plain"]
