@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
+from jax.nn.initializers import Initializer
 
 from zoo.cards import Card, Paper, text_pair
 from zoo.errors import UserError
@@ -21,8 +22,6 @@ from zoo.layers import Dense
 from zoo.recurrent import GRU, gru_step, gru_step_reset_after, orthogonal, over_time
 
 Cache = dict[str, Array]  # state s (B, width), annotations h (B, S, 2 * width), keys U_a h (B, S, align), mask (B, S)
-NORMAL = nn.initializers.normal(0.01)  # appendix B.1, for all other kernels
-ALIGN_INIT = nn.initializers.normal(0.001)  # appendix B.1, for W_a and U_a
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +37,15 @@ class Config:
     dropout: float = 0.0
     output: Literal["maxout", "plain"] = "maxout"  # one linear layer, without the maxout units: see `Decoder`
     reset_after: bool = False  # PyTorch's GRU: the reset gate acts after the recurrent matrix, which has a bias
+    deviation: float = 0.01  # appendix B.1: of initial kernels and embeddings; of W_a and U_a it is a tenth
 
     def __post_init__(self) -> None:
         check(self)
+
+
+def initializers(cfg: Config) -> tuple[Initializer, Initializer]:
+    """Of all kernels and embeddings but recurrent ones, and of W_a and U_a."""
+    return nn.initializers.normal(cfg.deviation), nn.initializers.normal(cfg.deviation / 10)
 
 
 class Encoder(nn.Module):
@@ -54,15 +59,16 @@ class Encoder(nn.Module):
         require_tokens(source, cfg.source_vocab, "seq2seq_attention", "source")
         if source.shape[1] == 0:
             raise UserError("seq2seq_attention: the source is empty, so there is nothing to attend to")
-        x = nn.Embed(cfg.source_vocab, cfg.embed, embedding_init=NORMAL, name="embed")(source)
+        normal, align_normal = initializers(cfg)
+        x = nn.Embed(cfg.source_vocab, cfg.embed, embedding_init=normal, name="embed")(source)
         x = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")(x)
-        forward, _ = GRU(cfg.width, NORMAL, reset_after=cfg.reset_after, name="forward")(x, mask=mask)
-        backward_gru = GRU(cfg.width, NORMAL, reverse=True, reset_after=cfg.reset_after, name="backward")
+        forward, _ = GRU(cfg.width, normal, reset_after=cfg.reset_after, name="forward")(x, mask=mask)
+        backward_gru = GRU(cfg.width, normal, reverse=True, reset_after=cfg.reset_after, name="backward")
         backward, backward_state = backward_gru(x, mask=mask)
         annotations = jnp.concatenate([forward, backward], axis=-1)  # (B, S, 2 * width)
-        keys = Dense(cfg.align, kernel_init=ALIGN_INIT, name="keys")(annotations)
+        keys = Dense(cfg.align, kernel_init=align_normal, name="keys")(annotations)
         # The backward GRU ends at the first word, so its state summarizes the source from there.
-        state = nn.tanh(nn.Dense(cfg.width, kernel_init=NORMAL, name="initial")(backward_state))
+        state = nn.tanh(nn.Dense(cfg.width, kernel_init=normal, name="initial")(backward_state))
         return {"state": state, "annotations": annotations, "keys": keys, "mask": mask}
 
 
@@ -81,9 +87,10 @@ class Decoder(nn.Module):
     def __call__(self, tokens: Array, cache: Cache, *, train: bool) -> tuple[Array, Cache]:
         cfg, width = self.cfg, self.cfg.width
         require_tokens(tokens, cfg.vocab, "seq2seq_attention", "target")
-        e = nn.Embed(cfg.vocab, cfg.embed, embedding_init=NORMAL, name="embed")(tokens)
+        normal, align_normal = initializers(cfg)
+        e = nn.Embed(cfg.vocab, cfg.embed, embedding_init=normal, name="embed")(tokens)
         e = nn.Dropout(cfg.dropout, deterministic=not train, name="dropout")(e)  # (B, n, embed)
-        gates = Dense(3 * width, kernel_init=NORMAL, name="input")(e)  # (B, n, 3 * width)
+        gates = Dense(3 * width, kernel_init=normal, name="input")(e)  # (B, n, 3 * width)
         recurrent = self.param("recurrent", orthogonal, (width, 3 * width), jnp.float32).astype(gates.dtype)
         if cfg.reset_after:
             bias = self.param("recurrent_bias", nn.initializers.zeros_init(), (3 * width,), jnp.float32).astype(
@@ -93,8 +100,8 @@ class Decoder(nn.Module):
         else:
             reset_and_update, candidate = jnp.split(recurrent, [2 * width], axis=1)
             advance = partial(gru_step, (reset_and_update, candidate))
-        from_context = self.param("context", NORMAL, (2 * width, 3 * width), jnp.float32).astype(gates.dtype)
-        query = self.param("query", ALIGN_INIT, (width, cfg.align), jnp.float32).astype(gates.dtype)
+        from_context = self.param("context", normal, (2 * width, 3 * width), jnp.float32).astype(gates.dtype)
+        query = self.param("query", align_normal, (width, cfg.align), jnp.float32).astype(gates.dtype)
         score = self.param("score", nn.initializers.zeros_init(), (cfg.align,), jnp.float32).astype(gates.dtype)
 
         def step(s: Array, gates: Array) -> tuple[Array, tuple[Array, Array, Array]]:
@@ -107,9 +114,9 @@ class Decoder(nn.Module):
         self.sow("intermediates", "weights", weights)
         t = jnp.concatenate([s, e, c], axis=-1)
         if cfg.output == "maxout":
-            t = Dense(2 * cfg.maxout, kernel_init=NORMAL, name="readout")(t)
+            t = Dense(2 * cfg.maxout, kernel_init=normal, name="readout")(t)
             t = t.reshape(*t.shape[:-1], cfg.maxout, 2).max(axis=-1)  # (B, n, maxout)
-        logits = Dense(cfg.vocab, kernel_init=NORMAL, name="head")(t)
+        logits = Dense(cfg.vocab, kernel_init=normal, name="head")(t)
         return logits, {**cache, "state": state}
 
 

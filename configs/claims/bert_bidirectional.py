@@ -12,7 +12,8 @@ Here:    which of the ten longest topics of Python's language reference is a par
          rates of fine-tuning by its validation loss, over 3 seeds with pre-trainings of their own. A seed that is right
          no more often than the commonest topic has failed. Seeds 20 to 27, which no earlier design had.
 Departs: a thousandth of the paper's net and of its text, which holds the test paragraphs too, without their topics. All
-         seeds have the same test paragraphs, so the interval is not over other paragraphs. From left to right the last
+         seeds have the same test paragraphs, so the interval is not over other paragraphs. No arm without pre-training
+         stands beside these, so a null may mean that neither did anything. From left to right the last
          token stands for the text (the paper does not say which). --full pre-trains on a real corpus, and
          fine-tunes on SST-2 (data/sst2: train.tsv, dev.tsv, test.tsv).
 Measured: not yet: results/claims.json has an earlier design, with one pre-training for all seeds

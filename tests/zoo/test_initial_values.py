@@ -33,6 +33,7 @@ NETS: dict[str, tuple[dict[str, Any], dict[str, jax.Array]]] = {  # card -> chan
     "transformer_base": ({**WORDS, "hidden": 192}, PAIR),
     "seq2seq": ({**SENTENCES, "depth": 1}, PAIR),
     "seq2seq_attention": ({**SENTENCES, "align": 48, "maxout": 32}, PAIR),
+    "seq2seq_attention_mini": ({**SENTENCES, "align": 48, "maxout": 32, "deviation": 0.04}, PAIR),
     "simclr_resnet50": ({"fields": {**ENCODER, "depths": (1,), "widths": (64,)}, "widths": (256, 32)}, image(8, 3)),
 }
 
@@ -61,6 +62,9 @@ def initial(name: str) -> dict[str, Any]:
         ("seq2seq_attention", "encoder/keys/kernel", 0.001),
         ("seq2seq_attention", "decoder/readout/kernel", 0.01),
         ("seq2seq_attention", "decoder/embed/embedding", 0.01),
+        ("seq2seq_attention_mini", "encoder/keys/kernel", 0.004),
+        ("seq2seq_attention_mini", "decoder/readout/kernel", 0.04),
+        ("seq2seq_attention_mini", "decoder/embed/embedding", 0.04),
         ("simclr_resnet50", "head/dense1/kernel", 0.01),
         ("simclr_resnet50", "encoder/s0b0/conv2/kernel", (2 / (9 * 64)) ** 0.5),
     ],

@@ -114,6 +114,7 @@ class Outcome(NamedTuple):
     x: Sequence[float] = ()
     y: Sequence[float] = ()
     at_least: bool = False  # censored: the value is only a lower bound of the true one
+    doubt: str = ""  # why no effect of the arm can be decided, such as a rate at the end of what was tried
 
 
 @dataclasses.dataclass(frozen=True)

@@ -193,6 +193,7 @@ class ClaimRun:
                 "x": np.asarray(found.x, float).tolist(),
                 "y": np.asarray(found.y, float).tolist(),
                 "at_least": bool(found.at_least),
+                "doubt": found.doubt,
                 "seconds": seconds,
             }
             write_atomically(file, json.dumps({"key": self.key, "seeds": kept}) + "\n", make_folder=True)
@@ -203,7 +204,9 @@ class ClaimRun:
         values = tuple(one["value"] if np.isfinite(one["value"]) else None for one in own)
         seconds = round(sum(one["seconds"] for one in own), 1)
         bounds = tuple(one.get("at_least", False) for one in own)
-        return Values(() if arm.exact else seeds, values, seconds, curve=line, exact=arm.exact, censored=bounds)
+        doubt = "; ".join(dict.fromkeys(one["doubt"] for one in own if one.get("doubt")))
+        own_seeds = () if arm.exact else seeds
+        return Values(own_seeds, values, seconds, curve=line, exact=arm.exact, censored=bounds, doubt=doubt)
 
 
 def _kept(file: Path, key: str) -> dict[str, Any]:

@@ -163,3 +163,17 @@ def test_a_computed_arm_has_a_unit_of_its_own_and_values_that_are_only_bounds(tm
         assert found["arms"][0]["at_least"] == [False, True, *[False] * 6]
         assert found["effects"][0]["verdict"] == "undecided"
         assert "never reached the goal" in found["effects"][0]["why"]
+
+
+def test_a_doubt_about_a_computed_arm_leaves_its_effects_undecided(tmp_path: Path) -> None:
+    """Only the arms that a Tune gave a rate had one: a best rate at the end of a computed grid decided all the same."""
+    arms = {
+        "tuned": FunctionArm("", lambda seed: Outcome(20.0 + seed, doubt="its best rate is the end of its grid")),
+        "other": FunctionArm("", lambda seed: 1.0 + seed),
+    }
+    effect = Effect("tuned", "other", "higher", "", margin=1)
+    mine = Claim(2000, "Nobody 2000", "https://example.org", "", arms, (effect,), metric="train loss", seeds=4)
+    for _ in range(2):  # the second time from the file
+        (found,) = ClaimRun("mine", mine, tmp_path, QUIET).run()["effects"]
+        assert found["verdict"] == "undecided"
+        assert found["why"] == "tuned: its best rate is the end of its grid"
