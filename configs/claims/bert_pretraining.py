@@ -116,7 +116,7 @@ CLAIM = Claim(
         ),
     ),
     seeds=8,
-    seconds=720,
+    seconds=1080,
     fails=Fails("below", 0.28),  # the commonest topic has 27 % of the paragraphs
     smaller="a thousandth of the paper's net and of its text",
     varies=("initial weights", "order of batches", "pre-training"),

@@ -8,9 +8,12 @@ Here:    English to Korean, in byte pairs, most of them whole words: lines of on
          year stands first, the day of the week last. Two nets wider than a line is long, a Transformer of 231 thousand
          parameters and a recurrent net of 381 thousand, since it shares no embeddings; a line costs both 16 MFLOPs, and
          both learn from 800 batches of 32 lines, a pass and a half. Each has the best of three learning rates by its
-         validation loss after 300 steps, over 3 seeds that are not compared; both warm up for 50 steps. A seed with a
-         BLEU below 10 has failed. BLEU counts characters, as sacreBLEU does for Korean. Seeds 20 to 27, which no
-         earlier design had.
+         validation loss after 300 steps, over 3 seeds that are not compared; both warm up for 50 steps. Initial weights
+         of the recurrent net have the paper's deviation of 0.01 at its 1,000 units, and so 0.01 sqrt(1000 / width);
+         those of the Transformer follow from its width by themselves. A seed with a BLEU below 10 has failed; where a
+         net's mean is above 95 it is saturated, and the comparison says nothing: both lie between, or it is to be
+         repeated. BLEU counts characters: sacreBLEU's default for Korean is ko-mecab, and char is chosen here. Seeds
+         30 to 37, which no earlier design had.
 Departs: nets a thousandth of the paper's, and lines made by rules. No dropout, no label smoothing, no beam search. What
          is asked at equal FLOPs is less than the paper says, whose Transformer is the better one at a fraction of them.
          --full has captions from German to English (data/multi30k: train.de, train.en, val.*, test*.*), with dropout,
@@ -22,7 +25,13 @@ Measured: not yet: results/claims.json has an earlier design, of characters from
 from train.config import Experiment, Model, Optim, Text, Translate, override
 from train.history.claims import Claim, Effect, Fails, Plot, RemeasuredArm, TrainedArm, Tune, metric
 
-RECURRENT = {"embed": 64, "width": 84, "align": 84, "maxout": 42, "dropout": 0.0}
+
+def deviation(width: int) -> float:
+    """Of initial weights: the 0.01 of Bahdanau et al. is that of 1,000 units."""
+    return round(0.01 * (1_000 / width) ** 0.5, 4)
+
+
+RECURRENT = {"embed": 64, "width": 84, "align": 84, "maxout": 42, "dropout": 0.0, "deviation": deviation(84)}
 TRANSFORMER = {"width": 64, "depth": 2, "heads": 4, "hidden": 128, "dropout": 0.0}
 BASE = Experiment(
     model=Model("seq2seq_attention_mini", RECURRENT),
@@ -30,7 +39,7 @@ BASE = Experiment(
     data=Text("dates/en-ko/3", batch=32, tokenizer="bpe", vocab=1_000, length=32, buckets=(16,)),
     optim=Optim("adam", lr=3e-3, b2=0.98, clip_norm=1.0, schedule="cosine", warmup_steps=50),
     steps=800,
-    seed=20,
+    seed=30,
     eval_every_steps=400,
     smoke={
         "steps": 2,
@@ -53,12 +62,12 @@ CAPTIONS = Text(
     "tsv:data/multi30k/de-en", batch=128, tokenizer="bpe", vocab=6_000, lower=True, length=48, buckets=(16, 24)
 )
 FULL_RECURRENT = Experiment(
-    model=Model("seq2seq_attention_mini", {"dropout": 0.2}),
+    model=Model("seq2seq_attention_mini", {"dropout": 0.2, "deviation": deviation(512)}),
     task=Translate(label_smoothing=0.1, beams=4),
     data=CAPTIONS,
     optim=Optim("adam", lr=1e-3, b2=0.98, clip_norm=1.0, schedule="cosine", warmup_steps=300),
     steps=2_200,
-    seed=20,
+    seed=30,
     eval_every_steps=220,
     smoke=BASE.smoke,
 )
@@ -88,8 +97,11 @@ CLAIM = Claim(
         "transformer_perplexity": RemeasuredArm("perplexity of the Transformer", "transformer", PERPLEXITY),
     },
     effects=(
-        # Half of the abstract's "over 2 BLEU"; of perplexity the table has no figure.
-        Effect("transformer", "recurrent", "higher", "the Transformer has the higher BLEU", margin=1, differs=DIFFERS),
+        # Half of 3.8: Table 2 has 28.4 for the big Transformer and 24.6 for GNMT + RL, English to German, whose costs
+        # of training are equal, 2.3e19 FLOPs each (from memory). Of perplexity the table has no figure.
+        Effect(
+            "transformer", "recurrent", "higher", "the Transformer has the higher BLEU", margin=1.9, differs=DIFFERS
+        ),
         Effect(
             "transformer_perplexity",
             "recurrent_perplexity",
