@@ -19,7 +19,10 @@ from train.history.timeline.page import write_page
 
 pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright (the dev extra)")
-SHOWN = ("perceptron", "mlp", "lenet5", "resnet20", "plain20", "lstm_char", "transformer_mini", "vit_mini_patch8")
+SHOWN = (
+    *("perceptron", "mlp", "lecun1989", "lenet5", "resnet20", "plain20"),
+    *("lstm_char", "transformer_mini", "vit_mini_patch8"),
+)
 PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -244,7 +247,7 @@ def test_the_lineage_lights_up(page) -> None:
     node = page.locator(".lineage .node[data-room='model-lenet5']")
     node.hover()
     lit = page.locator(".lineage .node.on").evaluate_all("nodes => nodes.map(node => node.dataset.room).sort()")
-    assert lit == ["model-lenet5", "model-mlp", "model-perceptron"]
+    assert lit == ["model-lecun1989", "model-lenet5", "model-mlp", "model-perceptron"]
     node.click()
     assert room(page) == "model-lenet5"
     page.keyboard.press("Escape")
