@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from train.config import Data, Experiment, Model, Optim
-from train.history.claims import Claim, Effect, Metric, Plot, RemeasuredArm, TrainedArm, Tune
+from train.history.claims import Claim, Effect, Metric, Plot, RemeasuredArm, TrainedArm, Tune, metric
 from train.loop.restore import restore_replicas
 from train.loop.run import Run, read_summary
 
@@ -40,10 +40,6 @@ def error(run: Run) -> list[float]:
     return [1 - replica.test["accuracy"] for replica in read_summary(run.path).replicas]
 
 
-def loss(run: Run) -> list[float]:
-    return [replica.test["loss"] for replica in read_summary(run.path).replicas]
-
-
 def gap(run: Run) -> list[float]:
     """Test loss less training loss of each seed, both without dropout."""
     parts, team, state = restore_replicas(run)
@@ -55,7 +51,7 @@ def gap(run: Run) -> list[float]:
 
 
 GAP = Metric("test less training loss", "nats", "lower", gap)
-LOSS = Metric("test loss", "nats", "lower", loss)
+LOSS = metric("test loss")
 CLAIM = Claim(
     year=2012,
     paper="Krizhevsky et al. 2012, section 4.2",

@@ -22,10 +22,10 @@ Measured: stopped 86.0 %, trained on 83.0 %: it holds; but a rate so low that it
 import functools
 
 from train.config import Data, Experiment, Model, Optim, override
-from train.config.metrics import Direction
-from train.history.claims import Claim, Effect, Metric, Plot, RemeasuredArm, TrainedArm, Tune
+from train.history.claims import Claim, Effect, Metric, Plot, RemeasuredArm, TrainedArm, Tune, metric
+from train.history.claims.measures import learned
 from train.loop.restore import restore_replicas
-from train.loop.run import Run, read_summary
+from train.loop.run import Run
 
 GIVEN, HELD_OUT = 2_000, 400  # images of a net, and those of them that it may hold out
 REST = 60_000 - HELD_OUT
@@ -47,31 +47,21 @@ FEWER = override(BASE, {"data": {"labels": (GIVEN - HELD_OUT) / REST}})
 RATES = ("optim.lr=0.0003,0.001,0.003",)
 
 
-def where_best(run: Run, metric: str) -> list[float]:
+def where_best(run: Run, what: str) -> list[float]:
     """A test metric of each seed with the weights that were best on validation, the mean over the seeds."""
     parts, team, state = restore_replicas(run, "best")
     measure = parts.evaluator("test", None)
-    return [measure(one)[metric] for one in team.each(state)]
+    return [measure(one)[what] for one in team.each(state)]
 
 
-def learned(run: Run) -> list[float]:
-    """Share of its own training images that each seed tells as they are labelled, wrong labels too."""
-    parts, team, state = restore_replicas(run)
-    measure = parts.evaluator("train", None)
-    return [measure(one)["accuracy"] for one in team.each(state)]
+LEARNED = learned("accuracy")
+LOSS = metric("test loss")
 
 
-def loss(run: Run) -> list[float]:
-    return [replica.test["loss"] for replica in read_summary(run.path).replicas]
-
-
-LEARNED = Metric("accuracy on its training images", "share", "higher", learned)
-LOSS = Metric("test loss", "nats", "lower", loss)
-
-
-def stopped(says: str, metric: str, unit: str, better: Direction) -> RemeasuredArm:
-    name = f"test {metric} where validation was best"
-    return RemeasuredArm(says, "fewer", Metric(name, unit, better, functools.partial(where_best, metric=metric)))
+def stopped(says: str, what: str) -> RemeasuredArm:
+    like = metric(f"test {what}")
+    where = f"{like.name} where validation was best"
+    return RemeasuredArm(says, "fewer", Metric(where, like.unit, like.better, functools.partial(where_best, what=what)))
 
 
 CLAIM = Claim(
@@ -82,7 +72,7 @@ CLAIM = Claim(
     models=("mlp",),
     metric="test accuracy",
     arms={
-        "stopped": stopped("learns from 1,600, stopped where it was best on 400", "accuracy", "share", "higher"),
+        "stopped": stopped("learns from 1,600, stopped where it was best on 400", "accuracy"),
         "on": TrainedArm("learns from all 2,000 to the end", BASE, tune=Tune(RATES, steps=1_500)),
         "slow": TrainedArm(
             "learns from 1,600 to the end, at the rate that is best on 400",
@@ -90,7 +80,7 @@ CLAIM = Claim(
             tune=Tune(RATES, steps=1_500, by="validation accuracy"),
         ),
         "fewer": TrainedArm("the stopped nets at the end", FEWER, tune=Tune(RATES, steps=1_500)),
-        "stopped_loss": stopped("test loss where it was best on 400", "loss", "nats", "lower"),
+        "stopped_loss": stopped("test loss where it was best on 400", "loss"),
         "on_loss": RemeasuredArm("test loss from all 2,000, at the end", "on", LOSS),
         "slow_loss": RemeasuredArm("test loss at the rate that is best on 400", "slow", LOSS),
         "on_learned": RemeasuredArm("what it tells of its 2,000 as labelled, at the end", "on", LEARNED),

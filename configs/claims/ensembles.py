@@ -21,6 +21,7 @@ import numpy as np
 
 from train.config import Data, Experiment, Model, Optim
 from train.history.claims import Claim, Effect, Measured, MembersArm, Metric, Plot, RemeasuredArm, TrainedArm, Tune
+from train.history.claims.measures import learned
 from train.loop.restore import restore_replicas
 from train.loop.run import Run
 
@@ -67,13 +68,6 @@ def voted(run: Run) -> list[Measured]:
     return found
 
 
-def learned(run: Run) -> list[float]:
-    """Share of its own training images that each seed tells as they are labelled, wrong labels too."""
-    parts, team, state = restore_replicas(run)
-    measure = parts.evaluator("train", None)
-    return [measure(one)["accuracy"] for one in team.each(state)]
-
-
 CLAIM = Claim(
     year=1990,
     paper="Hansen and Salamon 1990",
@@ -92,7 +86,7 @@ CLAIM = Claim(
         "net_learned": RemeasuredArm(
             "what every net tells of its training images as labelled",
             "net",
-            Metric("accuracy on its training images", "share", "higher", learned),
+            learned("accuracy"),
         ),
     },
     effects=(

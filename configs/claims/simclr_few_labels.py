@@ -23,7 +23,7 @@ from collections.abc import Sequence
 
 from train.config import Contrast, Data, Experiment, Model, Optim
 from train.history.claims import Claim, Effect, Metric, Plot, RemeasuredArm, TrainedArm, Tune
-from train.loop.restore import restore_replicas
+from train.history.claims.measures import learned
 from train.loop.run import Run, read_summary
 from train.studies.probe import linear_each
 
@@ -73,14 +73,7 @@ def accuracy(run: Run) -> Sequence[float]:
     return [replica.test["accuracy"] for replica in summary.replicas]
 
 
-def learned(run: Run) -> list[float]:
-    """Share of its own labelled images that each seed tells, neither cropped nor flipped."""
-    parts, team, state = restore_replicas(run)
-    measure = parts.evaluator("train", None)
-    return [measure(one)["accuracy"] for one in team.each(state)]
-
-
-LEARNED = Metric("accuracy on its training images", "share", "higher", learned)
+LEARNED = learned("accuracy")
 
 CLAIM = Claim(
     year=2020,

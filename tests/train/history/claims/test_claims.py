@@ -1,18 +1,17 @@
 """Claims: arms are ordinary runs and resume, what diverges is said, what cannot be is one line."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
+from small_claim import MLP, QUIET, SLOW, claim, pair, runs, tried
 
 import train.loop.run
-from train.config import Data, Experiment, Model, Optim, override
+from train.config import override
 from train.core.signals import Stopped
 from train.history.claims import (
-    Claim,
     DerivedArm,
     Difference,
     Effect,
@@ -23,50 +22,14 @@ from train.history.claims import (
     RemeasuredArm,
     TrainedArm,
     Tune,
-    cost,
-    design,
     metric,
     picture,
     readings,
     results,
-    sham,
     table,
 )
 from train.history.claims.claim_run import ClaimRun
-from train.loop.restore import restore_replicas
 from zoo.errors import UserError
-
-QUIET = Console(quiet=True)
-MLP = Experiment(
-    model=Model("mlp", {"widths": (32,)}),
-    data=Data("digits", batch=32),
-    optim=Optim("sgd", lr=0.1),
-    steps=40,
-    eval_every_steps=20,
-)
-SLOW = override(MLP, {"optim": {"lr": 1e-4}})
-VALUES = {0: 0.9, 1: 0.8, 2: 0.85}
-
-
-def claim(arms: dict, *effects: Effect, **fields) -> Claim:
-    given = {"metric": "train loss", "seeds": 3} | fields
-    return Claim(2000, "Nobody 2000, Fig. 1", "https://example.org", "It works.", arms, tuple(effects), **given)
-
-
-def pair(**fields) -> Claim:
-    """A net that learns and one that hardly does: the paper says that the first has the lower loss."""
-    arms = {"fast": TrainedArm("rate 0.1", MLP), "slow": TrainedArm("rate 0.0001", SLOW)}
-    return claim(arms, Effect("fast", "slow", "lower", "a rate that is not tiny learns", margin=0.001), **fields)
-
-
-def tried(claim: Claim, folder: Path, key: str = "") -> dict:
-    found = ClaimRun("mine", claim, folder, QUIET, key=key).run()
-    json.dumps(found, allow_nan=False)
-    return found
-
-
-def runs(folder: Path, arm: str) -> list[Path]:
-    return sorted(path.parent for path in (folder / arm).glob("*/config.json"))
 
 
 @pytest.fixture(scope="module")
@@ -281,59 +244,6 @@ def test_what_was_computed_is_kept_until_the_file_changes(tmp_path) -> None:
     assert calls == [0, 1, 2, 0, 1]
 
 
-@pytest.mark.slow
-def test_arms_begin_with_a_run_that_is_trained_once(tmp_path) -> None:
-    start = override(MLP, {"steps": 60})
-    longer = override(SLOW, {"steps": 41})
-    arms = {
-        "begun": TrainedArm("", SLOW, start="base"),
-        "again": TrainedArm("", longer, start="base"),
-        "scratch": TrainedArm("", SLOW),
-    }
-    found = tried(
-        claim(arms, Effect("begun", "scratch", "lower", "", margin=0.001), seeds=2, starts={"base": start}), tmp_path
-    )
-    begun, again, scratch = (arm["mean"] for arm in found["arms"])
-    assert max(begun, again) < scratch - 0.3
-    (base,) = runs(tmp_path, "start.base")
-    ran = [base] + [path for arm in arms for path in runs(tmp_path, arm)]
-    seconds = sum(train.loop.run.read_summary(path).seconds for path in ran)
-    assert seconds - 0.3 < found["seconds"] < seconds + 2  # each of them once; reading takes next to none
-
-
-def begun(tmp_path: Path, **fields) -> ClaimRun:
-    """A run of a claim whose arms begin with a run, of steps that leave the weights where they are."""
-    still = override(MLP, {"steps": 1, "eval_every_steps": 1, "optim": {"lr": 1e-12}})
-    arms = {
-        "one": TrainedArm("", override(still, {"seed": 7}), Tune(("optim.lr=1e-12,2e-12",), 1, seeds=2), "base"),
-        "other": TrainedArm("", override(still, {"seed": 7, "optim": {"name": "momentum"}}), start="base"),
-    }
-    lower = Effect("one", "other", "lower", "", margin=0.001)
-    made = claim(arms, lower, seeds=2, starts={"base": override(still, {"optim": {"lr": 0.1}})}, **fields)
-    trial = ClaimRun("mine", made, tmp_path, QUIET)
-    trial.run()
-    return trial
-
-
-def test_where_pre_training_varies_each_seed_starts_from_its_own(tmp_path) -> None:
-    """One start was trained for all seeds, so that their interval was of fine-tuning alone."""
-    trial = begun(tmp_path, varies=("initial weights", "order of batches", "pre-training"))
-    starts = {run.experiment.seed: run for run in trial.trained.done if not run.experiment.init_from}
-    assert {seed: run.experiment.seeds for seed, run in starts.items()} == {7: 2, 10_000: 2}
-    for run in trial.trained.done:
-        if run.experiment.init_from:
-            own = starts[run.experiment.seed]
-            assert run.experiment.init_from == str(own.path)
-            theirs = restore_replicas(own)[2].params["net"]["head"]["kernel"]
-            mine = restore_replicas(run)[2].params["net"]["head"]["kernel"]
-            np.testing.assert_allclose(mine[:2], theirs, atol=1e-6)
-            assert np.abs(theirs[0] - theirs[1]).max() > 0.01
-    twin = sham.sham(trial.claim)
-    start = twin.start_of(twin.arms["sham.other"], twin.arms["sham.other"].experiment)
-    assert start.seed == 7 + sham.SHIFT
-    assert cost.flops(trial.claim) == cost.flops(dataclasses.replace(trial.claim, varies=None)) * 12 / 9
-
-
 def test_steps_to_reach_are_read_seed_by_seed(done: tuple[Path, dict]) -> None:
     run = train.loop.run.load(done[0] / "fast")
     losses = np.array(train.loop.run.read_metrics(run.path)[0]["replicas"]["loss"])
@@ -390,45 +300,6 @@ def test_a_claim_that_cannot_be_is_one_line(make, line: str) -> None:
     with pytest.raises(UserError) as error:
         make()
     assert str(error.value).startswith(line)
-
-
-def differing(*declared: tuple[str, ...] | None, **fields) -> Claim:
-    """A claim whose arms differ in their rate and their batch."""
-    arms = {"a": TrainedArm("", MLP), "b": TrainedArm("", override(SLOW, {"data": {"batch": 16}}), **fields)}
-    return claim(arms, *(Effect("a", "b", "lower", "it", margin=0.1, differs=one) for one in declared))
-
-
-def test_arms_that_differ_in_more_than_is_declared_are_one_line() -> None:
-    """Two arms could differ in anything: their batch, say, beside what the paper is about."""
-    with pytest.raises(UserError) as error:
-        differing(("optim.lr",))
-    assert str(error.value) == (
-        "the effect 'it': a and b also differ in data.batch: arms differ in one thing, and it declares optim.lr"
-    )
-    whole = differing(("optim", "data.batch"))
-    assert whole.differing(whole.effects[0]) == ["data.batch", "optim.lr"]
-    tuned = differing(("data.batch",), tune=Tune(("optim.lr=0.1,1",), 20))
-    assert tuned.differing(tuned.effects[0]) == ["data.batch"]
-    assert tuned.small().effects[0].differs is None  # there nothing is tuned
-    begun = whole.arms | {"a": TrainedArm("", MLP, start="s")}
-    with pytest.raises(UserError, match="also differ in start: arms differ in one thing, and it declares"):
-        dataclasses.replace(whole, starts={"s": MLP}, arms=begun)
-
-
-def test_what_is_declared_is_no_part_of_the_design_and_where_it_is_not_only_a_record_is_refused() -> None:
-    old, declared = differing(None), differing(("optim", "data"))
-    assert design.digest(old) == design.digest(declared)
-    declared.demand_one_difference()
-    with pytest.raises(UserError) as error:
-        old.demand_one_difference()
-    assert str(error.value) == (
-        "the effect 'it': a and b differ in 2 fields, and arms differ in one thing: where these are one, it declares "
-        "differs=('data.batch', 'optim.lr')"
-    )
-    pair().demand_one_difference()  # one field
-    other = TrainedArm("", override(MLP, {"optim": {"name": "adam", "b1": 0.8}, "model": {"name": "mlp"}}))
-    found = claim({"a": other, "b": TrainedArm("", MLP)}, Effect("a", "b", "lower", "it", margin=0.1))
-    assert found.differing(found.effects[0]) == ["optim"]  # another rule has fields of its own
 
 
 def test_full_changes_every_trained_arm_and_may_replace_others() -> None:
