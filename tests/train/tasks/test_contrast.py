@@ -207,6 +207,10 @@ WRONG = [
     ({"model": Model("lenet5")}, "lenet5 cannot do the task 'contrast'; models that can: simclr_resnet50"),
     ({"data.augment": ()}, "the task 'contrast' needs data.augment: without it the two views of an image are the same"),
     ({"data.augment": ("flip", "mixup_1")}, "data.augment: mixup mixes labels, and the task 'contrast' has none"),
+    (
+        {"data.augment": ("flip", "mixup_or_cutmix_0.8")},
+        "data.augment: mixup_or_cutmix mixes labels, and the task 'contrast' has none",
+    ),
     ({"data.augment": ("color_0.5",)}, "data.augment 'color_0.5': color needs images of 3 channels, and these have 1"),
     ({"data.batch": 1}, "the task 'contrast' compares images: data.batch must be at least 2, not 1"),
     ({"data.batch": 5000}, "data.batch 5000 is larger than the 1295 training examples"),

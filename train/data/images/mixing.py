@@ -6,6 +6,8 @@ from jax import Array
 
 from train.data.images.augment import Operation, augment
 
+NAME = "mixup_or_cutmix"
+
 
 def mixup_or_cutmix(key: Array, x: Array, labels: Array, alpha: float) -> tuple[Array, Array]:
     """Mix each image by `mixup` with this alpha or, as often, by `cutmix` with alpha 1.

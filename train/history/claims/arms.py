@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import train.metrics  # noqa: F401  fills the table of metrics
 from train.config import Experiment, metrics, override
 from train.config.metrics import Bounds, Direction
-from train.history.claims import grid
+from train.history.claims import tuned_settings
 from train.loop.run import Run
 from zoo.errors import UserError
 
@@ -78,8 +78,8 @@ class Tune:
     """The tuning of an arm: it gets the value of `sweep` (such as learning rates) that is best in shorter runs.
 
     `sweep` is like Experiment.sweep: ("optim.lr=0.01,0.1",). A field that shapes the program, "model.dropout=0.3,0.5",
-    can be tuned too, by runs of its own (see grid.py). The best value has the best mean of the metric `by` over seeds
-    that are never compared. Where it is an end of the sweep, the sweep is extended (see tuning.py).
+    can be tuned too, by runs of its own (see tuned_settings.py). The best value has the best mean of the metric `by`
+    over seeds that are never compared. Where it is an end of the sweep, the sweep is extended (see tuning.py).
     """
 
     sweep: tuple[str, ...]
@@ -211,7 +211,7 @@ def smoke(arm: Arm) -> Arm:
         case TrainedArm(experiment=experiment, tune=tune):
             small = override(experiment, experiment.smoke)
             if tune is not None:  # its last setting stands for the best
-                small = grid.with_setting(small, grid.last(small, tune.sweep))
+                small = tuned_settings.with_setting(small, tuned_settings.last(small, tune.sweep))
             return dataclasses.replace(arm, experiment=small, tune=None)
         case FunctionArm(smoke=smaller) if smaller is not None:
             return dataclasses.replace(arm, value=smaller)

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from train.config import Experiment
 from train.config.files import ConfigFile
-from train.history.claims import grid, provenance, readings, tuning
+from train.history.claims import provenance, readings, tuned_settings, tuning
 from train.history.claims.arms import (
     DerivedArm,
     FunctionArm,
@@ -171,7 +171,7 @@ class ClaimRun:
         if arm.tune:
             choice = tuning.choose(experiment, arm.tune, functools.partial(trained, f"{name}.tune"))
             self.remarks[name], self.doubts[name] = choice.remark, choice.doubt
-            experiment = grid.with_setting(experiment, choice.setting)
+            experiment = tuned_settings.with_setting(experiment, choice.setting)
         run = trained(name, experiment)
         self.seconds[name] = seconds
         return run

@@ -10,7 +10,7 @@ import numpy as np
 
 from train.config import Experiment, sweep
 from train.config.replicas import members
-from train.history.claims import grid, readings
+from train.history.claims import readings, tuned_settings
 from train.history.claims.arms import TUNING_SEED, Tune, metric
 from train.loop.run import Run
 from train.tasks.check import check
@@ -51,8 +51,11 @@ def trials(experiment: Experiment, tune: Tune, texts: tuple[str, ...] = ()) -> l
     shorter = dataclasses.replace(
         experiment, steps=tune.steps, eval_every_steps=every, seed=TUNING_SEED, seeds=tune.seeds
     )
-    combinations, swept = grid.divided(texts or tune.sweep)
-    return [Trial(dataclasses.replace(grid.with_setting(shorter, fixed), sweep=swept), fixed) for fixed in combinations]
+    combinations, swept = tuned_settings.divided(texts or tune.sweep)
+    return [
+        Trial(dataclasses.replace(tuned_settings.with_setting(shorter, fixed), sweep=swept), fixed)
+        for fixed in combinations
+    ]
 
 
 def choose(experiment: Experiment, tune: Tune, train: Callable[[Experiment], Run]) -> Choice:

@@ -7,6 +7,7 @@ from zoo.errors import UserError
 
 def check(experiment: Experiment) -> None:
     """Raise UserError for data that make no two views of an image."""
+    from train.data.images import mixing
     from train.data.images.augment import MIXES, parse
 
     data = experiment.data
@@ -15,7 +16,7 @@ def check(experiment: Experiment) -> None:
     if not operations:
         raise UserError("the task 'contrast' needs data.augment: without it the two views of an image are the same")
     for operation in operations:
-        if operation.name in MIXES:
+        if operation.name in (*MIXES, mixing.NAME):
             raise UserError(f"data.augment: {operation.name} mixes labels, and the task 'contrast' has none")
     if data.batch < 2:
         raise UserError(f"the task 'contrast' compares images: data.batch must be at least 2, not {data.batch}")

@@ -9,7 +9,7 @@ import pytest
 
 from train.config import Data, Experiment, Model
 from train.config.replicas import members
-from train.history.claims import Claim, Effect, TrainedArm, Tune, arms, grid, tuning
+from train.history.claims import Claim, Effect, TrainedArm, Tune, arms, tuned_settings, tuning
 from zoo.errors import UserError
 
 EXPERIMENT = Experiment(Model("mlp"), Data("digits"), steps=40, eval_every_steps=10)
@@ -142,9 +142,9 @@ def test_what_shapes_the_program_is_tuned_by_runs_of_its_own_and_extended(monkey
 def test_a_setting_can_have_strengths_of_augmentations_and_initial_kernels() -> None:
     mixed = Experiment(Model("mlp", {"widths": (8,)}), Data("digits", augment=("mixup_1", "shift_1")))
     setting = {"data.augment.mixup": 0.3, "optim.lr": 0.5, "model.dropout": 0.1, "task.initial.normal": 0.01}
-    changed = grid.with_setting(mixed, setting)
+    changed = tuned_settings.with_setting(mixed, setting)
     assert changed.data.augment == ("shift_1", "mixup_0.3")
     assert changed.model.fields == {"widths": (8,), "dropout": 0.1}
     assert (changed.optim.lr, changed.task.initial) == (0.5, "normal_0.01")
     with pytest.raises(UserError, match=r"a Tune is FIELD=VALUE,VALUE,… with numbers, not 'model\.dropout=a,b'"):
-        grid.divided(("model.dropout=a,b",))
+        tuned_settings.divided(("model.dropout=a,b",))

@@ -3,6 +3,8 @@
 import ast
 import re
 
+import jax
+import jax.numpy as jnp
 import pytest
 from small_grid import BASE
 
@@ -11,6 +13,7 @@ from train.core.console import Console
 from train.history.grids import files
 from train.history.grids.cells import Cell, cells, shortened
 from train.history.grids.run import GridRun
+from train.tasks.assemble import assemble
 
 NAMES = files.grid_names()
 YEARS = cells(files.load_grid("years"))
@@ -67,6 +70,19 @@ def test_the_years_are_those_of_the_papers_and_no_column_has_what_came_later() -
     assert left_out == ["perceptron", "mlp", "lenet5", "alexnet"]
     assert YEARS[-1].experiment.model.fields["drop_path"] == 0.1
     assert BASE.data.name == "digits"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", YEARS, ids=[cell.name for cell in YEARS])
+def test_a_step_of_every_cell_can_be_traced(cell: Cell) -> None:
+    """Its task, its data and its first step have shapes that fit; nothing is compiled."""
+    setup = assemble(cell.experiment)
+    state = jax.eval_shape(setup.task.init, jax.random.key(0))
+    data = cell.experiment.data
+    batch = {"x": jnp.zeros((data.batch, *setup.dataset.shape), jnp.uint8), "y": jnp.zeros(data.batch, jnp.int32)}
+    after, metrics = jax.eval_shape(setup.task.step, state, batch, jax.random.key(1))
+    assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
+    assert metrics
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The grid of a Tune: fields whose values replicas of one run can have, and fields of which each value needs a run.
+"""The settings of a Tune: of fields whose values replicas of one run can have, and of fields that need a run each.
 
 The second kind shapes the program: `model.dropout`, a number in the Config of the model, `data.augment.mixup`, the
 strength of an augmentation, and `task.initial.normal`, the deviation of initial kernels.
