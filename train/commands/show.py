@@ -108,7 +108,8 @@ def show(name: str) -> Group:
         ),
     ]
     if card.paper_params:
-        parts.append(Text(f"The paper counts {card.paper_params:,}, rounded."))
+        rounded = "" if card.paper_params == card.params else ", rounded"
+        parts.append(Text(f"The paper counts {card.paper_params:,}{rounded}."))
     if card.departs:
         parts.append(Text(f"Differs from the paper: {card.departs}"))
     if card.initial_values:

@@ -82,6 +82,11 @@ def test_show_tells_the_lineage(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Took:" not in capsys.readouterr().out
 
 
+def test_a_count_that_is_the_papers_own_is_not_called_rounded(capsys: pytest.CaptureFixture[str]) -> None:
+    show("lecun1989")
+    assert "The paper counts 9,760." in " ".join(capsys.readouterr().out.split())
+
+
 def test_show_of_an_unknown_model_offers_names() -> None:
     with pytest.raises(UserError, match="did you mean lenet5"):
         show("lenet")
