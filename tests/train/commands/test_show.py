@@ -83,7 +83,7 @@ def test_show_tells_the_lineage(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_count_that_is_the_papers_own_is_not_called_rounded(capsys: pytest.CaptureFixture[str]) -> None:
-    show("lecun1989")
+    emit(show("lecun1989"))
     assert "The paper counts 9,760." in " ".join(capsys.readouterr().out.split())
 
 
