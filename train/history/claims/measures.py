@@ -25,4 +25,5 @@ def learned(what: str) -> Metric:
 def _on_training_examples(run: Run, what: str) -> list[float]:
     parts, team, state = restore_replicas(run)
     measure = parts.evaluator("train", None)
+    assert measure is not None, "a run has training examples"
     return [float(measure(one)[what]) for one in team.each(state)]
