@@ -13,7 +13,6 @@ Here:    an MLP with two hidden layers of 256 rectified linear units on 2,700 im
 Departs: a small fully connected net and digits for AlexNet and ImageNet; of AlexNet's layers too the fully connected
          ones have dropout. The inputs are not dropped and norms of weights are not bounded, as they are in Hinton et
          al. All seeds have one draw of images, so that the interval is of the training alone.
-Measured: not yet: results/claims.json has an earlier design, half of the units dropped and one rate for both nets
 """
 
 import jax

@@ -16,7 +16,6 @@ Here:    the same form of net (see `zoo show alexnet_cifar`) and SGD with moment
 Departs: scenes of one channel for photographs: what is learned is easier, and ten times sooner; minibatches of 32; the
          paper does not give the net's layers, nor its initial weights apart from those of the large net. --full has
          CIFAR-10, all of its images and pixels, and minibatches of 128.
-Measured: not yet: results/claims.json has an earlier design, with LeCun's initial weights and 2,000 photographs
 """
 
 import dataclasses

@@ -16,7 +16,6 @@ Departs: a thousandth of the paper's net and of its text, which holds the test p
          stands beside these, so a null may mean that neither did anything. From left to right the last
          token stands for the text (the paper does not say which). --full pre-trains on a real corpus, and
          fine-tunes on SST-2 (data/sst2: train.tsv, dev.tsv, test.tsv).
-Measured: not yet: results/claims.json has an earlier design, with one pre-training for all seeds
 """
 
 import dataclasses

@@ -18,8 +18,6 @@ Departs: a thousandth of the paper's net and of its text. The passages of pre-tr
          one follows the other. The margin is of TREC-6, whose questions are short and whose labels 8 times as many, and
          of another net. That pre-training helps
          most with few labels is Howard and Ruder's claim, and not asked here.
-Measured: not yet: results/claims.json has an earlier design, with one pre-training for all seeds and 300 batches from
-         scratch
 """
 
 from train.config import Classify, Experiment, Masked, Model, Optim, Text, override

@@ -18,7 +18,6 @@ Here:    Acrobot-v1 with the network of dqn_mlp's card, one environment, as the 
 Departs: Adam for RMSProp; a squared error, where the paper clips its gradient at 1; the target network is renewed every
          125 updates for 10,000, as there are 30,000 in all. Acrobot's six numbers for Atari's screens. --full has
          MinAtar's Breakout and Asterix, and is no Atari either.
-Measured: not yet, but for its duration
 """
 
 from collections.abc import Mapping

@@ -16,7 +16,6 @@ Departs: digits for MNIST. The paper's table has a deep belief net, a contractiv
          training images, its draws cut off at black and white. The training images themselves are shown, and compared
          with nothing. Adam, and the average of the generator's weights makes the images. The measure says little of
          likelihood (Theis et al. 2016).
-Measured: not yet: results/claims.json has an earlier design, in which the Gaussian's draws went beyond 0 and 1
 """
 
 from collections.abc import Iterable, Sequence

@@ -15,7 +15,6 @@ Departs: a thousandth of the paper's sizes, and of one shape family (width only)
          documentation and byte pairs by characters, so that the two exponents are not of the same loss. The exponent is
          that of underfit nets after 0.8 million characters; its agreement with 0.076 would be chance. That the fall is
          a power law is not tested.
-Measured: not yet: results/claims.json has an earlier design, with the same small deviation at every width
 """
 
 import functools

@@ -14,7 +14,6 @@ Departs: an MLP and 2,000 digits for a residual net and CIFAR-10, 37 epochs for 
          another class, where the paper draws labels at random, so that some stay right; each example has its own
          share, not all of a batch the same; the accuracy is that of the last step, where the paper has the best of all
          epochs; all seeds have one draw of images and of wrong labels, so that the interval is of the training alone
-Measured: not yet
 """
 
 import math

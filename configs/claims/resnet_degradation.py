@@ -14,7 +14,6 @@ Here:    nets of section 4.2 with 8 and 44 layers, a quarter as wide (4, 8, 16 c
 Departs: digits and 3,000 steps for CIFAR-10 and 64,000, and their augmentation; Table 6 has test errors, and here as in
          Fig. 1 it is training that is compared, by its loss. --full has CIFAR-10, the paper's widths, steps and
          augmentation.
-Measured: not yet: results/claims.json has the design of seeds 3 to 5, from before cutout filled with the mean
 """
 
 import dataclasses

@@ -10,7 +10,6 @@ Departs: CIFAR-10 for ImageNet; both views are augmented, where Fig. 5 changes o
          Adam for LARS; 300 steps. The verdict, which is that of the first effect, is of crops alone, in the first
          0.8 epoch. Its seeds, 0 to 2, were run before, under the same setting. --full has the recipe of
          cifar10_simclr_resnet18 over 100 epochs.
-Measured: see results/claims.json; on a copy of CIFAR-10 whose images had been JPEG files
 """
 
 from collections.abc import Sequence

@@ -18,8 +18,6 @@ Departs: nets a thousandth of the paper's, and lines made by rules. No dropout, 
          is asked at equal FLOPs is less than the paper says, whose Transformer is the better one at a fraction of them.
          --full has captions from German to English (data/multi30k: train.de, train.en, val.*, test*.*), with dropout,
          smoothing and beams for both, and 3,260 batches of the Transformer for 2,200 of the recurrent net: equal FLOPs.
-Measured: not yet: results/claims.json has an earlier design, of characters from English to French, in which both nets
-         learned nearly all
 """
 
 from train.config import Experiment, Model, Optim, Text, Translate, override

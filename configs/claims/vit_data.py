@@ -14,7 +14,6 @@ Departs: the paper grows data from 1.3 to 303 million images, pre-trains and tra
          over less than a decade of data. Steps are equal, so that a net sees each of the 250 scenes 102 times. All
          seeds have one set of scenes of each size, so that the interval is of the training alone.
          --full has ResNet-20, a ViT of about its size, 500 and 50,000 hard scenes and 20,000 steps, which decide.
-Measured: not yet: results/claims.json has an earlier design
 """
 
 import dataclasses
