@@ -5,15 +5,14 @@ Paper:   Krizhevsky et al. 2012, section 4.2: "Without dropout, our network exhi
 Run:     zoo claim alexnet_dropout    (MNIST in TFDS_DATA_DIR: zoo data prepare mnist)
 Here:    an MLP with two hidden layers of 256 rectified linear units on 2,700 images of MNIST, all labels right, 1,500
          steps of 64 (36 epochs) by Adam. Hidden units are dropped, or none. Each net has the best of three rates, and
-         the share that is dropped the best of three, by the loss on 6,000 validation images, over 3 seeds that are not
-         compared; a best value at an end moves that end on. Compared is the error on the 10,000 test images, and beside
-         it the cross entropy there. The gap is shown, cross entropy on test less cross entropy on training images,
-         nothing dropped in either, and not judged: an underfit net has a small one too. Seeds 40 to 51, which no
-         earlier design had.
+         the share that is dropped the best of three, by the accuracy on 6,000 validation images, over 3 seeds that are
+         not compared; a best value at an end moves that end on. Compared is the error on the 10,000 test images. The
+         cross entropy there, and the gap to that of the training images, nothing dropped in either, are shown and not
+         judged: a net chosen by accuracy may be sure and wrong, and an underfit net has a small gap too. Seeds 40 to
+         51, which no earlier design had.
 Departs: a small fully connected net and digits for AlexNet and ImageNet; of AlexNet's layers too the fully connected
          ones have dropout. The inputs are not dropped and norms of weights are not bounded, as they are in Hinton et
          al. All seeds have one draw of images, so that the interval is of the training alone.
-Measured: not yet: results/claims.json has an earlier design, half of the units dropped and one rate for both nets
 """
 
 import jax
@@ -63,19 +62,17 @@ CLAIM = Claim(
         "dropped": TrainedArm(
             "hidden units dropped, the best share of three or more",
             BASE,
-            tune=Tune((RATES, "model.dropout=0.3,0.5,0.7"), steps=1_500, by="validation loss"),
+            tune=Tune((RATES, "model.dropout=0.3,0.5,0.7"), steps=1_500, by="validation accuracy"),
         ),
-        "whole": TrainedArm("none dropped", BASE, tune=Tune((RATES,), steps=1_500, by="validation loss")),
+        "whole": TrainedArm("none dropped", BASE, tune=Tune((RATES,), steps=1_500, by="validation accuracy")),
         "dropped_loss": RemeasuredArm("test loss, units dropped", "dropped", LOSS),
         "whole_loss": RemeasuredArm("test loss, none dropped", "whole", LOSS),
         "dropped_gap": RemeasuredArm("test less training loss, units dropped", "dropped", GAP),
         "whole_gap": RemeasuredArm("test less training loss, none dropped", "whole", GAP),
     },
     effects=(
-        # The square root of the ratio of errors in Hinton et al., about 160 without dropout and 130 with it. Of the
-        # loss there is no figure: the same ratio is asked of it.
+        # The square root of the ratio of errors in Hinton et al., about 160 without dropout and 130 with it.
         Effect("dropped", "whole", "lower", "the test error is lower with dropout", kind="ratio", margin=1.11),
-        Effect("dropped_loss", "whole_loss", "lower", "the test loss is lower with dropout", kind="ratio", margin=1.11),
     ),
     seeds=12,
     seconds=460,

@@ -4,17 +4,17 @@ Paper:   Ioffe and Szegedy 2015, Fig. 1a (784-100-100-100-10 sigmoid units on bi
          random Gaussian" initial weights) and section 4.2.1, Fig. 2 and 3 (BN-x5 and BN-x30: 5 and 30 times the rate)
 Run:     zoo claim batch_normalization    (MNIST in TFDS_DATA_DIR: zoo data prepare mnist)
 Here:    the net of Fig. 1a, its minibatches and binary images, plain SGD, 10,000 steps at most. Each of the two nets
-         has the best of 32 settings, four deviations of the initial weights from 0.01 to 0.3 and eight rates from
-         0.03 to 100, by the step at which the last of 3 seeds that are not compared is at the goal; the deviation is
-         kept for all else. The base rate is the best one of the net without normalization; with it the base rate is
-         multiplied by 5 and 30 as well. Compared is the number of steps until 95 % of the training images of the last
-         25 steps were right, and the range of rates, in powers of ten, at which a net needs at most twice the steps
-         that it needs at its best one. A run ends where nothing more is asked of it. Where a seed never gets there,
-         10,000 steps are a lower bound. Seeds 20 to 25, which no earlier design had.
+         has the best of 40 settings, five deviations of the initial weights from 0.01 to 1 and eight rates from 0.03 to
+         100, by the step at which the last of 3 seeds that are not compared is at the goal; the deviation is kept for
+         all else. The base rate is the best one of the net without normalization; with it the base rate is multiplied
+         by 5 and 30 as well. Compared is the number of steps until 95 % of the training images of the last 25 steps
+         were right, and the range of rates, in powers of ten, at which a net needs at most twice the steps that it
+         needs at its best one. A run ends where nothing more is asked of it. Where a seed never gets there, 10,000
+         steps are a lower bound. Seeds 20 to 25, which no earlier design had.
 Departs: 10,000 steps for the paper's 50,000, at most; it gives no deviation of the Gaussian. BN-x5 and BN-x30 are of
          section 4.2.2, of an Inception net, in which dropout, weight decay, the decay of the rate and the order of
-         images were changed too: here the rate alone is.
-Measured: not yet: results/claims.json has an earlier design, with a deviation of 0.01 in both nets and 3,000 steps
+         images were changed too: here the rate alone is. Fig. 1a shows test accuracy; here it is that of the training
+         minibatches before each step, normalized by their own statistics.
 """
 
 import functools
@@ -36,7 +36,7 @@ from train.history.claims.arms import TUNING_SEED
 
 DATA = Data("mnist", validation=0.0)
 RATES = tuple(0.1 * 10 ** (power / 2) for power in range(-1, 7))  # 0.03, 0.1, 0.3, ... 100
-DEVIATIONS = (0.01, 0.03, 0.1, 0.3)
+DEVIATIONS = (0.01, 0.03, 0.1, 0.3, 1.0)
 TIMES = (1, 5, 30)
 NETS = {"plain": "without batch normalization", "bn": "with batch normalization"}
 WIDTHS, BATCH, WINDOW, CHUNK = (100, 100, 100), 60, 25, 250
@@ -153,8 +153,14 @@ def best(net: str, size: Size) -> Best:
     chosen = settings[int(last.argmin())]
     if not np.isfinite(last.min()):
         return Best(chosen, "no setting has every seed of tuning at the goal")
-    ends = chosen.rate in (RATES[0], RATES[-1])
-    return Best(chosen, "its best rate is an end of the grid" if ends else "")
+    # With normalization a deviation below the grid could only make the net better: its lower end is against the claim.
+    ends = {
+        "rate": chosen.rate in (RATES[0], RATES[-1]),
+        "deviation": chosen.deviation == DEVIATIONS[-1] or (net == "plain" and chosen.deviation == DEVIATIONS[0]),
+    }
+    return Best(
+        chosen, "; ".join(f"its best {field} is an end of the grid" for field, is_end in ends.items() if is_end)
+    )
 
 
 def at_rate(net: str, times: int | None) -> FunctionArm:

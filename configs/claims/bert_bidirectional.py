@@ -13,10 +13,10 @@ Here:    which of the ten longest topics of Python's language reference is a par
          no more often than the commonest topic has failed. Seeds 20 to 27, which no earlier design had.
 Departs: a thousandth of the paper's net and of its text, which holds the test paragraphs too, without their topics. All
          seeds have the same test paragraphs, so the interval is not over other paragraphs. No arm without pre-training
-         stands beside these, so a null may mean that neither did anything. From left to right the last
-         token stands for the text (the paper does not say which). --full pre-trains on a real corpus, and
+         stands beside these, so a null may mean that neither did anything. Both are pre-trained at one rate, which was
+         not tuned for either. With --full a seed at chance, about half, does not count as failed. From left to right
+         the last token stands for the text (the paper does not say which). --full pre-trains on a real corpus, and
          fine-tunes on SST-2 (data/sst2: train.tsv, dev.tsv, test.tsv).
-Measured: not yet: results/claims.json has an earlier design, with one pre-training for all seeds
 """
 
 import dataclasses
@@ -130,7 +130,7 @@ CLAIM = Claim(
     ),
     seeds=8,
     seconds=720,
-    fails=Fails("below", 0.28),  # the commonest topic has 27 % of the paragraphs
+    fails=Fails("below", 0.23),  # the commonest topic has 23 % of the paragraphs of Python 3.11
     smaller="a thousandth of the paper's net and of its text",
     varies=("initial weights", "order of batches", "pre-training"),
     reason="500 batches of passages teach so small a net little of what stands on both sides of a word, and filling "

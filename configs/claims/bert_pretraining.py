@@ -1,4 +1,4 @@
-"""Pre-training on text without labels, then fine-tuning, beats training from scratch at the same cost.
+"""Pre-training on text without labels, then fine-tuning, beats training from scratch that reads as many texts.
 
 Paper:   Devlin et al. 2018, section 4: fine-tuned from pre-training, one net leads on eleven tasks; an arm from scratch
          is that of Howard and Ruder 2018, Table 4
@@ -7,19 +7,18 @@ Here:    which of the ten longest topics of Python's language reference is a par
          BERT of two blocks 64 wide. One arm is pre-trained for 600 batches of 32 passages of the reference by BERT's
          two tasks, and fine-tuned for 300 batches of 16 paragraphs; the other one learns from the labelled paragraphs
          alone, for 1,500 batches of 16: both read 24,000 texts. Pre-training is the unit of repetition: each seed has
-         its own, and one fine-tuning. Both arms have one vocabulary, and each has the best of three learning rates
-         by its validation loss after as many batches of paragraphs as it learns from, over 3 seeds that are not
-         compared. Each keeps the State that is best on validation, so that no arm is judged for steps that it did not
-         need. A seed that is right no more often than the commonest topic has failed. Seeds 30 to 37, which no earlier
-         design had.
+         its own, and one fine-tuning. Both arms have one vocabulary, and each has the best of three learning rates by
+         its validation loss after as many batches of paragraphs as it learns from, over 3 seeds that are not compared.
+         Each keeps the State that is best on validation, so that no arm is judged for steps that it did not need. A
+         seed that is right no more often than the commonest topic has failed. Seeds 30 to 37, which no earlier design
+         had.
 Departs: a thousandth of the paper's net and of its text. The passages of pre-training hold the test paragraphs as well,
-         without their topics: what is measured is worth for text that could be read before. A
-         text of pre-training is a pair of passages, cut to the 64 tokens of a paragraph, since BERT also asks whether
-         one follows the other. The margin is of TREC-6, whose questions are short and whose labels 8 times as many, and
-         of another net. That pre-training helps
-         most with few labels is Howard and Ruder's claim, and not asked here.
-Measured: not yet: results/claims.json has an earlier design, with one pre-training for all seeds and 300 batches from
-         scratch
+         without their topics: what is measured is worth for text that could be read before. A text of pre-training is a
+         pair of passages, cut to the 64 tokens of a paragraph, since BERT also asks whether one follows the other. The
+         margin is of TREC-6, whose questions are short and whose labels 8 times as many, and of another net. All seeds
+         are judged on the same 197 test paragraphs, from which alone comes a standard error of some 3 points, more than
+         the margin. The best State is one of 3 evaluations of the pre-trained net, and of 15 of the other. That
+         pre-training helps most with few labels is Howard and Ruder's claim, and not asked here.
 """
 
 from train.config import Classify, Experiment, Masked, Model, Optim, Text, override
@@ -117,7 +116,7 @@ CLAIM = Claim(
     ),
     seeds=8,
     seconds=1080,
-    fails=Fails("below", 0.28),  # the commonest topic has 27 % of the paragraphs
+    fails=Fails("below", 0.23),  # the commonest topic has 23 % of the paragraphs of Python 3.11
     smaller="a thousandth of the paper's net and of its text",
     varies=("initial weights", "order of batches", "pre-training"),
     reason="600 batches of pre-training teach so small a net little that 1,200 more batches of labelled paragraphs do "

@@ -11,8 +11,6 @@ Here:    an MLP of two hidden layers of 256 units on 2,000 images of MNIST, of w
 Departs: another net and set; probabilities decide between equal votes, of which the paper says nothing (from memory);
          all seeds have one draw of images and of wrong labels, so that nets differ in their initial weights and the
          order of their batches alone
-Measured: five that vote are right on 89.4 % of test images, one of them on 88.4 %: +1.06 points (0.98 to 1.14), it
-         holds. (cpu, 1 core, shared, 2026-11-29, 6 ensembles of 30 nets)
 """
 
 import jax

@@ -10,8 +10,6 @@ Departs: the paper's fully connected nets are larger, and its set ten times as l
          is ours; Adam for its second-order rule; LeNet keeps its scaled tanh and its initial values, and the MLP has
          rectified units, so that they differ in more than their connections; a goal of the paper, invariance to
          shifts, is measured on shifts that no training image has.
-Measured: 96.4 % of test images against 93.7 %; moved by 1 pixel 89.5 and 81.1 %, by 2 pixels 56.5 and 41.1 %: it holds
-         in all three parts. (cpu, 1 core, shared, 2026-11-29, 5 seeds)
 """
 
 import dataclasses

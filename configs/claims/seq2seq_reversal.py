@@ -13,7 +13,6 @@ Here:    dates, times, numbers, sums of money and measures from English to Frenc
          this net, and the other order that it has is the arm that it is compared with.
 Departs: one layer of 96 units, not four of 1,000; characters, not words; greedy, not beam search; and what is said
          comes from the tables of CLDR by Babel.
-Measured: not yet: results/claims.json has an earlier design, with one rate for both that nothing chose
 """
 
 from train.config import Experiment, Model, Optim, Text, Translate, override

@@ -4,13 +4,12 @@ Paper:   Chen et al. 2020, Fig. 5: linear evaluation under single augmentations 
          distortion is the best of all (56.3 %), far above crop (33.1 %) and colour (18.8 %) alone
 Run:     zoo claim simclr_augmentations    (CIFAR-10 in TFDS_DATA_DIR: zoo data prepare cifar10)
 Here:    the small encoder of cifar10_simclr, 300 steps of 128 images under each set of augmentations, strengths as the
-         paper has them for CIFAR-10 (appendix B.9). Compared is a linear classifier on the frozen features, fitted to
-         a tenth of the training images, its regularization chosen on validation. The network as it began is shown too.
+         paper has them for CIFAR-10 (appendix B.9). Compared is a linear classifier on the frozen features, fitted to a
+         tenth of the training images, its regularization chosen on validation. The network as it began is shown too.
 Departs: CIFAR-10 for ImageNet; both views are augmented, where Fig. 5 changes one of two and crops all images first;
-         Adam for LARS; 300 steps. The verdict, which is that of the first effect, is of crops alone, in the first
-         0.8 epoch. Its seeds, 0 to 2, were run before, under the same setting. --full has the recipe of
-         cifar10_simclr_resnet18 over 100 epochs.
-Measured: see results/claims.json; on a copy of CIFAR-10 whose images had been JPEG files
+         Adam for LARS; 300 steps. The verdict, which is that of the first effect, is of crops alone, in the first 0.9
+         epoch. Seeds 30 to 34, which no earlier run had. --full has the recipe of cifar10_simclr_resnet18 over 100
+         epochs.
 """
 
 from collections.abc import Sequence
@@ -30,6 +29,7 @@ BASE = Experiment(
     optim=Optim("adam", lr=2e-3, weight_decay=1e-6, schedule="cosine", warmup_steps=50),
     task=Contrast(temperature=0.5),
     steps=300,
+    seed=30,
     eval_every_steps=300,
     smoke={
         "steps": 2,
@@ -45,6 +45,7 @@ FULL = Experiment(
     optim=Optim("lars", lr=2.0, weight_decay=1e-4, schedule="cosine", warmup_steps=870),
     task=Contrast(temperature=0.5),
     steps=8_700,
+    seed=30,
     eval_every_steps=870,
 )
 
@@ -91,9 +92,10 @@ CLAIM = Claim(
         Effect("crop_and_color", "crop", "higher", "colours improve on crops alone", margin=0.03),
         Effect("crop_and_color", "color", "higher", "crops improve on colours alone", margin=0.05),
     ),
-    seeds=3,
-    seconds=420,
-    pilots="seeds 0 to 2, which are these, were run before under this setting",
+    seeds=5,
+    seconds=700,
+    pilots="seeds 0 to 2 were run before under this setting, and the margins were lessened while their results were "
+    "there",
     smaller="300 steps of a small encoder on CIFAR-10 for ResNet-50 on ImageNet",
     plot=Plot("bars", y="test accuracy, linear on frozen features"),
     full_arms=arms(FULL),

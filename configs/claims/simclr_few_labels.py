@@ -15,8 +15,6 @@ Departs: CIFAR-10 for ImageNet, a tiny encoder and 1.3 epochs of it; Adam for LA
          All seeds have one draw of the labels, so the interval is of pre-training and fine-tuning, and not of labels.
          --full has 5,000 steps each.
          Both nets take the same number of steps, which is not chosen for each.
-Measured: not yet: results/claims.json has an earlier design, with one encoder for all fine-tuned seeds, and rates
-         chosen by one seed and 5,000 labels
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,6 @@ Here:    f(x) = sin 2πx + sin(6πx) / 2 + sin(18πx) / 4 on [0, 1], nets with 4
 Departs: the headline is computed from a construction and cannot fail; that training falls short is a fact of this
          budget and loss. The theorem is on the unit cube of any dimension; a largest error on a grid stands for
          the supremum.
-Measured: largest error of 256 units 0.020 built, 0.071 trained; of 4 units 0.90 and 0.67. (cpu, 2026-11-24, 5 seeds)
 """
 
 import functools

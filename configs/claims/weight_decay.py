@@ -11,9 +11,6 @@ Here:    an MLP of two hidden layers of 256 units on 2,000 images of MNIST, of w
 Departs: wrong labels of digits for noise on the targets and for NetTalk; AdamW for plain gradient descent: in the paper
          the decay is a term of the cost, so it is in the gradient, and here it is apart from it; all seeds have one
          draw of images and of wrong labels, so that the interval is of the training alone
-Measured: 89.1 % with weight decay and 88.2 % without: +0.91 points (0.74 to 1.09), it holds. Both nets have chosen
-         rates so low that they learn 77 % of their labels, about as many as are right. (cpu, 1 core, shared,
-         2026-11-29, 8 seeds)
 """
 
 from train.config import Data, Experiment, Model, Optim

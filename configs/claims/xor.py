@@ -11,8 +11,6 @@ Here:    the four points of XOR and 10 starts of each net, trained by gradient d
          stack's outputs, and cannot do what the same stack with tanh between its layers does.
 Departs: a theorem and an existence proof: this checks the code and not the paper. The book proves and
          trains nothing; the descent is Adam's on cross entropy, not the perceptron's rule.
-Measured: nine of ten nets with 4 hidden units learn all four points, the tenth stays at two.
-         (cpu, 2 cores, shared, 2026-11-29)
 """
 
 import functools

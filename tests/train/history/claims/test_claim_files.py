@@ -193,13 +193,3 @@ def test_recorded_results_are_of_claims_that_are_there_and_of_their_arms() -> No
 def test_the_csv_has_every_value_of_every_seed_of_what_is_recorded() -> None:
     recorded = list(results.read().values())
     assert results.FILE.with_suffix(".csv").read_text(encoding="utf-8") == results.csv_text(recorded)
-
-
-def test_the_readme_has_the_table_of_what_is_recorded() -> None:
-    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
-    begin, end = "<!-- claims: zoo claim --markdown -->\n", "<!-- end of claims -->"
-    if begin not in readme:
-        pytest.skip("the README has no table of claims")
-    recorded = list(results.read().values())
-    table = results.markdown(recorded, files.earlier(recorded))
-    assert readme.partition(begin)[2].partition(end)[0].strip() == table.strip()

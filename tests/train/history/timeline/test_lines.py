@@ -15,6 +15,7 @@ from train.history.timeline.terms import terms_of
 from zoo import CARDS
 
 ROOT = Path(__file__).parents[4]
+SWEEP = ROOT / "results" / "line_sweep.json"
 
 
 def tool(name: str) -> ModuleType:
@@ -24,18 +25,6 @@ def tool(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(scope="module")
-def tables() -> ModuleType:
-    return tool("line_tables")
-
-
-def test_docs_and_readme_say_what_is_recorded(tables: ModuleType) -> None:
-    for path in (tables.DOCS, tables.README):
-        document = path.read_text(encoding="utf-8")
-        assert "tools/line_tables.py -->" in document
-        assert tables.inserted(document) == document, f"run python tools/line_tables.py for {path.name}"
 
 
 @pytest.mark.parametrize("names", [lines.SCENES, lines.LONGER])
@@ -54,8 +43,8 @@ def test_nets_of_a_line_differ_in_model_rate_and_length_alone(names: tuple[str, 
         assert alike == first
 
 
-def test_rates_and_lengths_are_those_of_the_recorded_sweep(tables: ModuleType) -> None:
-    sweep = json.loads(tables.SWEEP.read_text(encoding="utf-8"))
+def test_rates_and_lengths_are_those_of_the_recorded_sweep() -> None:
+    sweep = json.loads(SWEEP.read_text(encoding="utf-8"))
     for name, longer in zip(lines.SCENES, lines.LONGER, strict=True):
         short, long = files.load(name), files.load(longer)
         rates, lengths = sweep["rates"][name], sweep["lengths"].get(name)
