@@ -163,8 +163,9 @@ class Text:
     """Seed of the validation split. It is not the run's seed, so all seeds validate on the same examples."""
     split_by: Literal["hash", "position"] = "hash"
     """How validation and test are cut from a set without them, if it is the user's own: by a `hash` of each example's
-    content, so that adding or renaming one moves no other; or by `position`, as before this field. Embedded and
-    TFDS sets are always cut by position: they never change."""
+    content, so that adding or renaming one moves no other; or by `position`, as before this field. `python_docs` is
+    cut by a hash of its titles: its text is another one in each version of Python. Other embedded sets and those of
+    TFDS are always cut by position: they never change."""
 
 
 @dataclasses.dataclass(frozen=True)

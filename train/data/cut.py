@@ -2,7 +2,8 @@
 
 A set that never changes (an embedded one, a version of TFDS) is cut by position, with the same share of every class. A
 user's own files are cut by a hash of each example's content: what is added, removed or renamed moves nothing else, so
-an example that a network was trained on never turns up in its test split, nor does a copy of it.
+an example that a network was trained on never turns up in its test split, nor does a copy of it. Documents that are
+revised, as Python's are, are cut by a hash of their titles.
 """
 
 import hashlib

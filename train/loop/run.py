@@ -18,6 +18,7 @@ import train.tasks  # noqa: F401  fills the table of ways of learning, from whic
 from train.config import Data, Experiment, Model, files, override
 from train.config.files import ConfigFile
 from train.data import kinds
+from train.loop.older import FORMAT, NEWEST, complete
 from train.loop.summary import Summary
 from zoo.errors import UserError, in_one_line, note
 from zoo.files import lists_in_rows, parse_json, require_as_written, require_no_pattern, with_checksum, write_atomically
@@ -217,7 +218,7 @@ def name_of(config: str, experiment: Experiment) -> str:
 
 
 def _write_config(run: Run) -> None:
-    content = dataclasses.asdict(run.experiment)
+    content = {FORMAT: NEWEST, **dataclasses.asdict(run.experiment)}
     if run.source is not None:
         content[SOURCE] = dataclasses.asdict(run.source)
     if run.config:
@@ -257,7 +258,7 @@ def read(folder: Path, file: str, config: str | os.PathLike[str] | None) -> Run:
         asked = fields.pop(CONFIG, "")
         if not isinstance(asked, str):
             raise UserError(f"{CONFIG} is no name")
-        _complete(fields, own=source is not None)
+        complete(fields, own=source is not None)
     except (OSError, ValueError, AttributeError, TypeError) as error:  # UserError is a ValueError
         raise UserError(f"{folder / file} cannot be read: {error}") from None
     files.load_for(folder, source, config)
@@ -268,21 +269,6 @@ def read(folder: Path, file: str, config: str | os.PathLike[str] | None) -> Run:
     except (AttributeError, UserError) as error:
         raise UserError(f"{folder / file} cannot be read: {in_one_line(error)}") from None
     return Run(folder, experiment, source=source, changes=changes, config=asked)
-
-
-def _complete(fields: dict[str, Any], own: bool) -> None:
-    """Add to the content of an older config.json what the run did before a field existed that says so.
-
-    Classifiers of sentences were trained without segments before `data.segments`. Only sets of TFDS hold pairs with a
-    class, so runs on other sets do not differ by it. The user's own files were split by position before
-    `data.split_by`.
-    """
-    data, task = fields.get("data", {}), fields.get("task", {})
-    if str(data.get("name")).startswith(("folder:", "text:", "tsv:")) or (own and "placement" in data):
-        data.setdefault("split_by", "position")
-    on_text = "tokenizer" in data and task.get("name", "classify") == "classify"
-    if on_text and not str(data.get("name")).startswith(("tsv:", "python_docs/")):
-        data.setdefault("segments", False)
 
 
 def require_single(run: Run) -> None:

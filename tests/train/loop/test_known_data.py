@@ -1,5 +1,6 @@
 """A run keeps what it needs of its data, and says or refuses what has changed in them since."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ from safetensors import safe_open
 
 import train.loop.run
 from train import cli
+from train.config import files
 from train.data import record
 
 SMALL = ("--steps", "4", "--eval-every-steps", "2", "--optim.warmup-steps", "0", "--model.widths", "8")
@@ -119,6 +121,21 @@ def test_a_run_of_before_has_no_record_and_is_read_as_it_was(own, capsys: pytest
     assert train.loop.run.load(run).experiment.data.split_by == "position"
     assert zoo("predict", str(root / "cherry" / "3.png"), "--weights", str(run)) == 0
     assert "cherry" in capsys.readouterr().out
+
+
+def test_a_run_on_python_docs_of_before_is_read_by_position(tmp_path: Path) -> None:
+    """Its config.json says hash, which was for the user's own text alone: documents were cut by position."""
+    experiment = files.load("python_docs_lstm_char")
+    run = train.loop.run.create("lstm", experiment, tmp_path)
+    assert train.loop.run.load(run.path).experiment == experiment
+    config = run.path / "config.json"
+    content = json.loads(config.read_text())
+    del content["format"]
+    config.write_text(json.dumps(content))
+    old = train.loop.run.load(run.path)
+    assert old.experiment.data == dataclasses.replace(experiment.data, split_by="position")
+    old.change(old.experiment, [])  # as --resume with another field does: it stays by position
+    assert train.loop.run.load(run.path).experiment == old.experiment
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"splits": {}}', '{"name": "x", "splits": {"train": 3}}'])

@@ -194,6 +194,33 @@ def test_a_text_that_does_follow_counts_as_following(rows: int) -> None:
     assert 16 < sum(labels) < 48  # of 64
 
 
+def test_what_an_evaluation_hides_follows_from_a_row_and_the_order_of_its_ids_alone() -> None:
+    """Rows of the same ids in another order are other rows, and a row is hidden alike beside any others."""
+    seen: list[jax.Array] = []
+
+    class Looking(nn.Module):
+        """Keeps what it is shown, and has no opinion."""
+
+        @nn.compact
+        def __call__(self, tokens, mask, segments, positions, *, train: bool):
+            seen.append(jnp.concatenate([tokens, positions], axis=1))
+            weight = self.param("weight", nn.initializers.zeros, (V,))
+            return jnp.broadcast_to(weight, (*positions.shape, V)), jnp.zeros((len(tokens), 2))
+
+    task = masked(Looking(), optax.sgd(0.1), Shape(19, V, MARKS), Masked(share=0.5, next_sentence=False))
+    state = task.init(KEY)
+
+    def shown(a: jax.Array) -> np.ndarray:
+        task.evaluate(state, {"a": a, "b": jnp.full_like(a, 4), "mask": jnp.ones(len(a))})
+        return np.asarray(seen[-1])
+
+    a = jnp.arange(4, 12)
+    swapped = a.at[:2].set(a[1::-1])
+    one, other = shown(a[None]), shown(swapped[None])
+    assert not np.array_equal(one[:, 19:], other[:, 19:])  # the places that are guessed
+    np.testing.assert_array_equal(shown(jnp.stack([a, swapped, a])), [one[0], other[0], one[0]])
+
+
 def test_masked_modelling_learns_and_half_of_the_pairs_belong_together() -> None:
     a = jnp.tile(jnp.array([[4, 4, 4], [5, 5, 5], [6, 6, 6], [7, 7, 7]]), (16, 1))
     data = Resident({"a": a, "b": a + 4}, 32)

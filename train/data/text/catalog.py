@@ -47,7 +47,7 @@ def load(data: Text, form: Form, tokenizer: Tokenizer | None = None) -> TextData
     depends on `data.split_seed`; empty if that share is 0. Running text is split between documents; a single document
     is split by position, and its end is held out. Training split: for labelled sentences the share `data.labels` of the
     remaining ones. A user's own text is split by a hash of it, so that more may be added (`train.data.cut`;
-    `data.split_by`).
+    `data.split_by`), and `python_docs`, which every version of Python revises, by a hash of its titles.
     Raises UserError with one line for all invalid input.
     """
     if is_embedded(data.name):
@@ -193,8 +193,9 @@ def _roles(corpus: Corpus, data: Text, form: Form) -> dict[str, Examples]:
 
 
 def _by_hash(corpus: Corpus, data: Text) -> bool:
-    """Whether a data set is split by a hash of each example: the user's own may change."""
-    return data.split_by == "hash" and (bool(kinds.prefix(corpus.name)) or corpus.version == own.VERSION)
+    """Whether a data set is split by a hash of each example: the user's own may change, and so may what has titles."""
+    may_change = kinds.prefix(corpus.name) or corpus.version == own.VERSION or corpus.splits["train"].titles is not None
+    return data.split_by == "hash" and bool(may_change)
 
 
 def divide(examples: Examples, share: float, seed: int, form: Form, purpose: str = "") -> tuple[Examples, Examples]:
@@ -222,10 +223,14 @@ def divide(examples: Examples, share: float, seed: int, form: Form, purpose: str
 
 
 def divide_by_hash(examples: Examples, share: float, seed: int, form: Form, purpose: str) -> tuple[Examples, Examples]:
-    """Split examples in two as `divide` does, but each by a hash of its text: `share` holds for their number."""
+    """Split examples in two as `divide` does, but each by a hash of its title, or of its text if it has none.
+
+    `share` holds for their number.
+    """
     if len(examples) == 1 and form in ("stream", "passages") and share:
         return _ends(examples.texts[0], share)
-    keys = text_keys(examples.texts, *([] if examples.seconds is None else [examples.seconds]))
+    seconds = [] if examples.seconds is None else [examples.seconds]
+    keys = text_keys(examples.texts, *seconds) if examples.titles is None else text_keys(examples.titles)
     kept, taken = by_hash(np.arange(len(examples)), share, keys, _classes(examples), purpose, seed)
     return examples[kept], examples[taken]
 

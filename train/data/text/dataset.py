@@ -33,19 +33,24 @@ class Examples:
     """Documents, or sentences with a translation, a second sentence or a class.
 
     labels: int32 (N,), -1 where they are secret.
+    titles: of documents that are revised: by its title such a one is split, so that it stays where it is.
     """
 
     texts: Sequence[str]
     seconds: Sequence[str] | None = None
     labels: np.ndarray | None = None
+    titles: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def __getitem__(self, indices: np.ndarray) -> "Examples":
-        seconds = None if self.seconds is None else [self.seconds[int(i)] for i in indices]
-        labels = None if self.labels is None else self.labels[indices]
-        return Examples([self.texts[int(i)] for i in indices], seconds, labels)
+        texts, seconds, titles = (
+            None if column is None else [column[int(i)] for i in indices]
+            for column in (self.texts, self.seconds, self.titles)
+        )
+        assert texts is not None  # every example has a text
+        return Examples(texts, seconds, None if self.labels is None else self.labels[indices], titles)
 
     @property
     def every_text(self) -> list[str]:
@@ -54,7 +59,7 @@ class Examples:
 
     def lower(self) -> "Examples":
         seconds = None if self.seconds is None else [lowered(text) for text in self.seconds]
-        return Examples([lowered(text) for text in self.texts], seconds, self.labels)
+        return Examples([lowered(text) for text in self.texts], seconds, self.labels, self.titles)
 
     def swapped(self) -> "Examples":
         """Exchange source and target of translations."""
@@ -64,7 +69,7 @@ class Examples:
     def documents(self) -> "Examples":
         """Return only the text. Two sentences of one example become two lines of one document."""
         if self.seconds is None:
-            return Examples(self.texts)
+            return Examples(self.texts, titles=self.titles)
         return Examples([f"{first}\n{second}" for first, second in zip(self.texts, self.seconds, strict=True)])
 
 

@@ -40,9 +40,8 @@ def topics() -> dict[str, str]:
 
 def python_docs() -> Corpus:
     """Return one document per topic, ordered by title: about 0.4 MB. The text depends on Python's version."""
-    return Corpus(
-        "python_docs", platform.python_version(), {"train": Examples([text for _, text in sorted(topics().items())])}
-    )
+    titles, texts = zip(*sorted(topics().items()), strict=True)
+    return Corpus("python_docs", platform.python_version(), {"train": Examples(texts, titles=titles)})
 
 
 def python_docs_topic() -> Corpus:

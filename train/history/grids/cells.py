@@ -99,7 +99,7 @@ def _cell(grid: Grid, row: Variant, column: Variant, rate: float | None) -> Cell
     """Return a cell; with a rate, that of the quick version."""
     experiment, left_out = _changed(grid, row, column)
     experiment, fitted = _fitted(grid, experiment)
-    whole = _of_images(experiment, grid.images)
+    whole = _of_images(experiment, grid.images_of(column))
     images = grid.images if rate is None else grid.quick_images or grid.images
     seeds = grid.seeds if rate is None else grid.quick_seeds
     final = shortened(dataclasses.replace(whole, seeds=seeds), images / grid.images)

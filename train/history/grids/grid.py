@@ -30,6 +30,7 @@ class Variant:
     year: int | None = None
     where_there: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     rates: tuple[float, ...] = ()  # of a column: the learning rates to try in place of the grid's
+    images: int | None = None  # of a column: how many images its cells learn from, in place of the grid's
     paper: str = ""  # where the changes are from
     departs: str = ""  # in what they differ from the paper
 
@@ -42,9 +43,11 @@ class Variant:
 class Grid:
     """Rows and columns, and what every cell has in common. Raises UserError for what cannot be compared.
 
-    Every cell learns from `images` training images, whatever its batch. Its learning rate has the best validation
-    accuracy of `rates`, after `tune_images` images, over seeds that are not compared; where the best is an end of the
-    rates, they are extended. Steps of the schedule and the averaging of weights shrink with the number of images.
+    Every cell learns from `images` training images, whatever its batch, unless its column has its own number. With one
+    row the columns are a ladder, each compared with the one before it. The learning rate of a cell has the best
+    validation accuracy of `rates`, after `tune_images` images, or as large a share of its column's own, over seeds that
+    are not compared; where the best is an end of the rates, they are extended. Steps of the schedule and the averaging
+    of weights shrink with the number of images.
     """
 
     title: str
@@ -73,9 +76,10 @@ class Grid:
             with errors.kept():
                 _check_rates(rates)
         for row in self.rows:
-            with errors.kept():
-                if row.rates:
-                    raise UserError(f"the {self.row} {row.name} has rates: only columns have their own")
+            for name in ("rates", "images"):
+                with errors.kept():
+                    if getattr(row, name):
+                        raise UserError(f"the {self.row} {row.name} has {name}: only columns have their own")
         errors.report()
 
     def _check_names(self) -> None:
@@ -97,6 +101,9 @@ class Grid:
             value = getattr(self, name)
             if value is not None and value > self.images:
                 raise UserError(f"{name} must be at most the {self.images:,} images of a cell, not {value:,}")
+        for column in self.columns:
+            if column.images is not None and column.images < 1:
+                raise UserError(f"{column.name}: images must be at least 1, not {column.images}")
 
     def _check_base(self) -> None:
         base = self.base
@@ -120,6 +127,10 @@ class Grid:
     def rates_of(self, column: Variant) -> tuple[float, ...]:
         """Return the learning rates that the cells of a column try."""
         return column.rates or self.rates
+
+    def images_of(self, column: Variant) -> int:
+        """Return how many images the cells of a column learn from."""
+        return column.images or self.images
 
 
 def _check_changes(variant: Variant) -> None:

@@ -1,4 +1,7 @@
-"""The heat map of a grid: the darker a cell, the smaller its test error, on a logarithmic scale."""
+"""The picture of a grid, a heat map: the darker a cell, the smaller its test error, on a logarithmic scale.
+
+That of a ladder has a point for each rung.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from train.history.grids import table, variance
+from train.history.grids import ladder, table, variance
 from train.history.grids.cells import name_of
 from train.history.grids.results import interval
 from train.pictures.style import INK, LIGHT, SOFT
@@ -14,6 +17,7 @@ from zoo.files import atomic_file
 
 PALE, DEEP = "#f3efe7", LIGHT[4]  # of the largest and the least error
 WIDTH, HEIGHT, MARGIN = 1.55, 0.78, 2.6  # inches: of a cell, and what stands around all of them
+STEP = 0.55  # inches: of a rung of a ladder
 
 
 def save(found: Mapping[str, Any], path: Path) -> None:
@@ -27,20 +31,25 @@ def draw(found: Mapping[str, Any]) -> Any:
     from matplotlib.figure import Figure  # slow to import; no pyplot, so no global state
 
     rows, columns = found["rows"], found["columns"]
-    size = (max(7.5, WIDTH * len(columns) + 2), HEIGHT * len(rows) + MARGIN)
+    is_ladder = ladder.is_ladder(found)
+    tall = STEP * len(columns) if is_ladder else HEIGHT * len(rows)
+    size = (9.0 if is_ladder else max(7.5, WIDTH * len(columns) + 2), tall + MARGIN)
     figure = Figure(figsize=size, dpi=150, facecolor="white")
     figure.set_layout_engine("constrained", w_pad=0.18, h_pad=0.12)
     axes = figure.subplots()
     axes.spines[:].set_visible(False)
     axes.tick_params(which="both", colors=SOFT, length=0)
-    axes.set_xticks(range(len(columns)), [column["says"] for column in columns], color=INK)
-    axes.set_yticks(range(len(rows)), [table.with_year(row) for row in rows], color=INK)
+    if is_ladder:
+        _rungs(axes, found)
+    else:
+        axes.set_xticks(range(len(columns)), [column["says"] for column in columns], color=INK)
+        axes.set_yticks(range(len(rows)), [table.with_year(row) for row in rows], color=INK)
+        axes.xaxis.tick_top()
+        _cells(axes, found)
+        axes.set_xlabel(found["column"], color=SOFT, parse_math=False)
+        axes.set_ylabel(found["row"], color=SOFT, parse_math=False)
     for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         text.set_parse_math(False)
-    axes.xaxis.tick_top()
-    _cells(axes, found)
-    axes.set_xlabel(found["column"], color=SOFT, parse_math=False)
-    axes.set_ylabel(found["row"], color=SOFT, parse_math=False)
     figure.suptitle(found["title"], x=0.013, ha="left", size=15, color=INK, family="serif", parse_math=False)
     note = "\n".join([*table.sentences(found), table.budget(found)])
     wide = int(size[0] * 15)  # letters in a line
@@ -82,6 +91,26 @@ def _cells(axes: Any, found: Mapping[str, Any]) -> None:
             size=7.5,
             color=color,
         )
+
+
+def _rungs(axes: Any, found: Mapping[str, Any]) -> None:
+    """Draw a ladder from above to below: the error of each rung, its interval and its change."""
+    names = [table.with_year(column) for column in found["columns"]]
+    axes.set_yticks(range(len(names)), names, color=INK)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    place = {column["name"]: i for i, column in enumerate(found["columns"])}
+    for rung in ladder.rungs(found):
+        i, (error, low, high) = place[rung.column["name"]], rung.error
+        axes.plot([low, high], [i, i], color=DEEP, linewidth=2, solid_capstyle="butt")
+        axes.plot(error, i, "o", color=DEEP, markersize=7)
+        mark = table.MARK * bool(table.notes_of(rung.cell))
+        axes.text(error, i - 0.16, f"{error:.2f} %{mark}", ha="center", va="bottom", color=INK)
+        if rung.change is not None:
+            axes.text(error, i + 0.16, f"{rung.change:+.2f}", ha="center", va="top", color=SOFT, size=7.5)
+    axes.set_xlim(left=0)
+    axes.grid(axis="x", color=SOFT, alpha=0.2)
+    axes.set_xlabel(f"test error of {found['rows'][0]['says']}, percent; below it the change", color=SOFT)
+    axes.xaxis.label.set_parse_math(False)
 
 
 def _wrapped(text: str, width: int) -> str:

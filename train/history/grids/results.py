@@ -51,7 +51,7 @@ def facts(name: str, grid: Grid) -> dict[str, Any]:
 def assemble(known: Mapping[str, Any], cells: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the result of a grid from its facts and those of its cells that are there, with what they say.
 
-    Only a whole grid says something: every cell with equally many seeds.
+    Only a whole grid says something: every cell with equally many seeds, and at least two rows and two columns.
     """
     there = {name_of(cell["row"], cell["column"]): dict(cell) for cell in cells}
     order = [name_of(row["name"], column["name"]) for row in known["rows"] for column in known["columns"]]
@@ -63,7 +63,8 @@ def assemble(known: Mapping[str, Any], cells: Iterable[Mapping[str, Any]]) -> di
         "analysis": None,
         "cells": ordered,
     }
-    if len(ordered) == len(order) and len({len(cell["values"]) for cell in ordered}) == 1:
+    several = min(len(known["rows"]), len(known["columns"])) > 1
+    if several and len(ordered) == len(order) and len({len(cell["values"]) for cell in ordered}) == 1:
         found["analysis"] = _analysis(found)
     return found
 

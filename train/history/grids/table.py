@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from train.history.grids import ladder
 from train.history.grids.cells import name_of
 from train.history.grids.results import interval
 from train.pictures.style import LEAN
@@ -33,7 +34,17 @@ def notes_of(cell: Mapping[str, Any]) -> list[str]:
 
 
 def rows_of(found: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Yield the head of a grid's table and its rows: the accuracy of each cell, and the best of each row and column."""
+    """Yield the head of a grid's table and its rows: the accuracy of each cell, and the best of each row and column.
+
+    Of a ladder it is a row for each rung, with its error and what that is more or less than the one before.
+    """
+    if ladder.is_ladder(found):
+        yield [found["column"], "test error", "change, points", "rate", "images"]
+        for rung in ladder.rungs(found):
+            mark = MARK * bool(notes_of(rung.cell))
+            numbers = f"{rung.cell['rate']:g}", f"{rung.cell['images']:,}"
+            yield [with_year(rung.column), rung.error_text + mark, rung.change_text, *numbers]
+        return
     there = {name_of(cell["row"], cell["column"]): cell for cell in found["cells"]}
     analysis = found["analysis"] or {}
     best = [f"best {found['column']}"] if analysis else []
@@ -61,6 +72,8 @@ def _best(best: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
     """Return the two sentences that a whole grid says; [] for one of which cells are missing."""
+    if ladder.is_ladder(found):
+        return ladder.sentences(found)
     analysis, row, column = found["analysis"], found["row"], found["column"]
     if not analysis:
         return []
@@ -86,10 +99,18 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
 def budget(found: Mapping[str, Any]) -> str:
     """Return how the cells were trained, in one line."""
     tuned = f"{found['tune_images']:,} images and {found['tune_seeds']} other seed{'s' * (found['tune_seeds'] > 1)}"
+    figure = f"Test error of {found['rows'][0]['says']}" if ladder.is_ladder(found) else "Test accuracy"
     return (
-        f"Test accuracy on {found['dataset']}, mean of {found['seeds']} seeds and its interval of 95 %. Every cell "
-        f"learns from {found['images']:,} images; its rate was chosen on validation, after {tuned}."
+        f"{figure} on {found['dataset']}, mean of {found['seeds']} seeds and its interval of 95 %. Every cell learns "
+        f"from {found['images']:,} images{_other_numbers(found)}; its rate was chosen on validation, after {tuned}."
     )
+
+
+def _other_numbers(found: Mapping[str, Any]) -> str:
+    """Name the columns with a number of images of their own; "" where there is none."""
+    own = {cell["column"]: cell["images"] for cell in found["cells"] if cell["images"] != found["images"]}
+    says = {one["name"]: one["says"] for one in found["columns"]}
+    return "".join(f", with {says[name]} from {images:,}" for name, images in own.items())
 
 
 def markdown(found: Mapping[str, Any]) -> str:
@@ -97,10 +118,8 @@ def markdown(found: Mapping[str, Any]) -> str:
     head, *rows = rows_of(found)
     lines = [f"### {found['title']}", "", budget(found), "", _row(head), _row(["---"] * len(head)), *map(_row, rows)]
     if found["analysis"]:
-        best = (
-            "Behind the best of a row or a column stands the share of resamples of the seeds in which it is the best."
-        )
-        lines += ["", best, "", *sentences(found)]
+        lines += ["", "Behind the best of a row or a column stands the share of resamples in which it is the best."]
+    lines += ["", *sentences(found)]
     lines += ["", *_notes(found)]
     minutes = f"{found['seconds'] / 60:,.0f} minutes of training in all; {found['date']}."
     return "\n".join([*lines, minutes]) + "\n"

@@ -23,6 +23,7 @@ from train.config.fields import changed
 from train.history.claims import results
 from train.history.timeline.lenient_json import finite, mapping, number, read_json, sequence, text, whole
 from train.history.timeline.terms import kind_of, terms_of
+from train.loop.older import complete
 from train.loop.run import read_metrics
 from train.loop.summary import Summary, spread
 from zoo.errors import UserError
@@ -125,6 +126,7 @@ def of_run(run: Path) -> Exhibit:
     config, content = read_json(run / "config.json"), read_json(run / "summary.json")
     if not content:
         raise UserError(f"{run}: not a finished run: it has no summary.json")
+    complete(config, own=train.loop.run.SOURCE in config)
     summary = Summary.from_json(content)
     best = summary.best_setting
     own = [number for number, replica in enumerate(summary.replicas) if replica.setting == best.setting]

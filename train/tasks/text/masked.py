@@ -4,6 +4,7 @@ Or, for comparison, predict each token from those before it (Table 5, "LTR").
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -19,6 +20,7 @@ from train.config import Masked
 from train.core import Loss, Mean, Metrics, State, Task
 from train.data.inputs import segments
 from train.metrics.accuracy import is_correct
+from train.tasks.draws import row_keys
 from train.tasks.network import Network
 
 
@@ -74,11 +76,30 @@ class Poser:
     def pose(self, key: Array, batch: dict[str, Array]) -> tuple[dict[str, Array], Answers]:
         """Draw what is hidden in a batch: (arguments of the model, answers)."""
         coin_key, hide_key = jax.random.split(key)
+        coins = jax.random.bernoulli(coin_key, 0.5, (len(batch["a"]),))
+        return self._posed(batch, coins, lambda tokens: self._hidden(hide_key, tokens))
+
+    def pose_again(self, batch: dict[str, Array]) -> tuple[dict[str, Array], Answers]:
+        """Draw as `pose` does, but each row's from a key of its own two texts: the same again in any other batch."""
+        coin_keys, hide_keys = jax.vmap(jax.random.split, out_axes=1)(row_keys(batch["a"], batch["b"]))
+
+        def hidden(key: Array, row: Array) -> tuple[Array, Array, dict[str, Array]]:
+            return jax.tree.map(lambda leaf: leaf[0], self._hidden(key, row[None]))
+
+        coins = jax.vmap(jax.random.bernoulli)(coin_keys)
+        return self._posed(batch, coins, lambda tokens: jax.vmap(hidden)(hide_keys, tokens))
+
+    def _hidden(self, key: Array, tokens: Array) -> tuple[Array, Array, dict[str, Array]]:
+        return hide(key, tokens, self.guesses, self.config.share, self.shape)
+
+    def _posed(
+        self, batch: dict[str, Array], coins: Array, hidden: Callable[[Array], tuple[Array, Array, dict[str, Array]]]
+    ) -> tuple[dict[str, Array], Answers]:
+        """Pose a batch. coins (B,): whether the true second text is shown; hidden: hides some of the tokens."""
         a, b = (batch[name].astype(jnp.int32) for name in ("a", "b"))
         follows = jnp.ones(len(a), jnp.int32)
         if self.config.next_sentence:
-            follows = jax.random.bernoulli(coin_key, 0.5, (len(a),)).astype(jnp.int32)
-            shown = jnp.where(follows[:, None], b, jnp.roll(b, 1, axis=0))
+            shown = jnp.where(coins[:, None], b, jnp.roll(b, 1, axis=0))
             # The text of another row may be the very text that follows, as in a batch of one row.
             follows = (shown == b).all(axis=1).astype(jnp.int32)
             b = shown
@@ -87,7 +108,7 @@ class Poser:
         if self.config.left_to_right:
             positions, answers = foresee(tokens, marks)
         else:
-            tokens, positions, answers = hide(hide_key, tokens, self.guesses, self.config.share, self.shape)
+            tokens, positions, answers = hidden(tokens)
         inputs = {"tokens": tokens, "mask": tokens != 0, "segments": which, "positions": positions}
         return inputs, Answers(answers["token"], answers["weight"], follows)
 
@@ -104,8 +125,8 @@ def masked(
 
     2 h + 3 <= length; "mask": (B,) when evaluating. The network reads [CLS] a [SEP] b [SEP]. With `next_sentence`, b
     comes from another example in half of the rows. What is hidden is drawn again each time an example is seen; when
-    evaluating, the draw depends on the batch alone. With `left_to_right` nothing is hidden: every token of the text is
-    predicted from those before it, which is all that a causal network sees.
+    evaluating, the draw depends on the example alone. With `left_to_right` nothing is hidden: every token of the text
+    is predicted from those before it, which is all that a causal network sees.
     """
     config = config or Masked()
     net, poser = Network(model, by_sums(tx, 2 if config.next_sentence else 1), precision), Poser(shape, config)
@@ -129,8 +150,7 @@ def masked(
         return net.descend(state, inputs, dropout_key, loss_fn)
 
     def evaluate(state: State, batch: dict[str, Array]) -> Metrics:
-        key = jax.random.fold_in(jax.random.key(0), batch["a"].astype(jnp.uint32).sum())
-        inputs, answers = poser.pose(key, batch)
+        inputs, answers = poser.pose_again(batch)
         tokens, pairs = judge(net.evaluate(state, inputs), answers, config.next_sentence)
         weight = answers.weight * batch["mask"][:, None]
         sums = {name: jnp.sum(value * weight) for name, value in tokens.items()} | {"count": weight.sum()}

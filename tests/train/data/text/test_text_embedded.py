@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from train.config import Text
-from train.data.text import dates, python_docs
+from train.data.text import catalog, dates, python_docs
 from train.data.text.catalog import load
 from train.data.text.dataset import TextDataset
 from zoo.errors import UserError
@@ -27,6 +27,24 @@ def test_python_docs_hold_every_section_once() -> None:
     assert sum(map(len, documents)) > 300_000
     holding = [text for text in documents if 'The "for" statement is used to iterate over the elements' in text]
     assert len(holding) == 1  # of the topics "for" and "compound"
+
+
+def test_a_document_that_is_added_or_revised_moves_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another version of Python has other topics and other texts: what it held out stays held out."""
+
+    def splits(topics: dict[str, str]) -> dict[str, set[str]]:
+        monkeypatch.setattr(python_docs, "topics", lambda: topics)
+        data = Text("python_docs", split_seed=2)
+        roles = catalog._roles(catalog.find("python_docs", "stream"), data, "stream")
+        return {name: set(part.titles or ()) for name, part in roles.items()}
+
+    here = python_docs.topics()
+    before = splits(here)
+    after = splits({title: f"{text}\nRevised." for title, text in here.items()} | {f"new {i}": "x" for i in range(20)})
+    assert set().union(*before.values()) == set(here)
+    for name, titles in before.items():
+        assert titles
+        assert {title for title in after[name] if not title.startswith("new")} == titles
 
 
 def test_topics_are_told_from_paragraphs_that_no_two_splits_share() -> None:

@@ -1,6 +1,7 @@
 """Every file of a grid of the project: its cells can be trained, and it says where its numbers are from."""
 
 import ast
+import itertools
 import re
 
 import jax
@@ -9,20 +10,29 @@ import pytest
 from small_grid import BASE
 
 from train.config import files as configs
+from train.config import override
 from train.core.console import Console
+from train.history.claims import TrainedArm
+from train.history.claims.differing import differing
 from train.history.grids import files
 from train.history.grids.cells import Cell, cells, shortened
 from train.history.grids.run import GridRun
 from train.tasks.assemble import assemble
 
 NAMES = files.grid_names()
-YEARS = cells(files.load_grid("years"))
+YEARS, LADDER = (cells(files.load_grid(name)) for name in ("years", "ladder1989"))
 TRAINED = [cell for cell in YEARS if cell.row.name == "mlp" or cell.column.name == "2020"]
 """A cell of each row and of each column: to compile all takes ten minutes."""
+TOGETHER = ({"data.batch", "data.order"}, {"model.fields.output", "task.loss"})
+"""Fields that one step of the ladder changes together: batches are shuffled, and a softmax needs its logits."""
 
 
 def text_of(name: str) -> str:
     return (configs.FOLDER / "grids" / f"{name}.py").read_text(encoding="utf-8")
+
+
+def images_of(cell: Cell) -> int:
+    return cell.experiment.steps * cell.experiment.data.batch
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -30,9 +40,11 @@ def test_a_grid_is_sound_and_says_how_to_repeat_it(name: str) -> None:
     grid = files.load_grid(name)
     every = cells(grid)
     assert len(every) == len(grid.rows) * len(grid.columns)
-    assert {cell.experiment.steps * cell.experiment.data.batch for cell in every} == {grid.images}
+    assert all(images_of(cell) == grid.images_of(cell.column) for cell in every)
     quick = cells(grid, {cell.name: cell.rates[0] for cell in every})
-    assert {cell.experiment.steps * cell.experiment.data.batch for cell in quick} == {grid.quick_images or grid.images}
+    share = (grid.quick_images or grid.images) / grid.images
+    for cell in quick:
+        assert abs(images_of(cell) - share * grid.images_of(cell.column)) <= cell.experiment.data.batch
     assert grid.seeds >= 5
     lines = ast.get_docstring(ast.parse(text_of(name))).splitlines()
     for head in (f"Run:     zoo grid {name}", "Here:    ", "Rows:    ", "Columns: ", "Departs: "):
@@ -72,13 +84,28 @@ def test_the_years_are_those_of_the_papers_and_no_column_has_what_came_later() -
     assert BASE.data.name == "digits"
 
 
+def test_each_step_of_the_ladder_has_all_of_the_one_before_it_and_one_thing_more() -> None:
+    first = LADDER[0].experiment
+    assert (first.model.fields, first.optim.schedule, first.data.augment) == ({}, "constant", ())
+    assert (first.data.batch, first.data.order, first.task.loss) == (1, "constant", "mse_signs")
+    for before, after in itertools.pairwise(LADDER):
+        arms = (TrainedArm("", cell.experiment) for cell in (before, after))
+        names = set(differing(*arms)) - {"optim.lr", "steps", "eval_every_steps"}
+        if after.column.images != before.column.images:
+            names.add("images")
+        assert len(names) == 1 or names in TOGETHER, (after.name, names)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", YEARS, ids=[cell.name for cell in YEARS])
+@pytest.mark.parametrize("cell", [*YEARS, *LADDER], ids=[cell.name for cell in (*YEARS, *LADDER)])
 def test_a_step_of_every_cell_can_be_traced(cell: Cell) -> None:
-    """Its task, its data and its first step have shapes that fit; nothing is compiled."""
-    setup = assemble(cell.experiment)
+    """Its task, its data and its first step have shapes that fit; nothing is compiled. MNIST is replaced by digits."""
+    experiment = cell.experiment
+    if experiment.data.name == "mnist":
+        experiment = override(experiment, {"data": {"name": "digits", "labels": 1.0}})
+    setup = assemble(experiment)
     state = jax.eval_shape(setup.task.init, jax.random.key(0))
-    data = cell.experiment.data
+    data = experiment.data
     batch = {"x": jnp.zeros((data.batch, *setup.dataset.shape), jnp.uint8), "y": jnp.zeros(data.batch, jnp.int32)}
     after, metrics = jax.eval_shape(setup.task.step, state, batch, jax.random.key(1))
     assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)

@@ -17,6 +17,7 @@ from train.config.parse import parse_experiment
 from train.history.claims import results
 from train.history.timeline import cells, exhibits, findings, words
 from train.history.timeline.comparison import compare
+from train.loop import older
 from zoo.errors import UserError
 
 INSIDE = {"fields": {"depths": [2], "widths": [8], "stem_stride": 2}, "widths": [32, 64]}  # a network in a network
@@ -326,8 +327,15 @@ def configured(root: Path, model: str, value: float, name: str, **changes: dict)
     raw |= {part: raw[part] | values for part, values in changes.items()}
     test = {"accuracy": value, "loss": value, "count": 100}
     run = run_folder(root, model, value, name=name, task=raw["task"]["name"], dataset=raw["data"]["name"], test=test)
-    (run / "config.json").write_text(json.dumps(raw))
+    (run / "config.json").write_text(json.dumps({"format": older.NEWEST, **raw}))
     return exhibits.of_run(run)
+
+
+def test_a_run_of_before_documents_had_titles_is_not_compared_with_those_of_today(tmp_path: Path) -> None:
+    new = configured(tmp_path, "lstm_char", 1.5, "python_docs_lstm_char")
+    config = next(tmp_path.rglob("config.json"))
+    config.write_text(json.dumps(dict(list(json.loads(config.read_text()).items())[1:])))
+    assert exhibits.of_run(config.parent).terms == {**new.terms, "data.split_by": "position"}
 
 
 def test_what_means_something_else_is_not_compared(tmp_path: Path) -> None:
