@@ -93,7 +93,7 @@ def make(name: str, workdir: Path) -> None:
 
 
 def differs(name: str, workdir: Path) -> bool:
-    """Train the weights called `name` again, print their figure beside that of their row, and say whether it differs."""
+    """Train the weights called `name` again, print their figure beside that of the row, and return whether it differs."""
     row = table.require(name)
     assert row.figure is not None, "a row of this project has a figure"
     runs = alone(trained(OWN[name], workdir))
