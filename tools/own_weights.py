@@ -1,7 +1,7 @@
 """Train the weights that this project has names for, and give them these names.
 
-python tools/own_weights.py make [NAME …] [--workdir runs]       train what is not trained yet, and write the rows
-python tools/own_weights.py repeat [NAME …] [--workdir runs/again]   train again from nothing, and compare with the rows
+python tools/own_weights.py make [NAME …] [--workdir runs]          train what is not trained yet, and write the rows
+python tools/own_weights.py repeat [NAME …] [--workdir runs/again]  train again from nothing, and compare with rows
 
 Each is trained by a config of this project with its seeds at once. The first seed has the name; the others give mean
 and spread. What stops goes on where it was: a finished run in WORKDIR is not trained again. `repeat` exits with 1 where
@@ -93,7 +93,7 @@ def make(name: str, workdir: Path) -> None:
 
 
 def differs(name: str, workdir: Path) -> bool:
-    """Train the weights called `name` again, print their figure beside that of the row, and return whether it differs."""
+    """Train the weights called `name` again, print both figures, and return whether they differ."""
     row = table.require(name)
     assert row.figure is not None, "a row of this project has a figure"
     runs = alone(trained(OWN[name], workdir))
