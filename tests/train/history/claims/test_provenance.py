@@ -106,7 +106,7 @@ def test_the_code_of_a_claim_is_that_of_its_models_tasks_data_and_algorithms() -
 
 def test_the_code_of_a_claim_about_images_has_no_file_of_texts_or_scenes() -> None:
     folders = ("train/data/text/", "train/data/scenes/")
-    used = {name: provenance.code(files.load_claim(name)[0]) for name in ("lenet", "gpt_scaling", "vit_data")}
+    used = {name: provenance.code(claim_files.load_claim(name)[0]) for name in ("lenet", "gpt_scaling", "vit_data")}
     found = {
         name: [folder for folder in folders if any(file.startswith(folder) for file in used[name])] for name in used
     }
