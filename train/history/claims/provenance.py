@@ -20,7 +20,7 @@ import numpy as np
 import optax
 
 import zoo
-from train.config import Data, Experiment, Scenes
+from train.config import Data, Experiment, Scenes, Text
 from train.config.augmentations import OWN_AUGMENTATIONS
 from train.config.ways import way_of
 from train.core import machine
@@ -37,7 +37,8 @@ ROOMS = ("train/tasks/", "train/data/", "train/algorithms/", "zoo/")
 ASIDE = {f"zoo/{name}.py" for name in ("__init__", "cards", "errors", "files", "library", "measure", "own", "registry")}
 ASIDE |= {"train/algorithms/cards.py", "train/data/cache.py"}
 """Files that no result depends on: cards are looked up there, errors are made, folders are named."""
-SCENES = "train/data/scenes/"  # the loader of images imports it for every set
+OF_DATA = {"train/data/scenes/": Scenes, "train/data/text/": Text}
+"""Folders that loaders of other data import too, and what they are for."""
 SHOWN = 3  # changed files that a message names
 DIGITS = 12  # of a hash
 CODE = "code.json"  # in the folder of a run
@@ -52,12 +53,13 @@ def code_of(
     experiments: Sequence[Experiment], models: Sequence[str] = (), algorithms: Sequence[str] = ()
 ) -> dict[str, str]:
     """Return file -> hash of the code of the models, tasks, data and algorithms that experiments use."""
-    composed = any(isinstance(experiment.data, Scenes) for experiment in experiments)
+    data = [experiment.data for experiment in experiments]
+    unused = tuple(folder for folder, kind in OF_DATA.items() if not any(isinstance(one, kind) for one in data))
     found: dict[str, str] = {}
     ahead = [file for module in _modules(experiments, models, algorithms) if (file := _file(module))]
     while ahead:
         file = ahead.pop()
-        if file not in found and (composed or not file.startswith(SCENES)):
+        if file not in found and not file.startswith(unused):
             found[file], imported = _read(file)
             ahead += imported
     return {file: found[file] for file in sorted(found)}

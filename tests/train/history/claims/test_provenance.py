@@ -104,6 +104,15 @@ def test_the_code_of_a_claim_is_that_of_its_models_tasks_data_and_algorithms() -
     assert provenance.code(dataclasses.replace(trained, arms=computed, metric=Metric("x"))) == {}
 
 
+def test_the_code_of_a_claim_about_images_has_no_file_of_texts_or_scenes() -> None:
+    folders = ("train/data/text/", "train/data/scenes/")
+    used = {name: provenance.code(claim_files.load_claim(name)[0]) for name in ("lenet", "gpt_scaling", "vit_data")}
+    found = {
+        name: [folder for folder in folders if any(file.startswith(folder) for file in used[name])] for name in used
+    }
+    assert found == {"lenet": [], "gpt_scaling": [folders[0]], "vit_data": [folders[1]]}
+
+
 def test_runs_of_other_code_are_used_and_said_so_but_not_for_a_record(tmp_path: Path, monkeypatch) -> None:
     arms = {name: TrainedArm(name, dataclasses.replace(MLP, seed=i)) for i, name in enumerate("ab")}
     trained = Claim(1990, "N", "https://e.org", "It.", arms, (LOWER,), "train loss", seeds=1)
