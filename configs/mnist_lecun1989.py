@@ -13,7 +13,7 @@ DIGITS = 7_291
 CONFIG = Experiment(
     model=Model("lecun1989"),
     data=Data(
-        "mnist", batch=1, image_size=16, mean=(0.5,), std=(0.5,), labels=DIGITS / 54_000, order="constant"
+        "mnist", batch=1, image_size=16, mean=(0.5,), std=(0.5,), labels=(DIGITS + 0.5) / 54_000, order="constant"
     ),  # paper is -1 and ink 1
     task=Classify(loss="mse_signs"),
     optim=Optim("sgd", lr=0.03),

@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,15 @@ def brief_timings(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr("train.studies.compress.curve.ROUND_SECONDS", 0.0)
     monkeypatch.setattr("train.studies.bench.steps.ROUND_SECONDS", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def programs_are_kept() -> Iterator[None]:
+    """Emulators end it for their process, and other tests in that process go on."""
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = jax.config.values[name]
+    yield
+    jax.config.update(name, before)
 
 
 def is_whole_suite(config: pytest.Config) -> bool:

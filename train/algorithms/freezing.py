@@ -1,8 +1,8 @@
 """Freezing: parts of a network that stay still, their batch statistics included.
 
-A frozen parameter has no gradient: it counts in no clipping norm, its NaN harms nothing, and XLA leaves out the
-backward pass that only it would need. A layer of batch normalization all of whose parameters are frozen normalizes with
-its running averages in training too, and they do not move.
+A frozen parameter has no gradient and no moments: it counts in no clipping norm, its NaN harms nothing, and XLA leaves
+out the backward pass that only it would need. A layer of batch normalization all of whose parameters are frozen
+normalizes with its running averages in training too, and they do not move.
 """
 
 import contextlib
@@ -20,17 +20,39 @@ from train.algorithms.parameters import path_of
 
 
 class Freezing(optax.GradientTransformationExtraArgs):
-    """`inner` with gradients of 0 for the parameters that match `patterns`. Its state is that of `inner`."""
+    """Transformations in a row that see a number, 0, in place of each parameter that matches `patterns`.
+
+    They keep no moments of it: each of their arrays is such a number too. Its update is 0. `average`, if any, comes
+    last, and sees all parameters. The state is that of the transformations and of the average in one row.
+    """
 
     patterns: tuple[str, ...]
 
-    def __new__(cls, inner: optax.GradientTransformation, patterns: Sequence[str]) -> "Freezing":
-        extended = optax.with_extra_args_support(inner)
+    def __new__(
+        cls,
+        parts: Sequence[optax.GradientTransformation],
+        patterns: Sequence[str],
+        average: optax.GradientTransformationExtraArgs | None = None,
+    ) -> "Freezing":
+        inner = optax.chain(*parts)
+
+        def init(params: Any) -> tuple[Any, ...]:
+            state: Any = inner.init(without_frozen(patterns, params))
+            return state if average is None else (*state, average.init(params))
 
         def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
-            return extended.update(zero_frozen(patterns, updates), state, params, **extra)
+            moving, some_params = (without_frozen(patterns, tree) for tree in (updates, params))
+            some_state: Any = state[: len(parts)]
+            moving, some_state = inner.update(moving, some_state, some_params, **extra)
+            whole = jax.tree.map(
+                lambda old, new: new if new.shape == old.shape else jnp.zeros_like(old), updates, moving
+            )
+            if average is None:
+                return whole, some_state
+            whole, average_state = average.update(whole, state[-1], params, **extra)
+            return whole, (*some_state, average_state)
 
-        self = super().__new__(cls, inner.init, update)
+        self = super().__new__(cls, init, update)
         self.patterns = tuple(patterns)
         return self
 
@@ -47,13 +69,16 @@ def is_frozen(patterns: Sequence[str], name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def zero_frozen(patterns: Sequence[str], updates: Any) -> Any:
-    """Return `updates` with zeros, not products with zero, for frozen parameters: NaN times 0 is NaN."""
+def without_frozen(patterns: Sequence[str], tree: Any) -> Any:
+    """Return parameters, or what is shaped like them, with a 0 () in place of each frozen array.
+
+    The structure stays, and a 0 moves nothing: not the norm of all gradients, and not by way of NaN.
+    """
 
     def one(path: Any, leaf: Array) -> Array:
-        return jnp.zeros_like(leaf) if is_frozen(patterns, path_of(path)) else leaf
+        return jnp.zeros((), leaf.dtype) if is_frozen(patterns, path_of(path)) else leaf
 
-    return jax.tree_util.tree_map_with_path(one, updates)
+    return jax.tree_util.tree_map_with_path(one, tree)
 
 
 def is_layer_frozen(patterns: Sequence[str], params: Any, layer: str) -> bool:

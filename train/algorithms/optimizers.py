@@ -21,7 +21,7 @@ from jax.typing import ArrayLike
 from train.algorithms.accumulate import MultiSteps
 from train.algorithms.averages import _average_weights
 from train.algorithms.cards import ALGORITHMS
-from train.algorithms.freezing import Freezing, zero_frozen
+from train.algorithms.freezing import Freezing
 from train.algorithms.parameters import hidden_matrices, matrices, path_of
 from train.config import Optim
 from zoo.errors import Errors, UserError, unknown
@@ -241,11 +241,11 @@ def make_optimizer(optim: Optim, steps: int) -> optax.GradientTransformation:
     parts.append(_rule(optim, rate))
     if optim.rates or optim.freeze:
         parts.append(_own_rates(optim))
-    if optim.ema:
-        parts.append(_average_weights(optim.ema))
-    transformation = optax.chain(*parts)
+    average = _average_weights(optim.ema) if optim.ema else None
     if optim.freeze:
-        transformation = Freezing(transformation, optim.freeze)
+        transformation = Freezing(parts, optim.freeze, average)
+    else:
+        transformation = optax.chain(*parts, *([average] if average else []))
     if optim.accumulate > 1:
         return MultiSteps(transformation, optim.accumulate)
     return transformation
@@ -295,10 +295,10 @@ def _rule(optim: Optim, rate: optax.Schedule) -> optax.GradientTransformation:
 
 
 def _own_rates(optim: Optim) -> optax.GradientTransformation:
-    """Return a transformation that scales the updates of some parameters, and sets those of frozen ones to 0.
+    """Return a transformation that scales the updates of some parameters.
 
     It comes last, so that it acts on weight decay as well. A pattern is matched against the path of a parameter,
-    "block0/attention/qkv/kernel". Raise UserError where a pattern matches no parameter.
+    "block0/attention/qkv/kernel". Raise UserError where a pattern, also one of `freeze`, matches no parameter.
     """
     factors = [_factor(rate) for rate in optim.rates]
 
@@ -316,7 +316,7 @@ def _own_rates(optim: Optim) -> optax.GradientTransformation:
             # The first pattern that matches counts.
             return leaf * next((factor for pattern, factor in factors if fnmatchcase(path_of(path), pattern)), 1.0)
 
-        return zero_frozen(optim.freeze, jax.tree_util.tree_map_with_path(scale, updates)), state
+        return jax.tree_util.tree_map_with_path(scale, updates), state
 
     return optax.GradientTransformation(init, update)
 

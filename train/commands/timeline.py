@@ -52,7 +52,8 @@ def timeline_command(args: Sequence[str]) -> None:
     words.load(options.lang)  # says so at once where there is no such language
     from train.core import machine
     from train.history.claims.run import parse_time
-    from train.history.timeline import exhibits, findings, lines, picture
+    from train.history.grids import results as grid_results
+    from train.history.timeline import exhibits, findings, grids, lines, picture
     from train.history.timeline import rows as timeline
     from train.history.timeline.page import write_page
 
@@ -79,7 +80,9 @@ def timeline_command(args: Sequence[str]) -> None:
     claims = {finding.name: finding for finding in findings.read_all(results.FILE)}
     claims |= {finding.name: finding for finding in findings.read_own(options.workdir, left_out)}
     claims = {name: _dated(finding) for name, finding in claims.items()}
-    page = write_page(shown, list(claims.values()), folder, lang=options.lang)
+    of_grids = {grid.name: grid for grid in grids.read_all(grid_results.FILE)}
+    of_grids |= {grid.name: grid for grid in grids.read_own(options.workdir, left_out)}
+    page = write_page(shown, list(claims.values()), folder, grids=list(of_grids.values()), lang=options.lang)
     console.print(f"page: {page}", soft_wrap=True, highlight=False, markup=False)
 
 

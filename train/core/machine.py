@@ -3,6 +3,7 @@
 JAX is imported where it is used: the command line reads the number of cores before it needs JAX.
 """
 
+import math
 import os
 from pathlib import Path
 
@@ -38,6 +39,16 @@ def prepare_backend() -> None:
             f"JAX has no device of JAX_PLATFORMS={platforms}{reason and f' ({reason})'}: unset it, or name one that is "
             "here, such as cpu"
         ) from error
+
+
+def keep_no_more_programs() -> None:
+    """Write no program that this process compiles from now on into the compilation cache.
+
+    For programs that hold an address of this process: no other process could use them.
+    """
+    import jax
+
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
 
 
 def core_numbers() -> list[int]:

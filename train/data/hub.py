@@ -51,7 +51,7 @@ def library(name: str) -> Any:
         ) from None
 
 
-def existing(path: str) -> None:
+def require_possible(path: str) -> None:
     """Raise UserError unless the library is installed and `path` can be a name. Nothing is looked up."""
     if not path or not (Path(path).expanduser().exists() or _of_config(path) or NAME.fullmatch(path)):
         raise UserError(
@@ -63,7 +63,7 @@ def existing(path: str) -> None:
 
 def find(path: str) -> Opened:
     """Open a set. UserError for whatever the library raises: no network, no such set, a damaged file."""
-    existing(path)
+    require_possible(path)
     datasets, name = library(path), f"datasets:{path}"
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()

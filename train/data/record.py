@@ -83,9 +83,12 @@ def _of_text(part: Part) -> SplitRecord:
     return SplitRecord(len(part), f"tokens {found.hexdigest()}")
 
 
-def read(folder: Path) -> Record | None:
-    """The record in a run's folder; None in a run of before there were records. UserError where it is damaged."""
-    file = folder / FILE
+def read(folder: Path, name: str = FILE) -> Record | None:
+    """The record in a run's folder; None in a run of before there were records. UserError where it is damaged.
+
+    name: of its file.
+    """
+    file = folder / name
     try:
         content = parse_json(file.read_bytes())
         require_as_written(content, file)

@@ -16,6 +16,7 @@ from jax import Array
 
 from train.algorithms.averages import without_variables
 from train.core import State
+from train.loop.older_states import with_idle_moments, without_idle_moments
 from train.loop.stopping import Record
 from zoo.errors import UserError, note
 from zoo.files import require_no_pattern
@@ -107,12 +108,12 @@ class Checkpoints:
                 raise UserError(
                     f"{self.folder.parent}: tokenizer.json is not the one that step {step} was trained with"
                 )
-            abstract = self._as_saved(abstract, step, "state")
-            args = ocp.args.Composite(state=ocp.args.StandardRestore(_filled(abstract)))
-            state = _emptied(self._manager.restore(step, args=args)["state"], abstract)
+            abstract, saved = self._as_saved(abstract, step, "state")
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(_filled(saved)))
+            state = _emptied(self._manager.restore(step, args=args)["state"], saved)
             if not is_as_saved(state, extra.checksum):
                 raise ValueError("its arrays are not those that were saved")
-        return state, extra
+        return without_idle_moments(state, abstract), extra
 
     def restore_kept(self, abstract: State) -> State | None:
         """Return the best State that early stopping keeps in the last checkpoint; None where it keeps none."""
@@ -120,12 +121,12 @@ class Checkpoints:
         if extra.checksum_kept is None:
             return None
         with checkpoint.reading(self.folder, step):
-            abstract = self._as_saved(abstract, step, "kept")
-            args = ocp.args.Composite(kept=ocp.args.StandardRestore(_filled(abstract)))
-            kept = _emptied(self._manager.restore(step, args=args)["kept"], abstract)
+            abstract, saved = self._as_saved(abstract, step, "kept")
+            args = ocp.args.Composite(kept=ocp.args.StandardRestore(_filled(saved)))
+            kept = _emptied(self._manager.restore(step, args=args)["kept"], saved)
             if not is_as_saved(kept, extra.checksum_kept):
                 raise ValueError("the arrays of its best State are not those that were saved")
-        return kept
+        return without_idle_moments(kept, abstract)
 
     def networks(self) -> dict[str, np.ndarray]:
         """Return the parameters and variables of the best checkpoint by their path, whatever the model.
@@ -140,21 +141,26 @@ class Checkpoints:
         with self._saving():
             self._manager.close()
 
-    def _as_saved(self, abstract: State, step: int, item: Literal["state", "kept"]) -> State:
-        """Return `abstract` as this checkpoint has it; raise UserError where names or shapes of arrays differ.
+    def _as_saved(self, abstract: State, step: int, item: Literal["state", "kept"]) -> tuple[State, State]:
+        """Return `abstract` as it is restored, and as this checkpoint has it, which only older versions tell apart.
 
-        Older versions averaged the parameters alone, so their checkpoints have no averages of other variables.
+        Raise UserError where names or shapes of arrays differ. Older versions averaged the parameters alone, so their
+        checkpoints have no averages of other variables, and they kept moments of frozen parameters.
         """
         saved = _shapes(self._manager.item_metadata(step)[item])
         if not saved:
             raise ValueError("its list of arrays is missing")
-        expected, older = _shapes(_filled(abstract)), without_variables(abstract)
-        if saved != expected and saved == _shapes(_filled(older)):
-            note(
-                f"{self.folder.parent} is judged by the weights of its last step: an older version trained it, which "
-                "kept no averaged batch statistics beside the averaged weights"
-            )
-            return older
+        expected = _shapes(_filled(abstract))
+        for like in (abstract, without_variables(abstract)):
+            older = with_idle_moments(like, saved)
+            if saved != _shapes(_filled(older)):
+                continue
+            if like is not abstract:
+                note(
+                    f"{self.folder.parent} is judged by the weights of its last step: an older version trained it, "
+                    "which kept no averaged batch statistics beside the averaged weights"
+                )
+            return like, older
         for name in sorted(saved.keys() | expected.keys()):
             if saved.get(name) != expected.get(name):
                 there, here = _unlike(saved.get(name), expected.get(name))
@@ -162,7 +168,7 @@ class Checkpoints:
                     f"checkpoint {self.folder / str(step)} is of another model or config: "
                     f"{name} is {there} in the checkpoint, {here} in the config"
                 )
-        return abstract
+        raise AssertionError("what differs has a name")
 
     @contextlib.contextmanager
     def _saving(self) -> Iterator[None]:

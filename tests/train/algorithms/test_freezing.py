@@ -53,8 +53,34 @@ def test_gradients_that_are_not_finite_harm_no_frozen_part(optim: Optim) -> None
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(ema_params(state)))
 
 
-def test_the_state_has_the_layout_that_it_had() -> None:
-    """A run of before resumes."""
+def nbytes(tree) -> int:
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+
+
+@pytest.mark.parametrize(
+    ("name", "moments"),
+    [("adamw", 2), ("lamb", 2), ("lion", 1), ("momentum", 1), ("adadelta", 2), ("rmsprop_graves", 3), ("muon", 1)],
+)
+def test_a_frozen_part_has_no_moments(name: str, moments: int) -> None:
+    """Of two equal halves one moves: an array of moments of the other takes 4 bytes, and took 65,536."""
+    halves = {half: {"kernel": jnp.ones((128, 128))} for half in ("body", "middle")}
+    whole, half = (
+        make_optimizer(Optim(name, lr=0.1, **freeze), 10).init(halves) for freeze in ({}, {"freeze": ("body/*",)})
+    )
+    assert moments * 2 * 65_536 <= nbytes(whole) < moments * 2 * 65_536 + 100  # and what counts steps
+    assert moments * 65_536 <= nbytes(half) < moments * 65_536 + 100
+    params, tx = halves, make_optimizer(Optim(name, lr=0.1, freeze=("body/*",)), 10)
+    state = tx.init(params)
+    for _ in range(2):
+        updates, state = tx.update(jax.tree.map(jnp.ones_like, halves), state, params)
+        params = optax.apply_updates(params, updates)
+    np.testing.assert_array_equal(params["body"]["kernel"], halves["body"]["kernel"])
+    assert np.isfinite(params["middle"]["kernel"]).all()
+    assert np.any(params["middle"]["kernel"] != 1)
+
+
+def test_the_state_has_the_structure_that_it_had() -> None:
+    """A run of before resumes: see also `test_moments_of_frozen_parameters_that_older_versions_kept`."""
     for optim in (Optim("adam", ema=0.5, clip_norm=1.0), Optim("adam", accumulate=2)):
         own = make_optimizer(Optim(**{**vars(optim), "rates": ("body/*=0",)}), 10).init(PARAMS)
         frozen = make_optimizer(Optim(**{**vars(optim), "freeze": ("body/*",)}), 10).init(PARAMS)

@@ -55,6 +55,23 @@ def test_arrays_without_numbers_are_saved_and_come_back(tmp_path: Path) -> None:
     checkpoints.close()
 
 
+@pytest.mark.parametrize("replicas", [(), (2,)])
+def test_moments_of_frozen_parameters_that_older_versions_kept_are_left_out(replicas, tmp_path: Path) -> None:
+    def state(*shape: int) -> State:
+        count = jnp.zeros(replicas, jnp.int32)
+        return STATE.replace(opt={"net": {"count": count, "mu": {"w": jnp.full((*replicas, *shape), 2.0)}}})
+
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(state(8, 4), 1, 0.5)
+    checkpoints.wait()
+    restored, _ = checkpoints.restore(jax.eval_shape(lambda: state()))
+    np.testing.assert_array_equal(restored.opt["net"]["mu"]["w"], np.zeros(replicas))
+    np.testing.assert_array_equal(restored.params["net"]["w"], STATE.params["net"]["w"])
+    with pytest.raises(UserError, match="opt/net/mu/w is"):
+        checkpoints.restore(jax.eval_shape(lambda: state(3)))
+    checkpoints.close()
+
+
 def change_extra(folder: Path, step: int, **values: object) -> None:
     file = folder / str(step) / "extra" / "metadata"
     file.write_text(json.dumps(json.loads(file.read_text()) | values))

@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 optuna = pytest.importorskip("optuna", reason="the extra `search` is not installed")
@@ -147,6 +148,35 @@ def test_a_search_goes_on_where_the_same_command_is_given_again(tmp_path, capsys
     assert "pruner is none there, median here" in capsys.readouterr().err
     assert cli.run(["search", "--resume", str(tmp_path)]) == 2
     assert f"no search folder at {tmp_path}" in capsys.readouterr().err
+
+
+def test_a_search_does_not_go_on_with_other_data(tmp_path, capsys) -> None:
+    """Its scores would be of two data sets, and the best of them that of the easier one."""
+    root, place = tmp_path / "images", tmp_path / "found"
+
+    def fill(name: str, first: int) -> None:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for i in range(first, first + 24):
+            pixels = np.random.default_rng(i).integers(0, 256, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+
+    fill("apple", 0)
+    fill("cherry", 100)
+    data = ["--data.name", f"folder:{root}", "--data.batch", "8", "--folder", str(place)]
+    line = ["search", *LINE, *data, "--pruner", "none", "--space", *RATES, "data.batch=4|8"]
+    assert cli.run([*line, "--trials", "1"]) == 0
+    assert cli.run([*line, "--trials", "2"]) == 0
+    fill("apple", 50)
+    capsys.readouterr()
+    for again in ([*line, "--trials", "3"], ["search", "--resume", str(place), "--trials", "3"]):
+        assert cli.run(again) == 2
+        said = capsys.readouterr().err.strip().splitlines()[-1]
+        assert f"{place} cannot go on: train has " in said
+        assert said.endswith("or search it anew in another --folder")
+    assert folders.load(place).ended() == 2
+    (place / folders.DATA).unlink()  # a search of before kept none
+    assert cli.run([*line, "--trials", "3"]) == 0
+    assert (place / folders.DATA).is_file()
 
 
 HOLDER = """

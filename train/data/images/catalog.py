@@ -9,6 +9,7 @@ from train.config.data import is_scenes
 from train.config.ranges import require_share_of_labels
 from train.data import cache, decode, embedded, kinds, own
 from train.data.cut import array_keys, by_group, by_hash
+from train.data.hub import require_possible
 from train.data.images import folder, folds, groups, hub, npz, table
 from train.data.images.wrong_labels import WRONG_FOLDS, mislabelled
 from train.data.scenes import sets as scenes
@@ -98,8 +99,10 @@ def names() -> list[str]:
 def require_there(name: str) -> None:
     """Raise UserError for a data set that is not there, without reading any of it."""
     kind, _, path = name.partition(":")
-    if kind in FILES:
-        FILES[kind].existing(path)
+    if kind in kinds.IMAGES:
+        kinds.existing(kind, path)
+    elif kind in kinds.EITHER:
+        require_possible(path)
     elif is_scenes(name):
         scenes.require_view(name)
     elif not is_text(name) and own.kind_of(name) is None and name not in embedded.EMBEDDED:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data import cache, decode
+from train.data import cache, decode, kinds
 from train.data.cut import keys_of
 from train.data.images import groups
 from train.data.split import Found
@@ -196,17 +196,9 @@ def _split_folders(root: Path) -> tuple[dict[str, Path], list[str]]:
     return found, others if found else []
 
 
-def existing(path: str) -> Path:
-    """The folder at `path`; UserError where there is none."""
-    root = Path(path).expanduser()
-    if not path or not root.is_dir():
-        raise UserError(f"folder:{path}: there is no such folder; expected PATH/CLASS/*.png or PATH/train/CLASS/*.png")
-    return root
-
-
 def find(path: str, size: int | None, fit: str, scaled: bool = False) -> Found:
     """Find the splits of a folder. Only headers of images are read."""
-    root = existing(path)
+    root = kinds.existing("folder", path)
     left_out: collections.Counter[str] = collections.Counter()
     try:
         folders, others = _split_folders(root)

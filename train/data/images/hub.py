@@ -10,13 +10,10 @@ import numpy as np
 from train.data import cache, decode, hub
 from train.data.classes import numbered
 from train.data.cut import keys_of
-from train.data.hub import existing
 from train.data.images import folder
 from train.data.kinds import IsText
 from train.data.split import Found
 from zoo.errors import UserError
-
-__all__ = ["existing", "find"]
 
 
 @dataclasses.dataclass(frozen=True)

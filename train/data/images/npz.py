@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from train.core import machine
+from train.data import kinds
 from train.data.classes import numbered
 from train.data.cut import array_keys
 from train.data.images import groups, pixels
@@ -31,18 +32,10 @@ CLASSES = ("classes", "class_names")
 SHARE_OF_MEMORY = 4  # the file may hold this fraction of the free memory: floats are held beside the bytes made of them
 
 
-def existing(path: str) -> Path:
-    """The file at `path`; UserError where there is none."""
-    file = Path(path).expanduser()
-    if not path or not file.is_file():
-        raise UserError(f"npz:{path}: there is no such file; expected an .npz of arrays such as train_x and train_y")
-    return file
-
-
 def find(path: str, size: int | None, fit: str, scaled: bool = False) -> Found:
     """Load the splits of an npz file; see the module."""
     del scaled  # it holds pixels, and no files to decode
-    file = existing(path)
+    file = kinds.existing("npz", path)
     arrays, name = _read(file), f"npz:{file}"
     keys = _keys(file, list(arrays))
     given = next((arrays[key] for key in arrays if key.lower() in CLASSES), None)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from train.data import cache
+from train.data import cache, kinds
 from train.data.classes import numbered
 from train.data.cut import array_keys
 from train.data.images import folder, groups, pixels
@@ -59,17 +59,9 @@ class Words:
         return float(self.seen.setdefault(word.strip(), len(self.seen)))
 
 
-def existing(path: str) -> Path:
-    """The file at `path`; UserError where there is none."""
-    file = Path(path).expanduser()
-    if not path or not file.is_file():
-        raise UserError(f"csv:{path}: there is no such file; expected a table with the columns file and label")
-    return file
-
-
 def find(path: str, size: int | None, fit: str, scaled: bool = False) -> Found:
     """Find the splits of a table. Of image files only headers are read."""
-    file = existing(path)
+    file = kinds.existing("csv", path)
     text = files.read(file)
     columns = _columns(file, text)
     if columns.file is not None:

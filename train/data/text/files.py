@@ -18,6 +18,7 @@ from typing import IO
 import numpy as np
 
 from train.core import machine
+from train.data import kinds
 from train.data.text.dataset import Corpus, Examples, Form
 from zoo.errors import UserError
 
@@ -91,16 +92,9 @@ def _by_split(paths: list[Path], where: str) -> dict[str, Path]:
     return found
 
 
-def _existing(kind: str, path: str, expected: str) -> Path:
-    root = Path(path).expanduser()
-    if not path or not root.exists():
-        raise UserError(f"{kind}:{path}: there is no such file or folder; expected {expected}")
-    return root
-
-
 def text(path: str) -> Corpus:
     """Load `text:PATH`; see the module."""
-    root = _existing("text", path, "a text file or a folder of .txt files")
+    root = kinds.existing("text", path)
     name = f"text:{root}"
     if not root.is_dir():
         return Corpus(name, "", {"train": Examples([read(root)])}, files={"train": ([root],)})
@@ -123,7 +117,7 @@ def tsv(path: str, form: Form) -> Corpus:
     root = Path(path).expanduser()
     if LANGUAGES.fullmatch(root.name) and not root.exists() and root.parent.is_dir():
         return _parallel(root)
-    root = _existing("tsv", path, "a .tsv file, a folder with train.tsv, or FOLDER/de-en with train.de and train.en")
+    root = kinds.existing("tsv", path)
     name = f"tsv:{root}"
     sources = {"train": root}
     if root.is_dir():

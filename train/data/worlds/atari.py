@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from train.core import machine
 from train.data.worlds.environment import Environment, NativeStep, NativeVectorEnv, Step, no_single_copy
 from zoo.errors import UserError, unknown
 
@@ -76,6 +77,7 @@ def _start_emulators(game: str, num_envs: int, time_limit: int, sticky: float) -
 
 def _native_vector_env(emulators: Any, num_envs: int) -> NativeVectorEnv:
     _EMULATORS.append(emulators)
+    machine.keep_no_more_programs()  # those with emulators hold the address below, and fill the cache at every start
     with jax.ensure_compile_time_eval():  # evaluation starts its emulators while it is traced
         handle, reset_emulators, step_emulators = emulators.xla()
     handle = np.asarray(handle)  # their address in this process

@@ -9,6 +9,7 @@ from typing import Any
 import filelock
 import numpy as np
 
+from train.config import override
 from train.history.claims.results import FILE as CLAIMS
 from train.history.claims.results import in_lines
 from train.history.grids import variance
@@ -29,7 +30,15 @@ def facts(name: str, grid: Grid) -> dict[str, Any]:
         "title": grid.title,
         "row": grid.row,
         "column": grid.column,
-        "rows": [{"name": row.name, "says": row.title, "year": row.year} for row in grid.rows],
+        "rows": [
+            {
+                "name": row.name,
+                "says": row.title,
+                "year": row.year,
+                "model": override(grid.base, row.changes).model.name,
+            }
+            for row in grid.rows
+        ],
         "columns": [
             {
                 "name": column.name,

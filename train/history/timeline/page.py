@@ -17,6 +17,7 @@ from train.history.timeline import axis, cells, lineage, words
 from train.history.timeline.comparison import Comparison, compare
 from train.history.timeline.exhibits import Exhibit, Picture
 from train.history.timeline.findings import Finding
+from train.history.timeline.grids import Grid, Row
 from train.history.timeline.rooms import Room, furnish, members, room_id
 from train.metrics.format import human, is_share
 from train.pictures import style
@@ -25,7 +26,7 @@ from zoo.fields import ACTIVATIONS
 from zoo.files import write_atomically
 
 WEB = Path(__file__).parent / "web"
-STYLES = ("page.css", "axis.css", "room.css", "print.css")
+STYLES = ("page.css", "axis.css", "room.css", "grid.css", "print.css")
 SCRIPTS = ("base.js", "plots.js", "curves.js", "rooms.js", "axis.js", "comparison.js", "lineage.js")
 
 
@@ -34,6 +35,7 @@ def write_page(
     findings: Sequence[Finding],
     out_dir: Path,
     *,
+    grids: Sequence[Grid] = (),
     cards: Mapping[str, Card] | None = None,
     lang: str = words.ORIGINAL,
 ) -> Path:
@@ -46,17 +48,23 @@ def write_page(
     cards = zoo.CARDS if cards is None else cards
     here = {exhibit.name for exhibit in exhibits if not exhibit.recorded}
     chosen = [exhibit for exhibit in exhibits if not (exhibit.recorded and exhibit.name in here)]
-    page = _render(chosen, findings, cards, t)
+    page = _render(chosen, findings, grids, cards, t)
     return write_atomically(out_dir / "index.html", page, make_folder=True)
 
 
-def _render(exhibits: Sequence[Exhibit], findings: Sequence[Finding], cards: Mapping[str, Card], t: words.Words) -> str:
+def _render(
+    exhibits: Sequence[Exhibit],
+    findings: Sequence[Finding],
+    grids: Sequence[Grid],
+    cards: Mapping[str, Card],
+    t: words.Words,
+) -> str:
     from plotly.offline import get_plotlyjs  # plotly takes half a second to import
 
     rooms, comparisons = furnish(cards, exhibits, findings), compare(exhibits, cards)
     before, after = t("before", year=axis.FIRST), t("after", year=axis.LAST)
     env = _environment(t)
-    env.globals |= _vocabulary(rooms, exhibits, t)
+    env.globals |= _vocabulary(rooms, exhibits, grids, t)
     return env.get_template("page.html.j2").render(
         rooms=rooms,
         findings=findings,
@@ -89,7 +97,9 @@ def _environment(t: words.Words) -> jinja2.Environment:
     return env
 
 
-def _vocabulary(rooms: Sequence[Room], exhibits: Sequence[Exhibit], t: words.Words) -> dict[str, Any]:
+def _vocabulary(
+    rooms: Sequence[Room], exhibits: Sequence[Exhibit], grids: Sequence[Grid], t: words.Words
+) -> dict[str, Any]:
     """Return the functions and tables that the templates use, by name."""
     by_id, room_of = {room.id: room for room in rooms}, cells.room_of(rooms)
     algorithms = {room.algorithm.name: room.id for room in rooms if room.algorithm}
@@ -98,6 +108,10 @@ def _vocabulary(rooms: Sequence[Room], exhibits: Sequence[Exhibit], t: words.Wor
     def rooms_about(finding: Finding) -> list[str]:
         named = [room_of.get(name) for name in finding.models] + [algorithms.get(name) for name in finding.algorithms]
         return [name for name in dict.fromkeys(named) if name]
+
+    def rows_of_grids(room: Room) -> list[tuple[Grid, Row]]:
+        names = {card.name for card in room.cards}
+        return [(grid, row) for grid in grids for row in grid.rows if row.model in names]
 
     def picture_words(picture: Picture) -> str:
         return t(f"picture_{picture.kind}") if f"picture_{picture.kind}" in t.table else picture.kind
@@ -109,8 +123,10 @@ def _vocabulary(rooms: Sequence[Room], exhibits: Sequence[Exhibit], t: words.Wor
         **{name: getattr(cells, name) for name in (*plain, "metric_title", "figure")},
         **{name: functools.partial(getattr(cells, name), t=t) for name in spoken},
         "by_id": by_id,
+        "grids": grids,
         "room_of": room_of,
         "rooms_about": rooms_about,
+        "rows_of_grids": rows_of_grids,
         "claim_room": lambda finding: room_id("claim", finding.name),
         "index_of": lambda exhibit: places[id(exhibit)],
         "picture_words": picture_words,

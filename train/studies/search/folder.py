@@ -1,7 +1,8 @@
-"""The search folder: config.json, search.json, journal.log (every trial, by Optuna), and a lock for each process in it.
+"""The search folder: config.json, search.json, search_data.json, journal.log (every trial, by Optuna), and locks.
 
-A process holds its lock until it ends. So the others know, without timeouts, which running trials belong to a process
-that has died. Several processes can write to the folder, also from several machines if the file system locks files.
+Each process that works on it holds a lock until it ends. So the others know, without timeouts, which running trials
+belong to a process that has died. Several processes can write to the folder, also from several machines if the file
+system locks files.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 import train.loop.run
 from train.config import Experiment, files, metrics, override
 from train.config.files import ConfigFile
+from train.data import record
 from train.loop.run import Run
 from train.studies.search import Sampler
 from train.studies.search.journal import Journal
@@ -30,6 +32,7 @@ from zoo.errors import UserError, in_one_line, note
 from zoo.files import is_file_name, parse_json, read_json, write_atomically, writing
 
 ABOUT = "search.json"
+DATA = "search_data.json"  # of the config's own setting: trials may differ in data.labels and the like
 REPORT = "best.json"
 STUDY = "search"
 DEFAULT = "default"  # attribute of the trial of the config's own setting
@@ -71,6 +74,22 @@ class Folder:
         signed = "-" * (metrics.direction(self.metric) == "lower") + self.metric  # "-loss": lower is better
         content = {**dataclasses.asdict(self.about), "trials": self.trials, "batch": self.batch, "metric": signed}
         write_atomically(self.path / ABOUT, json.dumps(content, indent=2) + "\n")
+
+    def keep_data(self, dataset: Any) -> None:
+        """Keep what is known of the data where none is yet. UserError for a search that goes on with other examples.
+
+        Its scores could not be compared with those that are there. dataset: of the config's own setting.
+        """
+        known, now = record.read(self.path, DATA), record.record(dataset)
+        if now is None:
+            return
+        if known is None:
+            self.run.write_json(DATA, now.to_json())
+        elif changes := known.changed(now, "train", "validation"):
+            raise UserError(
+                f"{self.path} cannot go on: {'; '.join(changes)}. Restore {now.name}, or search it anew in another "
+                "--folder"
+            )
 
     def study(self, **options: Any) -> optuna.Study:
         """Open the Optuna study. To prune trials, pass `pruner=`."""

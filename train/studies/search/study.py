@@ -41,7 +41,9 @@ class Search:
         worker = Worker(self.folder, study, space, self._default())
         with contextlib.ExitStack() as stack:
             stack.callback(self._close)
-            self._trainer_of(self.folder.experiment).require_trainable(self.folder.batch)
+            trainer = self._trainer_of(self.folder.experiment)
+            trainer.require_trainable(self.folder.batch)
+            self.folder.keep_data(trainer.setup.dataset)
             watch = stack.enter_context(Watch())
             stack.enter_context(worker)
             while asked := worker.ask(self.folder.batch):

@@ -1,5 +1,11 @@
 """Environments: steps equal the library's own, terminated and truncated differ, episodes are reset cleanly."""
 
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
 import gymnax
 import jax
 import jax.numpy as jnp
@@ -184,6 +190,21 @@ def test_emulators_run_inside_the_program_and_reset_one_step_late(pong: Environm
     assert done == [False, False, True, False] * 2
     assert lengths == [1, 2, 0, 0] * 2
     assert (env_state.observations.shape, env_state.observations.dtype) == ((2, 84, 84, 4), np.uint8)
+
+
+def test_a_program_with_emulators_is_not_kept(pong: Environment, tmp_path: Path) -> None:
+    """It holds their address, so no other process can use it: every start left another one in the cache."""
+    code = """
+    import jax
+    from train.config import World
+    from train.data import worlds
+    from train.data.worlds.vector import make_vector_env
+    pong = make_vector_env(worlds.make(World("atari/pong")), 2)
+    jax.block_until_ready(jax.jit(pong.reset)(jax.random.split(jax.random.key(0), 2)))
+    """
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=environment, check=True)
+    assert not [path for path in tmp_path.iterdir() if "reset" in path.name]
 
 
 def pong_noise(number: int) -> EnvNoise:

@@ -1,38 +1,22 @@
 """A grid of one row: each column beside the one before it."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
-from small_grid import NETS, RULES, grid
+from small_grid import NETS, RULES, grid, result
 
-from train.history.grids import ladder, picture, results, table
+from train.history.grids import ladder, picture, table
 from train.history.grids.cells import cells
 from zoo.errors import UserError
 
+STEPS = (*RULES[:2], dataclasses.replace(RULES[2], images=128))
 
-def found(missing: str = "") -> dict:
+
+def found(*missing: str) -> dict:
     """Three rungs of two seeds: 10, 4 and 5 % of errors."""
-    known = results.facts("mine", grid(rows=NETS[1:]))
-    values = {"sgd": [0.89, 0.91], "momentum": [0.96, 0.96], "adam": [0.95, 0.95]}
-    made = [
-        {
-            "row": "mlp",
-            "column": name,
-            "values": own,
-            "diverged": [],
-            "doubt": "",
-            "left_out": [],
-            "fitted": [],
-            "rate": 0.1,
-            "images": 64 if name != "adam" else 128,
-            "examples": 100,
-            "seconds": 1.0,
-            "date": "2026-11-29",
-        }
-        for name, own in values.items()
-        if name != missing
-    ]
-    return results.assemble(known, made)
+    values = {"mlp/sgd": [0.89, 0.91], "mlp/momentum": [0.96, 0.96], "mlp/adam": [0.95, 0.95]}
+    return result(values, missing, rows=NETS[1:], columns=STEPS)
 
 
 def test_a_rung_is_compared_with_the_one_before_it() -> None:
@@ -43,7 +27,7 @@ def test_a_rung_is_compared_with_the_one_before_it() -> None:
     assert third.change == pytest.approx(1.0)
     assert (third.low, third.high) == pytest.approx((1.0, 1.0))
     assert third.error == pytest.approx((5.0, 5.0, 5.0))
-    assert [rung.change for rung in ladder.rungs(found("momentum"))] == [None, None]
+    assert [rung.change for rung in ladder.rungs(found("mlp/momentum"))] == [None, None]
 
 
 def test_a_whole_ladder_says_how_far_it_goes_and_which_step_does_most() -> None:
@@ -53,7 +37,7 @@ def test_a_whole_ladder_says_how_far_it_goes_and_which_step_does_most() -> None:
     assert each.startswith("Of 2 steps ")
     assert "1 raises it beyond doubt; the most does momentum, by -6.00" in each
     assert found()["analysis"] is None
-    assert table.sentences(found("adam")) == []
+    assert table.sentences(found("mlp/adam")) == []
 
 
 def test_its_table_and_its_picture_have_a_place_for_each_rung(tmp_path: Path) -> None:
@@ -61,16 +45,16 @@ def test_its_table_and_its_picture_have_a_place_for_each_rung(tmp_path: Path) ->
     assert "| momentum | 4.00 % (4.00 to 4.00) | -6.00 (" in text
     assert "Test error of MLP on digits" in text
     assert "64 images, with adam from 128;" in text
-    picture.save(found("momentum"), tmp_path / "ladder.png")
+    picture.save(found("mlp/momentum"), tmp_path / "ladder.png")
     assert (tmp_path / "ladder.png").stat().st_size > 1_000
 
 
 def test_a_column_may_learn_from_more_images_and_a_row_may_not() -> None:
-    longer = RULES[0].__class__("longer", {"optim": {"name": "sgd"}}, images=128)
+    longer = dataclasses.replace(RULES[0], name="longer", images=128)
     made = cells(grid(rows=NETS[:1], columns=(RULES[0], longer), tune_images=32))
     assert [cell.experiment.steps for cell in made] == [2, 4]
     assert [cell.tuned.steps for cell in made] == [1, 2]
     with pytest.raises(UserError, match="the net line has images: only columns have their own"):
-        grid(rows=(NETS[0].__class__("line", images=3),))
+        grid(rows=(dataclasses.replace(NETS[0], images=3),))
     with pytest.raises(UserError, match="longer: images must be at least 1, not -1"):
-        grid(columns=(RULES[0].__class__("longer", images=-1),))
+        grid(columns=(dataclasses.replace(RULES[0], name="longer", images=-1),))

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from runs_by_hand import CARDS, EVIL, NEW, OLD, card, claim, line, run_folder
+from small_grid import NETS, RULES, result
 
 from train import cli
 from train.commands import timeline
 from train.config import files
+from train.history.grids import results as grid_results
 from train.history.timeline import exhibits, findings, page, words
 from train.history.timeline.axis import by_year, overview
 from train.history.timeline.page import write_page
@@ -253,8 +255,9 @@ def test_command_gathers_what_is_there(
 ) -> None:
     seen = {}
 
-    def record(shown: list, found: list, folder: Path, **options: str) -> Path:
+    def record(shown: list, found: list, folder: Path, *, grids: list, **options: str) -> Path:
         seen.update(shown=[e.name for e in shown], claims={f.name: f.recorded for f in found}, **options)
+        seen["grids"] = {grid.name: grid.recorded for grid in grids}
         return folder / "index.html"
 
     monkeypatch.setattr("train.history.timeline.page.write_page", record)
@@ -262,13 +265,26 @@ def test_command_gathers_what_is_there(
     monkeypatch.setattr(timeline.results, "FILE", tmp_path / "claims.json")
     exhibits.write(exhibits.of_run(run_folder(tmp_path / "a", "mlp", 0.9, name="kept_one")), tmp_path / "kept")
     (tmp_path / "claims.json").write_text(json.dumps({"claims": [claim("depth", 2015), claim("width", 1989)]}))
+    kept, own = (
+        {**result({f"line/{rule.name}": [0.5, 0.6] for rule in RULES}, rows=NETS[:1]), "name": name}
+        for name in ("kept", "own")
+    )
+    (tmp_path / "grids.json").write_text(json.dumps({"grids": [kept]}))
+    monkeypatch.setattr(grid_results, "FILE", tmp_path / "grids.json")
     workdir = tmp_path / "runs"
     workdir.mkdir()
     run_folder(workdir, "resnet20", 0.9, name="here")
+    (workdir / "grids" / "own").mkdir(parents=True)
+    (workdir / "grids" / "own" / "grid.json").write_text(json.dumps(own))
     (workdir / "claims" / "depth").mkdir(parents=True)
     (workdir / "claims" / "depth" / "result.json").write_text(json.dumps(claim("depth", 2015, "undecided")))
     assert cli.run(["timeline", "--no-line", "--lang", "ko", "--workdir", str(workdir)]) == 0
-    assert seen == {"shown": ["here", "kept_one"], "claims": {"depth": False, "width": True}, "lang": "ko"}
+    assert seen == {
+        "shown": ["here", "kept_one"],
+        "claims": {"depth": False, "width": True},
+        "grids": {"kept": True, "own": False},
+        "lang": "ko",
+    }
     assert cli.run(["timeline", "--no-line", "--lang", "tlh", "--workdir", str(workdir)]) == 2
     assert "unknown language" in capsys.readouterr().err
 

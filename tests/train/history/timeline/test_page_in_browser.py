@@ -3,6 +3,7 @@
 Skipped where there is no Chromium: CHROMIUM names one that is not where Debian, Fedora or Playwright put it.
 """
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from runs_by_hand import EVIL, claim, line, run_folder
+from small_grid import NETS, RULES, result
 
 import zoo
-from train.history.timeline import exhibits, findings
+from train.history.timeline import exhibits, findings, grids
 from train.history.timeline.page import write_page
 
 pytestmark = pytest.mark.browser
@@ -82,9 +84,20 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     ]
     cards = {name: card for name, card in zoo.CARDS.items() if name in SHOWN}
     found = [findings.read(one, "test") for one in claims]
-    path = write_page([exhibits.of_run(run) for run in runs], found, root / "out", cards=cards)
+    path = write_page([exhibits.of_run(run) for run in runs], found, root / "out", grids=made_grids(), cards=cards)
     assert path.stat().st_size < 10e6
     return path.as_uri()
+
+
+def made_grids() -> list[grids.Grid]:
+    """A heat map and a ladder, which has a hostile name."""
+    values = {
+        f"{net.name}/{rule.name}": [0.5 + i / 8, 0.51 + j / 4]
+        for i, net in enumerate(NETS)
+        for j, rule in enumerate(RULES)
+    }
+    heat, ladder = (grids.read(result(values, **own), "test", recorded=True) for own in ({}, {"rows": NETS[:1]}))
+    return [heat, dataclasses.replace(ladder, name=f"ladder {EVIL}")]
 
 
 @pytest.fixture
