@@ -50,7 +50,8 @@ def main(arguments: list[str]) -> int:
         return 0
     recorded = results.read()
     names = options.names or [name for name, found in recorded.items() if is_of_other_code(found)]
-    return int(not all([renew(recorded[name]) for name in names]))  # the rest are tried too
+    kept_stale = [name for name in names if not renew(recorded[name])]
+    return int(bool(kept_stale))
 
 
 def is_of_other_code(found: dict[str, Any]) -> bool:
@@ -74,7 +75,7 @@ def renew(found: dict[str, Any]) -> bool:
     if other:
         print(f"{name}: another result than by the code of {commit[:12]}: {', '.join(other[:5])}")
         return False
-    again = {"commit": now["commit"], "steps": STEPS}
+    again = {"commit": now["commit"], "steps": STEPS}  # of the code that the hashes are of
     results.record({**found, "code": provenance.code(files.load_claim(name)[0]), "renewed": again})
     print(f"{name}: {len(after)} results as by the code of {commit[:12]}")
     return True
