@@ -4,8 +4,8 @@
 
 Every arm of a claim, in the small version that the tests run, takes its first steps twice: by the code of the commit
 that the record is of, and by today's. Where all weights, all test figures and all values have the same bits, the record
-keeps its values, takes the hashes of today's code, and says so. Where they have not, the record stays stale: `zoo claim
-NAME --record` trains the claim again.
+keeps its values, takes the hashes of today's code and today's texts, and says so. Where they have not, the record stays
+stale: `zoo claim NAME --record` trains the claim again.
 """
 
 import argparse
@@ -76,7 +76,10 @@ def renew(found: dict[str, Any]) -> bool:
         print(f"{name}: another result than by the code of {commit[:12]}: {', '.join(other[:5])}")
         return False
     again = {"commit": now["commit"], "steps": STEPS}  # of the code that the hashes are of
-    results.record({**found, "code": provenance.code(files.load_claim(name)[0]), "renewed": again})
+    claim = files.load_claim(name)[0]
+    texts = {"smaller": claim.smaller, "pilots": claim.pilots}
+    texts["reason"] = "" if found["verdict"] == "holds" else claim.reason
+    results.record({**found, **texts, "code": provenance.code(claim), "renewed": again})
     print(f"{name}: {len(after)} results as by the code of {commit[:12]}")
     return True
 
