@@ -90,5 +90,7 @@ CLAIM = Claim(
     smaller="2,000 digits and an MLP for CIFAR-10 and a residual net",
     pilots="a design of 540 images with right labels and 600 steps had mixup, alpha 1, 4 points worse than the plain "
     "net; wrong labels, more images and a choice of alpha came after it; seeds 60 to 67 had a margin of 3.4 points",
+    reason="the plain net and the mixed one chose rates so low that they learn 78 and 85 % of their labels, about as "
+    "many as are right: who learns slowly avoids wrong labels by that alone, and leaves little to win back",
     plot=Plot("bars", y="test accuracy", arms=("mixup", "none", "clean")),
 )

@@ -167,6 +167,14 @@ def parts_text(claim: Mapping[str, Any]) -> str:
     return f"{holding} of {parts} parts hold" if parts > 1 else ""
 
 
+def renewed_text(claim: Mapping[str, Any]) -> str:
+    """Return what tools/renew_claims.py found of a result whose code was written anew since; "" of any other."""
+    again = claim.get("renewed")
+    if not again:
+        return ""
+    return f"the code of {again['commit'][:12]} makes the same bits, over the first {again['steps']} steps of every arm"
+
+
 def sham_text(claim: Mapping[str, Any]) -> str:
     """Return what came of a claim's sham: "plain against itself with other seeds: +0.1 points (…), undecided"."""
     sham = claim.get("sham")

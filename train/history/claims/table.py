@@ -12,6 +12,7 @@ from train.history.claims.results import (
     effect_text,
     parts_text,
     renewal,
+    renewed_text,
     sabotage_text,
     seeds_text,
     sham_text,
@@ -51,6 +52,7 @@ def notes(claim: Mapping[str, Any]) -> list[str]:
         "Sham": sham_text(claim),
         "Sabotaged": sabotage_text(claim),
         "Made at commit": _commit(claim),
+        "Since then": renewed_text(claim),
     }
     return [f"{head}: {text}" for head, text in said.items() if text]
 

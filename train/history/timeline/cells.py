@@ -238,7 +238,7 @@ def claim_facts(finding: Finding, t: Words) -> list[Fact]:
 def _commit(finding: Finding, t: Words) -> str:
     if finding.commit:
         changes = "" if finding.clean else t("not_clean")
-        return finding.commit[:12] + (f" ({changes})" if changes else "")
+        return "; ".join([finding.commit[:12] + (f" ({changes})" if changes else ""), *filter(None, [finding.renewed])])
     return t("no_commit") if finding.code else ""  # nothing is known of results of before
 
 

@@ -82,6 +82,7 @@ class Finding:
     changed: str = ""  # files of this code that are others now
     commit: str = ""
     clean: bool = True  # nothing was changed since the commit
+    renewed: str = ""  # its code was written anew since, and does the same
     data: Mapping[str, str] = dataclasses.field(default_factory=dict)  # name -> hashes
     machine: str = ""
     sham: str = ""  # what came of an arm against itself with other seeds
@@ -157,6 +158,7 @@ def read(facts: Any, where: str) -> Finding:
         versions={str(name): str(version) for name, version in mapping(facts, "versions").items()},
         code={str(name): str(digest) for name, digest in mapping(facts, "code").items()},
         commit=text(facts, "commit"),
+        renewed=results.renewed_text(facts) if {"commit", "steps"} <= set(mapping(facts, "renewed")) else "",
         clean=facts.get("clean") is not False,
         data={str(name): " ".join(map(str, sequence(mapping(facts, "data"), name))) for name in mapping(facts, "data")},
         machine=text(facts, "machine"),
