@@ -16,7 +16,7 @@ import pytest
 
 import train.loop.fit
 from train import cli
-from train.config import files, override
+from train.config import files
 from train.config.data import of_name
 from train.config.fields import Field, fields_of, words
 from train.core import devices
@@ -36,6 +36,21 @@ CONFIGS = {
     "dates_transformer": "",
     "dates_seq2seq_attention": "model.",
 }
+SHALLOW = {
+    "digits_vit": {"depth": 1},
+    "digits_resnet20": {"depths": (1, 1, 1)},
+    "digits_simclr": {"fields": {"depths": (1,), "widths": (8,)}},
+    "python_docs_gpt_char_mini": {"depth": 1},
+    "python_docs_bert_tiny": {"depth": 1},
+    "dates_transformer": {"depth": 1},
+}
+"""One block where a config has several that are alike: tracing them takes most of the time of these tests."""
+SMALL = """
+from train.config import files, override
+
+SMOKE = override(files.load({name!r}), files.load({name!r}).smoke)
+CONFIG = override(SMOKE, {{"model": {{"fields": {fields!r}}}}})
+"""
 SAID = r"zoo: [^\n]+\n|zoo: (\d+) errors:\n(  [^\n]+\n)+"  # a line, or one for each of several errors
 LEFT_ALONE = ("init_from", "data.name", "data.tokenizer", "model.name")  # names of things outside of the schema
 
@@ -47,7 +62,8 @@ class Fits(Exception):
 def trace(run: Any, setup: Any, *_: Any, **__: Any) -> None:
     """Trace a step and an evaluation in place of training."""
     replicas = make_replica_set(run.experiment, setup.task, setup.build)
-    abstract = jax.eval_shape(replicas.init, replicas.key)
+    several = len(replicas.members) > 1  # the state of a single one is known
+    abstract = jax.eval_shape(replicas.init, replicas.key) if several else setup.abstract
     source = setup.feed(devices.make_mesh(run.experiment.data.batch), None).take(1)
     jax.eval_shape(lambda state, key: replicas_step(replicas, state, source, key), abstract, replicas.key)
     setup.measures("validation", None, replicas.members)
@@ -79,25 +95,18 @@ def bad_values(field: Field) -> Iterator[Any]:
                 yield ("nosuch",)
 
 
-def commands(config: str, prefix: str) -> Iterator[list[str]]:
-    """Yield the command of each bad value."""
-    name, *given = config.split()
-    experiment = files.load(name)
+def bad_options(config: str, file: Path) -> Iterator[list[str]]:
+    """Yield the option of each bad value of the small config in `file`."""
+    _, *given = config.split()
+    experiment, prefix = files.load(str(file)), CONFIGS[config]
     if given:  # another set of images than the config's
         experiment = dataclasses.replace(experiment, data=of_name(experiment.data, given[-1]))
-    small = fields_of(override(experiment, experiment.smoke))
-    smoke = [
-        word
-        for name, field in small.items()
-        if fields_of(experiment)[name] != field
-        for word in words(field, field.value)
-    ]
     known = fields_of(files.load("digits_mlp")) if config != "digits_mlp" else {}
-    for field in small.values():
+    for field in fields_of(experiment).values():
         own = field.name not in known or (not given and field.name.startswith("model."))
         if field.name.startswith(prefix) and field.name not in LEFT_ALONE and own:
             for value in bad_values(field):
-                yield ["train", name, *given, *smoke, *words(field, value)]
+                yield words(field, value)
 
 
 @pytest.mark.slow
@@ -107,8 +116,12 @@ def test_a_bad_value_is_a_line_or_fits(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(train.loop.fit, "fit", trace)
+    name, *given = config.split()
+    file = tmp_path / "small.py"  # because each option of a command that is wrong is read once more by itself
+    file.write_text(SMALL.format(name=name, fields=SHALLOW.get(name, {})), encoding="utf-8")
     wrong, count = [], 0
-    for command in commands(config, CONFIGS[config]):
+    for option in bad_options(config, file):
+        command = ["train", file.name, *given, *option]
         count += 1
         try:
             code = cli.run(command)

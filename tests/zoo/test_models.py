@@ -58,7 +58,7 @@ SMALL = {  # id: name, fields, inputs as in a card. Every output ends in five cl
 RECURRENT = ("lstm", "seq2seq", "seq2seq_attention")
 STEPS = ("input", "readout", "head")  # what these make for all steps at once, batch and time in one axis or swapped
 QUICK = (
-    *("perceptron", "mlp", "lenet5", "alexnet_cifar", "resnet_cifar", "vit", "dqn", "lstm", "seq2seq_attention"),
+    *("perceptron", "mlp", "alexnet_cifar", "resnet_cifar", "vit", "dqn", "lstm", "seq2seq_attention"),
     *("transformer", "bert_classify", "gpt"),
 )
 each = pytest.mark.parametrize("case", slow_except(QUICK, SMALL))

@@ -62,23 +62,24 @@ def with_shape(loaded: Loaded, shape: tuple[int, ...], dtype: Any = np.float32) 
 
 
 def image_inputs(loaded: Loaded, data: Data, known: Record) -> Loaded:
-    """What training did to an image. Padding, and a part of an image out of shape, have no such description: none."""
+    """What training did to an image. A part of one that is padded or out of shape has no such description: none."""
     if len(known.shape) != 3:  # a registered set of other things than images
         return dataclasses.replace(with_shape(loaded, tuple(known.shape)), labels=known.class_names or None)
     height, width, channels = output_shape(parse(data.augment, known.shape), known.shape)
     loaded = with_shape(loaded, (height, width, channels))
     cut = (height, width) != known.shape[:2]
-    if data.image_size is not None and (data.fit == "pad" or (cut and data.fit == "resize")):
+    if data.image_size is not None and cut and data.fit in ("pad", "resize"):
         return dataclasses.replace(loaded, labels=known.class_names)
+    padded = data.image_size is not None and data.fit == "pad"
     cut = cut or (data.image_size is not None and data.fit == "crop")
     mean, std = (known.mean, known.std) if data.normalize else (np.zeros(channels), np.ones(channels))
     images = Images(
         (height, width),
-        min(known.shape[:2]) if cut else None,
+        "cut" if padded else min(known.shape[:2]) if cut else None,
         "bilinear",
         tuple(float(value) for value in np.broadcast_to(mean, channels)),
         tuple(float(value) for value in np.broadcast_to(std, channels)),
-        crop="floor",  # as evaluation does
+        crop="round" if padded else "floor",  # as evaluation does
         scaled_jpeg=data.decode == "scaled",
     )
     return dataclasses.replace(loaded, preprocessing=images, labels=known.class_names)

@@ -16,6 +16,7 @@ from train.commands import predict
 from train.commands.predict import read_text
 from train.commands.published import open_weights, with_inputs_of_run
 from train.config import Classify, Data, Experiment, Model, Optim, QLearning, Text, World
+from train.data.decode import pad
 from train.data.record import Record
 from train.data.text import tokenizers
 from train.data.text.encode import Frame, framed
@@ -87,14 +88,19 @@ def test_a_pair_with_labels_is_a_program(name: str, tmp_path: Path) -> None:
     )
 
 
-def test_padded_images_have_a_size_and_no_preparation(tmp_path: Path) -> None:
+def test_padded_images_are_prepared_as_training_padded_them(tmp_path: Path) -> None:
     weights = loaded(tmp_path, "mlp", {"widths": (4,)}, x=((12, 12, 1), jnp.float32))
     with pytest.raises(UserError, match="does not record the size of its images"):
         stablehlo.write(tmp_path / "m.stablehlo", weights, None)
     padded = with_inputs_of_run(
         weights, experiment("mlp", Classify(), Data("digits", image_size=12, fit="pad", batch=8)), None
     )
-    assert padded.preprocessing is None
+    assert isinstance(padded.preprocessing, Images)
+    for shape in ((8, 8), (7, 10), (12, 5)):
+        pixels = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
+        found = padded.preprocessing(Image.fromarray(pixels))
+        mean, std = (np.float32(each) for each in (padded.preprocessing.mean, padded.preprocessing.std))
+        np.testing.assert_allclose(found, (pad(pixels[..., None], 12) / np.float32(255) - mean) / std, rtol=1e-5)
     assert padded.labels == tuple("0123456789")
     assert stablehlo.write(tmp_path / "m.stablehlo", padded, None) == ("x float32[batch, 12, 12, 1]",)
 

@@ -1,6 +1,7 @@
 """Every config is sound, builds at its data's size without any memory, and trains a few steps where its data are."""
 
 import ast
+import functools
 import math
 import os
 import re
@@ -162,16 +163,23 @@ def batch_of(experiment: Experiment, parts: Setup) -> dict[str, jax.ShapeDtypeSt
     return {name: jax.ShapeDtypeStruct((size, *shape), dtype) for name, (shape, dtype) in shapes.items()}
 
 
-@pytest.mark.parametrize("name", slow_except(ONE_OF_EACH_TASK, PROGRAMS))
-def test_a_config_builds_and_its_step_keeps_the_shape_of_its_state(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train.data, "load", blank)
-    monkeypatch.setattr("train.data.text.load", blank_text)
+@functools.cache  # tracing a network takes most of the time of these tests
+def built(name: str) -> tuple[Experiment, Setup]:
+    """A config, and what it assembles at the size of its data where none of them are read."""
     experiment = files.load(name)
-    if experiment.data.name.startswith("atari/"):
-        pytest.importorskip("ale_py", reason="the extra `atari` is not installed")
     if isinstance(experiment.data, World):  # the whole memory would have to be free on this machine
         experiment = override(experiment, {"task": {"replay": 1_000}})
-    parts = assemble(experiment)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train.data, "load", blank)
+        patch.setattr("train.data.text.load", blank_text)
+        return experiment, assemble(experiment)
+
+
+@pytest.mark.parametrize("name", slow_except(ONE_OF_EACH_TASK, PROGRAMS))
+def test_a_config_builds_and_its_step_keeps_the_shape_of_its_state(name: str) -> None:
+    if EXPERIMENTS[name].data.name.startswith("atari/"):
+        pytest.importorskip("ale_py", reason="the extra `atari` is not installed")
+    experiment, parts = built(name)
     batch = batch_of(experiment, parts)
     after, metrics = jax.eval_shape(parts.task.step, parts.abstract, batch, jax.random.key(0))
     shapes = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state) for state in (parts.abstract, after)]
@@ -193,10 +201,9 @@ def test_a_config_builds_and_its_step_keeps_the_shape_of_its_state(name: str, mo
 
 
 @pytest.mark.parametrize("name", slow_except(["imagenet_alexnet"], of("imagenet2012")))
-def test_on_imagenet_a_model_has_the_size_on_its_card(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train.data, "load", blank)
-    experiment = files.load(name)
-    parts, card = assemble(experiment), zoo.card(experiment.model.name)
+def test_on_imagenet_a_model_has_the_size_on_its_card(name: str) -> None:
+    experiment, parts = built(name)
+    card = zoo.card(experiment.model.name)
     freed = 768 * 198 if experiment.model.fields.get("positions") == "sine" else 0  # no class token, no table
     assert parts.params == card.params - freed
     assert abs(parts.flops / card.flops - 1) < 0.07  # other strides, 224 for 227 pixels, 196 tokens for 197

@@ -106,7 +106,7 @@ def test_a_step_of_every_cell_can_be_traced(cell: Cell) -> None:
     if experiment.data.name == "mnist":
         experiment = override(experiment, {"data": {"name": "digits", "labels": 1.0}})
     setup = assemble(experiment)
-    state = jax.eval_shape(setup.task.init, jax.random.key(0))
+    state = setup.abstract
     data = experiment.data
     batch = {"x": jnp.zeros((data.batch, *setup.dataset.shape), jnp.uint8), "y": jnp.zeros(data.batch, jnp.int32)}
     after, metrics = jax.eval_shape(setup.task.step, state, batch, jax.random.key(1))
