@@ -1,4 +1,4 @@
-"""`zoo export` and `zoo convert`: weights written in another library's layout, or the whole model as StableHLO."""
+"""`zoo export` and `zoo convert`: weights written in another library's layout, or the model as StableHLO or ONNX."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.weights import Loaded
 
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt")
+PROGRAMS = (".stablehlo", ".onnx")
 OutPath = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
 
 
@@ -31,8 +32,8 @@ class ExportOptions(OwnParts):
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN|NAME")]
     """Folder of a run, or weights by name (zoo list --pretrained); or the name of a model, with --weights."""
     out: OutPath
-    """NAME.safetensors, NAME.npz, NAME.stablehlo (the model itself, for a batch of any size), or a folder, which gets
-    config.json and the vocabulary as well where the layout has such."""
+    """NAME.safetensors, NAME.npz, NAME.stablehlo or NAME.onnx (the model itself, for a batch of any size), or a folder,
+    which gets config.json and the vocabulary as well where the layout has such."""
     layout: str = "zoo"
     """Whose names and shapes: zoo, torchvision, timm, huggingface, google-vit, pytorch, ... as the model has them."""
     weights: str | None = None
@@ -40,7 +41,7 @@ class ExportOptions(OwnParts):
     source_layout: str = "auto"
     """Layout of --weights; auto sees it in the names of the arrays."""
     length: int | None = None
-    """Tokens of a text in a .stablehlo; without it as many as the model's card says."""
+    """Tokens of a text in a .stablehlo or .onnx; without it as many as the model's card says."""
 
 
 def export_command(args: Sequence[str]) -> None:
@@ -49,9 +50,9 @@ def export_command(args: Sequence[str]) -> None:
     demand_free(options.out)
     from train.commands.published import open_weights
     from train.core import machine
-    from train.inference import stablehlo
     from zoo.weights import table
 
+    require_options(options)
     machine.prepare_backend()
     if options.weights is not None:
         loaded = open_weights(options.weights, options.run, options.source_layout, options.config)
@@ -61,13 +62,30 @@ def export_command(args: Sequence[str]) -> None:
         raise UserError(f"{options.run} is a model without weights: add --weights, or give the folder of a run{named}")
     else:
         loaded = open_weights(options.run, None, options.source_layout, options.config)
-    if options.out.suffix == ".stablehlo":
-        if options.length is not None and options.length < 1:
-            raise UserError(f"--length must be at least 1, not {options.length}")
-        arguments = stablehlo.write(options.out, loaded, options.length)
+    if options.out.suffix in PROGRAMS:
+        from train.inference import onnx, stablehlo
+
+        program = onnx if options.out.suffix == ".onnx" else stablehlo
+        arguments = program.write(options.out, loaded, options.length)
         say(f"{options.out}: {loaded.name}, a program of {', '.join(arguments)}")
     else:
         write(loaded, options.out, options.layout)
+
+
+def require_options(options: ExportOptions) -> None:
+    """Raise UserError, before weights are looked for, where the kind of file and the options do not fit."""
+    if options.out.suffix not in PROGRAMS:
+        if options.length is not None:
+            raise UserError(f"--length is for {' and '.join(PROGRAMS)}: weights have no texts")
+        return
+    if options.length is not None and options.length < 1:
+        raise UserError(f"--length must be at least 1, not {options.length}")
+    if options.layout != "zoo":
+        raise UserError(f"--layout names the arrays of weights, and {options.out} is a program: leave it out")
+    if options.out.suffix == ".onnx":
+        from train.inference import onnx
+
+        onnx.require_libraries()
 
 
 @dataclasses.dataclass(frozen=True)
