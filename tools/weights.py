@@ -7,7 +7,9 @@ python tools/weights.py check [NAME …]
 record of its data, its tokenizer and its training log, and enters the row into ROOT/pretrained.json. ROOT is
 zoo/weights, so the files come inside the wheel; another package that is to bring them has the same folder. The figure
 is measured on the file itself; seed and step are read from the run, hashes from the files: nothing is typed. `--also`
-names runs of the same config with other seeds, for mean and spread.
+names runs of the same config with other seeds, for mean and spread. A classifier's confusion matrix is drawn, and its
+commonest errors are written down; of other runs the picture is that of the run's samples. `--intended-use` and
+`--fails-on` say in words what the card of the weights (zoo show NAME) needs beside these.
 
 `check` compares the figure of each row with what the file gives here, and exits with 1 where they differ by more than
 0.1 points, or 0.01 of a figure that is no share.
@@ -31,14 +33,12 @@ import train.loop.run
 import zoo
 from train.algorithms.averages import evaluation_variables
 from train.commands.published import open_weights
-from train.config import metrics
-from train.core import State
 from train.data import record
 from train.loop.named import CONFIG, load_or_named
 from train.loop.restore import assemble_run, restore, state_of
 from train.loop.run import SUMMARY, TOKENIZER, Run
+from train.loop.weights_card import PICTURE, draw, measured
 from train.tasks.adversarial.task import NETWORKS as PAIR
-from train.tasks.setup import Setup
 from zoo.files import lists_in_rows, write_atomically
 from zoo.weights import checkpoint, table
 
@@ -61,6 +61,8 @@ def main(arguments: list[str]) -> int:
     adds.add_argument("--root", type=Path, default=ROOT)
     adds.add_argument("--module", default="zoo.weights", help="the package that brings the files")
     adds.add_argument("--licence", default="Apache-2.0")
+    adds.add_argument("--intended-use", default="", help="what the weights are for")
+    adds.add_argument("--fails-on", default="", help="what they get wrong, besides a classifier's commonest errors")
     adds.add_argument("--data-licence", required=True, help='what may be done with the data: "CC BY 4.0"')
     options = parser.parse_args(arguments)
     return check(options.names) if options.verb == "check" else add(options)
@@ -71,12 +73,16 @@ def add(options: argparse.Namespace) -> int:
     for run in runs:
         train.loop.run.require_single(run)
     folder = write(runs[0], options.root / "pretrained" / options.name, half=options.half)
+    errors = draw(runs[0], options.name, folder / PICTURE)
     row = row_of(runs[0], options.name, folder)
     row["figure"] |= over_seeds(runs, row["figure"])
     row |= {
         "source": f"package:{options.module}",
         "licence": options.licence,
         "trained_on": f"{runs[0].experiment.data.name} ({options.data_licence})",
+        "intended_use": options.intended_use,
+        "fails_on": "; ".join(filter(None, (options.fails_on, errors))),
+        "picture": PICTURE if (folder / PICTURE).is_file() else None,
     }
     enter(row, options.name, options.root / "pretrained.json")
     print(f"{folder}: {sum(path.stat().st_size for path in folder.iterdir()):,} bytes")
@@ -164,15 +170,6 @@ def over_seeds(runs: list[Run], figure: dict[str, Any]) -> dict[str, Any]:
     values = [figure["value"], *(measured(*restore(run, "best"))[1] for run in runs[1:])]
     several = {"mean": statistics.mean(values), "spread": statistics.stdev(values)} if len(values) > 1 else {}
     return {"seeds": len(values), **several}
-
-
-def measured(setup: Setup, state: State) -> tuple[str, float, str]:
-    """Return (metric, value on the test split, unit); the metric is the one that chose the checkpoint."""
-    evaluate = setup.evaluator("test", None)
-    assert evaluate is not None, "every data set has a test split"
-    value = float(evaluate(state)[setup.best])
-    percent = metrics.METRICS.find(setup.best).share
-    return setup.best, round(100 * value if percent else value, 6), "%" if percent else ""
 
 
 def facts(path: Path) -> dict[str, Any]:
