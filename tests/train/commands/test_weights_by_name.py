@@ -132,6 +132,18 @@ def test_the_card_says_what_the_weights_are_for_and_what_they_get_wrong(
         assert image.size[0] > 300
 
 
+def test_a_card_is_made_again(tool: ModuleType, used: tuple[Path, Path]) -> None:
+    _, root = used
+    before, picture = (root / "pretrained.json").read_text(), root / "pretrained" / NAME / "picture.png"
+    changed = json.loads(before)
+    changed["rows"][NAME] |= {"fails_on": "", "picture": None}
+    (root / "pretrained.json").write_text(json.dumps(changed))
+    assert tool.main(["card", NAME, "--root", str(root)]) == 0
+    assert json.loads((root / "pretrained.json").read_text()) == json.loads(before)
+    assert picture.stat().st_size < 40_000
+    store.check(table.require(NAME), picture.parent)
+
+
 def test_one_command_measures_the_figure_again(
     tool: ModuleType, used: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
