@@ -24,6 +24,8 @@ BLOCKS = {"width": 16, "depth": 1, "heads": 2}
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "perceptron": ("perceptron", {}),
     "mlp": ("mlp", {"widths": (8,)}),
+    "lecun1989": ("lecun1989", {}),
+    "lenet": ("lenet5", {}),
     "alexnet": ("alexnet_cifar", {}),
     "resnet": ("resnet20", {"depths": (1, 1), "widths": (4, 8)}),
     "vit": ("vit_mini_patch8", BLOCKS),
@@ -32,6 +34,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt": ("gpt2", {**BLOCKS, "vocab": 11}),
     "lstm": ("lstm_char", {"width": 8}),
     "transformer": ("transformer_mini", {**BLOCKS, "hidden": 24, "vocab": 11}),
+    "seq2seq": ("seq2seq_mini", {"embed": 8, "width": 8, "vocab": 11, "source_vocab": 12}),
     "gan": ("gan", {"latent": 5, "widths": (8,), "units": (4,), "classes": 3}),
     "dcgan": ("dcgan_28", {"latent": 5, "widths": (8, 4)}),
     "dqn": ("dqn_nature", {"channels": (4, 4, 4), "hidden": (8,)}),
