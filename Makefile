@@ -70,6 +70,7 @@ $(BIN)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 $(BIN)/.peers: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing PyTorch and other peers into .venv, once (minutes)"
 	$(PIP) --editable '.[dev,peers]'
+	$(PIP) --no-deps jax2onnx
 	@touch $@ $(BIN)/.base $(BIN)/.dev
 
 clean:

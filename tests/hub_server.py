@@ -1,9 +1,11 @@
 """A server on loopback that speaks the protocol of the Hugging Face hub, and misbehaves where a test asks for it.
 
 A large file is redirected to another host, that of the storage, with its SHA-256 in X-Linked-ETag; a small one is
-redirected on the same host, with its Git hash in ETag. The storage answers range requests.
+redirected on the same host, with its Git hash in ETag. The storage answers range requests. An upload makes the
+repository, asks which files are large, puts those into the storage, and sends the others with the commit.
 """
 
+import base64
 import contextlib
 import dataclasses
 import hashlib
@@ -35,6 +37,10 @@ class Hub:
     stated: dict[str, str] = dataclasses.field(default_factory=dict)  # file -> the hash that is stated
     commit: str = ""  # stated instead of the one that was asked for
     port: int = 0
+    token: str = "hf_right"  # that may write
+    owner: str = "owner"  # to whom it may
+    stored: dict[str, bytes] = dataclasses.field(default_factory=dict)  # SHA-256 -> a large file that was uploaded
+    private: dict[str, bool] = dataclasses.field(default_factory=dict)  # of the repositories that were made
 
     @property
     def endpoint(self) -> str:
@@ -61,6 +67,67 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.answer(body=True)
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.hub.asked.append(f"POST {self.path}")
+        if self.headers.get("Authorization") != f"Bearer {self.hub.token}":
+            return self.send(401, b"", {"X-Error-Message": "Invalid credentials in Authorization header"})
+        path = self.path.strip("/").split("/")
+        if path == ["api", "validate-yaml"]:
+            return self.say({"errors": [], "warnings": []})
+        if path == ["api", "repos", "create"]:
+            return self.create(json.loads(content))
+        if path[-3:] == ["lfs", "objects", "batch"]:
+            objects = [
+                each | {"actions": {"upload": self.place(each["oid"])}} for each in json.loads(content)["objects"]
+            ]
+            return self.say({"transfer": "basic", "objects": objects})
+        repository, verb = "/".join(path[2:4]), path[4]
+        if repository not in self.hub.private:
+            return self.send(404, b"", {"X-Error-Code": "RepoNotFound"})
+        if verb == "preupload":
+            files = [each["path"] for each in json.loads(content)["files"]]
+            modes = {file: "lfs" if file.endswith(".safetensors") else "regular" for file in files}
+            return self.say(
+                {"files": [{"path": file, "uploadMode": mode, "shouldIgnore": False} for file, mode in modes.items()]}
+            )
+        return self.commit(repository, content)
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        oid = self.path.rpartition("/")[2]
+        if self.hub.cuts:
+            self.hub.cuts -= 1
+            return self.send(500, b"", {})
+        right = hashlib.sha256(content).hexdigest() == oid
+        self.hub.stored |= {oid: content} if right else {}
+        return self.send(200 if right else 400, b"", {})
+
+    def place(self, oid: str) -> dict[str, Any]:
+        return {"href": f"{self.hub.endpoint}/storage/{oid}", "header": {}}
+
+    def create(self, asked: dict[str, Any]) -> None:
+        repository = f"{asked['organization']}/{asked['name']}"
+        if asked["organization"] != self.hub.owner:
+            said = f'You don\'t have the rights to create a model under the namespace "{asked["organization"]}"'
+            return self.send(403, b"", {"X-Error-Message": said})
+        status = 409 if repository in self.hub.private else 200
+        self.hub.private.setdefault(repository, asked.get("visibility") == "private")
+        return self.say({"url": f"{self.hub.endpoint}/{repository}", "name": repository}, status)
+
+    def commit(self, repository: str, content: bytes) -> None:
+        commit = hashlib.sha1(content).hexdigest()
+        for line in map(json.loads, content.splitlines()):
+            if line["key"] == "file":
+                self.hub.files[repository, commit, line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+            elif line["key"] == "lfsFile":
+                self.hub.files[repository, commit, line["value"]["path"]] = self.hub.stored[line["value"]["oid"]]
+        address = f"{self.hub.endpoint}/{repository}/commit/{commit}"
+        return self.say({"commitUrl": address, "commitOid": commit, "pullRequestUrl": None})
+
+    def say(self, content: Any, status: int = 200) -> None:
+        self.send(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
     def answer(self, body: bool) -> None:
         hub = self.hub
@@ -136,7 +203,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        if body and self.command == "GET":
+        if body and self.command != "HEAD":
             self.wfile.write(content[: len(content) // 2] if cut else content)
         if cut:
             self.close_connection = True

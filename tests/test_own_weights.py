@@ -40,14 +40,19 @@ def test_seeds_are_trained_once_and_named_alone(tool: ModuleType, tmp_path: Path
     config = tmp_path / "tiny.py"
     config.write_text(CONFIG, encoding="utf-8")
     given: list[list[str]] = []
-    monkeypatch.setattr(tool, "OWN", {"mlp.tiny": tool.Own(str(config), 2, "none")})
+    monkeypatch.setattr(tool, "OWN", {"mlp.tiny": tool.Own(str(config), 2, "none", "a test")})
     monkeypatch.setattr(tool, "tool", lambda: SimpleNamespace(main=given.append))
     assert tool.main(["make", "--workdir", str(tmp_path / "runs")]) == 0
     monkeypatch.setattr(tool, "fit", None)  # nothing is trained again
     assert tool.main(["make", "mlp.tiny", "--workdir", str(tmp_path / "runs")]) == 0
     assert given[0] == given[1]
     verb, first, name, also, second, *more = given[0]
-    assert (verb, name, also, more) == ("add", "mlp.tiny", "--also", ["--half", "--data-licence", "none"])
+    assert (verb, name, also, more) == (
+        "add",
+        "mlp.tiny",
+        "--also",
+        ["--half", "--data-licence", "none", "--intended-use", "a test"],
+    )
     assert [load(path).experiment.seed for path in (first, second)] == [0, 1]
     assert all(load(path).experiment.seeds == 1 for path in (first, second))
 

@@ -1,6 +1,7 @@
 """Train the weights that this project has names for, and give them these names.
 
 python tools/own_weights.py make [NAME …] [--workdir runs]          train what is not trained yet, and write the rows
+python tools/own_weights.py card [NAME …]                           draw and measure the cards of rows that are there
 python tools/own_weights.py repeat [NAME …] [--workdir runs/again]  train again from nothing, and compare with rows
 
 Each is trained by a config of this project with its seeds at once. The first seed has the name; the others give mean
@@ -35,15 +36,21 @@ SHAKESPEARE = "public domain (Shakespeare's plays)"
 PYTHON = "PSF licence version 2 (the documentation of Python)"
 CLDR = "Unicode licence version 3 (CLDR's dates by Babel)"
 NO_DATA = "no data: the environment is a program"
+READ_SCENES = "showing in the timeline and in lessons what nets of each year read in its scenes of digits"
+READ_MNIST = "reading one handwritten digit, centred and white on black as MNIST has them, in lessons"
+WRITE_PLAYS = "writing lines like Shakespeare's, letter by letter, in lessons"
+FILL_DOCS = "filling [MASK] in sentences on Python, in lessons, and starting a task on such texts"
+BALANCE = "balancing the pole of CartPole, in lessons"
 DEVIATIONS, POINTS = 3, 0.5  # by which a repeated figure may differ
 
 
 class Own(NamedTuple):
-    """Weights of this project: by what config, with how many seeds, on data of what licence."""
+    """Weights of this project: by what config, with how many seeds, on data of what licence, and what they are for."""
 
     config: str
     seeds: int
     data: str
+    use: str
 
 
 LINE = {
@@ -54,20 +61,20 @@ LINE = {
     "resnet20": "resnet20",
 }
 OWN = {
-    **{f"{card}.scenes": Own(f"scenes_{net}", 3, DIGITS) for net, card in LINE.items()},
-    "vit_mini_patch4.scenes": Own("scenes_vit", 3, DIGITS),
-    **{f"{card}.mnist": Own(f"mnist_{net}", 3, MNIST) for net, card in LINE.items()},
-    "vit_mini_patch4.mnist": Own("mnist_vit_mini", 3, MNIST),
-    "lstm_char.shakespeare": Own("tiny_shakespeare_lstm_char", 3, SHAKESPEARE),
-    "gpt_char_mini.shakespeare": Own("tiny_shakespeare_gpt_char_mini", 3, SHAKESPEARE),
-    "bert_tiny.python_docs": Own("python_docs_bert_tiny", 1, PYTHON),
-    "dqn_mlp.cartpole": Own("cartpole_dqn", 3, NO_DATA),
+    **{f"{card}.scenes": Own(f"scenes_{net}", 3, DIGITS, READ_SCENES) for net, card in LINE.items()},
+    "vit_mini_patch4.scenes": Own("scenes_vit", 3, DIGITS, READ_SCENES),
+    **{f"{card}.mnist": Own(f"mnist_{net}", 3, MNIST, READ_MNIST) for net, card in LINE.items()},
+    "vit_mini_patch4.mnist": Own("mnist_vit_mini", 3, MNIST, READ_MNIST),
+    "lstm_char.shakespeare": Own("tiny_shakespeare_lstm_char", 3, SHAKESPEARE, WRITE_PLAYS),
+    "gpt_char_mini.shakespeare": Own("tiny_shakespeare_gpt_char_mini", 3, SHAKESPEARE, WRITE_PLAYS),
+    "bert_tiny.python_docs": Own("python_docs_bert_tiny", 1, PYTHON, FILL_DOCS),
+    "dqn_mlp.cartpole": Own("cartpole_dqn", 3, NO_DATA, BALANCE),
 }
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("verb", choices=("make", "repeat"))
+    parser.add_argument("verb", choices=("make", "card", "repeat"))
     parser.add_argument("names", nargs="*")
     parser.add_argument("--workdir", type=Path)
     options = parser.parse_args(arguments)
@@ -80,6 +87,10 @@ def main(arguments: Sequence[str]) -> int:
         for name in names:
             make(name, options.workdir or Path("runs"))
         return 0
+    if options.verb == "card":
+        for name in options.names or [name for name in OWN if name in table.current().rows]:
+            tool().main(["card", name, "--intended-use", OWN[name].use])
+        return 0
     different = [name for name in names if differs(name, options.workdir or Path("runs/again"))]
     return int(bool(different))
 
@@ -89,7 +100,7 @@ def make(name: str, workdir: Path) -> None:
     own = OWN[name]
     first, *others = [str(run.path) for run in alone(trained(own, workdir))]
     also = ["--also", *others] if others else []
-    tool().main(["add", first, name, *also, "--half", "--data-licence", own.data])
+    tool().main(["add", first, name, *also, "--half", "--data-licence", own.data, "--intended-use", own.use])
 
 
 def differs(name: str, workdir: Path) -> bool:

@@ -1,13 +1,18 @@
 """Give the weights of a finished run a name, and measure again those that have one.
 
 python tools/weights.py add RUN NAME --data-licence "CC BY 4.0" [--also RUN …] [--half]
+python tools/weights.py card NAME [--intended-use TEXT] [--fails-on TEXT]
 python tools/weights.py check [NAME …]
 
 `add` writes ROOT/pretrained/NAME/ with the weights of the best checkpoint (chosen on validation), the run's config, the
 record of its data, its tokenizer and its training log, and enters the row into ROOT/pretrained.json. ROOT is
 zoo/weights, so the files come inside the wheel; another package that is to bring them has the same folder. The figure
 is measured on the file itself; seed and step are read from the run, hashes from the files: nothing is typed. `--also`
-names runs of the same config with other seeds, for mean and spread.
+names runs of the same config with other seeds, for mean and spread. A classifier's confusion matrix is drawn, and its
+commonest errors are written down; of other runs the picture is that of the run's samples. `--intended-use` and
+`--fails-on` say in words what the card of the weights (zoo show NAME) needs beside these.
+
+`card` says the same of weights that have a name already, and draws their picture again.
 
 `check` compares the figure of each row with what the file gives here, and exits with 1 where they differ by more than
 0.1 points, or 0.01 of a figure that is no share.
@@ -31,14 +36,12 @@ import train.loop.run
 import zoo
 from train.algorithms.averages import evaluation_variables
 from train.commands.published import open_weights
-from train.config import metrics
-from train.core import State
 from train.data import record
 from train.loop.named import CONFIG, load_or_named
 from train.loop.restore import assemble_run, restore, state_of
 from train.loop.run import SUMMARY, TOKENIZER, Run
+from train.loop.weights_card import PICTURE, draw, measured
 from train.tasks.adversarial.task import NETWORKS as PAIR
-from train.tasks.setup import Setup
 from zoo.files import lists_in_rows, write_atomically
 from zoo.weights import checkpoint, table
 
@@ -62,8 +65,16 @@ def main(arguments: list[str]) -> int:
     adds.add_argument("--module", default="zoo.weights", help="the package that brings the files")
     adds.add_argument("--licence", default="Apache-2.0")
     adds.add_argument("--data-licence", required=True, help='what may be done with the data: "CC BY 4.0"')
+    cards = verbs.add_parser("card")
+    cards.add_argument("name")
+    cards.add_argument("--root", type=Path, default=ROOT)
+    for each in (adds, cards):
+        each.add_argument("--intended-use", default="", help="what the weights are for")
+        each.add_argument("--fails-on", default="", help="what they get wrong, besides a classifier's commonest errors")
     options = parser.parse_args(arguments)
-    return check(options.names) if options.verb == "check" else add(options)
+    if options.verb == "check":
+        return check(options.names)
+    return add(options) if options.verb == "add" else card(options)
 
 
 def add(options: argparse.Namespace) -> int:
@@ -71,6 +82,7 @@ def add(options: argparse.Namespace) -> int:
     for run in runs:
         train.loop.run.require_single(run)
     folder = write(runs[0], options.root / "pretrained" / options.name, half=options.half)
+    about = card_of(options, runs[0], folder)
     row = row_of(runs[0], options.name, folder)
     row["figure"] |= over_seeds(runs, row["figure"])
     row |= {
@@ -78,9 +90,31 @@ def add(options: argparse.Namespace) -> int:
         "licence": options.licence,
         "trained_on": f"{runs[0].experiment.data.name} ({options.data_licence})",
     }
+    row |= about
     enter(row, options.name, options.root / "pretrained.json")
     print(f"{folder}: {sum(path.stat().st_size for path in folder.iterdir()):,} bytes")
     return 0
+
+
+def card(options: argparse.Namespace) -> int:
+    """Measure the card of weights of this project that have a name, and draw their picture again."""
+    run, folder = load_or_named(options.name), options.root / "pretrained" / options.name
+    about = {key: value for key, value in card_of(options, run, folder).items() if value}
+    row = json.loads((options.root / "pretrained.json").read_text(encoding="utf-8"))["rows"][options.name]
+    if PICTURE in about.values():
+        row["files"][PICTURE] = facts(folder / PICTURE)
+    enter(row | about, options.name, options.root / "pretrained.json")
+    return 0
+
+
+def card_of(options: argparse.Namespace, run: Run, folder: Path) -> dict[str, Any]:
+    """Return what a row says of the use and the errors of its weights, and draw the picture into their folder."""
+    errors = draw(run, options.name, folder / PICTURE)
+    return {
+        "intended_use": options.intended_use,
+        "fails_on": "; ".join(filter(None, (options.fails_on, errors))),
+        "picture": PICTURE if (folder / PICTURE).is_file() else None,
+    }
 
 
 def check(names: list[str]) -> int:
@@ -166,15 +200,6 @@ def over_seeds(runs: list[Run], figure: dict[str, Any]) -> dict[str, Any]:
     return {"seeds": len(values), **several}
 
 
-def measured(setup: Setup, state: State) -> tuple[str, float, str]:
-    """Return (metric, value on the test split, unit); the metric is the one that chose the checkpoint."""
-    evaluate = setup.evaluator("test", None)
-    assert evaluate is not None, "every data set has a test split"
-    value = float(evaluate(state)[setup.best])
-    percent = metrics.METRICS.find(setup.best).share
-    return setup.best, round(100 * value if percent else value, 6), "%" if percent else ""
-
-
 def facts(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -188,7 +213,7 @@ def enter(row: dict[str, Any], name: str, path: Path) -> None:
     taken = any(fields.get("default") for other, fields in others.items() if other.partition(".")[0] == card)
     row = {**({} if taken else {"default": True}), **row}
     table.from_json(name, row)  # or it is refused
-    content["rows"] = {**others, name: row}
+    content["rows"] = {**content["rows"], name: row}  # in its place, where it has one
     write_atomically(path, lists_in_rows(json.dumps(content, indent=2, ensure_ascii=False, default=dict)) + "\n")
 
 

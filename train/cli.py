@@ -34,7 +34,8 @@ zoo: the executable history of deep learning
   zoo fill RUN TEXT         predict the token at each [MASK] of a text
   zoo judge RUN             evaluate the images of a generator
   zoo play RUN              let an agent play: its returns and a film
-  zoo export RUN OUT        export the weights for another library, or the model as StableHLO
+  zoo export RUN OUT        export the weights for another library, or the model as StableHLO or ONNX
+  zoo export RUN --to hf://owner/name  upload the weights with a model card
   zoo convert IN OUT        convert published weights from one layout to another
   zoo predict IMAGE|TEXT    predict with weights (--weights NAME|RUN|FILE); a folder: zoo predict FOLDER --out FILE.csv
   zoo weights fetch NAME …  get weights by name once (--to DIR: for others, who read it with ZOO_WEIGHTS=DIR)

@@ -130,7 +130,7 @@ def strip_convolution(x: Array, kernel: Array, padding: Border, columns: int) ->
     windows = [x[:, i : i + height, j : j + last : columns] for i, j in offsets]  # each (B, H', strips, C)
     matrix = shift_kernel(kernel, columns).reshape(len(windows) * x.shape[3], columns * kernel.shape[3])
     y = _times(jnp.concatenate(windows, -1), matrix)
-    return y.reshape(len(x), height, strips * columns, kernel.shape[3])[:, :, :width]
+    return y.reshape(x.shape[0], height, strips * columns, kernel.shape[3])[:, :, :width]
 
 
 def shift_kernel(kernel: Array, columns: int) -> Array:

@@ -59,7 +59,7 @@ def over_time(
         new_state, output = step(state, step_input)
         if is_real is not None:
             new_state = jax.tree.map(lambda new, old: jnp.where(is_real[:, None], new, old), new_state, state)
-            output = jax.tree.map(lambda y: jnp.where(is_real[:, None], y, 0), output)
+            output = jax.tree.map(lambda y: jnp.where(is_real[:, None], y, jnp.zeros_like(y)), output)
         return new_state, output
 
     state, outputs = lax.scan(masked_step, state, swap_batch_and_time((inputs, mask)), reverse=reverse)

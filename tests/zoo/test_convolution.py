@@ -137,3 +137,12 @@ def test_the_gradient_of_no_numbers_is_zero(x: tuple[int, ...], kernel: tuple[in
     to_x, to_kernel = jax.grad(loss, (0, 1))(jnp.ones(x), jnp.ones(kernel))
     assert not np.any(to_x)
     np.testing.assert_array_equal(to_kernel, np.zeros(kernel))
+
+
+def test_a_batch_of_any_size_is_one_program() -> None:
+    """A grey image was reshaped by len(x), which is a number: LeNet-5 could not be exported."""
+    (batch,) = jax.export.symbolic_shape("batch")
+    for size, channels in ((8, 1), (8, 3), (2, 1)):
+        x = jax.ShapeDtypeStruct((batch, size, size, channels), jnp.float32)
+        out = jax.eval_shape(lambda x, k: convolution(x, k, (1, 1), ((1, 1), (1, 1))), x, jnp.ones((3, 3, channels, 4)))
+        assert out.shape == (batch, size, size, 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from train.commands.options import with_config
 from train.metrics.format import human
 from train.pictures.style import LEAN
 from zoo.errors import UserError, unknown
-from zoo.weights import table
+from zoo.weights import model_card, store, table
 
 if TYPE_CHECKING:
     from zoo.cards import Card, Paper
@@ -154,20 +155,20 @@ def _algorithm(card: Algorithm) -> Group:
 
 
 def _weights(row: Row) -> Group:
-    """The row of the table of weights in prose."""
-    figure = row.figure
-    recipe = row.recipe
+    """The card of weights, and where they come from."""
+    facts = model_card.of_row(row).facts()
+    place = None
+    with contextlib.suppress(UserError):  # a mirror that is not there: a card is shown without it
+        place = store.local(row)
+    if row.picture and place is not None:
+        facts = [(head, str(place / said) if head == "Picture" else said) for head, said in facts]
     lines = [
-        ("Model", row.card + "".join(f", {field}={value!r}" for field, value in row.fields.items())),
-        ("Trained on", row.trained_on),
-        ("Figure", figure and f"{figure} on {figure.on}, by {figure.source}"),
-        ("Licence", row.licence or "its owner states none"),
+        *facts,
         ("From", row.place),
         ("Files", ", ".join(row.files)),
         ("Size", row.size),
         ("SHA-256", row.sha256 or "that which the hub states for the commit"),
         ("Stated in", row.stated_in),
-        ("Recipe", recipe and f"zoo train {recipe.config} --seed {recipe.seed}, step {recipe.step}, {recipe.commit}"),
     ]
     use = f'Use them: zoo.pretrained("{row.name}"), --weights {row.name}, --init-from {row.name}'
     shown = [Text(f"{head}: {said}") for head, said in lines if said]

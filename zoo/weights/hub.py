@@ -1,9 +1,10 @@
-"""Weights from the Hugging Face hub, by the name hf://owner/name or hf://owner/name@revision. Needs the extra `hub`."""
+"""Weights from and to the Hugging Face hub: hf://owner/name, or hf://owner/name@revision. Needs the extra `hub`."""
 
 import contextlib
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,6 +88,55 @@ def download_file(name: str, repository: str, revision: str, file: str, folder: 
     library = _library(name)
     with _explained(name, repository, revision):
         return Path(library.hf_hub_download(repository, file, revision=revision, local_dir=folder))
+
+
+def require_upload(name: str) -> str:
+    """Return "owner/name" of hf://owner/name. UserError for another name, without a token, and offline."""
+    match = NAME.fullmatch(name)
+    if match is None or match[2]:
+        raise UserError(f"{name!r} is no place for an upload: write hf://owner/name")
+    if is_offline():
+        raise UserError(f"{name} must be uploaded, and {' or '.join(OFFLINE)} forbids the network")
+    library = _library(name)
+    with _upload_explained(name, match[1].partition("/")[0]):
+        token = library.get_token()
+    if not token:
+        raise UserError(f"{name} needs a token that may write: log in with `hf auth login`, or set HF_TOKEN")
+    return match[1]
+
+
+def upload(name: str, folder: Path, *, private: bool = False) -> str:
+    """Upload the files of a folder as one commit of hf://owner/name, and return its name with that commit.
+
+    The repository is made where it is not there; what it has stays in its history. The library takes the token from
+    HF_TOKEN or its own login. UserError, one line, where the hub refuses or cannot be reached.
+    """
+    repository = require_upload(name)
+    api = _library(name).HfApi()
+    with _upload_explained(name, repository.partition("/")[0]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the library about its own calls
+        api.create_repo(repository, private=private or None, exist_ok=True)  # None: as the owner has set it
+        commit = api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Upload weights")
+    return f"{name}@{commit.oid}"
+
+
+@contextlib.contextmanager
+def _upload_explained(name: str, owner: str) -> Iterator[None]:
+    """Turn the errors of an upload into a UserError of one line, which never shows the token."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code
+        said = f" ({' '.join(error.server_message.split())[:160]})" if error.server_message else ""
+        if status == 401:
+            raise UserError(f"{name}: the hub does not know the token: `hf auth login`, or another HF_TOKEN") from None
+        if status in (403, 404):
+            raise UserError(f"{name}: there is no owner {owner!r}, or the token may not write there{said}") from None
+        raise UserError(f"{name}: the hub refuses the upload with the status {status}{said}") from None
+    except Exception as error:  # the library, its transfer programs and httpx raise many types
+        raise UserError(f"{name}: nothing was uploaded, the hub cannot be reached ({_reason(error)})") from None
 
 
 def _library(name: str) -> Any:

@@ -70,9 +70,9 @@ def save_weights(
     if path.suffix not in (".safetensors", ".npz"):
         raise UserError(f"{path}: weights are written to .safetensors, .npz, or a folder (a name without an extension)")
     if path.suffix == ".npz":
-        _write_npz(path, arrays, _about(model, card.name, layout, inputs, labels))
+        _write_npz(path, arrays, describe(model, card.name, layout, inputs, labels))
     else:
-        write_safetensors(path, arrays, _about(model, card.name, layout, inputs, labels))
+        write_safetensors(path, arrays, describe(model, card.name, layout, inputs, labels))
     return path
 
 
@@ -96,7 +96,7 @@ def _save_folder(
     labels: Sequence[str] | None,
 ) -> Path:
     """Write a folder in Hugging Face's format: model.safetensors, and config.json with the network's description."""
-    metadata = _about(model, name, table.name, given, labels)
+    metadata = describe(model, name, table.name, given, labels)
     write_safetensors(folder / "model.safetensors", arrays, metadata, make_folder=True)
     if table.describe is not None:
         content = table.describe(model.cfg, {name: array.shape for name, array in arrays.items()})
@@ -109,10 +109,10 @@ def _save_folder(
     return folder
 
 
-def _about(
+def describe(
     model: nn.Module, name: str, layout: str, given: Preprocessing | None, labels: Sequence[str] | None
 ) -> dict[str, str]:
-    """Return the metadata of a safetensors file. Hugging Face's library requires "format"."""
+    """Return the metadata of a file of weights: "zoo", a JSON object. Hugging Face's library requires "format"."""
     about = {
         "name": name,
         "family": type(model.cfg).__module__.rpartition(".")[2],

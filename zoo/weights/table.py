@@ -80,6 +80,9 @@ class Row:
     preprocessing: Preprocessing | None = None  # None: the files say it
     labels: tuple[str, ...] | None = None  # None: the files say them, or there are no classes
     figure: Figure | None = None
+    intended_use: str = ""
+    fails_on: str = ""  # what they get wrong
+    picture: str | None = None  # which of the files shows a confusion matrix, or samples
     stated_in: str = ""  # where name, revision and hash stand in public
     recipe: Recipe | None = None  # None: not trained here
     default: bool = False  # whether the bare card name means this row
@@ -99,6 +102,8 @@ class Row:
                 raise UserError(f"{self.name}: the SHA-256 of {file} must have 64 digits, not {facts.sha256!r}")
             if facts.sha256 is None and self.source.startswith(PACKAGE):
                 raise UserError(f"{self.name}: {file} comes with this project, so its SHA-256 must be stated")
+        if self.picture is not None and self.picture not in self.files:
+            raise UserError(f"{self.name}: the picture {self.picture!r} must be one of its files")
         if self.licence is not None and not self.licence.strip():
             raise UserError(f"{self.name}: the licence is not stated: name it, or write null if the owner states none")
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -53,7 +54,7 @@ def named(tool: ModuleType, tmp: Path, args: str, name: str, *more: str) -> tupl
 @pytest.fixture(scope="module")
 def mlp(tool: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     args = "train digits_mlp --steps 60 --eval-every-steps 60 --optim.warmup-steps 5 --model.widths 32"
-    return named(tool, tmp_path_factory.mktemp("mlp"), args, NAME)
+    return named(tool, tmp_path_factory.mktemp("mlp"), args, NAME, "--intended-use", "reading digits of 8 x 8 pixels")
 
 
 @pytest.fixture
@@ -99,11 +100,48 @@ def test_the_row_says_how_the_weights_were_made(tool: ModuleType, used: tuple[Pa
     assert (row.figure.metric, row.figure.unit, row.figure.seeds, row.figure.mean) == ("accuracy", "%", 1, None)
     assert tool.over_seeds([None], {"value": 3.0}) == {"seeds": 1}
     assert str(row.figure._replace(seeds=3, mean=90.12, spread=0.5)).endswith("% (90.12 ± 0.5, n = 3)")
-    assert list(row.files) == ["model.safetensors", "data.json", "metrics.jsonl", "run.json", "summary.json"]
+    assert list(row.files) == [
+        "model.safetensors",
+        "data.json",
+        "metrics.jsonl",
+        "picture.png",
+        "run.json",
+        "summary.json",
+    ]
     loaded = zoo.pretrained("mlp")
     assert loaded.labels == tuple(map(str, range(10)))
     run = zoo.load_model("mlp", used[0])
     jax.tree.map(np.testing.assert_array_equal, loaded.variables, run.variables)
+
+
+def test_the_card_says_what_the_weights_are_for_and_what_they_get_wrong(
+    used: tuple[Path, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "500")
+    printed = said(capsys, "show", NAME)
+    (row,) = zoo.list_pretrained("mlp")
+    assert row.figure is not None
+    wrong = round(359 * (1 - row.figure.value / 100))
+    assert "Intended use: reading digits of 8 x 8 pixels\n" in printed
+    assert "Trained on: digits (CC BY 4.0)\n" in printed
+    assert re.search(rf"Gets wrong: {wrong} of the 359 test examples, most often \d as \d \(\d+\)", printed)
+    assert re.search(r"Recipe: zoo train digits_mlp --seed 0, step 60, \w{40}\n", printed)
+    assert "(n = 1) on the test split of digits, by zoo eval mlp.tiny\n" in printed
+    picture = next(line for line in printed.splitlines() if line.startswith("Picture: ")).removeprefix("Picture: ")
+    with Image.open(picture) as image:
+        assert image.size[0] > 300
+
+
+def test_a_card_is_made_again(tool: ModuleType, used: tuple[Path, Path]) -> None:
+    _, root = used
+    before, picture = (root / "pretrained.json").read_text(), root / "pretrained" / NAME / "picture.png"
+    changed = json.loads(before)
+    changed["rows"][NAME] |= {"fails_on": "", "picture": None}
+    (root / "pretrained.json").write_text(json.dumps(changed))
+    assert tool.main(["card", NAME, "--root", str(root)]) == 0
+    assert json.loads((root / "pretrained.json").read_text()) == json.loads(before)
+    assert picture.stat().st_size < 40_000
+    store.check(table.require(NAME), picture.parent)
 
 
 def test_one_command_measures_the_figure_again(

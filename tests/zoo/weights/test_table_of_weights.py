@@ -27,6 +27,7 @@ def test_a_row_fits_its_card(row: Row) -> None:
         assert len(row.labels) == config.classes
     assert row.licence
     assert row.trained_on
+    assert row.intended_use
     assert row.stated_in or row.recipe
     if row.sha256 is None:  # then the row says what is checked in its place
         assert "linked ETag is checked and kept" in row.stated_in
@@ -117,6 +118,7 @@ BAD = {
     "a file elsewhere": ({"files": {"../w": {}}}, "files must be names of files"),
     "no file": ({"files": {}}, "files must be names of files"),
     "ours without a hash": ({"source": "package:zoo.weights", "files": {"w": {}}}, "its SHA-256 must be stated"),
+    "a picture elsewhere": ({"picture": "p.png"}, "the picture 'p.png' must be one of its files"),
     "a new field": ({"license": "mit"}, "unknown field of a row 'license': did you mean licence"),
     "two words": ({"files": {"w": {"size": 3}}}, "is not a table of weights (TypeError"),
     "no default": ({"default": False}, "one row of lenet5 must be its default"),
