@@ -92,6 +92,7 @@ class Claim:
     alone: bool = False  # other processes would disturb its measurements
     reason: str = ""  # the likely reason where the claim does not hold
     fails: Fails | None = None  # when a seed has failed; None: no seed may
+    saturated: float | None = None  # above such a mean of the metric a trained arm tells nothing: effects are undecided
     smaller: str = ""  # what is much smaller than the paper's: "117 thousand parameters for 65 million"
     varies: tuple[str, ...] | None = None  # some of VARIES; None: the usual ones, see `varying`
     pilots: str = ""  # how the setting was searched before this run, if it was

@@ -5,7 +5,7 @@ import datetime
 import functools
 import json
 import time
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -150,8 +150,15 @@ class ClaimRun:
             of=keys,
             censored=tuple(one.at_least for one in found),
             diverged=frozenset(first + i for i in gone),
-            doubt=self.doubts.get(of, ""),
+            doubt="; ".join(filter(None, (self.doubts.get(of, ""), self._saturation(name, found)))),
         )
+
+    def _saturation(self, name: str, found: Sequence[Measured]) -> str:
+        """Return why no effect of an arm can be decided, where its mean is beyond that at which the claim saturates."""
+        limit, own = self.claim.saturated, [one.value for one in found if one.value is not None]
+        if limit is None or not own or not isinstance(self.claim.arms[name], TrainedArm) or np.mean(own) <= limit:
+            return ""
+        return f"its mean is above {limit:g}, where the measure is saturated"
 
     def _train(self, name: str, arm: TrainedArm) -> Run:
         experiment = dataclasses.replace(arm.experiment, seeds=self.claim.seeds)

@@ -55,6 +55,8 @@ def design(claim: Claim) -> dict[str, Any]:
         "seeds": claim.seeds,
         "fails": claim.fails,
     }
+    if claim.saturated is not None:
+        parts["saturated"] = claim.saturated
     if claim.sabotage:
         parts["sabotage"] = claim.sabotage
     if claim.starts and "pre-training" in claim.varying:

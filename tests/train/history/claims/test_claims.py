@@ -22,6 +22,7 @@ from train.history.claims import (
     RemeasuredArm,
     TrainedArm,
     Tune,
+    design,
     metric,
     picture,
     readings,
@@ -63,6 +64,16 @@ def test_with_its_arms_swapped_it_is_contradicted_and_nothing_is_trained_again(d
     found = tried(swapped, folder)
     assert (found["verdict"], found["reason"]) == ("contradicted", "x")
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("summary.json")} == before
+
+
+def test_beyond_the_mean_at_which_a_measure_is_saturated_nothing_is_decided(done: tuple[Path, dict]) -> None:
+    folder, before = done
+    means = [arm["mean"] for arm in before["arms"]]
+    found = tried(dataclasses.replace(pair(), saturated=min(means) - 0.01), folder)
+    assert found["verdict"] == "undecided"
+    assert "where the measure is saturated" in found["effects"][0]["why"]
+    assert tried(dataclasses.replace(pair(), saturated=max(means) + 0.01), folder)["verdict"] == before["verdict"]
+    assert design.digest(pair()) != design.digest(dataclasses.replace(pair(), saturated=1.0))
 
 
 def test_the_same_arm_twice_is_trained_once_and_not_compared_with_itself(done: tuple[Path, dict]) -> None:
