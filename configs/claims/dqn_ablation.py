@@ -158,6 +158,8 @@ CLAIM = Claim(
     pilots="CartPole-v1 needed neither part, and so the environment was changed; that the target network is renewed "
     "every 125 updates, and that 10,000 transitions are kept, was chosen on Acrobot-v1 after that",
     budget="30,000 updates and 120,000 steps of the environment each",
+    reason="the ratio lies at the margin: an episode takes 500 steps at most, and the mean over the whole course has "
+    "every agent's beginning in it; more seeds would decide",
     plot=Plot("curve", x="update", of="validation length", y="mean length of 100 episodes"),
     full_arms=agents(FULL, FULL_TUNE)
     | sabotaged(FULL, FULL_TUNE)

@@ -167,6 +167,9 @@ CLAIM = Claim(
     seeds=6,
     seconds=750,
     smaller="120 thousand parameters, and dates and numbers for the news of WMT 2014",
+    reason="with attention a net makes next to no errors, on the shorter half less than one in a thousand, so that "
+    "the ratio of two such shares is mostly chance; its errors on all lines are less than a fiftieth of the "
+    "plain net's",
     plot=plot(MEAN_LENGTH),
     full={
         "steps": 20_000,

@@ -26,7 +26,16 @@ from train.studies.bench import FAMILIES, LINE, peers, workloads  # noqa: E402
 
 training_steps = peers.load()
 PEERS = {*torch_images.MODELS, *torch_text.MODELS, *torch_pairs.MODELS, *torch_dqn.NETWORKS}
-CONVOLVE = {"lenet5", "alexnet_cifar", "resnet20", "resnet18", "vit_mini_patch4", "simclr_resnet20", "dcgan_28"}
+CONVOLVE = {
+    "lecun1989",
+    "lenet5",
+    "alexnet_cifar",
+    "resnet20",
+    "resnet18",
+    "vit_mini_patch4",
+    "simclr_resnet20",
+    "dcgan_28",
+}
 
 
 def test_every_family_and_every_model_of_the_default_line_has_a_peer() -> None:

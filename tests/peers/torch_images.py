@@ -22,6 +22,27 @@ def mlp() -> nn.Module:
     )
 
 
+class Planes(nn.Module):
+    """Twelve maps of half the size by 5x5 kernels and a bias for each unit; seen: the channels of each equal part."""
+
+    def __init__(self, seen: tuple[tuple[int, ...], ...], side: int) -> None:
+        super().__init__()
+        self.seen = seen
+        self.kernel = nn.Parameter(torch.randn(12, len(seen[0]), 5, 5) / 5)
+        self.bias = nn.Parameter(torch.zeros(12, side, side))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, (2, 2, 2, 2), value=-1.0)
+        parts = zip(self.seen, self.kernel.chunk(len(self.seen)), strict=True)
+        return torch.tanh(torch.cat([F.conv2d(x[:, list(own)], part, stride=2) for own, part in parts], 1) + self.bias)
+
+
+def lecun1989() -> nn.Module:
+    seen = (tuple(range(8)), tuple(range(4, 12)), (*range(4), *range(8, 12)))
+    dense = (nn.Flatten(), nn.Linear(192, 30), nn.Tanh(), nn.Linear(30, 10), nn.Tanh())
+    return nn.Sequential(Planes(((0,),), 8), Planes(seen, 4), *dense)
+
+
 def lenet5() -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(1, 6, 5),
@@ -163,6 +184,7 @@ def vit_mini_patch4() -> nn.Module:
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], int]] = {  # builder, image (C, H, W), outputs
     "perceptron": (perceptron, (1, 28, 28), 10),
     "mlp": (mlp, (1, 28, 28), 10),
+    "lecun1989": (lecun1989, (1, 16, 16), 10),
     "lenet5": (lenet5, (1, 32, 32), 10),
     "alexnet_cifar": (alexnet_cifar, (3, 32, 32), 10),
     "resnet20": (resnet20, (3, 32, 32), 10),

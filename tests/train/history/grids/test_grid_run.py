@@ -210,7 +210,7 @@ def test_two_nets_by_three_optimizers_killed_and_resumed_or_side_by_side_have_th
     next(line for line in killed.stdout if line.startswith("2/6 "))
     killed.terminate()
     killed.communicate()
-    assert killed.returncode == 128 + signal.SIGTERM
+    assert killed.returncode in (128 + signal.SIGTERM, -signal.SIGTERM)  # the latter between two cells
     assert cli.run(words[3:]) == 0
     assert cli.run(["grid", file, "--jobs", "2", "--workdir", str(tmp_path / "jobs")]) == 0
     made = [GridRun(file, tmp_path / name, QUIET) for name in ("whole", "killed", "jobs")]
