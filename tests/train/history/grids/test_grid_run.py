@@ -24,6 +24,7 @@ from zoo.errors import UserError
 
 QUIET = Console(quiet=True)
 NAMES = ["line/sgd", "line/adam", "mlp/sgd", "mlp/adam"]
+EXTENSIONS = tuning.EXTENSIONS
 
 
 def figures(cell: dict) -> dict:
@@ -198,9 +199,10 @@ def test_figures_of_cells_are_drawn_where_some_are_missing(done: GridRun, tmp_pa
 
 @pytest.mark.slow
 def test_two_nets_by_three_optimizers_killed_and_resumed_or_side_by_side_have_the_same_figures(
-    tmp_path: Path, capsys
+    tmp_path: Path, capsys, monkeypatch
 ) -> None:
     """The whole command, by a user's own file: in one piece, killed by a signal and resumed, two at once."""
+    monkeypatch.setattr(tuning, "EXTENSIONS", EXTENSIONS)  # as in the processes that are started
     file = str(write(tmp_path))
     assert cli.run(["grid", file, "--workdir", str(tmp_path / "whole")]) == 0
     assert capsys.readouterr().out.count(" rate ") >= 6
