@@ -1,11 +1,11 @@
 """tools/architecture.py counts real imports, shows those that lead up, and sees when its picture is out of date."""
 
-import importlib.util
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import tools_by_name
 
 ROOT = Path(__file__).parents[1]
 FILES = {
@@ -26,10 +26,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("architecture", ROOT / "tools" / "architecture.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return tools_by_name.tool("architecture")
 
 
 @pytest.fixture

@@ -1,16 +1,15 @@
 """The weights of this project: trained once, each seed alone, and named by what tools/weights.py is told."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import tools_by_name
 
 from train.config import files
 from train.loop.run import load
 from zoo import CARDS, UserError
 
-ROOT = Path(__file__).parents[1]
 CONFIG = """
 from train.config import Data, Experiment, Model, Optim
 
@@ -22,12 +21,7 @@ CONFIG = Experiment(
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("own_weights", ROOT / "tools" / "own_weights.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return tools_by_name.tool("own_weights")
 
 
 def test_every_name_is_of_the_model_that_its_config_trains(tool: ModuleType) -> None:

@@ -2,26 +2,20 @@
 
 import contextlib
 import dataclasses
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import tools_by_name
 
 from train.history.claims import files, provenance, results, table
 from zoo import UserError
 
-ROOT = Path(__file__).parents[1]
-
 
 @pytest.fixture
 def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("renew_claims", ROOT / "tools" / "renew_claims.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = tools_by_name.tool("renew_claims")
     monkeypatch.setattr(module, "tree_of", lambda commit: contextlib.nullcontext(Path(commit)))
     monkeypatch.setattr(provenance, "repository", lambda file: {"commit": "f" * 40, "clean": True})
     return module

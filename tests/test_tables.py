@@ -1,22 +1,14 @@
 """Every table of README.md and docs/ says what results/ has."""
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
+import tools_by_name
 
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "tools" / "tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return tools_by_name.tool("tables")
 
 
 def test_every_table_stands_somewhere_and_says_what_is_recorded(tool: ModuleType) -> None:

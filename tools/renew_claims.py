@@ -12,10 +12,12 @@ import argparse
 import contextlib
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,17 +89,10 @@ def renew(found: dict[str, Any]) -> bool:
 @contextlib.contextmanager
 def tree_of(commit: str) -> Iterator[Path]:
     """Give a folder with the files of a commit."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "then"
-        git("worktree", "add", "--quiet", "--detach", str(path), commit)
-        try:
-            yield path
-        finally:
-            git("worktree", "remove", "--force", str(path))
-
-
-def git(*words: str) -> None:
-    subprocess.run(["git", "-C", str(ROOT), *words], check=True)
+    packed = subprocess.run(["git", "-C", str(ROOT), "archive", commit], check=True, stdout=subprocess.PIPE).stdout
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+        yield Path(folder)
 
 
 def steps_by(folder: Path, name: str) -> dict[str, Any]:

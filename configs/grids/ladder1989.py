@@ -16,11 +16,11 @@ Departs: MNIST for zip codes, and a rate that validation chose for each step. Ba
 from collections.abc import Mapping
 from typing import Any
 
-from train.config import Classify, Data, Experiment, Model, Optim
+from train.config import files
 from train.history.grids import Grid, Variant
 
-DIGITS, PASSES = 7_291, 23
-IMAGES = PASSES * DIGITS
+BASE = files.load("mnist_lecun1989")
+IMAGES = BASE.steps * BASE.data.batch  # 23 passes over 7,291 digits
 SGD = (0.01, 0.0316, 0.1, 0.316, 1.0)
 ADAM = (0.000316, 0.001, 0.00316, 0.01, 0.0316)
 
@@ -136,14 +136,7 @@ AVERAGED = then(
 
 GRID = Grid(
     title="The net of 1989 with later ideas of training",
-    base=Experiment(
-        model=Model("lecun1989"),
-        data=Data(
-            "mnist", batch=1, image_size=16, mean=(0.5,), std=(0.5,), labels=(DIGITS + 0.5) / 54_000, order="constant"
-        ),  # paper is -1 and ink 1
-        task=Classify(loss="mse_signs"),
-        optim=Optim("sgd"),
-    ),
+    base=BASE,
     rows=(Variant("lecun1989", says="LeCun et al. 1989", year=1989),),
     columns=(AS_IN_1989, MINIBATCHES, CROSS_ENTROPY, SHIFTS, RELU, DROPOUT, BY_ADAM, COSINE, LONGER, AVERAGED),
     images=IMAGES,

@@ -1,6 +1,5 @@
 """A run whose weights have a name: every command that takes the run's folder takes the name, and says the same."""
 
-import importlib.util
 import json
 import re
 import shutil
@@ -11,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+import tools_by_name
 from flax.traverse_util import unflatten_dict
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -25,18 +25,12 @@ from zoo import UserError
 from zoo.weights import layouts, store, table
 from zoo.weights.fit import expected_shapes, inputs_for
 
-ROOT = Path(__file__).parents[3]
 NAME = "mlp.tiny"
 
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("weights_tool", ROOT / "tools" / "weights.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return tools_by_name.tool("weights")
 
 
 def named(tool: ModuleType, tmp: Path, args: str, name: str, *more: str) -> tuple[Path, Path]:

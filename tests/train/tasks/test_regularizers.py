@@ -1,13 +1,12 @@
 """Every regularizer is a field that acts on the step of training and leaves evaluation alone."""
 
 import dataclasses
-import importlib.util
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tools_by_name
 from cases import slow_except
 
 import train.loop.run
@@ -56,12 +55,7 @@ def test_batch_normalization_keeps_what_evaluation_normalizes_with() -> None:
 
 @pytest.fixture(scope="module")
 def tool():
-    spec = importlib.util.spec_from_file_location(
-        "regularizers", Path(__file__).parents[3] / "tools" / "regularizers.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return tools_by_name.tool("regularizers")
 
 
 def test_every_arm_of_the_table_is_sound_and_so_are_all_together(tool) -> None:

@@ -1,10 +1,10 @@
 """tools/claim_coverage.py: intervals hold the truth, and equal arms are told apart, as often as the document says."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import tools_by_name
 
 from train.metrics import statistics
 
@@ -13,11 +13,7 @@ ROOT = Path(__file__).parents[4]
 
 @pytest.fixture
 def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("claim_coverage", ROOT / "tools" / "claim_coverage.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = tools_by_name.tool("claim_coverage")
     monkeypatch.setattr(statistics, "RESAMPLES", 300)
     return module
 

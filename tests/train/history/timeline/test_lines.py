@@ -1,12 +1,11 @@
 """The lines: their configs are alike, their rates are those of the sweep, their tables say what is recorded."""
 
 import dataclasses
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from tools_by_name import tool
 
 from train.config import files
 from train.history.timeline import cells, exhibits, lines, words
@@ -16,15 +15,6 @@ from zoo import CARDS
 
 ROOT = Path(__file__).parents[4]
 SWEEP = ROOT / "results" / "line_sweep.json"
-
-
-def tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("names", [lines.SCENES, lines.LONGER])
