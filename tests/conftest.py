@@ -34,6 +34,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(__file__).pare
 import hypothesis
 import jax
 
+from train.core import machine
+
 # The same examples in every run, so that a test that passes today passes tomorrow.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None, max_examples=60)
 hypothesis.settings.load_profile("tests")
@@ -62,6 +64,12 @@ def programs_are_kept() -> Iterator[None]:
     before = jax.config.values[name]
     yield
     jax.config.update(name, before)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def programs_are_released() -> None:
+    """A process compiles for hundreds of tests, and can hold only so many programs."""
+    machine.release_programs()
 
 
 def is_whole_suite(config: pytest.Config) -> bool:

@@ -51,6 +51,23 @@ def keep_no_more_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
 
 
+def release_programs() -> None:
+    """Let go of the programs that this process compiled, if they take half of the memory mappings it may have.
+
+    On a CPU each function of a program has mappings of its own, a few thousand for a net with eight seeds. Linux
+    grants 65,530 to a process, and where there is none left XLA ends it with a segmentation fault.
+    """
+    import jax
+
+    try:
+        allowed = int(Path("/proc/sys/vm/max_map_count").read_text(encoding="ascii"))
+        taken = Path("/proc/self/maps").read_bytes().count(b"\n")
+    except OSError:  # not Linux
+        return
+    if taken > allowed // 2:
+        jax.clear_caches()
+
+
 def core_numbers() -> list[int]:
     """Return the operating system's numbers of the cores that this process may use."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))

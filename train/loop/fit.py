@@ -50,6 +50,7 @@ def fit(run: Run, setup: Setup, console: Console, *, resume: bool = False, lines
     lines: how to print an evaluation where there is no progress bar; see `train.loop.progress`.
     Raise Stopped after Ctrl-C or SIGTERM, when everything is saved, and when no replica is finite any more.
     """
+    machine.release_programs()  # those of earlier runs, as in a grid
     with contextlib.ExitStack() as stack:
         started = stack.enter_context(announced(run, console, lines))
         session, state, step = _open(run, setup, console, stack, resume=resume, lines=lines)

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
+
+from train.core import machine
 
 
 @pytest.mark.parametrize("platforms", ["rocm", "nowhere"])
@@ -20,3 +23,20 @@ def test_a_device_that_is_not_here_is_one_line(platforms: str, argv: str, tmp_pa
     assert len(lines) == 1
     assert lines[0].startswith(f"zoo: JAX has no device of JAX_PLATFORMS={platforms}")
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux counts mappings")
+def test_programs_are_released_before_linux_has_no_mapping_left_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def traces(at_most: str) -> int:
+        traced = []
+        twice = jax.jit(lambda x: traced.append(x) or 2 * x)
+        twice(1.0)
+        read = Path.read_text
+        limit = lambda path, **how: at_most if path.name == "max_map_count" else read(path, **how)  # noqa: E731
+        monkeypatch.setattr(Path, "read_text", limit)
+        machine.release_programs()
+        twice(1.0)
+        return len(traced)
+
+    assert traces("10000000") == 1
+    assert traces("100") == 2
