@@ -2,14 +2,20 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import shown_texts
+from small_grid import NETS, RULES, result
+from test_grids_on_page import VALUES
 
 import train
 import zoo
-from train.history.timeline import axis, page, words
+from train.history.claims import results
+from train.history.claims.effects import VERDICTS
+from train.history.claims.failures import Failures, disagreement
+from train.history.timeline import axis, grids, page, words
 from train.history.timeline.rooms import furnish
 from train.history.timeline.words.memory import PLACEHOLDER, Entry, Memory
 
@@ -75,9 +81,52 @@ def test_sentences_that_code_makes_are_still_made() -> None:
     source = "\0".join((*texts, *shown_texts.recorded()))
     gone = []
     for key, english, _ in words.translations("ko")[GENERATED]:
-        pieces = [piece.strip(" ;,:") for piece in PLACEHOLDER.sub("\0", english).split("\0")]
+        pieces = [piece.strip(" ;,:()%") for piece in PLACEHOLDER.sub("\0", english).split("\0")]
         gone += [f"{'.'.join(key)}: {piece!r}" for piece in pieces if piece not in source]
     assert not gone, "\n".join(["no code writes:", *gone])
+
+
+FAILED = [{"arm": arm, "failed": 1, "of": 8, "low": 0.01, "high": 0.5} for arm in ("deep", "shallow")]
+EFFECT = {"arm": "deep", "against": "shallow", "value": 0.25, "low": 0.2, "high": 0.3, "kind": "difference"}
+EFFECTS = [
+    EFFECT | {"unit": unit, "kind": kind} | facts
+    for unit in ("share", "", "nats", "powers of ten")
+    for kind in ("difference", "ratio")
+    for facts in (
+        *({}, {"exact": True}, {"bound": "at least"}, {"bound": "at most"}, {"low": None, "high": None}),
+        *({"value": None}, {"failures": FAILED}, {"failures": FAILED[:1], "unseen": 0.3}, {"value": 1.234e-5}),
+    )
+]
+NATS = {"metric": {"unit": "nats"}}
+
+
+def sentences_of_grids() -> Iterator[str]:
+    """What grids and ladders say of themselves, with a note of each kind."""
+    one_net = {f"{NETS[0].name}/{rule.name}": [0.5 + i / 8, 0.52 + i / 8] for i, rule in enumerate(RULES)}
+    for values, rows in (VALUES, {}), (one_net, {"rows": NETS[:1]}):
+        facts = result(values, **rows)
+        doubt = "its best optim.lr is still the end of its sweep"
+        facts["cells"][-1] |= {"diverged": [3], "chance": 0.1, "doubt": doubt, "images": 7}
+        made = grids.read(facts, "a test", recorded=True)
+        yield from (*made.sentences, made.budget, *made.notes)
+        yield from (cell.how for row in made.rows for cell in row.cells if cell)
+        yield from (said for step in made.steps for said in (step.how, step.error, step.change) if said)
+
+
+def test_what_code_says_of_figures_is_told_in_korean() -> None:
+    t = words.load("ko")
+    said = [results.effect_text(effect, NATS["metric"]) for effect in EFFECTS]
+    for effect in EFFECTS:
+        for verdict in VERDICTS:
+            control = {"sham": effect | {"verdict": verdict}, "sabotage": effect | {"verdict": verdict}}
+            said += [results.sham_text({**NATS, **control}), results.sabotage_text({**NATS, **control})]
+    said += [results.renewed_text({"renewed": {"commit": "0123456789abcdef", "steps": 12}})]
+    said += [disagreement(verdict, *failures) for verdict in VERDICTS if verdict != "undecided"
+             for failures in [(Failures(frozenset({frozenset({1})}), 8), Failures(frozenset(), 8))]]  # fmt: skip
+    said += sentences_of_grids()
+    assert len(said) > 400
+    assert not [text for text in said if t.memory.find(text) is None]
+    assert not [text for text in said if re.search(r"\b(of|the|to|with|from|points|times)\b", t.plain(text))]
 
 
 def test_no_english_is_translated_twice_and_all_placeholders_are_there() -> None:

@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-KINDS = {
-    "": ".+?",  # a text that has a translation itself
+TOLD = {"": ".+?", "clause": "[^,;]+"}  # texts that have a translation themselves
+KEPT = {
     "number": r"[-+]?\d(?:[\d.,]*\d)?(?:e[-+]?\d+)?",
     "word": r"[\w.:/-]+?",
     "any": ".+?",
 }
-"""Kind of a placeholder -> the regular expression of what it stands for. All but a text are kept as they are."""
+"""Kind of a placeholder -> the regular expression of what it stands for, which is kept as it is."""
 PLACEHOLDER = re.compile(r"{(\w+)(?::(\w+))?}")
 
 
@@ -50,7 +50,7 @@ class Memory:
     def _formed(self, text: str) -> str | None:
         for form, kinds, translation in self._forms:
             if hit := form.fullmatch(text):
-                said = {name: own if kinds[name] else self.find(own) for name, own in hit.groupdict().items()}
+                said = {name: own if kinds[name] in KEPT else self.find(own) for name, own in hit.groupdict().items()}
                 if None not in said.values():
                     return translation.format(**said)
         return None
@@ -60,6 +60,6 @@ def _expression(english: str) -> re.Pattern[str]:
     parts, end = [], 0
     for hit in PLACEHOLDER.finditer(english):
         name, kind = hit.groups()
-        parts += [re.escape(english[end : hit.start()]), f"(?P<{name}>{KINDS[kind or '']})"]
+        parts += [re.escape(english[end : hit.start()]), f"(?P<{name}>{(TOLD | KEPT)[kind or '']})"]
         end = hit.end()
     return re.compile("".join([*parts, re.escape(english[end:])]), re.DOTALL)
