@@ -103,8 +103,8 @@ NATS = {"metric": {"unit": "nats"}}
 def sentences_of_grids() -> Iterator[str]:
     """What grids and ladders say of themselves, with a note of each kind."""
     one_net = {f"{NETS[0].name}/{rule.name}": [0.5 + i / 8, 0.52 + i / 8] for i, rule in enumerate(RULES)}
-    for values, rows in (VALUES, {}), (one_net, {"rows": NETS[:1]}):
-        facts = result(values, **rows)
+    for values, rows in (VALUES, NETS), (one_net, NETS[:1]):
+        facts = result(values, rows=rows)
         doubt = "its best optim.lr is still the end of its sweep"
         facts["cells"][-1] |= {"diverged": [3], "chance": 0.1, "doubt": doubt, "images": 7}
         made = grids.read(facts, "a test", recorded=True)
