@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from test_page_in_browser import browser  # noqa: F401  the fixture
 
 import zoo
 from train.history.claims import results
 from train.history.timeline import exhibits, findings
 from train.history.timeline.page import write_page
 
+pytestmark = pytest.mark.browser
 SHOWN = ("lenet5", "seq2seq_attention_mini")
 CUT = """() => [...document.querySelectorAll("dialog")].flatMap((room) => {
   room.showModal();
@@ -23,7 +23,7 @@ CUT = """() => [...document.querySelectorAll("dialog")].flatMap((room) => {
 
 
 @pytest.fixture(scope="module")
-def page(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:  # noqa: F811
+def page(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     shown = [exhibit for exhibit in exhibits.read_all(exhibits.FOLDER) if exhibit.model in SHOWN]
     cards = {name: zoo.CARDS[name] for name in SHOWN}
     folder = tmp_path_factory.mktemp("korean")
