@@ -45,6 +45,11 @@ def figure(metric: str, value: float | None) -> str:
     return "–" if value is None else format.figure(metric, value)
 
 
+def later_figure(metric: str, value: float | None) -> str:
+    """Format a metric that was measured after the run."""
+    return figure(metric, value) if format.is_share(metric) else plain(value)
+
+
 def plain(value: float | None) -> str:
     """Format a number with four significant digits: 0.01234, 12.34, 123,456; "–" for None."""
     if value is None:
@@ -83,8 +88,7 @@ def exhibit_facts(exhibit: Exhibit, t: Words) -> list[FactGroup]:
     later = []
     for name, found in exhibit.more.items():
         error = f" ± {plain(found['error'])}" if found.get("error") else ""
-        value = figure(name, found.get("value")) if format.is_share(name) else plain(found.get("value"))
-        later.append(Fact(metric_title(name, t), f"{value}{error}"))
+        later.append(Fact(metric_title(name, t), f"{later_figure(name, found.get('value'))}{error}"))
     return [
         FactGroup(t("test_result"), test),
         FactGroup(t("later_measured"), later),
@@ -190,18 +194,25 @@ def effect_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
 
 
 def arm_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
-    def said(arm: Arm, value: float | None, unit: str = " %") -> str:
-        return f"{100 * value:.2f}{unit}" if arm.unit == SHARE and value is not None else plain(value)
-
     rows = []
     for arm in finding.arms:
         known = arm.low is not None and arm.high is not None
-        ends = said(arm, arm.low), said(arm, arm.high)
+        ends = _of_arm(arm, arm.low), _of_arm(arm, arm.high)
         interval = t("range_of", low=ends[0], high=ends[1], unit="").strip() if known else "–"
-        mean = t("at_least", value=said(arm, arm.mean)) if arm.at_least else said(arm, arm.mean)
         seeds = t("claim_exact") if arm.exact else str(arm.seeds)
-        rows.append((arm.name, t.told(arm.says), seeds, mean, said(arm, arm.deviation, ""), interval))
+        said = arm_mean(arm, t), _of_arm(arm, arm.deviation, "")
+        rows.append((arm.name, t.told(arm.says), seeds, *said, interval))
     return rows
+
+
+def arm_mean(arm: Arm, t: Words) -> str:
+    """Return the mean of an arm: "96.41 %", "0.1450", or "at least 300"."""
+    said = _of_arm(arm, arm.mean)
+    return t("at_least", value=said) if arm.at_least else said
+
+
+def _of_arm(arm: Arm, value: float | None, percent: str = " %") -> str:
+    return f"{100 * value:.2f}{percent}" if arm.unit == SHARE and value is not None else plain(value)
 
 
 def verdict_words(finding: Finding, t: Words) -> str:

@@ -13,7 +13,7 @@ from jax import Array
 from markupsafe import Markup
 
 import zoo
-from train.history.timeline import axis, cells, lineage, words
+from train.history.timeline import axis, cells, lineage, tour, words
 from train.history.timeline.comparison import Comparison, compare
 from train.history.timeline.exhibits import Exhibit, Picture
 from train.history.timeline.findings import Finding
@@ -26,8 +26,8 @@ from zoo.fields import ACTIVATIONS
 from zoo.files import write_atomically
 
 WEB = Path(__file__).parent / "web"
-STYLES = ("page.css", "axis.css", "room.css", "grid.css", "print.css")
-SCRIPTS = ("base.js", "plots.js", "curves.js", "rooms.js", "axis.js", "comparison.js", "lineage.js")
+STYLES = ("page.css", "axis.css", "room.css", "grid.css", "print.css", "tour.css", "tour_print.css")
+SCRIPTS = ("base.js", "plots.js", "curves.js", "rooms.js", "axis.js", "comparison.js", "tour.js", "lineage.js")
 
 
 def write_page(
@@ -62,9 +62,11 @@ def _render(
     from plotly.offline import get_plotlyjs  # plotly takes half a second to import
 
     rooms, comparisons = furnish(cards, exhibits, findings), compare(exhibits, cards)
+    stops = tour.stops(rooms, exhibits, findings, t)
     before, after = t("before", year=axis.FIRST), t("after", year=axis.LAST)
     env = _environment(t)
-    env.globals |= _vocabulary(rooms, exhibits, grids, t)
+    lenders = {id(stop.hero.picture): stop.id for stop in stops if stop.hero and stop.hero.picture}
+    env.globals |= _vocabulary(rooms, exhibits, grids, t) | {"lender": lambda picture: lenders.get(id(picture))}
     return env.get_template("page.html.j2").render(
         rooms=rooms,
         findings=findings,
@@ -72,6 +74,7 @@ def _render(
         notes={c.id: cells.comparison_note(c, t) for c in comparisons},
         measured_facts={c.id: cells.comparison_facts(c, t) for c in comparisons},
         years=axis.by_year(rooms, t.plain),
+        tour=stops,
         overview=axis.overview(rooms, before, after),
         graph=lineage.lay_out(members(rooms)),
         first_year=axis.FIRST,

@@ -4,7 +4,7 @@ const ROOMS = all("dialog.room");
 let cameFrom = null;
 
 function openRoom(id, from) {
-  const room = document.getElementById(id), now = ROOMS.find((one) => one.open);
+  const room = ROOMS.find((one) => one.id === id), now = ROOMS.find((one) => one.open);
   if (!room || room === now) return;
   if (now) { now.dataset.going = ""; now.close(); } else cameFrom = from || document.activeElement;
   room.showModal();
