@@ -83,7 +83,7 @@ class Recorded:
         effect = next((one for one in finding.effects if (one.arm, one.against) == (key, other)), None)
         if effect is None:
             return None
-        return Figure(effect.measured if kind == "effect" else self._verdict(effect))
+        return Figure(self.t.plain(effect.measured) if kind == "effect" else self._verdict(effect))
 
     def _of_exhibit(self, name: str, key: str) -> Figure | None:
         exhibit = self.exhibits.get(name)
