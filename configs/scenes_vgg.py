@@ -1,7 +1,8 @@
 """A small VGG (Simonyan and Zisserman 2014), on composed scenes.
 
 Run:     zoo train scenes_vgg
-Expect:  not measured yet
+Expect:  93.7 % of 5,026 test scenes (92.2 to 95.0 over the 359 digits), seed 100, at the only rate that was tried;
+         59 s of one core of a shared x86-64 machine, jax 0.10.2, 2026-11-29
 """
 
 from train.config import Experiment, Model, Optim, Scenes
