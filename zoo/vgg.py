@@ -46,6 +46,11 @@ class Config:
         """The smallest side of an image of which the last stage leaves a pixel."""
         return 2 ** len(self.depths)
 
+    @property
+    def initial(self) -> nn.initializers.Initializer:
+        """What initial weights are drawn from."""
+        return nn.initializers.normal(self.deviation) if self.deviation else GLOROT
+
 
 class Stage(NamedTuple):
     """What a stage of the trunk makes of maps of H x W."""
@@ -98,17 +103,23 @@ class VGG(nn.Module):
 
     cfg: Config
 
-    @nn.compact
+    def setup(self) -> None:
+        self.head = nn.Dense(self.cfg.classes, kernel_init=self.cfg.initial)
+
     def __call__(self, x: Array, *, train: bool) -> Array:
+        return self.head(self.represent(x, train=train))
+
+    @nn.compact
+    def represent(self, x: Array, *, train: bool) -> Array:
+        """Return the features (B, hidden) before the head, which appendix B takes to other data sets."""
         cfg = self.cfg
         require_images(x, "vgg", smallest=cfg.smallest)
-        init = nn.initializers.normal(cfg.deviation) if cfg.deviation else GLOROT
-        trunk = Trunk(cfg.depths, cfg.widths, cfg.kernel, cfg.batch_norm, init, name="trunk")
+        trunk = Trunk(cfg.depths, cfg.widths, cfg.kernel, cfg.batch_norm, cfg.initial, name="trunk")
         x = flatten(adaptive_avg_pool(trunk(x, train=train), cfg.grid))  # of 224 x 224 pixels (B, 7 * 7 * 512)
         for i in (6, 7):
-            x = nn.relu(nn.Dense(cfg.hidden, kernel_init=init, name=f"fc{i}")(x))
+            x = nn.relu(nn.Dense(cfg.hidden, kernel_init=cfg.initial, name=f"fc{i}")(x))
             x = nn.Dropout(cfg.dropout, deterministic=not train, name=f"dropout{i}")(x)
-        return nn.Dense(cfg.classes, kernel_init=init, name="head")(x)
+        return x
 
 
 PAPER = Paper(

@@ -56,6 +56,14 @@ def test_the_trunk_gives_the_maps_of_every_stage_from_the_weights_of_a_vgg(batch
     np.testing.assert_array_equal(first.pooled, blocks.max((2, 4)))
 
 
+def test_a_vgg_represents_an_image_by_its_last_hidden_layer() -> None:
+    model, variables = made()
+    output, inside = zoo.features(model, variables, X)
+    hidden = model.apply(variables, X, train=False, method="represent")
+    np.testing.assert_allclose(hidden, jax.nn.relu(inside["fc7"]), rtol=1e-6)
+    np.testing.assert_allclose(inside["head"], output, rtol=1e-6)
+
+
 def test_the_first_convolution_may_have_a_wider_border() -> None:
     trunk = Trunk((1, 1), (4, 6), border=10)
     first, second = jax.eval_shape(lambda: trunk.init_with_output(jax.random.key(0), X, train=False, method="stages"))[
