@@ -28,6 +28,7 @@ from zoo import (
     simclr,
     transformer,
     unet,
+    vgg,
     vit,
 )
 from zoo.cards import Card, Paper
@@ -45,6 +46,7 @@ MODULES = (
     seq2seq_attention,
     gan,
     dcgan,
+    vgg,
     unet,
     resnet,
     transformer,

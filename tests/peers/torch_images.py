@@ -77,6 +77,21 @@ def alexnet_cifar() -> nn.Module:
     )
 
 
+def vgg_mini() -> nn.Module:
+    layers, inputs = [], 3
+    for width in (32, 64, 64):
+        layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU()]
+        layers.append(nn.MaxPool2d(2))
+        inputs = width
+    dense = (nn.Linear(1024, 128), nn.ReLU(), nn.Dropout(), nn.Linear(128, 128), nn.ReLU(), nn.Dropout())
+    network = nn.Sequential(*layers, nn.Flatten(), *dense, nn.Linear(128, 10))
+    for module in network:
+        if isinstance(module, nn.Linear | nn.Conv2d):  # with PyTorch's own values the signal dies in nine layers
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+    return network
+
+
 class Block(nn.Module):
     """Two 3x3 convolutions beside a shortcut: zero-padded for CIFAR (option A), projected for ImageNet (B)."""
 
@@ -218,6 +233,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], int]] = {
     "lecun1989": (lecun1989, (1, 16, 16), 10),
     "lenet5": (lenet5, (1, 32, 32), 10),
     "alexnet_cifar": (alexnet_cifar, (3, 32, 32), 10),
+    "vgg_mini": (vgg_mini, (3, 32, 32), 10),
     "resnet20": (resnet20, (3, 32, 32), 10),
     "resnet18": (resnet18, (3, 224, 224), 1000),
     "vit_mini_patch4": (vit_mini_patch4, (3, 32, 32), 10),

@@ -35,6 +35,7 @@ LEFT = {
     "lecun1989": (("h1/bias", "h2/bias"), ("head/kernel",)),
     "lenet5": ((), ("head/kernel",)),
     "alexnet_cifar": ((), ("head/kernel",)),
+    "vgg_mini": ((), ("head/kernel",)),
     "dqn_minatar": ((), ("head/out/kernel",)),
     "seq2seq_mini": ((), ("head/kernel", "source_embed/embedding", "target_embed/embedding")),
     "seq2seq_attention_mini": ((), ("decoder/embed/embedding", "decoder/head/kernel", "encoder/embed/embedding")),
