@@ -29,6 +29,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "alexnet": ("alexnet_cifar", {}),
     "vgg": ("vgg_mini", {"widths": (4, 8, 8), "hidden": 8}),
     "unet": ("unet_mini", {"width": 4}),
+    "fcn": ("fcn_mini", {"widths": (4, 4, 4), "hidden": 4}),
     "resnet": ("resnet20", {"depths": (1, 1), "widths": (4, 8)}),
     "vit": ("vit_mini_patch8", BLOCKS),
     "simclr": ("simclr_resnet20", {}),

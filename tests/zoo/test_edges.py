@@ -23,6 +23,7 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "alexnet": ("alexnet_cifar", {}),
     "vgg": ("vgg_mini", {"widths": (4, 4, 4), "hidden": 4, "batch_norm": True}),
     "unet": ("unet_mini", {"width": 4}),
+    "fcn": ("fcn_mini", {"widths": (4, 4, 4), "hidden": 4}),
     "resnet": ("resnet20", {"depths": (1,), "widths": (4,)}),
     "vit": ("vit_mini_patch8", {"width": 8, "depth": 1, "heads": 2}),
     "gpt": ("gpt_char_mini", {"vocab": 9, "width": 8, "depth": 1, "heads": 2, "context": 8}),

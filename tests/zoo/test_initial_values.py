@@ -29,6 +29,7 @@ NETS: dict[str, tuple[dict[str, Any], dict[str, jax.Array]]] = {  # card -> chan
     "vgg16": ({"depths": (1, 1), "widths": (64, 64), "hidden": 64, "deviation": 0.1}, image(8, 3)),
     "lenet5": ({}, image(32, 1)),
     "lecun1989": ({}, image(16, 1)),
+    "fcn8s": ({"depths": (1, 1, 1), "widths": (8, 8, 32), "kernel": 3, "hidden": 96, "classes": 3}, image(8, 3)),
     "unet": ({"width": 32, "depth": 1, "padding": "same"}, image(8, 3)),
     "mlp": ({"widths": (96, 640), "deviation": 0.01}, image(28, 1)),
     "gpt2": ({**WORDS, "context": 300}, TEXT),
@@ -86,6 +87,7 @@ def test_deviations(name: str, path: str, deviation: float) -> None:
         ("lenet5", "c3/kernel", 2.4 / (5 * 5 * 6)),
         ("lenet5", "f6/kernel", 2.4 / 120),
         ("vgg_mini", "trunk/conv1_2/kernel", (6 / (9 * 32 + 9 * 32)) ** 0.5),
+        ("fcn8s", "fc6/kernel", (6 / (9 * 32 + 9 * 96)) ** 0.5),
         ("vgg_mini", "fc6/kernel", (6 / (4 * 4 * 32 + 128)) ** 0.5),
         ("lecun1989", "h2/kernel", 2.4 / 200),
         ("lecun1989", "h3/kernel", 2.4 / 192),
@@ -101,6 +103,7 @@ def test_bounds(name: str, path: str, bound: float) -> None:
     [
         *(("alexnet", f"{layer}/bias", 1) for layer in ("conv2", "conv4", "conv5", "fc6", "fc7")),
         *(("alexnet", f"{layer}/bias", 0) for layer in ("conv1", "conv3", "head")),
+        *(("fcn8s", f"{layer}/kernel", 0) for layer in ("head", "head1", "head2")),
         *(("vgg_mini", f"{layer}/bias", 0) for layer in ("trunk/conv1_1", "trunk/conv3_2", "fc6", "fc7", "head")),
         ("seq2seq_attention", "decoder/score", 0),
         ("simclr_resnet50", "encoder/s0b0/norm3/scale", 0),

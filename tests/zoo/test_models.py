@@ -20,6 +20,7 @@ AGENT = {"hidden": (8,), "actions": 5}
 PROJECT = {"widths": (12, 5)}
 WORDS = {"vocab": 5, "width": 16, "depth": 1, "heads": 2}
 PAIR = {"source_vocab": 6, "vocab": 5, "embed": 8}
+FCN = {"depths": (1, 1), "widths": (4, 8), "kernel": 3, "hidden": 8}
 SMALL = {  # id: name, fields, inputs as in a card. Every output ends in five classes or tokens.
     "perceptron": ("perceptron", {"classes": 5}, image(8, 8, 1)),
     "mlp": ("mlp", {"widths": (16, 8), "dropout": 0.5, "activation": "gelu", "classes": 5}, image(8, 8, 1)),
@@ -36,6 +37,8 @@ SMALL = {  # id: name, fields, inputs as in a card. Every output ends in five cl
     "alexnet_cifar": ("alexnet_cifar", {"activation": "tanh", "classes": 5}, image(8, 8, 3)),
     "vgg": ("vgg_mini", {"widths": (4, 8, 8), "hidden": 8, "grid": 2, "classes": 5}, image(8, 20, 3)),
     "vgg_norm": ("vgg16", {"depths": (1, 2), "widths": (4, 8), **VGG_NORM}, image(9, 8, 1)),
+    "fcn": ("fcn_mini", {"widths": (4, 8, 8), "hidden": 8, "dropout": 0.5, "classes": 5}, image(8, 16, 3)),
+    "fcn_coarse": ("fcn8s", {**FCN, "fused": 0, "classes": 5}, image(4, 8, 1)),
     "unet": ("unet_mini", {"width": 8, "dropout": 0.5, "classes": 5}, image(8, 12, 3)),
     "unet_valid": ("unet", {"width": 8, "depth": 1, "classes": 5}, image(14, 16, 1)),
     "unet_without_skips": ("unet_mini", {"width": 8, "skips": False, "classes": 5}, image(8, 8, 1)),

@@ -25,6 +25,9 @@ PUBLISHED = {
     "lenet5": 61_706,
     "lecun1989": 9_760,
     "unet": 31_030_658,
+    "fcn32s": 134_346_581,
+    "fcn16s": 134_346_581 + 10_773 + 7_056,  # pool4's scores, and one enlargement
+    "fcn8s": 134_346_581 + 10_773 + 5_397 + 2 * 7_056,  # pool3's too
     "mlp": 266_610,
     "dqn_2013": 677_172,
     "dqn_nature": 1_686_180,

@@ -32,6 +32,7 @@ LEFT = {
     "mlp": ((), ("head/kernel",)),
     "lstm_char": ((), ("embed/embedding", "head/kernel")),
     "unet_mini": ((), ("head/kernel",)),
+    "fcn_mini": ((), ("head/kernel",)),
     "lecun1989": (("h1/bias", "h2/bias"), ("head/kernel",)),
     "lenet5": ((), ("head/kernel",)),
     "alexnet_cifar": ((), ("head/kernel",)),
