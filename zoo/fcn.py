@@ -6,7 +6,6 @@ FCN-16s and FCN-8s first add what earlier, finer maps say (section 4.2). Differe
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
@@ -62,11 +61,22 @@ class FCN(nn.Module):
         for stage in range(stages - 1, stages - 1 - cfg.fused, -1):
             y = ConvTranspose(cfg.classes, 4, 2, bias=False, kernel_init=bilinear, name=f"up{stage}")(y)
             y = y + self._score(pooled[stage - 1], f"head{stage}")
-        return jax.image.resize(y, (*x.shape[:3], cfg.classes), "bilinear")
+        return enlarged(y, x.shape[1], x.shape[2])
 
     def _score(self, x: Array, name: str) -> Array:
         """Return a score of each class at each place."""
         return layers.Conv(self.cfg.classes, 1, kernel_init=ZEROS, name=name)(x)
+
+
+def enlarged(x: Array, height: int, width: int) -> Array:
+    """Enlarge maps x (B, H, W, C) to (B, height, width, C) by linear interpolation: two products of matrices."""
+
+    def weights(old: int, new: int) -> Array:
+        """Return how much of each old pixel is in each new one, (new, old); each row sums to 1."""
+        place = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+        return jnp.asarray(np.maximum(0, 1 - np.abs(place[:, None] - np.arange(old)[None])), x.dtype)
+
+    return jnp.einsum("ph,qw,bhwc->bpqc", weights(x.shape[1], height), weights(x.shape[2], width), x)
 
 
 def bilinear(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:

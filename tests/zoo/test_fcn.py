@@ -9,7 +9,7 @@ import pytest
 
 import zoo
 from zoo.errors import UserError
-from zoo.fcn import bilinear
+from zoo.fcn import bilinear, enlarged
 from zoo.library import features
 from zoo.transposed import ConvTranspose
 
@@ -39,6 +39,11 @@ def test_enlargements_begin_as_linear_interpolation() -> None:
     y, _ = layer.init_with_output(KEY, x)
     wanted = jax.image.resize(x, (2, 12, 14, 3), "bilinear")
     np.testing.assert_allclose(y[:, 1:-1, 1:-1], wanted[:, 1:-1, 1:-1], atol=1e-6)
+
+
+def test_the_last_enlargement_interpolates() -> None:
+    x = jax.random.normal(KEY, (2, 3, 5, 4))
+    np.testing.assert_allclose(enlarged(x, 24, 40), jax.image.resize(x, (2, 24, 40, 4), "bilinear"), atol=1e-5)
 
 
 def test_all_scores_are_0_at_the_start_and_each_fused_map_is_added() -> None:
