@@ -18,6 +18,9 @@ from train.history.timeline.comparison import Comparison, compare
 from train.history.timeline.exhibits import Exhibit, Picture
 from train.history.timeline.findings import Finding
 from train.history.timeline.grids import Grid, Row
+from train.history.timeline.live import places
+from train.history.timeline.live.nets import Net
+from train.history.timeline.live.traces import Trace
 from train.history.timeline.rooms import Room, furnish, members, room_id
 from train.metrics.format import human, is_share
 from train.pictures import style
@@ -26,8 +29,11 @@ from zoo.fields import ACTIVATIONS
 from zoo.files import write_atomically
 
 WEB = Path(__file__).parent / "web"
-STYLES = ("page.css", "axis.css", "room.css", "grid.css", "print.css", "tour.css", "tour_print.css")
-SCRIPTS = ("base.js", "plots.js", "curves.js", "rooms.js", "axis.js", "comparison.js", "tour.js", "lineage.js")
+STYLES = ("page.css", "axis.css", "room.css", "grid.css", "try.css", "print.css", "tour.css", "tour_print.css")
+SCRIPTS = (
+    *("base.js", "plots.js", "curves.js", "rooms.js", "axis.js", "comparison.js", "tour.js", "lineage.js"),
+    *("nets.js", "digit.js", "player.js", "xor.js", "descent.js", "growth.js", "next.js"),  # live exhibits
+)
 
 
 def write_page(
@@ -36,19 +42,22 @@ def write_page(
     out_dir: Path,
     *,
     grids: Sequence[Grid] = (),
+    nets: Sequence[Net] = (),
+    traces: Sequence[Trace] = (),
     cards: Mapping[str, Card] | None = None,
     lang: str = words.ORIGINAL,
 ) -> Path:
     """Write `out_dir`/index.html and return its path.
 
     exhibits: all runs of this machine are shown; a recorded one, where none of its config ran here.
-    cards: by default those of the zoo. lang: the language of the page's own sentences.
+    nets: what reads a drawn digit. traces: what a character model expects. cards: by default those of the zoo.
+    lang: the language of the page's own sentences.
     """
     t = words.load(lang)
     cards = zoo.CARDS if cards is None else cards
     here = {exhibit.name for exhibit in exhibits if not exhibit.recorded}
     chosen = [exhibit for exhibit in exhibits if not (exhibit.recorded and exhibit.name in here)]
-    page = _render(chosen, findings, grids, cards, t)
+    page = _render(chosen, findings, grids, (nets, traces), cards, t)
     return write_atomically(out_dir / "index.html", page, make_folder=True)
 
 
@@ -56,6 +65,7 @@ def _render(
     exhibits: Sequence[Exhibit],
     findings: Sequence[Finding],
     grids: Sequence[Grid],
+    live: tuple[Sequence[Net], Sequence[Trace]],
     cards: Mapping[str, Card],
     t: words.Words,
 ) -> str:
@@ -67,6 +77,7 @@ def _render(
     env = _environment(t)
     lenders = {id(stop.hero.picture): stop.id for stop in stops if stop.hero and stop.hero.picture}
     env.globals |= _vocabulary(rooms, exhibits, grids, t) | {"lender": lambda picture: lenders.get(id(picture))}
+    env.globals |= places.vocabulary(live[0], rooms, exhibits, live[1])
     return env.get_template("page.html.j2").render(
         rooms=rooms,
         findings=findings,
@@ -106,7 +117,7 @@ def _vocabulary(
     """Return the functions and tables that the templates use, by name."""
     by_id, room_of = {room.id: room for room in rooms}, cells.room_of(rooms)
     algorithms = {room.algorithm.name: room.id for room in rooms if room.algorithm}
-    places = {id(exhibit): place for place, exhibit in enumerate(exhibits)}
+    place_of = {id(exhibit): place for place, exhibit in enumerate(exhibits)}
 
     def rooms_about(finding: Finding) -> list[str]:
         named = [room_of.get(name) for name in finding.models] + [algorithms.get(name) for name in finding.algorithms]
@@ -131,7 +142,7 @@ def _vocabulary(
         "rooms_about": rooms_about,
         "rows_of_grids": rows_of_grids,
         "claim_room": lambda finding: room_id("claim", finding.name),
-        "index_of": lambda exhibit: places[id(exhibit)],
+        "index_of": lambda exhibit: place_of[id(exhibit)],
         "picture_words": picture_words,
         "data_uri": _data_uri,
         "safe_link": _safe_link,

@@ -217,6 +217,7 @@ def test_no_sentence_is_left_over_and_none_is_in_the_templates() -> None:
         "expected_",
         "claim_setting_",
         "story_",
+        "descent_",
     )
     for key in words.load("en").table:
         assert key.startswith(built) or f'"{key}"' in web + code, key
@@ -256,9 +257,13 @@ def test_command_gathers_what_is_there(
 ) -> None:
     seen = {}
 
-    def record(shown: list, found: list, folder: Path, *, grids: list, **options: str) -> Path:
+    def record(
+        shown: list, found: list, folder: Path, *, grids: list, nets: list, traces: list, **options: str
+    ) -> Path:
         seen.update(shown=[e.name for e in shown], claims={f.name: f.recorded for f in found}, **options)
         seen["grids"] = {grid.name: grid.recorded for grid in grids}
+        seen["nets"] = [net["name"] for net in nets if net["ours"]][:3]
+        seen["traces"] = traces
         return folder / "index.html"
 
     monkeypatch.setattr("train.history.timeline.page.write_page", record)
@@ -284,6 +289,8 @@ def test_command_gathers_what_is_there(
         "shown": ["here", "kept_one"],
         "claims": {"depth": False, "width": True},
         "grids": {"kept": True, "own": False},
+        "traces": [],
+        "nets": ["perceptron.mnist", "mlp.mnist", "lenet5.mnist"],
         "lang": "ko",
     }
     assert cli.run(["timeline", "--no-line", "--lang", "tlh", "--workdir", str(workdir)]) == 2

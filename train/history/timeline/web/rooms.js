@@ -54,6 +54,15 @@ document.addEventListener("click", (event) => {
   openRoom(door.dataset.room, door.closest("dialog") ? null : door.matches("circle") ? document.getElementById("mark-" + door.dataset.room) : door);
 });
 
+/** A link from a room to a place on the page: the room closes, and focus goes there. */
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("dialog a.out"), place = link && document.getElementById(link.hash.slice(1));
+  if (!place) return;
+  event.preventDefault();
+  cameFrom = place;
+  link.closest("dialog").close();
+});
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button.copy");
   if (!button) return;
