@@ -28,7 +28,7 @@ TOLD = ("risen", "moved")  # stories that go from one figure to another one
 
 
 class Line(NamedTuple):
-    """A comparison as a chart. `csv` has the figures of its table."""
+    """A comparison as a chart. `csv` has the figures of its table, `file` is the name of what is saved."""
 
     comparison: Comparison
     story: Story
@@ -36,6 +36,7 @@ class Line(NamedTuple):
     chart: Chart
     names: Mapping[int, str]
     csv: str
+    file: str
 
 
 class Word(NamedTuple):
@@ -90,12 +91,14 @@ def front(comparisons: Sequence[Comparison], findings: Sequence[Finding], cards:
 
 def _lines(comparisons: Sequence[Comparison], cards: Mapping[str, Card], t: Words) -> Iterator[Line]:
     for comparison in _ordered(comparisons):
-        names = readers_names(comparison, cards)
+        names = {key: t.plain(name) for key, name in readers_names(comparison, cards).items()}
         placed = chart(comparison, names)
         if placed is not None:
             story = titles.story(comparison)
             title = titles.title(story, comparison, names, t)
-            yield Line(comparison, story, title, placed, names, _csv(_rows(comparison)))
+            parts = ("zoo", comparison.task, comparison.dataset, *comparison.terms)
+            file = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower())
+            yield Line(comparison, story, title, placed, names, _csv(_rows(comparison)), file)
 
 
 def _ordered(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -144,7 +147,7 @@ def _hero_words(line: Line, t: Words) -> str:
     return t(
         "hero_translate",
         years=years,
-        metric=metric.title,
+        metric=t.plain(metric.title),
         first=line.names[id(first)],
         first_value=figures[0],
         best=line.names[id(best)],

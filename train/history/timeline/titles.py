@@ -110,7 +110,7 @@ def title(found: Story, comparison: Comparison, names: Mapping[int, str], t: Wor
     pair = (first, other) if other is not first else (first,)
     figures = dict(zip(map(id, pair), values(metric, [value_of(e) for e in pair]), strict=True))
     said = {
-        "metric": metric.title,
+        "metric": t.plain(metric.title),
         "first": names[id(first)],
         "first_year": first.year,
         "first_value": figures[id(first)],

@@ -112,3 +112,68 @@ def test_a_row_of_the_claims_leads_to_its_room(front) -> None:
         front.set_viewport_size({"width": width, "height": height})
         rows = front.locator(".forest li").evaluate_all("rows => rows.map((row) => [row.scrollWidth, row.clientWidth])")
         assert all(inside <= outside for inside, outside in rows), width
+
+
+COVERED = """() => {
+  const covers = (box) => {
+    const head = box.querySelector("tbody th");
+    if (!head || box.scrollWidth <= box.clientWidth + 1 || getComputedStyle(head).position !== "sticky") return false;
+    return head.getBoundingClientRect().width > 0.4 * box.clientWidth;
+  };
+  document.querySelectorAll("details").forEach((one) => { one.open = true; });
+  return [document.querySelector("main"), ...ROOMS].flatMap((shown) => {
+    shown.showModal?.();  // without the plots that a visitor's way opens
+    const found = [...shown.querySelectorAll(".scroll")].filter(covers);
+    shown.close?.();
+    return found.map((box) => `${shown.id} ${box.getAttribute("aria-label")}`);
+  });
+}"""
+
+
+def test_no_column_that_stays_covers_a_table(front) -> None:
+    """On a phone the first column covered effects, intervals and verdicts, and in seq2seq's room every translation."""
+    for width, height in SIZES:
+        front.set_viewport_size({"width": width, "height": height})
+        assert front.evaluate(COVERED) == [], width
+        front.evaluate("openRoom('model-seq2seq')")
+        said = front.locator("dialog[open] td", has_text="people are walking down a sidewalk").first
+        said.scroll_into_view_if_needed()
+        assert said.evaluate("""(cell) => { const box = cell.getBoundingClientRect();
+            return cell.contains(document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2)); }""")
+        front.evaluate("document.querySelector('dialog[open]').close()")
+
+
+@pytest.mark.parametrize(("words", "rooms"), [
+    ("convolution", ["model-lenet5", "model-resnet50", "model-alexnet"]),
+    ("translation", ["model-transformer_base", "model-seq2seq"]),
+    ("backprop", ["model-mlp"]),
+    ("agent", ["model-dqn_2013"]),
+])  # fmt: skip
+def test_a_search_finds_what_it_is_about(front, words: str, rooms: list[str]) -> None:
+    front.fill("#search", words)
+    for room in rooms:
+        assert front.locator(f"#mark-{room}").is_visible()
+    assert not front.locator("#mark-model-perceptron").is_visible()
+
+
+def test_the_title_is_that_of_the_room(front) -> None:
+    title = front.title()
+    front.evaluate("openRoom('model-lenet5')")
+    assert front.title() == f"LeNet-5 – {title}"
+    front.keyboard.press("ArrowRight")
+    assert front.title() != f"LeNet-5 – {title}"
+    front.keyboard.press("Escape")
+    assert front.title() == title
+
+
+def test_names_of_pictures_and_buttons_tell_them_apart(front) -> None:
+    names = front.evaluate("[...document.images].map((image) => image.alt)")
+    assert len(names) == len(set(names))
+    copies = front.evaluate("[...document.querySelectorAll('button.copy')].map((one) => one.textContent.trim())")
+    assert len(set(copies)) > 0.8 * len(copies)
+
+
+def test_plots_say_which_way_is_better(front) -> None:
+    for plot in ("#comparison-plot", "#curves-plot"):
+        front.locator(plot).scroll_into_view_if_needed()
+        front.locator(f"{plot} .annotation-text", has_text="↑ higher is better").first.wait_for()

@@ -17,7 +17,7 @@ function savePng(link) {
 all(".downloads .as-svg").forEach((link) => {
   const button = document.createElement("button");
   button.type = "button";
-  button.textContent = "PNG";
+  button.append("PNG", link.querySelector(".hidden").cloneNode(true));
   button.addEventListener("click", () => savePng(link));
   link.after(button);
 });
