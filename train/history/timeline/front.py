@@ -126,7 +126,7 @@ def readers_names(comparison: Comparison, cards: Mapping[str, Card]) -> dict[int
 def _hero(lines: Sequence[Line], t: Words) -> Hero | None:
     """Return the first line that shows a sentence, else the first whose figures went from one to another."""
     for line in lines:
-        sentence = read_sentence(line)
+        sentence = read_sentence(line, t)
         if sentence is not None and line.story.kind in TOLD:
             return Hero(_hero_words(line, t), line, sentence)
     line = next((line for line in lines if line.story.kind in TOLD), None)
@@ -141,7 +141,7 @@ def _hero_words(line: Line, t: Words) -> str:
     years = titles.year_of(best) - titles.year_of(first)
     if years < 2:
         return line.title
-    figures = titles.values(metric, [titles.value_of(first), titles.value_of(best)])
+    figures = titles.values(metric, [titles.value_of(first), titles.value_of(best)], t)
     small, large = best.exhibit.params, first.exhibit.params
     fewer = t("hero_fewer", n=round(100 * small / large)) if small and large and small < 0.95 * large else ""
     return t(
@@ -156,7 +156,7 @@ def _hero_words(line: Line, t: Words) -> str:
     )
 
 
-def read_sentence(line: Line) -> Sentence | None:
+def read_sentence(line: Line, t: Words) -> Sentence | None:
     """Return a test sentence that at least two models of a line have translated; None without one.
 
     It is the one whose translations agree with the reference in the order of the figures of the whole test set, with
@@ -179,7 +179,7 @@ def read_sentence(line: Line) -> Sentence | None:
         return agreed[-1] - agreed[0] if min(steps) > 0 else 0.0
 
     chosen = max(shared, key=gain)
-    figures = titles.values(line.comparison.metric, [titles.value_of(entry) for entry in entries])
+    figures = titles.values(line.comparison.metric, [titles.value_of(entry) for entry in entries], t)
     most = metrics.bounds(name, line.comparison.dataset).high
     largest = max(abs(titles.value_of(entry)) for entry in entries) if most is None else most
     readings = tuple(

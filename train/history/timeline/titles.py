@@ -108,7 +108,7 @@ def title(found: Story, comparison: Comparison, names: Mapping[int, str], t: Wor
     first, best, metric = found.first, found.best, comparison.metric
     other = found.rival or found.best
     pair = (first, other) if other is not first else (first,)
-    figures = dict(zip(map(id, pair), values(metric, [value_of(e) for e in pair]), strict=True))
+    figures = dict(zip(map(id, pair), values(metric, [value_of(e) for e in pair], t), strict=True))
     said = {
         "metric": t.plain(metric.title),
         "first": names[id(first)],
@@ -123,7 +123,7 @@ def title(found: Story, comparison: Comparison, names: Mapping[int, str], t: Wor
     else:
         sentence = t(f"title_{found.kind}", **said)
     if found.kind == "risen" and found.behind is not None:
-        value = values(metric, [value_of(found.behind)])[0]
+        value = values(metric, [value_of(found.behind)], t)[0]
         behind = names[id(found.behind)]
         sentence += t("title_behind", name=behind, year=found.behind.year, value=value)
     elif found.kind == "risen" and found.level:
@@ -132,9 +132,9 @@ def title(found: Story, comparison: Comparison, names: Mapping[int, str], t: Wor
     return sentence
 
 
-def values(metric: Metric, figures: Sequence[float]) -> list[str]:
+def values(metric: Metric, figures: Sequence[float], t: Words) -> list[str]:
     """Return figures as a title says them: with one decimal, or with more where two would read alike."""
-    scale, unit = (100.0, " %") if metric.share else (1.0, f" {metric.unit}" if metric.unit else "")
+    scale, unit = (100.0, " %") if metric.share else (1.0, f" {t.plain(metric.unit)}" if metric.unit else "")
     said: list[str] = []
     for digits in (1, 2, 3, 4):
         said = [f"{scale * figure:.{digits}f}{unit}" for figure in figures]
