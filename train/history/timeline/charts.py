@@ -116,6 +116,18 @@ def width_of(text: str, letter: float = LETTER) -> float:
     return letter * sum(1.0 if unicodedata.east_asian_width(sign) in "WF" else 0.64 for sign in text)
 
 
+def wrapped(text: str, width: float, letter: float = LETTER) -> list[str]:
+    """Return a text as lines that are at most `width` wide; a word that is longer than a line stands alone."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and width_of(longer, letter) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
 def short(text: str, longest: int = LONGEST) -> str:
     """Return a text cut to a number of letters, the last one then "…"."""
     return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -3,7 +3,6 @@
 import base64
 import datetime
 import functools
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -137,7 +136,7 @@ def _vocabulary(
         "picture_words": picture_words,
         "data_uri": _data_uri,
         "data_of": _data_of,
-        "wrapped": textwrap.wrap,
+        "wrapped": charts.wrapped,
         "page_paint": _paint([f"var(--c{place})" for place in range(len(style.LIGHT))], "var(--{})".format),
         "file_paint": _paint(style.LIGHT, FILE_COLORS.__getitem__),
         **{

@@ -80,3 +80,12 @@ def test_a_published_figure_stands_beside_the_run_of_its_config(tmp_path: Path) 
     made = laid_out(known[0])
     assert [mark.published.value for mark in made.marks if mark.published] == [13.76, 28.30, 36.52]
     assert titles.story(known[0]).kind in ("moved", "risen")
+
+
+def test_a_text_is_broken_to_a_width() -> None:
+    lines = charts.wrapped("From Perceptron (1958) to ResNet (2015), accuracy rose", 200, 14)
+    assert len(lines) > 1
+    assert " ".join(lines) == "From Perceptron (1958) to ResNet (2015), accuracy rose"
+    assert all(charts.width_of(line, 14) <= 200 for line in lines)
+    assert charts.wrapped("one", 1) == ["one"]
+    assert charts.wrapped("", 100) == []

@@ -101,6 +101,21 @@ def test_a_chart_is_saved_as_png(front) -> None:
         assert Path(saved.value.path()).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
+def test_what_is_saved_shows_all_its_words(browser, front) -> None:
+    drawings = front.evaluate("""() => [...document.querySelectorAll('.as-svg')].map((link) =>
+        new TextDecoder().decode(Uint8Array.from(atob(link.href.split(',')[1]), (one) => one.charCodeAt(0))))""")
+    alone = browser.new_page()
+    for drawing in drawings:
+        alone.set_content(drawing)
+        cut = alone.evaluate("""() => { const frame = document.querySelector('svg').getBoundingClientRect();
+            return [...document.querySelectorAll('svg text')].filter((text) => {
+                const box = text.getBoundingClientRect();
+                return box.left < frame.left || box.right > frame.right || box.bottom > frame.bottom; })
+                .map((text) => text.textContent); }""")
+        assert cut == []
+    alone.close()
+
+
 def test_a_row_of_the_claims_leads_to_its_room(front) -> None:
     link = front.locator(".forest li a").first
     room = link.get_attribute("data-room")
