@@ -40,7 +40,7 @@ SMALL = {  # id: name, fields, inputs as in a card. Every output ends in five cl
     "fcn": ("fcn_mini", {"widths": (4, 8, 8), "hidden": 8, "dropout": 0.5, "classes": 5}, image(8, 16, 3)),
     "fcn_coarse": ("fcn8s", {**FCN, "fused": 0, "classes": 5}, image(4, 8, 1)),
     "unet": ("unet_mini", {"width": 8, "dropout": 0.5, "classes": 5}, image(8, 12, 3)),
-    "unet_valid": ("unet", {"width": 8, "depth": 1, "classes": 5}, image(14, 16, 1)),
+    "unet_valid": ("unet", {"width": 8, "depth": 1, "classes": 5}, image(20, 24, 1)),
     "unet_without_skips": ("unet_mini", {"width": 8, "skips": False, "classes": 5}, image(8, 8, 1)),
     "resnet": ("resnet18", NARROW, image(32, 32, 3)),
     "resnet_v15": ("resnet50", {**NARROW, "stride_in_3x3": True, "zero_init_last_scale": True}, image(16, 16, 3)),

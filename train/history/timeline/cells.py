@@ -1,5 +1,6 @@
 """The cells of the page's tables and lists: formatted values in the page's language."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -265,9 +266,23 @@ def group_title(comparison: Comparison, t: Words) -> str:
     """Return the title of a comparison: "Image classifiers on digits (data.labels 0.1)"."""
     keys = (f"group_{comparison.task}_{comparison.kind}", f"group_{comparison.task}", "group_other")
     key = next(key for key in keys if key in t.table)
-    dataset = t("scenes_in_full") if is_scenes(comparison.dataset) else comparison.dataset
-    title = t(key, dataset=dataset, task=comparison.task)
-    return f"{title} ({', '.join(map(t.plain, comparison.terms))})" if comparison.terms else title
+    title = t(key, dataset=set_title(comparison.dataset, t), task=comparison.task)
+    terms = ", ".join(_known(f"term_{_slug(term)}", term, t) for term in comparison.terms)
+    return f"{title} ({terms})" if terms else title
+
+
+def set_title(dataset: str, t: Words) -> str:
+    """Return what readers call a data set: "tsv:multi30k/de-en" -> "Multi30k, German to English"."""
+    return _known("set_scenes" if is_scenes(dataset) else f"set_{_slug(dataset)}", dataset, t)
+
+
+def _known(key: str, name: str, t: Words) -> str:
+    """Return the sentence of a key, or the name where the language has no such key."""
+    return t(key) if key in t.table else t.plain(name)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"\W+", "_", name)
 
 
 def comparison_note(comparison: Comparison, t: Words) -> str:
