@@ -307,7 +307,7 @@ def test_the_next_letter_has_its_bars(page: Any) -> None:
     page.keyboard.press("ArrowRight")
     assert page.text_content("#what-is-next .writing").startswith("To be,")
     assert page.text_content("#what-is-next .taken-letter") == "Drawn: ␣"
-    assert page.locator("#what-is-next .bars .best span").text_content() == "50 %"
+    assert page.locator("#what-is-next .next-bars .best span").text_content() == "50 %"
     assert "␣ 50 %" in page.get_attribute("#what-is-next .letter", "aria-valuetext")
     page.focus("#what-is-next .one")
     page.keyboard.press("Enter")

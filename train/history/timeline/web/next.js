@@ -11,7 +11,7 @@ if (document.getElementById("what-is-next")) {
     find(".given").textContent = letters.slice(0, prompt).join("");
     find(".made").textContent = letters.slice(prompt, at).join("");
     const taken = letters[at], pairs = expected[at - 1];
-    all(".bars li", root).forEach((row, i) => {
+    all(".next-bars li", root).forEach((row, i) => {
       const [letter, share] = pairs[i];
       row.querySelector("b").textContent = named(letter);
       row.querySelector("i").style.setProperty("--share", share);
