@@ -22,6 +22,8 @@ FAMILIES: Mapping[str, str] = {
     "transformer": "machine translation self-attention multi-head encoder decoder positions 번역 자기 주의 어텐션",
     "bert": "transformer pre-training fine-tuning masked language model text encoder 사전 학습 미세 조정 언어 모델",
     "gpt": "transformer pre-training generative language model text decoder 사전 학습 생성 언어 모델",
+    "vgg": "convolution convolutional cnn depth small filters imagenet vision 합성곱 깊이 작은 필터 시각",
+    "fcn": "convolution convolutional segmentation pixels upsampling vgg 합성곱 분할 화소 확대",
     "unet": "convolution convolutional segmentation pixels encoder decoder skip connection 합성곱 분할 화소",
     "vit": "transformer self-attention patches vision images 패치 어텐션 시각",
     "simclr": "contrastive self-supervised augmentation without labels representation vision 대조 자기 지도 증강 시각",
