@@ -7,9 +7,11 @@ results/, so a figure that is typed, or that has changed since, fails it.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import zoo
 from train.history.claims import files
 from train.history.claims import results as claim_results
 from train.history.timeline import exhibits, lines
@@ -17,6 +19,7 @@ from train.studies.bench import results as bench_results
 
 ROOT = Path(__file__).parents[1]
 SWEEP = ROOT / "results" / "line_sweep.json"
+WIDTH = 118  # of a line
 BEGIN, END = "<!-- {name}: tools/tables.py -->\n", "<!-- end -->"
 
 
@@ -28,6 +31,8 @@ def tables() -> dict[str, str]:
     timed = bench_results.read_all()
     return {
         "claims": claim_results.markdown(claims, files.earlier(claims)),
+        "bullets": bullets(shown, claim_results.verdicts_sentence(claims, files.earlier(claims))),
+        "line": lines.short_table(shown),
         "scenes": lines.scenes_table(shown),
         "rates": lines.sweep_table(sweep["rates"], "rate"),
         "lengths": lines.sweep_table(sweep["lengths"], "steps"),
@@ -37,6 +42,21 @@ def tables() -> dict[str, str]:
         "bench": bench_results.markdown(timed),
         "bench sentence": bench_results.sentence(timed),
     }
+
+
+def bullets(shown: Sequence[exhibits.Exhibit], verdicts: str) -> str:
+    """Return the three lines that open the README: what the project is for, each with its figure."""
+    line = sorted((e for e in shown if e.name in lines.SCENES), key=lambda exhibit: lines.SCENES.index(exhibit.name))
+    ends = (line[0], max(line, key=lambda exhibit: exhibit.test["accuracy"]))
+    said = [f"{100 * e.test['accuracy']:.1f}\N{NO-BREAK SPACE}% ({e.model}, {zoo.card(e.model).year})" for e in ends]
+    points = (
+        f"- **See history.** `make timeline` trains six nets of six decades on one task, from {said[0]} to {said[1]}, "
+        "and writes a page that opens from disk. Every model, algorithm and claim has a room there.",
+        f"- **Ask papers.** {verdicts}",
+        f"- **Import models.** {len(zoo.CARDS)} models are Flax modules with explicit state, at the paper's size. "
+        f"{len(zoo.list_pretrained())} sets of weights load by name: published ones, and some that were trained here.",
+    )
+    return "\n".join(textwrap.fill(point, WIDTH, subsequent_indent="  ") for point in points) + "\n"
 
 
 def documents() -> Iterator[Path]:

@@ -88,6 +88,11 @@ class Card:
     initial_values: str = ""  # of weights and biases, and epsilons: "As in", and where; or what they are instead
 
     @property
+    def of_pixels(self) -> bool:
+        """Whether the output has logits of classes for each pixel, (H, W, classes)."""
+        return len(self.output) == 3 and all(isinstance(side, int) for side in self.output)
+
+    @property
     def departs(self) -> str:
         """The old name of `differences`."""
         return self.differences

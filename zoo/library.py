@@ -27,6 +27,7 @@ from zoo import (
     seq2seq_attention,
     simclr,
     transformer,
+    unet,
     vit,
 )
 from zoo.cards import Card, Paper
@@ -44,6 +45,7 @@ MODULES = (
     seq2seq_attention,
     gan,
     dcgan,
+    unet,
     resnet,
     transformer,
     bert,

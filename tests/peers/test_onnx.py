@@ -27,6 +27,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "lecun1989": ("lecun1989", {}),
     "lenet": ("lenet5", {}),
     "alexnet": ("alexnet_cifar", {}),
+    "unet": ("unet_mini", {"width": 4}),
     "resnet": ("resnet20", {"depths": (1, 1), "widths": (4, 8)}),
     "vit": ("vit_mini_patch8", BLOCKS),
     "simclr": ("simclr_resnet20", {}),

@@ -181,6 +181,37 @@ def vit_mini_patch4() -> nn.Module:
     return ViT(32, 4, 128, 6, 4, 10)
 
 
+class UNet(nn.Module):
+    """Two levels of padded convolutions; the logits of each pixel are the last axis."""
+
+    def __init__(self, channels: int, width: int, depth: int, classes: int) -> None:
+        super().__init__()
+        sizes = [width << level for level in range(depth + 1)]
+        self.down = nn.ModuleList(two(a, b) for a, b in zip([channels, *sizes[:-1]], sizes, strict=True))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * size, size, 2, 2) for size in sizes[-2::-1])
+        self.join = nn.ModuleList(two(2 * size, size) for size in sizes[-2::-1])
+        self.head = nn.Conv2d(width, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skipped = []
+        for number, down in enumerate(self.down):
+            x = down(x if number == 0 else F.max_pool2d(x, 2))
+            skipped.append(x)
+        for up, join, own in zip(self.up, self.join, skipped[-2::-1], strict=True):
+            x = join(torch.cat([own, up(x)], 1))
+        return self.head(x)
+
+
+def two(seen: int, features: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(seen, features, 3, padding=1), nn.ReLU(), nn.Conv2d(features, features, 3, padding=1), nn.ReLU()
+    )
+
+
+def unet_mini() -> nn.Module:
+    return UNet(1, 16, 2, 11)
+
+
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], int]] = {  # builder, image (C, H, W), outputs
     "perceptron": (perceptron, (1, 28, 28), 10),
     "mlp": (mlp, (1, 28, 28), 10),
@@ -191,6 +222,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], int]] = {
     "resnet18": (resnet18, (3, 224, 224), 1000),
     "vit_mini_patch4": (vit_mini_patch4, (3, 32, 32), 10),
     "simclr_resnet20": (SimCLR, (3, 32, 32), 64),
+    "unet_mini": (unet_mini, (1, 32, 32), 11),
 }
 
 

@@ -21,6 +21,7 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "lecun1989": ("lecun1989", {}),
     "lenet": ("lenet5", {}),
     "alexnet": ("alexnet_cifar", {}),
+    "unet": ("unet_mini", {"width": 4}),
     "resnet": ("resnet20", {"depths": (1,), "widths": (4,)}),
     "vit": ("vit_mini_patch8", {"width": 8, "depth": 1, "heads": 2}),
     "gpt": ("gpt_char_mini", {"vocab": 9, "width": 8, "depth": 1, "heads": 2, "context": 8}),

@@ -20,6 +20,7 @@ PUBLISHED = {
     "alexnet_one_tower": 61_100_840,
     "lenet5": 61_706,
     "lecun1989": 9_760,
+    "unet": 31_030_658,
     "mlp": 266_610,
     "dqn_2013": 677_172,
     "dqn_nature": 1_686_180,

@@ -97,6 +97,23 @@ def test_lecun_1989_has_the_sizes_of_the_paper() -> None:
     assert sum(count * (inputs[name] + 1) for name, count in units.items()) == 64_660
 
 
+def test_unet_has_the_maps_of_figure_1() -> None:
+    """572 pixels become 388; 568 and 64 features are the first skip, cropped to 392; the bottom has 28 and 1,024."""
+    model = zoo.create("unet")
+    x = jax.ShapeDtypeStruct((1, 572, 572, 1), jnp.float32)
+    variables = jax.eval_shape(lambda x: model.init(KEY, x, train=False), x)
+    _, inside = jax.eval_shape(lambda v, x: features(model, v, x), variables, x)
+    shapes = {name: leaf.shape[1:] for name, leaf in inside.items()}
+    assert shapes["down0_conv2"] == (568, 568, 64)
+    assert shapes["bottom_conv2"] == (28, 28, 1024)
+    assert shapes["up3_conv"] == (56, 56, 512)
+    assert shapes["up0_conv"] == (392, 392, 64)
+    assert shapes["head"] == (388, 388, 2)
+    assert variables["params"]["up0_conv1"]["kernel"].shape == (3, 3, 128, 64)
+    without = jax.eval_shape(lambda x: zoo.create("unet", skips=False).init(KEY, x, train=False), x)
+    assert without["params"]["up0_conv1"]["kernel"].shape == (3, 3, 64, 64)
+
+
 def test_lecun_1989_sees_paper_beyond_its_borders() -> None:
     model, variables = made("lecun1989", (16, 16, 1))
     params = dict(variables["params"])

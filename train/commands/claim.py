@@ -48,7 +48,7 @@ class ClaimOptions:
     """Put the result into results/claims.json of the project as well. It must be of the design in the claim's file,
     so without --seeds."""
     markdown: bool = False
-    """Print the recorded results as the README's table."""
+    """Print the recorded results as the table of docs/claims.md."""
     workdir: Path = RUNS
     """Run folders, picture and result are made in WORKDIR/claims/<name>."""
 

@@ -32,6 +32,7 @@ class Classes:
     members: Sequence[Member]
     each: Mapping[str, list[np.ndarray]]  # split -> the matrix of each replica; without splits that are empty
     shown: Sequence[int]  # the replicas that are added up: those of the best setting
+    counts: str = "examples"  # what is counted, or "pixels"
 
     def of(self, split: str) -> Confusion:
         """Return the sum of the matrices of the replicas that are shown."""
@@ -40,6 +41,11 @@ class Classes:
         if split == "validation" and shown[0].fold is not None:  # each fold holds out other examples
             times = len({member.seed for member in shown})
         return added([self.each[split][number] for number in self.shown], self.names, times)
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether the classes are regions of images, of which the overlap says more than the accuracy."""
+        return self.counts == "pixels"
 
     @property
     def remark(self) -> str:
@@ -60,10 +66,11 @@ def collect(
     members: Sequence[Member],
     found: Mapping[str, Sequence[Confused]],
     settings: Sequence[SettingResult],
+    counts: str,
 ) -> Classes | None:
     """Return the matrices of an evaluation; None where it has none.
 
-    found: split -> results and matrix of each replica.
+    found: split -> results and matrix of each replica. counts: what is counted, "examples" or "pixels".
     """
     each = {
         split: [matrix for _, matrix in confused if matrix is not None] for split, confused in found.items() if confused
@@ -72,7 +79,7 @@ def collect(
         return None
     best = next(setting.setting for setting in settings if setting.best)
     shown = [number for number, member in enumerate(members) if len(members) == 1 or member.setting == best]
-    return Classes(names, members, each, shown)
+    return Classes(names, members, each, shown, counts)
 
 
 def print_classes(console: Console, classes: Classes, rest: str) -> None:
@@ -93,16 +100,20 @@ def _per_class(classes: Classes, confusion: Confusion) -> Table:
     few = len(classes.names) <= SHOWN_WHOLE
     of = {split: classes.of(split) for split in classes.each}
     rows = range(len(classes.names)) if few else confusion.worst(WORST)
-    title = "accuracy of each class" if few else f"the {len(rows)} classes with the lowest accuracy"
+    what = f"accuracy of the {classes.counts} of each class" if classes.overlaps else "accuracy of each class"
+    title = what if few else f"the {len(rows)} classes with the lowest accuracy"
     table = Table(title=title, caption=_caption("", classes), **LEAN)
     table.add_column("class", overflow="ellipsis", no_wrap=True)
     for split in of:
         table.add_column(split, justify="right", no_wrap=True)
         table.add_column("accuracy", justify="right", no_wrap=True)
+        if classes.overlaps:
+            table.add_column("IoU", justify="right", no_wrap=True)
     for row in rows:
         cells = []
         for own in of.values():
             cells += [f"{own.examples[row]:,}", _percent(own.accuracy[row])]
+            cells += [_percent(own.iou[row])] if classes.overlaps else []
         table.add_row(classes.names[row], *cells)
     return table
 
@@ -157,7 +168,7 @@ def write_classes(folder: Path, classes: Classes, heading: Mapping[str, Any], na
     written = [write_atomically(folder / "confusion.json", text + "\n", make_folder=True)]
     for split in classes.each:
         own = classes.of(split)
-        about = [f"{own.examples.sum():,} examples, step {heading['step']:,}", classes.remark]
+        about = [f"{own.examples.sum():,} {classes.counts}, step {heading['step']:,}", classes.remark]
         meaning = "Blue: recognized, brick: confused; the darker, the larger the share of the true class"
         page = picture.draw(own, f"{name}, {split}", f"{', '.join(filter(None, about))}. {meaning}.")
         written.append(figures.write(page, folder / f"confusion_{split}.png"))
@@ -167,9 +178,10 @@ def write_classes(folder: Path, classes: Classes, heading: Mapping[str, Any], na
 def _json(classes: Classes, split: str) -> dict[str, Any]:
     """Return what confusion.json says of a split. A class without examples has the accuracy null."""
     own = classes.of(split)
+    shares = {"accuracy": own.accuracy} | ({"iou": own.iou} if classes.overlaps else {})
     content: dict[str, Any] = {
-        "examples": own.examples.tolist(),
-        "accuracy": [None if np.isnan(share) else float(share) for share in own.accuracy],
+        classes.counts: own.examples.tolist(),
+        **{name: [None if np.isnan(share) else float(share) for share in each] for name, each in shares.items()},
         "confusion": own.counts.tolist(),
     }
     if len(classes.members) > 1:

@@ -99,22 +99,26 @@ def _is_text(name: str) -> bool:
 
 def _show_images(name: str, options: ShowOptions) -> None:
     from train.data.images import catalog
+    from train.data.masks.catalog import has_masks
+    from train.data.masks.catalog import load as load_masks
     from train.data.split import some
-    from train.pictures import grids
+    from train.pictures import grids, segments
 
     if options.out is not None:
         _require_picture(options.out)
     fields: dict[str, Any] = {"image_size": options.image_size, "placement": "stream", "mean": (0.0,), "std": (1.0,)}
     data = Scenes(name, **options.given(), **fields) if is_scenes(name) else Data(name, **fields)
-    dataset = catalog.load(data)
+    masked = has_masks(name)
+    dataset = load_masks(data) if masked else catalog.load(data)
     split = getattr(dataset, options.split)
     if not len(split):
         raise UserError(f"{name} has no {options.split} split")
     examples = some(split, options.n or IMAGES)
     if examples["x"].ndim != 4 or examples["x"].dtype != np.uint8:
         raise UserError(f"{name} holds arrays of the shape {dataset.shape}, which are no images")
-    labels = examples["y"].tolist()
-    names = [dataset.class_names[label] for label in labels] if dataset.classes else list(map(str, labels))
+    names = _names_of(examples["y"], dataset)
+    if masked:
+        examples["x"] = segments.overlaid(examples["x"], examples["y"], dataset.classes)
     out = options.out or Path(f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name).strip('_.')}_{options.split}.png")
     _require_picture(out)
     grids.write(grids.labelled(examples["x"], names), out)
@@ -122,6 +126,16 @@ def _show_images(name: str, options: ShowOptions) -> None:
     classes = f", {dataset.classes} classes" if dataset.classes else ""
     content = f"{height}x{width}x{channels}{classes}"
     say(f"{out}: {len(names)} of {len(split):,} {options.split} images of {_title(dataset)}, {content}")
+
+
+def _names_of(labels: np.ndarray, dataset: Any) -> list[str]:
+    """Return what stands below each image: its class, or of a mask the classes in it, but for class 0."""
+    if not dataset.classes:
+        return list(map(str, labels.tolist()))
+    if labels.ndim == 1:
+        return [dataset.class_names[label] for label in labels.tolist()]
+    there = [np.unique(mask[(mask > 0) & (mask < dataset.classes)]).tolist() for mask in labels]
+    return [", ".join(dataset.class_names[label] for label in own) or dataset.class_names[0] for own in there]
 
 
 def _title(dataset: Any) -> str:

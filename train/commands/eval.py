@@ -9,6 +9,7 @@ import train.loop.named
 from train.commands.console import console_for, say
 from train.commands.options import OwnParts, named
 from train.commands.tables import comparison, each_fold
+from train.config.ways import way_of
 from train.core.console import Console
 from train.metrics.format import title
 from zoo.errors import UserError
@@ -72,7 +73,7 @@ def eval_command(args: Sequence[str]) -> None:
     for name, note in parts.notes.items():
         Console().print(f"{title(name)}: {note}", soft_wrap=True, highlight=False)
     names = getattr(parts.dataset, "class_names", ())
-    if classes := collect(names, replicas.members, confused, settings):
+    if classes := collect(names, replicas.members, confused, settings, way_of(run.experiment.task).confuses):
         about = {"run": str(run.path), "checkpoint": options.checkpoint, "step": int(state.step.max())}
         about["batch_statistics"] = "measured anew" if options.remeasure else "of the run"
         written = written_to(options.out or run.samples, options.out is None, classes, about, run.name)

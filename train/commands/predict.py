@@ -41,7 +41,8 @@ class PredictOptions(OwnParts):
     top: int | None = None
     """Answers to show: by default 5, of several images 1 each."""
     out: Path | None = None
-    """Write the predictions of images to this file, .csv or .json. A broken image has its error in its row."""
+    """Write the predictions of images to this file, .csv or .json. A broken image has its error in its row. A .png
+    shows one image and its regions, with weights that tell a class for each pixel."""
     batch: int = 64
     """Of several images, how many the network sees at once."""
 
@@ -64,17 +65,27 @@ def predict_command(args: Sequence[str]) -> None:
 def _predict_several(options: PredictOptions) -> None:
     """Predict several images."""
     from train.commands import predict_images as several
+    from train.commands import predict_regions as regions
 
     if options.out is not None:
         several.require_out(options.out)
     paths = several.find_images(options.what)
     loaded = _open(options, images=True, given="images")
+    if options.out is not None and options.out.suffix.lower() == several.PICTURE:
+        regions.require_one(paths, options.out, loaded)
+        prepare = inputs_of(loaded)
+        picture = open_picture(paths[0], prepare.least)
+        regions.draw(loaded, prepare(picture), image_outputs(loaded, picture), options.out)
+        say(f"{options.out}: {paths[0].name}, and its regions")
+        return
     name = None if loaded.labels == () else _class_names(loaded)
     several.predict_images(loaded, paths, name, top=options.top or 1, batch=options.batch, out=options.out)
 
 
 def _predict_one(options: PredictOptions, what: str, top: int) -> None:
     """Predict one image or text."""
+    from train.commands import predict_regions as regions
+
     picture = read_picture(what)
     loaded = _open(options, images=picture is not None, given="an image" if picture is not None else "a text")
     if picture is not None:
@@ -82,6 +93,9 @@ def _predict_one(options: PredictOptions, what: str, top: int) -> None:
         if prepare.least is not None:
             picture = open_picture(Path(what).expanduser(), prepare.least)
         outputs = image_outputs(loaded, picture)
+        if regions.is_of_pixels(outputs):
+            _say_shares(regions.covered(outputs, _class_names(loaded), top))
+            return
         if loaded.labels == () or len(outputs) == 1:  # numbers, not the logits of classes
             for number, value in enumerate(outputs):
                 say(f"output {number}  {value:.4g}")
@@ -89,9 +103,14 @@ def _predict_one(options: PredictOptions, what: str, top: int) -> None:
         rows = _likeliest(outputs, top, _class_names(loaded))
     else:
         rows = read_text(loaded, what, top)
+    _say_shares(rows)
+
+
+def _say_shares(rows: Sequence[tuple[float, str]]) -> None:
+    """Print a name and its share in a line each."""
     width = max(len(name) for _, name in rows)
-    for probability, name in rows:
-        say(f"{name:<{width}}  {100 * probability:5.1f} %")
+    for share, name in rows:
+        say(f"{name:<{width}}  {100 * share:5.1f} %")
 
 
 def _open(options: PredictOptions, *, images: bool, given: str) -> Loaded:

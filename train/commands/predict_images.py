@@ -14,6 +14,7 @@ import numpy as np
 from rich.progress import track
 
 from train.commands.console import say
+from train.commands.predict_regions import covered, is_of_pixels
 from train.core.console import Console
 from train.data import decode
 from train.data.images.folder import files_below
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
     from zoo.weights import Loaded
 
 ENDINGS = (".csv", ".json")
+PICTURE = ".png"  # of one image with its regions
 SAID = 10  # files that cannot be read and are named on the terminal
 
 
 def require_out(out: Path) -> None:
     """Raise UserError for a file that cannot be written, before anything is computed."""
-    if out.suffix.lower() not in ENDINGS:
+    if out.suffix.lower() not in (*ENDINGS, PICTURE):
         raise UserError(f"--out must end with {' or '.join(ENDINGS)}, not {out.name!r}")
     if not out.parent.is_dir():
         raise UserError(f"no folder {out.parent} to write {out.name} into")
@@ -124,10 +126,15 @@ def _answers(loaded: Loaded, paths: Sequence[Path], batch: int) -> Iterator[Answ
 
 
 def _row(answer: Answer, name: Callable[[int], str] | None, top: int) -> dict[str, Any]:
-    """Return {"file", "predictions": the likeliest classes} or {"file", "outputs"}, or {"file", "error"}."""
+    """Return {"file", "predictions": the likeliest classes}, {"file", "outputs"}, {"file", "error"}, or for a class of
+    each pixel {"file", "regions": the classes that cover most of the image}.
+    """
     row: dict[str, Any] = {"file": str(answer.path)}
     if answer.output is None:
         return row | {"error": answer.error}
+    if is_of_pixels(answer.output):
+        found = covered(answer.output, name or str, top)
+        return row | {"regions": [{"class": label, "share": round(share, 6)} for share, label in found]}
     if name is None or answer.output.size == 1:  # numbers, not the logits of classes
         return row | {"outputs": [float(value) for value in answer.output.reshape(-1)]}
     logits = answer.output.astype(np.float64)
@@ -142,7 +149,17 @@ def _line(row: dict[str, Any]) -> str:
         return f"{row['file']}  –"
     if "outputs" in row:
         return f"{row['file']}  {' '.join(f'{value:.4g}' for value in row['outputs'])}"
-    return f"{row['file']}  " + ", ".join(f"{p['class']} {100 * p['probability']:.1f} %" for p in row["predictions"])
+    named = [(own["class"], own[kind]) for kind, own in _named(row)]
+    return f"{row['file']}  " + ", ".join(f"{label} {100 * share:.1f} %" for label, share in named)
+
+
+def _named(row: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return ("probability" or "share", what the row says) of each class in a row."""
+    return [
+        (kind, own)
+        for part, kind in (("predictions", "probability"), ("regions", "share"))
+        for own in row.get(part, ())
+    ]
 
 
 def write(out: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -160,8 +177,7 @@ def write(out: Path, rows: Sequence[dict[str, Any]]) -> None:
 def _csv(rows: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:
     """Yield the head and the rows of the CSV: file, class, probability, class_2, …; the error comes last."""
     cells = [
-        [value for each in row.get("predictions", ()) for value in (each["class"], each["probability"])]
-        + row.get("outputs", [])
+        [value for kind, each in _named(row) for value in (each["class"], each[kind])] + row.get("outputs", [])
         for row in rows
     ]
     width = max(map(len, cells))
@@ -169,7 +185,8 @@ def _csv(rows: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:
         head = [f"output_{number}" for number in range(width)]
     else:
         numbers = ["", *(f"_{number}" for number in range(2, width // 2 + 1))]
-        head = [f"{kind}{number}" for number in numbers for kind in ("class", "probability")]
+        second = "share" if any("regions" in row for row in rows) else "probability"
+        head = [f"{kind}{number}" for number in numbers for kind in ("class", second)]
     yield ["file", *head, "error"]
     for row, own in zip(rows, cells, strict=True):
         yield [row["file"], *own, *[""] * (width - len(own)), row.get("error", "")]

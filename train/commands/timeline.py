@@ -41,7 +41,7 @@ class TimelineOptions(OwnParts):
     line: bool = True
     """Train the line of image classifiers; --no-line shows what is there."""
     lang: str = words.ORIGINAL
-    """Language of the page's own text: en or ko."""
+    """Language of the page: en or ko."""
     claims: str = "45s"
     """Run the quickest claims too, as many as were recorded to take no longer than this together: 45s, 10m, 0s."""
 

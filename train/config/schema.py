@@ -175,6 +175,17 @@ class Masked:
 
 
 @dataclasses.dataclass(frozen=True)
+class Segment:
+    """Tell the class of each pixel of an image."""
+
+    name: Literal["segment"] = "segment"
+    class_weights: Annotated[Literal["balanced"] | tuple[float, ...] | None, WEIGHTS] = None
+    """How much the pixels of each class count in the training loss: one number for each class, in their order, or
+    `balanced`, so that every class counts as much as any other. None: all pixels count alike. The losses of validation
+    and test are not weighted."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Contrast:
     """Tell the two views of each image from the views of all others in the batch, without labels (SimCLR)."""
 

@@ -46,6 +46,7 @@ class Way:
     compared_by: str  # the metric of the test split by which runs are compared; of most ways that of `best`
     judged_by: tuple[str, ...] = ()  # fields, such as "task.share", that decide what `best` measures
     counts: str = "examples"  # what the "count" of an evaluation counts
+    confuses: str = "examples"  # what a confusion matrix counts, where there is one
     check: Target | None = None
     blueprint: Target | None = None
     binomial: bool = False  # `compared_by` is a share of the test examples: it has an interval over them, or over their

@@ -24,8 +24,17 @@ NewExamples = Callable[[int, "Mesh | None"], Any]
 those of the training split."""
 
 
+LABEL_BYTES = 4
+"""Of one example's class. A store of masks has its own `label_bytes`."""
+IGNORED = 255
+"""In a mask: a pixel whose class is not known. It is in no loss and in no figure."""
+
+
 class Store(Protocol):
-    """Random access to labelled images of one shape. Reader processes get a pickled copy, without the images."""
+    """Random access to labelled images of one shape. Reader processes get a pickled copy, without the images.
+
+    A label is a class, or for the task `segment` a mask: the class of each pixel, uint8 (H, W), or IGNORED.
+    """
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -35,11 +44,14 @@ class Store(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return images uint8 (N, H, W, C) and labels int32 (N,). Raise UserError naming a damaged file."""
+        """Return images uint8 (N, H, W, C) and labels int32 (N,) or masks uint8 (N, H, W).
+
+        Raise UserError naming a damaged file.
+        """
         ...
 
     def labels(self) -> np.ndarray:
-        """Return all labels, int32 (N,), without decoding an image."""
+        """Return all labels, int32 (N,), without decoding an image; zeros where there are masks."""
         ...
 
     def fingerprint(self) -> list:
@@ -75,7 +87,9 @@ class Found:
 
 @dataclasses.dataclass(frozen=True)
 class Arrays:
-    """A Store in memory: x uint8 (N, H, W, C), y int32 (N,). A user's own may hold x float32 (N, ...), y float32.
+    """A Store in memory: x uint8 (N, H, W, C), y int32 (N,) or masks uint8 (N, H, W).
+
+    A user's own may hold x float32 (N, ...), y float32.
 
     own: uint64 (N,), the keys of examples that the user may change; see `Store.keys`.
     group: int64 (N,), the group of each example; see `Store.groups`.
@@ -90,6 +104,10 @@ class Arrays:
     def shape(self) -> tuple[int, int, int]:
         return self.x.shape[1:]
 
+    @property
+    def label_bytes(self) -> int:
+        return self.y[:1].nbytes
+
     def __len__(self) -> int:
         return len(self.x)
 
@@ -97,7 +115,7 @@ class Arrays:
         return self.x[indices], self.y[indices]
 
     def labels(self) -> np.ndarray:
-        return self.y
+        return self.y if self.y.ndim == 1 else np.zeros(len(self), np.int32)
 
     def fingerprint(self) -> list:
         return []
@@ -118,7 +136,9 @@ class Arrays:
 
 def read_all(store: Store, indices: np.ndarray) -> Arrays:
     """Read the examples at `indices` into memory, several blocks in parallel: decoding releases the GIL."""
-    x, y = np.empty((len(indices), *store.shape), np.uint8), np.empty(len(indices), np.int32)
+    first = store.read(indices[:1])[1]
+    x = np.empty((len(indices), *store.shape), np.uint8)
+    y = np.empty((len(indices), *first.shape[1:]), first.dtype)
 
     def fill(start: int) -> None:
         block = slice(start, start + BLOCK)
@@ -163,7 +183,8 @@ class Split:
     @property
     def nbytes(self) -> int:
         """The size of the decoded images and labels, in bytes."""
-        return len(self) * (int(np.prod(self.store.shape)) + 4)
+        label = getattr(self.store, "label_bytes", LABEL_BYTES)
+        return len(self) * (int(np.prod(self.store.shape)) + label)
 
     @property
     def groups(self) -> np.ndarray | None:
@@ -177,12 +198,12 @@ class Split:
         return isinstance(self.store, Arrays)
 
     def batch(self, positions: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the examples at these positions of the split: {"x": uint8 (N, H, W, C), "y": int32 (N,)}."""
+        """Return the examples at these positions of the split: {"x": uint8 (N, H, W, C), "y": labels or masks}."""
         x, y = self.store.read(self.indices[positions])
         return {"x": x, "y": y}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all examples: {"x": uint8 (N, H, W, C), "y": int32 (N,)}."""
+        """Return all examples: {"x": uint8 (N, H, W, C), "y": labels int32 (N,) or masks uint8 (N, H, W)}."""
         if not isinstance(self.store, Arrays):
             held = read_all(self.store, self.indices)
         elif len(self) < len(self.store):

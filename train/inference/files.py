@@ -15,7 +15,7 @@ class Answer(NamedTuple):
     """What a network says of one file: its output, or why there is none."""
 
     path: Path
-    output: np.ndarray | None  # (outputs,) float; None where the file cannot be read
+    output: np.ndarray | None  # (outputs,) or (H, W, outputs) float; None where the file cannot be read
     error: str = ""
 
 

@@ -44,6 +44,10 @@ register("top5_accuracy", better="higher", unit=SHARE)
 register("calibration_error", better="lower", low=0.0, high=1.0)
 register("loss", better="lower", unit="nats")
 
+# Segmentation.
+register("mean_iou", better="higher", title="mean IoU", unit=SHARE)
+register("pixel_accuracy", better="higher", unit=SHARE)
+
 # Text.
 register("perplexity", better="lower", low=1.0, digits=2)
 register("bits_per_byte", better="lower", unit="bits", low=0.0)

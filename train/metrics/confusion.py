@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from train.metrics.overlap import ious
+
 
 @dataclasses.dataclass(frozen=True)
 class Confusion:
@@ -27,6 +29,11 @@ class Confusion:
         """The share of the examples of each class that were recognized: (classes,); NaN for a class without any."""
         total = self.counts.sum(1)
         return np.where(total > 0, self.counts.diagonal() / np.maximum(total, 1), np.nan)
+
+    @property
+    def iou(self) -> np.ndarray:
+        """The intersection over union of each class, (classes,); see `train.metrics.overlap.ious`."""
+        return ious(self.counts)
 
     def worst(self, most: int) -> list[int]:
         """Return the classes with the lowest accuracy, the lowest first; classes without examples are left out."""

@@ -16,6 +16,7 @@ from train.tasks.adversarial.way import ADVERSARIAL
 from train.tasks.classify.way import CLASSIFY
 from train.tasks.contrast.way import CONTRAST
 from train.tasks.q_learning.way import Q_LEARNING
+from train.tasks.segment.way import SEGMENT
 from train.tasks.text.ways import LANGUAGE, MASKED, TRANSLATE
 from zoo.errors import UserError
 
@@ -52,5 +53,5 @@ def register(
     return register_way(Way(name, config, setups, tuple(metrics), best, compared_by, **more))
 
 
-for _way in (CLASSIFY, LANGUAGE, TRANSLATE, MASKED, CONTRAST, ADVERSARIAL, Q_LEARNING):
+for _way in (CLASSIFY, SEGMENT, LANGUAGE, TRANSLATE, MASKED, CONTRAST, ADVERSARIAL, Q_LEARNING):
     register_way(_way)

@@ -31,6 +31,7 @@ LEFT = {
     "perceptron": ((), ("head/kernel",)),
     "mlp": ((), ("head/kernel",)),
     "lstm_char": ((), ("embed/embedding", "head/kernel")),
+    "unet_mini": ((), ("head/kernel",)),
     "lecun1989": (("h1/bias", "h2/bias"), ("head/kernel",)),
     "lenet5": ((), ("head/kernel",)),
     "alexnet_cifar": ((), ("head/kernel",)),

@@ -51,7 +51,7 @@ def test_examples_of_text_are_a_table(capsys: pytest.CaptureFixture[str], tmp_pa
         ("show scenez", "unknown data set 'scenez': did you mean scenes"),
         ("show scenes --size 8", "data.size must be at least 16 pixels, not 8"),
         ("show scenes --preset hrd", "unknown preset of scenes 'hrd': did you mean hard?"),
-        ("show scenes/segment", "unknown view of scenes 'segment'"),
+        ("show scenes/detect", "unknown view of scenes 'detect'"),
         ("show digits --preset hard", "--preset is for scenes, and this is digits"),
         ("show scenes --data.preset hard", "Unrecognized options: --data.preset, hard: did you mean --preset?"),
         ("export scenes --to HERE/new --data.size 20", "--data.size, 20: did you mean --size?"),

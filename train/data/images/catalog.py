@@ -1,6 +1,7 @@
 """`load`: load an image data set by its name, with fixed train, validation and test splits."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -28,8 +29,10 @@ SAMPLE = 10_000
 """Images for the mean and the standard deviation of a data set that is too large for memory."""
 
 
-def load(data: Data) -> Dataset:
+def load(data: Data, finder: Callable[[Data], Found] | None = None) -> Dataset:
     """Load the data set of a config, with fixed train, validation and test splits.
+
+    finder: finds the stores; None: `find`, those of images with a class each.
 
     name: `digits`, `scenes` (`train.data.scenes`), one that was registered (`train.data.register`), a TFDS name that is
     prepared in $TFDS_DATA_DIR (`cifar10`, `emnist/balanced`, `mnist:3.0.1`), or `folder:PATH`, `npz:FILE`, `csv:FILE`,
@@ -59,7 +62,7 @@ def load(data: Data) -> Dataset:
         raise UserError(f"data.image_size={data.image_size}: must be at least 1 pixel")
     if data.fold is not None:
         return _one_fold(data, *data.fold)
-    found = find(data)
+    found = (finder or find)(data)
     train, validation, test = _roles(found, data)
     exact = _is_small(found)
     for split, part in (("train", train), ("test", test)):
@@ -115,7 +118,7 @@ def is_text(name: str) -> bool:
 
 
 def find(data: Data) -> Found:
-    """Find a data set by its name. Images in files are not read yet."""
+    """Find a data set of images with a class each, by its name. Images in files are not read yet."""
     kind, _, path = data.name.partition(":")
     how = data.image_size, data.fit, data.decode == "scaled"
     if kind in FILES:
@@ -123,6 +126,8 @@ def find(data: Data) -> Found:
     if (registered := own.kind_of(data.name)) is not None:
         return _find_own(data, registered)
     if is_scenes(data.name):
+        if scenes.view_of(data.name) != "classify":
+            raise UserError(f"{data.name} has a class for each pixel, which the task segment learns, and no other")
         return scenes.find(data)
     if data.name in embedded.EMBEDDED:
         whole = embedded.EMBEDDED[data.name]()
@@ -165,7 +170,7 @@ def _roles(found: Found, data: Data) -> tuple[Split, Split, Split]:
         raise UserError(f"{found.name} has no train split, only {', '.join(found.stores) or 'no examples at all'}")
     labelled = bool(found.class_names)
     # The labels of a test split may be secret, as in ImageNet.
-    if labelled and "test" in stores and stores["test"].read(np.array([0]))[1][0] < 0:
+    if labelled and "test" in stores and np.any(stores["test"].read(np.array([0]))[1] < 0):
         del stores["test"]
     if "test" not in stores and "validation" in stores:
         stores["test"] = stores.pop("validation")
@@ -236,7 +241,7 @@ def _in_memory(found: Found, split: str, store: Store) -> Arrays:
 
     name = f"{found.place}-{found.name}-{found.version}-{split}-{height}x{width}"
     held = Arrays(**cache.cached(name, store.fingerprint(), build), own=store.keys(), group=store.groups())
-    _check_labels(found, split, held.y)
+    _check_labels(found, split, held.labels())
     return held
 
 
@@ -270,7 +275,7 @@ def _statistics(found: Found, train: Split, data: Data, exact: bool) -> tuple[np
             return dict(zip(("mean", "std"), moments(train), strict=True))
         order = np.argsort(np.random.PCG64(0).random_raw(len(train)), kind="stable")
         sample = read_all(train.store, np.sort(train.indices[order[:SAMPLE]]))
-        _check_labels(found, "train", sample.y)
+        _check_labels(found, "train", sample.labels())
         return dict(zip(("mean", "std"), moments(Split(sample, np.arange(len(sample)))), strict=True))
 
     fingerprint = [train.store.fingerprint(), train.store.digest(train.indices), exact]

@@ -58,7 +58,7 @@ class Files:
         return self.classes
 
     def fingerprint(self) -> list:
-        files = _fingerprint(self.paths)
+        files = fingerprint(self.paths)
         return [decode.STAMP, *files, self.classes.tolist(), self.shape, self.fit, *decode.SCALED * self.scaled]
 
     def keys(self) -> np.ndarray:
@@ -88,7 +88,7 @@ def digest(contents: np.ndarray, classes: np.ndarray) -> str:
     return f"files {hashlib.blake2b(rows.astype('<u8').tobytes(), digest_size=16).hexdigest()}"
 
 
-def _fingerprint(paths: tuple[Path, ...]) -> list:
+def fingerprint(paths: tuple[Path, ...]) -> list:
     return [[os.path.abspath(path), (stat := path.stat()).st_size, stat.st_mtime_ns] for path in paths]
 
 
@@ -153,7 +153,7 @@ def _headers(paths: tuple[Path, ...]) -> cache.Arrays:
 
 def held(name: str, paths: tuple[Path, ...]) -> cache.Arrays:
     """Return what `_headers` reads, from the cache if it is there. name: of the set, with its absolute path."""
-    return cache.cached(f"{name}-headers", [decode.STAMP, *_fingerprint(paths)], lambda: _headers(paths))
+    return cache.cached(f"{name}-headers", [decode.STAMP, *fingerprint(paths)], lambda: _headers(paths))
 
 
 def shape_of(name: str, rows: np.ndarray, size: int | None, called: Callable[[int], str]) -> tuple[int, int, int]:
@@ -174,7 +174,7 @@ def shape_of(name: str, rows: np.ndarray, size: int | None, called: Callable[[in
     return int(rows[0, 0]), int(rows[0, 1]), channels
 
 
-def _split_folders(root: Path) -> tuple[dict[str, Path], list[str]]:
+def split_folders(root: Path) -> tuple[dict[str, Path], list[str]]:
     """Return split -> its folder, and the names of the folders beside them; no split where `root` holds class folders.
 
     A folder without folders is a class, whatever its name. Raises UserError where a split has two folders, or where
@@ -201,7 +201,7 @@ def find(path: str, size: int | None, fit: str, scaled: bool = False) -> Found:
     root = kinds.existing("folder", path)
     left_out: collections.Counter[str] = collections.Counter()
     try:
-        folders, others = _split_folders(root)
+        folders, others = split_folders(root)
         folders = folders or {"train": root}
         parts = {split: _listing(folder, left_out) for split, folder in folders.items()}
         name, classes = f"folder:{root}", tuple(parts["train"])

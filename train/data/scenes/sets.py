@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,13 +20,15 @@ from zoo.errors import Errors, UserError, unknown
 
 VERSION = 1
 """Version of the generator. Scenes of the same version, preset, size and seed are the same bytes."""
-VIEWS = ("classify",)
-"""What can be asked of a scene, behind the slash of its name."""
+VIEWS = ("classify", "segment")
+"""What can be asked of a scene, behind the slash of its name: which digit is whole, or where it is."""
 SHOWN_EACH = 14
 """Scenes in which each glyph of validation and test is the whole digit: 5,026 test scenes of 359 glyphs."""
 SAMPLE = 8_000
 """Training scenes that stand for all of them where there are new ones at each step: for mean and deviation, a probe."""
 CLASS_NAMES = tuple("0123456789")
+BACKGROUND = "background"
+"""Class 0 of a pixel; the digits follow."""
 MOST_BYTES = 2 << 30
 """Training scenes that are kept, in bytes; a larger set is one of new scenes at each step."""
 BLOCK = 128
@@ -42,6 +45,11 @@ class Scene(NamedTuple):
     mask: np.ndarray  # bool (N, size, size), where the whole digit has ink
     affine: np.ndarray  # float64 (N, 2, 3), from x, y, 1 in the digit's picture of 8x8 to x, y in the scene, in pixels
 
+    @property
+    def classes(self) -> np.ndarray:
+        """The class of each pixel, uint8 (N, size, size): 1 and the digit where it has ink, else 0."""
+        return classes_of_pixels(np, self.mask, self.label)
+
 
 def config_of(data: Data) -> Scenes:
     """Return the config of the scenes that `data` names: a plain `Data("scenes")` has the defaults of `Scenes`."""
@@ -55,7 +63,7 @@ def check(data: Data) -> None:
     errors = Errors()
     with errors.kept():
         require_view(data.name)
-    own = config_of(dataclasses.replace(data, name="scenes"))
+    own = config_of(data)
     with errors.kept():
         ranges.check(own, "data.")
     with errors.kept():
@@ -74,8 +82,20 @@ def require_view(name: str) -> None:
         raise unknown("view of scenes", view, VIEWS)
 
 
+def view_of(name: str) -> str:
+    """Return what is asked of the scenes of that name."""
+    return name.partition("/")[2] or VIEWS[0]
+
+
+def classes_of_pixels(xp: ModuleType, mask: Any, label: Any) -> Any:
+    """Return `Scene.classes`. xp: numpy or jax.numpy. mask: bool (N, size, size). label: (N,)."""
+    return xp.where(mask, label[:, None, None] + 1, 0).astype(np.uint8)
+
+
 def _check_combination(data: Scenes) -> None:
     """Raise UserError for fields that contradict each other."""
+    if view_of(data.name) == "segment" and data.image_size is not None:
+        raise UserError("data.image_size would blur masks: scenes are drawn at any data.size")
     if data.fold is not None:
         raise UserError(f"data.fold: {data.NO_FOLDS}")
     if (data.images or SAMPLE) * data.size**2 > MOST_BYTES:
@@ -141,13 +161,15 @@ def find(data: Data) -> Found:
     """Compose the splits of a config. Each has its own glyphs, and the test scenes depend on size and preset alone."""
     check(data)
     own = config_of(data)
+    segmented = view_of(own.name) == "segment"
     stores = {}
     for split, count in counts(own).items():
         if count:
-            parts = [(scene.image, scene.label) for scene in _blocks(own, split)]
+            parts = [(scene.image, scene.classes if segmented else scene.label) for scene in _blocks(own, split)]
             x, y = (np.concatenate(leaves) for leaves in zip(*parts, strict=True))
             stores[split] = Arrays(pixels.brought(x, own.image_size, own.fit), y, group=shown(own, split))
-    found = Found("scenes", version(own), CLASS_NAMES, stores, group_name="digits")
+    names = (BACKGROUND, *CLASS_NAMES) if segmented else CLASS_NAMES
+    found = Found(own.name, version(own), names, stores, group_name="digits")
     if own.images is not None:
         return found
     remark = f"new scenes at each step; mean and deviation are those of {SAMPLE:,} of them"

@@ -26,6 +26,7 @@ class NewScenes:
     stream: int = struct.field(pytree_node=False)
     size: int = struct.field(pytree_node=False)
     batch: int = struct.field(pytree_node=False)
+    segmented: bool = struct.field(pytree_node=False)
     sharding: NamedSharding | None = struct.field(pytree_node=False, default=None)
 
     def plan(self, key: Array, step: Array, n: int) -> dict[str, Array]:
@@ -37,13 +38,15 @@ class NewScenes:
         return {"number": jax.vmap(numbers)(step + jnp.arange(n))}
 
     def feed(self, planned: dict[str, Array], use: Callable[[Batch], T]) -> T:
-        """Return `use` of {"x": uint8 (batch, size, size, 1), "y": int32 (batch,)}."""
+        """Return `use` of {"x": uint8 (batch, size, size, 1), "y": int32 (batch,)}; segmented: y is `Scene.classes`."""
         number = shard(planned, self.sharding)["number"]
         # Without the barrier XLA draws the placement again for each pixel, which takes several times as long.
         placement = jax.lax.optimization_barrier(compose.draw(jnp, self.glyphs, self.preset, self.stream, number))
         seeds = (self.stream, number)
-        image, _ = compose.render(jnp, self.glyphs, placement, self.size, self.preset.noise, seeds)
-        batch = {"x": image[..., None], "y": jnp.asarray(self.glyphs.label)[placement.glyph[:, 0]]}
+        image, mask = compose.render(jnp, self.glyphs, placement, self.size, self.preset.noise, seeds)
+        label = jnp.asarray(self.glyphs.label)[placement.glyph[:, 0]]
+        target = sets.classes_of_pixels(jnp, mask, label) if self.segmented else label
+        batch = {"x": image[..., None], "y": target}
         return use(shard(batch, self.sharding))
 
 
@@ -51,4 +54,6 @@ def new_scenes(data: Scenes, batch: int, mesh: Mesh | None) -> NewScenes:
     """Return the source of the training scenes of a config, `batch` in each step."""
     glyphs, stream = sets.tables(data, "train")
     placed = devices.place(glyphs, mesh)
-    return NewScenes(placed, sets.preset_of(data), stream, data.size, batch, devices.batch_sharding(mesh))
+    segmented = sets.view_of(data.name) == "segment"
+    sharding = devices.batch_sharding(mesh)
+    return NewScenes(placed, sets.preset_of(data), stream, data.size, batch, segmented, sharding)

@@ -190,14 +190,18 @@ class Records:
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         x, y = np.empty((len(indices), *self.shape), np.uint8), np.empty(len(indices), np.int32)
+        for at, rows in self.decoded(indices):
+            x[at], y[at] = [image for image, _ in rows], [label for _, label in rows]
+        return x, y
+
+    def decoded(self, indices: np.ndarray) -> Iterator[tuple[np.ndarray, list]]:
+        """Yield which of the `indices` lie in one file, and what `_decode` makes of their records."""
         ends = np.cumsum(self.shards.lengths)
         shards = np.searchsorted(ends, indices, side="right")
         for shard in np.unique(shards):
             at = np.flatnonzero(shards == shard)
             positions = indices[at] - (ends[shard] - self.shards.lengths[shard])
-            rows = self.shards.read(shard, positions, self._decode)
-            x[at], y[at] = [image for image, _ in rows], [label for _, label in rows]
-        return x, y
+            yield at, self.shards.read(shard, positions, self._decode)
 
     def labels(self) -> np.ndarray:
         def label_of(feature: Any) -> int:
@@ -213,7 +217,7 @@ class Records:
         stamps = [self.shards.stamps(), self.label_key]
         return cache.cached(f"{self.shards.name}-{self.shards.paths[0].name}-labels", stamps, read_all)["y"]
 
-    def _decode(self, feature: Any) -> tuple[np.ndarray, int]:
+    def _decode(self, feature: Any) -> tuple[np.ndarray, Any]:
         encoded = feature[self.image_key].bytes_list.value[0]
         pixels = images.decode_to(encoded, self.shape, self.fit, self.scaled)
         return pixels, feature[self.label_key].int64_list.value[0]

@@ -1,11 +1,12 @@
 """Read and write results/claims.json, the recorded results of all claims, with all values in results/claims.csv.
 
-They are printed as the table of the README.
+They are printed as the table of docs/claims.md.
 """
 
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def in_lines(claim: Mapping[str, Any]) -> str:
 
 
 def markdown(claims: Sequence[Mapping[str, Any]], stale: Mapping[str, str] = {}) -> str:
-    """Return the README's table: one line per effect with its verdict, the headline first.
+    """Return the table of docs/claims.md: one line per effect with its verdict, the headline first.
 
     stale: name -> why it is out of date, of the claims whose result is.
     """
@@ -150,6 +151,13 @@ def markdown(claims: Sequence[Mapping[str, Any]], stale: Mapping[str, str] = {})
     if shams := shams_text(claims):
         lines += ["", f"{shams} (an arm against itself with other seeds, judged as the headline is)."]
     return "\n".join(lines) + "\n"
+
+
+def verdicts_sentence(claims: Sequence[Mapping[str, Any]], stale: Mapping[str, str] = {}) -> str:
+    """Return how many claims have each verdict, the commonest first; those in `stale` are counted apart."""
+    counts = Counter(EARLIER if stale.get(claim["name"]) else claim["verdict"] for claim in claims)
+    said = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
+    return f"{len(claims)} claims were run at a size that two cores can train: {said}."
 
 
 def verdict_text(claim: Mapping[str, Any]) -> str:

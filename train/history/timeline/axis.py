@@ -1,7 +1,7 @@
 """The time axis: the landmarks by year in three lanes, and an overview as a line of dots at the scale of time."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from train.history.timeline.rooms import Room
@@ -46,11 +46,14 @@ class Overview(NamedTuple):
     dots: tuple[Dot, ...]
 
 
-def by_year(rooms: Sequence[Room]) -> list[Year]:
-    """Group rooms, which must be sorted by year, by year and lane."""
+def by_year(rooms: Sequence[Room], plain: Callable[[str], str]) -> list[Year]:
+    """Group rooms, which must be sorted by year, by year and lane.
+
+    plain: gives a text in the language of the page; rooms are found by its words as well as by the English ones.
+    """
     years: dict[int, dict[str, list[Mark]]] = {}
     for room in rooms:
-        years.setdefault(room.year, {lane: [] for lane in LANES})[room.lane].append(Mark(room, _words(room)))
+        years.setdefault(room.year, {lane: [] for lane in LANES})[room.lane].append(Mark(room, _words(room, plain)))
     before = [next(iter(years), FIRST), *years]
     return [
         Year(
@@ -86,7 +89,8 @@ def _place(year: int) -> float:
     return PER_YEAR * (shown - FIRST + END + 3)
 
 
-def _words(room: Room) -> str:
+def _words(room: Room, plain: Callable[[str], str]) -> str:
     paper = (room.paper.title, room.paper.authors) if room.paper else (room.finding.paper,) if room.finding else ()
     names = [card.name for card in room.cards]
-    return " ".join((room.title, *room.ideas, *paper, *names, str(room.year))).lower()
+    said = (room.title, *room.ideas)
+    return " ".join(dict.fromkeys((*said, *map(plain, said), *paper, *names, str(room.year)))).lower()

@@ -11,6 +11,7 @@ from train.history.timeline.comparison import Comparison
 from train.history.timeline.drawing import Drawing, shape
 from train.history.timeline.exhibits import Exhibit
 from train.history.timeline.findings import Arm, Finding
+from train.history.timeline.grids import Grid
 from train.history.timeline.rooms import Room
 from train.history.timeline.words import Words
 from train.metrics import format
@@ -33,9 +34,9 @@ class FactGroup(NamedTuple):
     facts: list[Fact]
 
 
-def metric_title(name: str) -> str:
+def metric_title(name: str, t: Words) -> str:
     """ "fake_accuracy" -> "Fake accuracy": the title that the terminal prints, with a capital."""
-    title = format.title(name)
+    title = t.plain(format.title(name))
     return title[:1].upper() + title[1:]
 
 
@@ -78,12 +79,12 @@ def exhibit_facts(exhibit: Exhibit, t: Words) -> list[FactGroup]:
     test = []
     for name, value in exhibit.test.items():
         notes = "; ".join(_spread_notes(exhibit, name, t))
-        test.append(Fact(metric_title(name), figure(name, value) + f" ({notes})" * bool(notes)))
+        test.append(Fact(metric_title(name, t), figure(name, value) + f" ({notes})" * bool(notes)))
     later = []
     for name, found in exhibit.more.items():
         error = f" ± {plain(found['error'])}" if found.get("error") else ""
         value = figure(name, found.get("value")) if format.is_share(name) else plain(found.get("value"))
-        later.append(Fact(metric_title(name), f"{value}{error}"))
+        later.append(Fact(metric_title(name, t), f"{value}{error}"))
     return [
         FactGroup(t("test_result"), test),
         FactGroup(t("later_measured"), later),
@@ -147,6 +148,11 @@ def _how(exhibit: Exhibit, t: Words) -> list[Fact]:
     ]
 
 
+def note_facts(exhibit: Exhibit, t: Words) -> list[Fact]:
+    """Return how the metrics of a run were computed."""
+    return [Fact(metric_title(name, t), t.told(note)) for name, note in exhibit.notes.items()]
+
+
 def curve_names(exhibit: Exhibit) -> list[str]:
     """Return the metrics of a run that have curves, the main metric of its task first."""
     main = ways.WAYS[exhibit.task].compared_by if exhibit.task in ways.WAYS else ""
@@ -154,7 +160,7 @@ def curve_names(exhibit: Exhibit) -> list[str]:
 
 
 def curve_heads(exhibit: Exhibit, t: Words) -> list[tuple[str, int]]:
-    return [(t("step"), 1), *((metric_title(name), 1) for name in curve_names(exhibit))]
+    return [(t("step"), 1), *((metric_title(name, t), 1) for name in curve_names(exhibit))]
 
 
 def curve_rows(exhibit: Exhibit) -> list[list[str]]:
@@ -178,8 +184,8 @@ def effect_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
         key = f"verdict_{effect.verdict.replace(' ', '_')}"
         verdict = t(key) if key in t.table else effect.verdict
         arms = ", ".join(filter(None, (effect.arm, effect.against)))
-        why = f" ({effect.why})" if effect.why else ""
-        rows.append((effect.says, arms, expected, effect.measured, verdict + why))
+        why = f" ({t.plain(effect.why)})" if effect.why else ""
+        rows.append((t.told(effect.says), arms, expected, t.told(effect.measured), verdict + why))
     return rows
 
 
@@ -194,7 +200,7 @@ def arm_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
         interval = t("range_of", low=ends[0], high=ends[1], unit="").strip() if known else "–"
         mean = t("at_least", value=said(arm, arm.mean)) if arm.at_least else said(arm, arm.mean)
         seeds = t("claim_exact") if arm.exact else str(arm.seeds)
-        rows.append((arm.name, arm.says, seeds, mean, said(arm, arm.deviation, ""), interval))
+        rows.append((arm.name, t.told(arm.says), seeds, mean, said(arm, arm.deviation, ""), interval))
     return rows
 
 
@@ -209,7 +215,7 @@ def verdict_notes(finding: Finding, t: Words) -> list[str]:
     holding, parts = finding.parts
     notes = [t("parts_hold", holding=holding, parts=parts)] if parts > 1 else []
     if finding.verdict == "undecided" and finding.effects and finding.effects[0].why:
-        notes.append(t("undecided_since", why=finding.effects[0].why))
+        notes.append(t("undecided_since", why=t.plain(finding.effects[0].why)))
     command = finding.command + " --record" * finding.recorded
     if finding.earlier:
         notes.append(t("earlier_design", command=command))
@@ -220,14 +226,14 @@ def verdict_notes(finding: Finding, t: Words) -> list[str]:
 
 def claim_facts(finding: Finding, t: Words) -> list[Fact]:
     return [
-        Fact(t("smaller"), finding.smaller),
-        Fact(t("varies"), ", ".join(finding.varies)),
-        Fact(t("pilots"), finding.pilots),
-        Fact(t("sham"), finding.sham),
-        Fact(t("sabotage"), finding.sabotage),
+        Fact(t("smaller"), t.told(finding.smaller)),
+        Fact(t("varies"), ", ".join(map(t.plain, finding.varies))),
+        Fact(t("pilots"), t.told(finding.pilots)),
+        Fact(t("sham"), t.told(finding.sham)),
+        Fact(t("sabotage"), t.told(finding.sabotage)),
         Fact(t("claim_design"), finding.design),
         Fact(t("how_long"), t("took_time_only", seconds=whole_seconds(finding.seconds)) if finding.seconds else ""),
-        Fact(t("device"), ", ".join(filter(None, (finding.device, finding.machine)))),
+        Fact(t("device"), ", ".join(filter(None, (t.plain(finding.device), finding.machine)))),
         Fact(t("date"), finding.date),
         Fact(t("commit"), _commit(finding, t)),
         Fact(t("data_hash"), ", ".join(f"{name} {digest}" for name, digest in finding.data.items())),
@@ -238,7 +244,9 @@ def claim_facts(finding: Finding, t: Words) -> list[Fact]:
 def _commit(finding: Finding, t: Words) -> str:
     if finding.commit:
         changes = "" if finding.clean else t("not_clean")
-        return "; ".join([finding.commit[:12] + (f" ({changes})" if changes else ""), *filter(None, [finding.renewed])])
+        return "; ".join(
+            [finding.commit[:12] + (f" ({changes})" if changes else ""), *filter(None, [t.plain(finding.renewed)])]
+        )
     return t("no_commit") if finding.code else ""  # nothing is known of results of before
 
 
@@ -248,7 +256,7 @@ def group_title(comparison: Comparison, t: Words) -> str:
     key = next(key for key in keys if key in t.table)
     dataset = t("scenes_in_full") if is_scenes(comparison.dataset) else comparison.dataset
     title = t(key, dataset=dataset, task=comparison.task)
-    return f"{title} ({', '.join(comparison.terms)})" if comparison.terms else title
+    return f"{title} ({', '.join(map(t.plain, comparison.terms))})" if comparison.terms else title
 
 
 def comparison_note(comparison: Comparison, t: Words) -> str:
@@ -290,12 +298,17 @@ def comparison_facts(comparison: Comparison, t: Words) -> list[Fact]:
         return "; ".join(dict.fromkeys(str(value) for value in values if value not in (None, "")))
 
     return [
-        Fact(t("device"), all_of([e.device for e in shown])),
+        Fact(t("device"), all_of([t.plain(e.device) for e in shown])),
         Fact(t("date"), all_of([e.date for e in shown])),
         Fact(t("seed"), all_of([e.seed for e in shown])),
         Fact(t("software"), all_of([", ".join(f"{k} {v}" for k, v in e.versions.items()) for e in shown])),
         Fact(t("recipe"), all_of([f"{entry.label}: {entry.exhibit.recipe}" for entry in comparison.entries])),
     ]
+
+
+def column_rows(grid: Grid, t: Words) -> list[tuple[str, ...]]:
+    """Return for each column of a grid its name, its paper, and how it departs from it."""
+    return [(t.told(column.says), column.paper, t.told(column.departs)) for column in grid.columns]
 
 
 def constants(card: Algorithm) -> str:

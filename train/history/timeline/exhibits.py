@@ -31,7 +31,18 @@ from zoo.files import file_name, write_atomically
 
 FOLDER = results.EXHIBITS
 POINTS = 60  # points of a curve, at most
-PICTURES = ("growth", "samples", "nearest", "episode", "alignment", "attention", "filters", "views", "features")
+PICTURES = (
+    "growth",
+    "samples",
+    "nearest",
+    "episode",
+    "alignment",
+    "attention",
+    "filters",
+    "views",
+    "features",
+    "segments",
+)
 """The pictures PICTURE.png in a run's samples/ that are shown, in this order."""
 SIDE, MOST_BYTES = 1400, 90_000  # limits of a picture in pixels and bytes; a larger one is reduced
 LINES, PAGE = 8, 600  # translated sentences, and characters of a generated text, at most

@@ -78,17 +78,17 @@ class Grid:
         return f"grid-{''.join(letter if letter.isalnum() else '-' for letter in self.name)}"
 
     @property
-    def notes(self) -> list[str]:
-        """Each note of its cells once, with those that have it."""
-        found: dict[str, list[str]] = {}
+    def notes(self) -> dict[str, list[tuple[str, ...]]]:
+        """Each note of its cells -> those that have it, by row and column, or by step."""
+        found: dict[str, list[tuple[str, ...]]] = {}
         for row in self.rows:
             for column, cell in zip(self.columns, row.cells, strict=True):
                 for note in cell.notes if cell else ():
-                    found.setdefault(note, []).append(f"{row.says} × {column.says}")
+                    found.setdefault(note, []).append((row.says, column.says))
         for step in self.steps:
             for note in step.notes:
-                found.setdefault(note, []).append(step.says)
-        return [f"{note}: {', '.join(places)}" for note, places in found.items()]
+                found.setdefault(note, []).append((step.says,))
+        return found
 
     @property
     def command(self) -> str:

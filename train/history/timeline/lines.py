@@ -48,6 +48,17 @@ def scenes_table(exhibits: Sequence[Exhibit]) -> str:
     return _markdown(heads, rows)
 
 
+def short_table(exhibits: Sequence[Exhibit]) -> str:
+    """Return the README's Markdown table of the line on scenes: what each net came to with either budget."""
+    short, long = _named(exhibits, SCENES), _named(exhibits, LONGER)
+    rows = []
+    for name, longer in zip(SCENES, LONGER, strict=True):
+        if known := short.get(name):
+            own = (str(zoo.card(known.model).year), f"`{known.model}`", human(known.params))
+            rows.append((*own, _cells(known)[1], _cells(long.get(longer))[1]))
+    return _markdown(("year", "model", "parameters", "800 steps", "until validation stops rising"), rows)
+
+
 def recipes_table(exhibits: Sequence[Exhibit], names: Sequence[str], metric: str) -> str:
     """Return the Markdown table of configs that differ in recipe: what each came to by `metric`, and from what."""
     sizes = ("year", "config", "parameters", "recipe", "examples seen")

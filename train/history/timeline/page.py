@@ -71,7 +71,7 @@ def _render(
         comparisons=comparisons,
         notes={c.id: cells.comparison_note(c, t) for c in comparisons},
         measured_facts={c.id: cells.comparison_facts(c, t) for c in comparisons},
-        years=axis.by_year(rooms),
+        years=axis.by_year(rooms, t.plain),
         overview=axis.overview(rooms, before, after),
         graph=lineage.lay_out(members(rooms)),
         first_year=axis.FIRST,
@@ -92,7 +92,7 @@ def _environment(t: words.Words) -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(WEB), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     env.policies["json.dumps_kwargs"] = {"allow_nan": False, "ensure_ascii": False}
-    env.filters |= {"human": human, "seconds": cells.whole_seconds}
+    env.filters |= {"human": human, "seconds": cells.whole_seconds, "plain": t.plain}
     env.globals |= {"t": t}
     return env
 
@@ -118,9 +118,9 @@ def _vocabulary(
 
     plain = ("part_rows", "size_rows", "curve_names", "curve_rows", "constants", "use_of", "try_of", "node_lines")
     spoken = ("exhibit_facts", "curve_heads", "effect_rows", "arm_rows", "claim_facts", "group_title")
-    spoken += ("verdict_words", "verdict_notes")
+    spoken += ("verdict_words", "verdict_notes", "metric_title", "note_facts", "column_rows")
     return {
-        **{name: getattr(cells, name) for name in (*plain, "metric_title", "figure")},
+        **{name: getattr(cells, name) for name in (*plain, "figure")},
         **{name: functools.partial(getattr(cells, name), t=t) for name in spoken},
         "by_id": by_id,
         "grids": grids,
@@ -144,21 +144,30 @@ def _data(
     """Return the data of the scripts: the numbers of the plots, and the texts."""
     return {
         "words": t.scripts,
-        "curves": [{name: _curve(exhibit, name) for name in cells.curve_names(exhibit)} for exhibit in exhibits],
-        "claims": {finding.name: finding.plot for finding in findings if finding.plot},
+        "curves": [{name: _curve(exhibit, name, t) for name in cells.curve_names(exhibit)} for exhibit in exhibits],
+        "claims": {finding.name: _claim_plot(finding, t) for finding in findings if finding.plot},
         "activations": _activations(),
-        "comparisons": [_comparison(comparison) for comparison in comparisons],
+        "comparisons": [_comparison(comparison, t) for comparison in comparisons],
     }
 
 
-def _curve(exhibit: Exhibit, name: str) -> dict[str, Any]:
+def _curve(exhibit: Exhibit, name: str, t: words.Words) -> dict[str, Any]:
     curve = exhibit.curves[name]
-    return {"title": cells.metric_title(name), "share": is_share(name), **curve.__dict__}
+    return {"title": cells.metric_title(name, t), "share": is_share(name), **curve.__dict__}
 
 
-def _comparison(comparison: Comparison) -> dict[str, Any]:
+def _claim_plot(finding: Finding, t: words.Words) -> dict[str, Any]:
+    """Return the plot of a claim with its words; what is called like an arm keeps the arm's name."""
+    arms = {arm.name for arm in finding.arms}
+    names = [one["arm"] if one["arm"] in arms else t.plain(one["arm"]) for one in finding.plot["series"]]
+    series = [{**one, "arm": name} for one, name in zip(finding.plot["series"], names, strict=True)]
+    x = t("js_step") if finding.plot["x"] == "step" else t.plain(finding.plot["x"])  # of training, not of a ladder
+    return {**finding.plot, "series": series, "x": x, "y": t.plain(finding.plot["y"])}
+
+
+def _comparison(comparison: Comparison, t: words.Words) -> dict[str, Any]:
     metric = comparison.metric
-    said = {"title": cells.metric_title(metric.name), "share": metric.share, "better": metric.better}
+    said = {"title": cells.metric_title(metric.name, t), "share": metric.share, "better": metric.better}
     return {
         "id": comparison.id,
         "metric": said,

@@ -19,7 +19,7 @@ TITLES = {
     **{"lecun1989": "LeCun 1989", "lenet": "LeNet-5"},
     **{"dqn": "DQN", "seq2seq": "seq2seq", "seq2seq_attention": "Attention", "gan": "GAN", "dcgan": "DCGAN"},
     **{"resnet": "ResNet", "transformer": "Transformer", "bert": "BERT", "gpt": "GPT", "vit": "ViT"},
-    **{"simclr": "SimCLR"},
+    **{"simclr": "SimCLR", "unet": "U-Net"},
 }
 """Family -> its usual name."""
 OURS = "Not in the paper"  # part of a card's `departs` where its size is not one of the paper's

@@ -12,12 +12,14 @@ from train.algorithms.optimizers import make_optimizer
 from train.config import Model, Optim, QLearning, files
 from train.core import State, Task
 from train.data.inputs import images
+from train.data.masks.inputs import masked as masked_images
 from train.data.sources import Batch, Resident, Windows
 from train.tasks.adversarial.task import adversarial
 from train.tasks.assemble import assemble
 from train.tasks.classify.task import classify
 from train.tasks.contrast.task import contrast
 from train.tasks.q_learning.setup import Nothing
+from train.tasks.segment.task import segment
 from train.tasks.setup import narrow
 from train.tasks.text.language import language
 from train.tasks.text.masked import Marks, Shape, masked
@@ -64,6 +66,10 @@ def training(
         low, high = model.RANGE
         task = adversarial(model, tx, tx, images(shape, (), -low / (high - low), 1 / (high - low)))
         examples = {"x": _uniform(0, 256, jnp.uint8, *shape), "y": _uniform(0, 1, jnp.int32)}
+    elif card.of_pixels:
+        shape, (height, width, classes) = _image(card.inputs["x"][0]), _image(card.output)
+        task = segment(card.make(), tx, masked_images(shape), classes=classes)
+        examples = {"x": _uniform(0, 256, jnp.uint8, *shape), "y": _uniform(0, classes, jnp.uint8, height, width)}
     elif length is None:
         shape, classes = _image(card.inputs["x"][0]), card.output[-1]
         assert isinstance(classes, int), f"{card.name} has several outputs"

@@ -49,4 +49,4 @@ def labels_of(split: Split) -> np.ndarray:
 
 def _classifies(card: zoo.Card) -> bool:
     """Whether the model takes images and tells classes apart."""
-    return "x" in card.inputs and hasattr(card.config, "classes")
+    return "x" in card.inputs and hasattr(card.config, "classes") and not card.of_pixels

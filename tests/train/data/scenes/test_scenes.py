@@ -210,7 +210,7 @@ def test_a_plain_name_means_the_usual_scenes_and_the_view_may_be_named() -> None
         ({"images": 0}, "data.images must be at least 1, not 0"),
         ({"pieces": 6}, "data.pieces must be from 0 to 5, not 6: more clutter than that does not fit"),
         ({"pieces": -1}, "data.pieces must be from 0 to 5, not -1"),
-        ({"name": "scenes/segment"}, "unknown view of scenes 'segment': choose from classify"),
+        ({"name": "scenes/detect"}, "unknown view of scenes 'detect': choose from classify, segment"),
         ({"name": "mnist"}, "data.name=mnist: this config is one of scenes"),
         ({"fold": (0, 5)}, "data.fold: folds would show a glyph on both sides"),
         ({"size": 600}, "8,000 scenes of 600x600 take more than 2 GiB"),

@@ -40,8 +40,9 @@ def test_the_least_error_is_the_darkest_and_a_cell_that_is_missing_is_blank() ->
 
 
 def test_a_note_stands_once_with_its_cells() -> None:
-    (note,) = shown(result(VALUES)).notes
-    assert note == "drop_path 0.1 is left out, as the net has none: Perceptron (1958) × adam, MLP (1986) × adam"
+    ((note, places),) = shown(result(VALUES)).notes.items()
+    assert note == "drop_path 0.1 is left out, as the net has none"
+    assert places == [("Perceptron (1958)", "adam"), ("MLP (1986)", "adam")]
 
 
 def test_the_steps_of_a_ladder_have_bars_by_their_errors() -> None:

@@ -238,7 +238,7 @@ def test_korean_page_keeps_papers_in_english(tmp_path: Path) -> None:
 
 def test_the_axis_is_in_order_and_dots_keep_apart() -> None:
     found = furnish(CARDS, [], [findings.read(claim("depth", 2015), "test")])
-    years = by_year(found)
+    years = by_year(found, str)
     assert [year.year for year in years] == sorted({room.year for room in found})
     assert {year.year for year in years if year.outside} == {1805, 1951, 2023, 2024}
     view = overview(found, "before", "after")

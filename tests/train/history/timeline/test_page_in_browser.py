@@ -1,12 +1,7 @@
-"""The museum's page in a real browser: Chromium, driven by Playwright. One browser and one page file for all tests.
-
-Skipped where there is no Chromium: CHROMIUM names one that is not where Debian, Fedora or Playwright put it.
-"""
+"""The museum's page in a real browser (conftest.py). One page file for all tests."""
 
 import dataclasses
 import json
-import os
-import shutil
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,32 +12,13 @@ from small_grid import NETS, RULES, result
 
 import zoo
 from train.history.timeline import exhibits, findings, grids
-from train.history.timeline.page import write_page
+from train.history.timeline.page import SCRIPTS, write_page
 
 pytestmark = pytest.mark.browser
-playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright (the dev extra)")
 SHOWN = (
     *("perceptron", "mlp", "lecun1989", "lenet5", "resnet20", "plain20"),
     *("lstm_char", "transformer_mini", "vit_mini_patch8"),
 )
-PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-def chromium() -> str | None:
-    named = os.environ.get("CHROMIUM")
-    return named or next((found for name in PLACES if (found := shutil.which(name))), None)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[object]:
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium: install it (apt-get install chromium), or name it in the variable CHROMIUM")
-    with playwright.sync_playwright() as driver:
-        # Without a sandbox of its own: it shows one file that this test wrote, and as root it starts in no other way.
-        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="session")
@@ -278,7 +254,7 @@ def test_hostile_words_stay_words(page) -> None:
     page.locator("#marks .mark", has_text="<script>").click()
     shown = page.locator("dialog[open]")
     assert EVIL in shown.text_content()
-    assert page.evaluate("document.querySelectorAll('script').length") == 9
+    assert page.evaluate("document.querySelectorAll('script').length") == len(SCRIPTS) + 2  # data, plots
     page.keyboard.press("Escape")
     assert EVIL in page.text_content("#compare-0")
 
