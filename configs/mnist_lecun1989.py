@@ -4,7 +4,8 @@ Recipe: section 4, mean squared error of tanh outputs to 1 and -1, examples alwa
         zip codes; plain gradient descent at a rate that validation chose, where the paper has a diagonal of second
         derivatives; the test split is all 10,000 of MNIST, where the paper has 2,007.
 Run:     zoo train mnist_lecun1989
-Expect:  not yet recorded; the paper has 0.14 % errors in training and 5.0 % in test
+Expect:  errors 0.95 % in training (61 to 88 of 7,291) and 4.18 % in test (3.93 to 4.43), 5 seeds of 1 min (cpu, 1 core
+         of x86-64, jax 0.10.2, 2026-11-29); the paper has 10 (0.14 %) in training and 102 of 2,007 (5.0 %) in test
 """
 
 from train.config import Classify, Data, Experiment, Model, Optim

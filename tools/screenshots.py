@@ -1,4 +1,4 @@
-"""The README's pictures of the museum's page, taken in Chromium.
+"""The pictures of the museum's page in README.md and docs/, taken in Chromium.
 
 Run:     zoo timeline && python tools/screenshots.py
 Needs:   the dev extra (playwright) and a Chromium; CHROMIUM names one that is not on the path
@@ -16,7 +16,8 @@ from playwright.sync_api import Page, sync_playwright
 PAGE, DOCS = Path("runs/timeline/index.html"), Path(__file__).parent.parent / "docs"
 COLORS = 128  # of a picture: the page has few, and files stay small
 MOST = 300_000  # bytes of a picture
-ROOMS = {"room_gan": ("model-gan", "light"), "room_transformer": ("model-transformer_base", "dark")}
+ROOM, STOP = "model-transformer_base", 4  # the room that is shown, and the stop of the tour
+WAIT = 1_500  # milliseconds
 
 
 def main(page: Path = PAGE, folder: Path = DOCS) -> None:
@@ -29,26 +30,20 @@ def main(page: Path = PAGE, folder: Path = DOCS) -> None:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": 1280, "height": 860}, reduced_motion="reduce")
-        tab.goto(page.resolve().as_uri())
-        save(tab, folder / "axis.png")
-        for part, scheme in (("comparison", "light"), ("lineage", "dark")):
-            tab.emulate_media(color_scheme=scheme)
-            tab.evaluate(f"document.getElementById('{part}').scrollIntoView()")
-            if part == "comparison":
-                tab.locator("#comparison-plot .main-svg").first.wait_for()
-            save(tab, folder / f"{part}.png")
-        for name, (room, scheme) in ROOMS.items():
-            tab.emulate_media(color_scheme=scheme)
-            tab.evaluate(f"openRoom('{room}')")
-            if name == "room_transformer":
-                tab.locator("dialog[open] .drawings").first.scroll_into_view_if_needed()
-                tab.evaluate("document.querySelector('dialog[open] .drawings').closest('section').scrollIntoView()")
-            save(tab, folder / f"{name}.png")
-            tab.keyboard.press("Escape")
-        tab.emulate_media(color_scheme="light")
-        tab.set_viewport_size({"width": 390, "height": 780})
-        tab.evaluate("document.getElementById('axis').scrollIntoView()")
-        save(tab, folder / "phone.png")
+        address = page.resolve().as_uri()
+        tab.goto(address)
+        save(tab, folder / "front.png")
+        tab.evaluate("document.getElementById('try').scrollIntoView()")
+        tab.wait_for_timeout(WAIT)  # the nets read the digit that stands there
+        save(tab, folder / "try.png")
+        tab.goto(f"{address}#tour-{STOP}")
+        save(tab, folder / "tour.png")
+        tab.keyboard.press("Escape")
+        tab.emulate_media(color_scheme="dark")
+        tab.evaluate(f"openRoom('{ROOM}')")
+        tab.locator("dialog[open] .drawings").first.scroll_into_view_if_needed()
+        tab.evaluate("document.querySelector('dialog[open] .drawings').closest('section').scrollIntoView()")
+        save(tab, folder / "room_transformer.png")
         browser.close()
 
 

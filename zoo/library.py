@@ -13,6 +13,7 @@ from zoo import (
     cards,
     dcgan,
     dqn,
+    fcn,
     gan,
     gpt,
     lecun1989,
@@ -28,6 +29,7 @@ from zoo import (
     simclr,
     transformer,
     unet,
+    vgg,
     vit,
 )
 from zoo.cards import Card, Paper
@@ -45,6 +47,8 @@ MODULES = (
     seq2seq_attention,
     gan,
     dcgan,
+    vgg,
+    fcn,
     unet,
     resnet,
     transformer,

@@ -98,6 +98,23 @@ def hugging_face_vit(act: str = "gelu") -> nn.Module:
     return transformers.ViTForImageClassification(config)
 
 
+def torchvision_vgg(batch_norm: bool) -> nn.Module:
+    library = torchvision().vgg
+    theirs = library.VGG(library.make_layers(VGG_STAGES, batch_norm), num_classes=10)
+    theirs.classifier[0], theirs.classifier[3] = nn.Linear(16 * 7 * 7, 40), nn.Linear(40, 40)
+    theirs.classifier[6] = nn.Linear(40, 10)
+    return theirs
+
+
+def timm_vgg(norm: Any = None) -> nn.Module:
+    theirs = pytest.importorskip("timm").models.VGG(VGG_STAGES, num_classes=10, norm_layer=norm)
+    theirs.pre_logits.fc1, theirs.pre_logits.fc2 = nn.Conv2d(16, 40, 7), nn.Conv2d(40, 40, 1)
+    theirs.head.fc = nn.Linear(40, 10)
+    return theirs
+
+
+VGG_STAGES = [8, "M", 16, "M", 16, 16, "M"]
+SMALL_VGG = {"depths": (1, 1, 2), "widths": (8, 16, 16)}
 SHALLOW = {"depths": (1, 2, 1, 1)}
 SMALL_VIT = {"width": 32, "depth": 2, "heads": 2}
 STAGES = {"stem/conv": "conv1", "s0b0": "layer1.0", "s3b0": "layer4.0"}
@@ -182,6 +199,33 @@ CASES = {
         {},
         images(96),
         {"conv1": "features.0", "fc7": "classifier.4"},
+    ),
+    "vgg-torchvision": Case(
+        lambda: torchvision_vgg(batch_norm=False),
+        "vgg11",
+        "torchvision",
+        SMALL_VGG,
+        images(96),
+        {"trunk/conv1_1": "features.0", "trunk": "features", "fc7": "classifier.3"},
+    ),
+    "vgg-torchvision-norm": Case(
+        lambda: torchvision_vgg(batch_norm=True),
+        "vgg11",
+        "torchvision",
+        SMALL_VGG,
+        images(96),
+        {"trunk/norm3_2": "features.12", "trunk": "features"},
+    ),
+    "vgg-timm": Case(
+        timm_vgg,
+        "vgg11",
+        "timm",
+        SMALL_VGG,
+        images(56),  # maps of 7 x 7, after which timm's network and torchvision's are one
+        {"trunk/conv3_2": "features.8", "trunk": "features"},
+    ),
+    "vgg-timm-norm": Case(
+        lambda: timm_vgg(nn.BatchNorm2d), "vgg11", "timm", SMALL_VGG, images(56), {"trunk": "features"}
     ),
     "lenet5-pytorch": Case(reference.LeNet, "lenet5", "pytorch", {}, images(32, 1), {"c1": "conv1", "f6": "fc2"}),
     "dqn-cleanrl": Case(
@@ -287,6 +331,7 @@ def test_dcgan_goes_in_and_out(tmp_path: Path) -> None:
 SIZES = {
     **{f"resnet{n}": (lambda n=n: getattr(torchvision(), f"resnet{n}")()) for n in (18, 34, 50, 101, 152)},
     "alexnet_one_tower": lambda: torchvision().AlexNet(),
+    **{f"vgg{n}": (lambda n=n: getattr(torchvision(), f"vgg{n}")()) for n in (11, 13, 16, 19)},
     "vit_base_patch16": lambda: torchvision().vit_b_16(),
     "vit_large_patch16": lambda: torchvision().vit_l_16(),
     "vit_huge_patch14": lambda: torchvision().vit_h_14(image_size=224),

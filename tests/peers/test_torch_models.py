@@ -26,7 +26,9 @@ from train.studies.bench import FAMILIES, LINE, peers, workloads  # noqa: E402
 
 training_steps = peers.load()
 PEERS = {*torch_images.MODELS, *torch_text.MODELS, *torch_pairs.MODELS, *torch_dqn.NETWORKS}
-CONVOLVE = {"lenet5", "alexnet_cifar", "resnet20", "resnet18", "vit_mini_patch4", "simclr_resnet20", "dcgan_28"}
+CONVOLVE = {
+    *("lenet5", "alexnet_cifar", "vgg_mini", "resnet20", "resnet18", "vit_mini_patch4", "simclr_resnet20", "dcgan_28")
+}
 
 
 def test_every_family_and_every_model_of_the_default_line_has_a_peer() -> None:
@@ -189,7 +191,7 @@ def test_steps_learn_their_batch(name: str, length: int | None) -> None:
     ("name", "length"),
     [
         # Momentum overshoots, batch normalization and dropout disturb: not each loss is below the one before it.
-        *[(name, None) for name in ("alexnet_cifar", "resnet20", "simclr_resnet20")],
+        *[(name, None) for name in ("alexnet_cifar", "vgg_mini", "resnet20", "simclr_resnet20")],
         *[(name, 8) for name in ("seq2seq_mini", "seq2seq_attention_mini", "transformer_mini", "bert_mini")],
         ("gpt_char", 8),
     ],

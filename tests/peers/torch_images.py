@@ -77,6 +77,21 @@ def alexnet_cifar() -> nn.Module:
     )
 
 
+def vgg_mini() -> nn.Module:
+    layers, inputs = [], 3
+    for width in (32, 64, 64):
+        layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU()]
+        layers.append(nn.MaxPool2d(2))
+        inputs = width
+    dense = (nn.Linear(1024, 128), nn.ReLU(), nn.Dropout(), nn.Linear(128, 128), nn.ReLU(), nn.Dropout())
+    network = nn.Sequential(*layers, nn.Flatten(), *dense, nn.Linear(128, 10))
+    for module in network:
+        if isinstance(module, nn.Linear | nn.Conv2d):  # with PyTorch's own values the signal dies in nine layers
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)
+    return network
+
+
 class Block(nn.Module):
     """Two 3x3 convolutions beside a shortcut: zero-padded for CIFAR (option A), projected for ImageNet (B)."""
 
@@ -212,17 +227,41 @@ def unet_mini() -> nn.Module:
     return UNet(1, 16, 2, 11)
 
 
+class FCN(nn.Module):
+    """Three stages; the coarse scores are doubled twice, each time an earlier map is scored and added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        conv = lambda a, b, size=3: nn.Sequential(nn.Conv2d(a, b, size, padding=size // 2), nn.ReLU())  # noqa: E731
+        self.stages = nn.ModuleList([conv(1, 16), conv(16, 32), nn.Sequential(conv(32, 64), conv(64, 64))])
+        self.dense = nn.Sequential(conv(64, 128), conv(128, 128, 1))
+        self.scores = nn.ModuleList(nn.Conv2d(seen, 11, 1) for seen in (128, 32, 16))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(11, 11, 4, 2, 1, bias=False) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled, size = [], x.shape[-2:]
+        for stage in self.stages:
+            x = F.max_pool2d(stage(x), 2)
+            pooled.append(x)
+        y = self.scores[0](self.dense(x))
+        for up, score, own in zip(self.up, self.scores[1:], pooled[1::-1], strict=True):
+            y = up(y) + score(own)
+        return F.interpolate(y, size, mode="bilinear")
+
+
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int], int]] = {  # builder, image (C, H, W), outputs
     "perceptron": (perceptron, (1, 28, 28), 10),
     "mlp": (mlp, (1, 28, 28), 10),
     "lecun1989": (lecun1989, (1, 16, 16), 10),
     "lenet5": (lenet5, (1, 32, 32), 10),
     "alexnet_cifar": (alexnet_cifar, (3, 32, 32), 10),
+    "vgg_mini": (vgg_mini, (3, 32, 32), 10),
     "resnet20": (resnet20, (3, 32, 32), 10),
     "resnet18": (resnet18, (3, 224, 224), 1000),
     "vit_mini_patch4": (vit_mini_patch4, (3, 32, 32), 10),
     "simclr_resnet20": (SimCLR, (3, 32, 32), 64),
     "unet_mini": (unet_mini, (1, 32, 32), 11),
+    "fcn_mini": (FCN, (1, 32, 32), 11),
 }
 
 

@@ -25,8 +25,11 @@ def image(size: int, channels: int) -> dict[str, jax.Array]:
 
 NETS: dict[str, tuple[dict[str, Any], dict[str, jax.Array]]] = {  # card -> changes that make it small, inputs
     "alexnet": ({"hidden": 32}, image(64, 3)),
+    "vgg_mini": ({"widths": (32, 32, 32)}, image(8, 3)),
+    "vgg16": ({"depths": (1, 1), "widths": (64, 64), "hidden": 64, "deviation": 0.1}, image(8, 3)),
     "lenet5": ({}, image(32, 1)),
     "lecun1989": ({}, image(16, 1)),
+    "fcn8s": ({"depths": (1, 1, 1), "widths": (8, 8, 32), "kernel": 3, "hidden": 96, "classes": 3}, image(8, 3)),
     "unet": ({"width": 32, "depth": 1, "padding": "same"}, image(8, 3)),
     "mlp": ({"widths": (96, 640), "deviation": 0.01}, image(28, 1)),
     "gpt2": ({**WORDS, "context": 300}, TEXT),
@@ -53,6 +56,7 @@ def initial(name: str) -> dict[str, Any]:
     ("name", "path", "deviation"),
     [
         *(("alexnet", f"{layer}/kernel", 0.01) for layer in ("conv1", "conv3", "conv5", "fc6", "head")),
+        *(("vgg16", f"{layer}/kernel", 0.1) for layer in ("trunk/conv1_1", "trunk/conv2_1", "fc6", "fc7", "head")),
         *(("mlp", f"{layer}/kernel", 0.01) for layer in ("hidden0", "hidden1", "head")),
         ("gpt2", "positions/embedding", 0.01),
         ("gpt2", "tokens/embedding", 0.02),
@@ -82,6 +86,9 @@ def test_deviations(name: str, path: str, deviation: float) -> None:
     [
         ("lenet5", "c3/kernel", 2.4 / (5 * 5 * 6)),
         ("lenet5", "f6/kernel", 2.4 / 120),
+        ("vgg_mini", "trunk/conv1_2/kernel", (6 / (9 * 32 + 9 * 32)) ** 0.5),
+        ("fcn8s", "fc6/kernel", (6 / (9 * 32 + 9 * 96)) ** 0.5),
+        ("vgg_mini", "fc6/kernel", (6 / (4 * 4 * 32 + 128)) ** 0.5),
         ("lecun1989", "h2/kernel", 2.4 / 200),
         ("lecun1989", "h3/kernel", 2.4 / 192),
         *(("seq2seq", path, 0.08) for path in ("decoder/layer0/recurrent", "decoder/layer0/input/bias", "head/kernel")),
@@ -96,6 +103,8 @@ def test_bounds(name: str, path: str, bound: float) -> None:
     [
         *(("alexnet", f"{layer}/bias", 1) for layer in ("conv2", "conv4", "conv5", "fc6", "fc7")),
         *(("alexnet", f"{layer}/bias", 0) for layer in ("conv1", "conv3", "head")),
+        *(("fcn8s", f"{layer}/kernel", 0) for layer in ("head", "head1", "head2")),
+        *(("vgg_mini", f"{layer}/bias", 0) for layer in ("trunk/conv1_1", "trunk/conv3_2", "fc6", "fc7", "head")),
         ("seq2seq_attention", "decoder/score", 0),
         ("simclr_resnet50", "encoder/s0b0/norm3/scale", 0),
         ("simclr_resnet50", "encoder/s0b0/norm2/scale", 1),

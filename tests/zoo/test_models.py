@@ -15,10 +15,12 @@ from zoo.cards import image, text, text_pair
 
 NARROW = {"depths": (1, 1), "widths": (8, 16), "classes": 5}
 VIT = {"width": 16, "depth": 1, "heads": 2, "classes": 5}
+VGG_NORM = {"batch_norm": True, "hidden": 8, "grid": 1, "dropout": 0.0, "classes": 5}
 AGENT = {"hidden": (8,), "actions": 5}
 PROJECT = {"widths": (12, 5)}
 WORDS = {"vocab": 5, "width": 16, "depth": 1, "heads": 2}
 PAIR = {"source_vocab": 6, "vocab": 5, "embed": 8}
+FCN = {"depths": (1, 1), "widths": (4, 8), "kernel": 3, "hidden": 8}
 SMALL = {  # id: name, fields, inputs as in a card. Every output ends in five classes or tokens.
     "perceptron": ("perceptron", {"classes": 5}, image(8, 8, 1)),
     "mlp": ("mlp", {"widths": (16, 8), "dropout": 0.5, "activation": "gelu", "classes": 5}, image(8, 8, 1)),
@@ -33,8 +35,12 @@ SMALL = {  # id: name, fields, inputs as in a card. Every output ends in five cl
     ),
     "alexnet": ("alexnet", {"classes": 5}, image(64, 64, 3)),
     "alexnet_cifar": ("alexnet_cifar", {"activation": "tanh", "classes": 5}, image(8, 8, 3)),
+    "vgg": ("vgg_mini", {"widths": (4, 8, 8), "hidden": 8, "grid": 2, "classes": 5}, image(8, 20, 3)),
+    "vgg_norm": ("vgg16", {"depths": (1, 2), "widths": (4, 8), **VGG_NORM}, image(9, 8, 1)),
+    "fcn": ("fcn_mini", {"widths": (4, 8, 8), "hidden": 8, "dropout": 0.5, "classes": 5}, image(8, 16, 3)),
+    "fcn_coarse": ("fcn8s", {**FCN, "fused": 0, "classes": 5}, image(4, 8, 1)),
     "unet": ("unet_mini", {"width": 8, "dropout": 0.5, "classes": 5}, image(8, 12, 3)),
-    "unet_valid": ("unet", {"width": 8, "depth": 1, "classes": 5}, image(14, 16, 1)),
+    "unet_valid": ("unet", {"width": 8, "depth": 1, "classes": 5}, image(20, 24, 1)),
     "unet_without_skips": ("unet_mini", {"width": 8, "skips": False, "classes": 5}, image(8, 8, 1)),
     "resnet": ("resnet18", NARROW, image(32, 32, 3)),
     "resnet_v15": ("resnet50", {**NARROW, "stride_in_3x3": True, "zero_init_last_scale": True}, image(16, 16, 3)),
@@ -199,4 +205,5 @@ def test_features_name_every_module(case: str) -> None:
         if not (case in RECURRENT and name in STEPS):
             copies = 1 if name == "positions" else 4  # every text has the same places
             assert jax.tree.leaves(found[row.path])[0].shape[0] == copies
-        assert not name.rpartition("_")[2].isdigit(), "a name made up by Flax"
+        by_flax = name[0].isupper() and name.rpartition("_")[2].isdigit()  # of its class and a number
+        assert not by_flax, "a name made up by Flax"

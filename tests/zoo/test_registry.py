@@ -18,9 +18,16 @@ from zoo.convolution import plain_forms
 PUBLISHED = {
     "alexnet": 60_965_224,
     "alexnet_one_tower": 61_100_840,
+    "vgg11": 132_863_336,
+    "vgg13": 133_047_848,
+    "vgg16": 138_357_544,
+    "vgg19": 143_667_240,
     "lenet5": 61_706,
     "lecun1989": 9_760,
     "unet": 31_030_658,
+    "fcn32s": 134_346_581,
+    "fcn16s": 134_346_581 + 10_773 + 7_056,  # pool4's scores, and one enlargement
+    "fcn8s": 134_346_581 + 10_773 + 5_397 + 2 * 7_056,  # pool3's too
     "mlp": 266_610,
     "dqn_2013": 677_172,
     "dqn_nature": 1_686_180,
@@ -62,6 +69,10 @@ PUBLISHED = {
 CIFAR_STEM = {"stem_kernel": 3, "stem_stride": 1, "stem_pool": False, "classes": 10}
 PUBLISHED_VARIANTS = [
     ("alexnet", {"towers": 1}, 62_378_344),
+    ("vgg11", {"batch_norm": True}, 132_868_840),
+    ("vgg13", {"batch_norm": True}, 133_053_736),
+    ("vgg16", {"batch_norm": True}, 138_365_992),
+    ("vgg19", {"batch_norm": True}, 143_678_248),
     ("mlp", {"widths": (1000, 1000)}, 1_796_010),
     ("mlp", {"widths": (30,)}, 23_860),
     ("resnet18", CIFAR_STEM, 11_173_962),
@@ -212,6 +223,9 @@ def test_a_list_serves_as_a_tuple() -> None:
         ("mlp", {"dropout": 1.0}, "mlp: dropout must be at least 0 and below 1, not 1.0"),
         ("mlp", {"widths": (300, -1)}, "mlp: widths must be a tuple of positive integers, not (300, -1)"),
         ("alexnet", {"towers": 3}, "alexnet: towers must be a divisor of 32, not 3"),
+        ("vgg16", {"depths": ()}, "vgg: depths must be one number per stage, at least one, not ()"),
+        ("vgg16", {"widths": (64, 128)}, "vgg: widths must be 5 numbers, like depths, not (64, 128)"),
+        ("vgg_mini", {"kernel": 4}, "vgg: kernel must be odd, so that maps keep their size, not 4"),
         ("vit_tiny_patch16", {"heads": 5}, "vit: heads must be a divisor of width 192, not 5"),
         ("transformer_base", {"heads": 7}, "transformer: heads must be a divisor of width 512, not 7"),
         ("transformer_mini", {"norm": "prae"}, "transformer: unknown norm 'prae': did you mean pre"),
@@ -235,6 +249,8 @@ def test_a_wrong_name_or_value_is_one_line(name: str, fields: dict, line: str) -
         ("alexnet", (1, 32, 224, 3), "alexnet needs images of at least 64x64 pixels, not 32x224"),
         ("alexnet_one_tower", (1, 62, 63, 3), "alexnet_one_tower needs images of at least 63x63"),
         ("alexnet_cifar", (1, 7, 7, 3), "alexnet_cifar needs images of at least 8x8"),
+        ("vgg16", (1, 31, 224, 3), "vgg needs images of at least 32x32 pixels, not 31x224"),
+        ("vgg_mini", (1, 16, 7, 1), "vgg needs images of at least 8x8 pixels, not 16x7"),
         ("resnet20", (1, 64), "resnet takes images (batch, height, width, channels), not an array of shape (1, 64)"),
         ("vit_mini_patch4", (1, 30, 32, 3), "vit: patch 4 does not divide 30x32 pixels; use multiples of 4"),
     ],
@@ -247,7 +263,10 @@ def test_an_input_that_does_not_fit_is_one_line(name: str, shape: tuple[int, ...
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("lenet5", 16), ("alexnet", 64), ("alexnet_one_tower", 63), ("alexnet_cifar", 8), ("resnet20", 1)],
+    [
+        *(("lenet5", 16), ("alexnet", 64), ("alexnet_one_tower", 63), ("alexnet_cifar", 8), ("vgg16", 32)),
+        *(("vgg_mini", 8), ("resnet20", 1)),
+    ],
 )
 def test_the_smallest_input_works(name: str, size: int) -> None:
     assert measure.param_count(zoo.create(name), {"x": ((size, size, 2), "float32")}) > 0

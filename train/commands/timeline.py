@@ -55,6 +55,7 @@ def timeline_command(args: Sequence[str]) -> None:
     from train.history.grids import results as grid_results
     from train.history.timeline import exhibits, findings, grids, lines, picture
     from train.history.timeline import rows as timeline
+    from train.history.timeline.live import nets, traces
     from train.history.timeline.page import write_page
 
     seconds = parse_time(options.claims)
@@ -82,7 +83,15 @@ def timeline_command(args: Sequence[str]) -> None:
     claims = {name: _dated(finding) for name, finding in claims.items()}
     of_grids = {grid.name: grid for grid in grids.read_all(grid_results.FILE)}
     of_grids |= {grid.name: grid for grid in grids.read_own(options.workdir, left_out)}
-    page = write_page(shown, list(claims.values()), folder, grids=list(of_grids.values()), lang=options.lang)
+    page = write_page(
+        shown,
+        list(claims.values()),
+        folder,
+        grids=list(of_grids.values()),
+        nets=[*nets.own_nets(), *nets.read_all(exhibits.FOLDER / nets.SUBFOLDER)],
+        traces=list(traces.read_all(exhibits.FOLDER / traces.SUBFOLDER)),
+        lang=options.lang,
+    )
     console.print(f"page: {page}", soft_wrap=True, highlight=False, markup=False)
 
 

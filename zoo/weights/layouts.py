@@ -10,13 +10,13 @@ from zoo import CARDS
 from zoo.bert import BERT
 from zoo.bert import Config as BertConfig
 from zoo.errors import UserError, unknown
-from zoo.weights import alexnet, bert, dcgan, dqn, gpt, lenet, recurrent, resnet, transformer, vit
+from zoo.weights import alexnet, bert, dcgan, dqn, gpt, lenet, recurrent, resnet, transformer, vgg, vit
 from zoo.weights.files import SHORT, Opened, listed
 from zoo.weights.layout import Found, Layout, Shapes
 
 LAYOUTS: list[Layout] = [
     layout
-    for module in (alexnet, lenet, dqn, dcgan, resnet, vit, bert, gpt, transformer, recurrent)
+    for module in (alexnet, vgg, lenet, dqn, dcgan, resnet, vit, bert, gpt, transformer, recurrent)
     for layout in module.LAYOUTS
 ]
 OWN = "zoo"

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from zoo import bert, gpt, lstm, resnet, seq2seq, transformer, vit
+from zoo import bert, gpt, lstm, resnet, seq2seq, transformer, vgg, vit
 from zoo.weights.layout import Found, Layout, Shapes
 from zoo.weights.layouts import OWN
 from zoo.weights.rules import SAME, Rule, rule
+from zoo.weights.vgg import stages
 
 GOOGLE = "Transformer/encoderblock_0/MultiHeadDotProductAttention_1/query/kernel"
 """The only array in any layout that shows the number of heads: (width, heads, width of a head)."""
@@ -41,6 +42,8 @@ def shown(layout: Layout, shapes: Shapes, config: Any) -> Found:
     kind = type(config)
     if kind is resnet.Config:
         return _stages(layout, shapes, config)
+    if kind is vgg.Config:
+        return stages(shapes)
     if kind not in WHERE:
         return {}
     fields, block = WHERE[kind]

@@ -14,6 +14,9 @@ from zoo.weights import convert_arrays, layouts
 
 FOUND = {  # of NETWORKS: the fields that must be found
     "alexnet-narrow": ("hidden",),
+    "vgg-torchvision": ("hidden",),
+    "vgg-torchvision-norm": ("batch_norm", "hidden"),
+    "vgg-timm-norm": ("batch_norm", "hidden"),
     "resnet18-torchvision-stem": ("stem_width",),
     "resnet50-timm-stem": ("stem_width",),
     "resnet18-huggingface-stem": ("stem_width",),

@@ -64,6 +64,8 @@ STAGES = {"depths": (1, 2), "widths": (4, 8)}
         ("transformer", "transformer_mini", {**SMALL, "hidden": 24}),
         ("resnet50-huggingface", "resnet50", STAGES),
         ("resnet18-huggingface", "resnet50", {**STAGES, "bottleneck": False}),
+        ("vgg-torchvision", "vgg16", {"depths": (1, 2, 1), "widths": (4, 8, 8)}),
+        ("vgg-timm-norm", "vgg11", {"depths": (1, 2, 1), "widths": (4, 8, 8)}),
     ],
 )
 def test_the_fields_that_make_it_fit_are_named(name: str, card: str, fields: dict[str, Any], tmp_path: Path) -> None:
@@ -113,7 +115,7 @@ def test_arrays_of_every_layout_show_the_sizes_of_their_network(name: str) -> No
         shapes = {table.canonical(key): array.shape for key, array in arrays.items()}
         found = zoo.weights.sizes.shown(table, shapes, zoo.card(NETWORKS[name][0]).config)
         assert found == {field: getattr(model.cfg, field) for field in found}
-        if any(kind in name for kind in ("resnet", "vit", "bert", "gpt", "transformer")):
+        if any(kind in name for kind in ("resnet", "vgg", "vit", "bert", "gpt", "transformer")):
             assert {"width", "widths"} & found.keys()
             assert {"depth", "depths"} & found.keys()
         assert fields

@@ -18,9 +18,14 @@ ATTENTION = {"source_vocab": 9, "vocab": 11, "embed": 6, "width": 8, "align": 5,
 RESNET = {"depths": (1, 2), "widths": (4, 8), "classes": 5}
 DEEP = {**RESNET, "stride_in_3x3": True}
 CIFAR = {"depths": (2, 1, 1), "widths": (4, 8, 16), "classes": 5}
+VGG = {"depths": (1, 2, 1), "widths": (4, 8, 8), "hidden": 6, "classes": 5}
 NETWORKS: dict[str, tuple[str, str, dict[str, Any]]] = {  # card, layout, fields
     "alexnet": ("alexnet_one_tower", "torchvision", {"classes": 5}),
     "alexnet-narrow": ("alexnet_one_tower", "torchvision", {"classes": 5, "hidden": 8}),
+    "vgg-torchvision": ("vgg11", "torchvision", VGG),
+    "vgg-timm": ("vgg11", "timm", VGG),
+    "vgg-torchvision-norm": ("vgg16", "torchvision", {**VGG, "batch_norm": True}),
+    "vgg-timm-norm": ("vgg16", "timm", {**VGG, "batch_norm": True}),
     "lenet5": ("lenet5", "pytorch", {"activation": "relu", "pooling": "max"}),
     "dqn-cleanrl": ("dqn_nature", "cleanrl", {"actions": 6}),
     "dqn-cleanrl-2013": ("dqn_2013", "cleanrl", {}),

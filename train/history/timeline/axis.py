@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from train.history.timeline.keywords import keywords
 from train.history.timeline.rooms import Room
 
 LANES = ("model", "algorithm", "claim")
@@ -93,4 +94,5 @@ def _words(room: Room, plain: Callable[[str], str]) -> str:
     paper = (room.paper.title, room.paper.authors) if room.paper else (room.finding.paper,) if room.finding else ()
     names = [card.name for card in room.cards]
     said = (room.title, *room.ideas)
-    return " ".join(dict.fromkeys((*said, *map(plain, said), *paper, *names, str(room.year)))).lower()
+    words = (*said, *map(plain, said), *paper, *names, keywords(room), str(room.year))
+    return " ".join(dict.fromkeys(words)).lower()

@@ -1,5 +1,6 @@
 """The cells of the page's tables and lists: formatted values in the page's language."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -45,6 +46,11 @@ def figure(metric: str, value: float | None) -> str:
     return "–" if value is None else format.figure(metric, value)
 
 
+def later_figure(metric: str, value: float | None) -> str:
+    """Format a metric that was measured after the run."""
+    return figure(metric, value) if format.is_share(metric) else plain(value)
+
+
 def plain(value: float | None) -> str:
     """Format a number with four significant digits: 0.01234, 12.34, 123,456; "–" for None."""
     if value is None:
@@ -83,8 +89,7 @@ def exhibit_facts(exhibit: Exhibit, t: Words) -> list[FactGroup]:
     later = []
     for name, found in exhibit.more.items():
         error = f" ± {plain(found['error'])}" if found.get("error") else ""
-        value = figure(name, found.get("value")) if format.is_share(name) else plain(found.get("value"))
-        later.append(Fact(metric_title(name, t), f"{value}{error}"))
+        later.append(Fact(metric_title(name, t), f"{later_figure(name, found.get('value'))}{error}"))
     return [
         FactGroup(t("test_result"), test),
         FactGroup(t("later_measured"), later),
@@ -190,18 +195,25 @@ def effect_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
 
 
 def arm_rows(finding: Finding, t: Words) -> list[tuple[str, ...]]:
-    def said(arm: Arm, value: float | None, unit: str = " %") -> str:
-        return f"{100 * value:.2f}{unit}" if arm.unit == SHARE and value is not None else plain(value)
-
     rows = []
     for arm in finding.arms:
         known = arm.low is not None and arm.high is not None
-        ends = said(arm, arm.low), said(arm, arm.high)
+        ends = _of_arm(arm, arm.low), _of_arm(arm, arm.high)
         interval = t("range_of", low=ends[0], high=ends[1], unit="").strip() if known else "–"
-        mean = t("at_least", value=said(arm, arm.mean)) if arm.at_least else said(arm, arm.mean)
         seeds = t("claim_exact") if arm.exact else str(arm.seeds)
-        rows.append((arm.name, t.told(arm.says), seeds, mean, said(arm, arm.deviation, ""), interval))
+        said = arm_mean(arm, t), _of_arm(arm, arm.deviation, "")
+        rows.append((arm.name, t.told(arm.says), seeds, *said, interval))
     return rows
+
+
+def arm_mean(arm: Arm, t: Words) -> str:
+    """Return the mean of an arm: "96.41 %", "0.1450", or "at least 300"."""
+    said = _of_arm(arm, arm.mean)
+    return t("at_least", value=said) if arm.at_least else said
+
+
+def _of_arm(arm: Arm, value: float | None, percent: str = " %") -> str:
+    return f"{100 * value:.2f}{percent}" if arm.unit == SHARE and value is not None else plain(value)
 
 
 def verdict_words(finding: Finding, t: Words) -> str:
@@ -254,9 +266,23 @@ def group_title(comparison: Comparison, t: Words) -> str:
     """Return the title of a comparison: "Image classifiers on digits (data.labels 0.1)"."""
     keys = (f"group_{comparison.task}_{comparison.kind}", f"group_{comparison.task}", "group_other")
     key = next(key for key in keys if key in t.table)
-    dataset = t("scenes_in_full") if is_scenes(comparison.dataset) else comparison.dataset
-    title = t(key, dataset=dataset, task=comparison.task)
-    return f"{title} ({', '.join(map(t.plain, comparison.terms))})" if comparison.terms else title
+    title = t(key, dataset=set_title(comparison.dataset, t), task=comparison.task)
+    terms = ", ".join(_known(f"term_{_slug(term)}", term, t) for term in comparison.terms)
+    return f"{title} ({terms})" if terms else title
+
+
+def set_title(dataset: str, t: Words) -> str:
+    """Return what readers call a data set: "tsv:multi30k/de-en" -> "Multi30k, German to English"."""
+    return _known("set_scenes" if is_scenes(dataset) else f"set_{_slug(dataset)}", dataset, t)
+
+
+def _known(key: str, name: str, t: Words) -> str:
+    """Return the sentence of a key, or the name where the language has no such key."""
+    return t(key) if key in t.table else t.plain(name)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"\W+", "_", name)
 
 
 def comparison_note(comparison: Comparison, t: Words) -> str:

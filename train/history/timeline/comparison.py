@@ -99,7 +99,7 @@ def _entries(members: Sequence[Exhibit], metric: Metric, cards: Mapping[str, Car
         seen[paper] = seen.get(paper, -1) + 1
         value = exhibit.test.get(metric.name)
         value = None if value is not None and metric.share and not 0 <= value <= 1 else value
-        low, high = _interval(exhibit, metric, value)
+        low, high = interval_of(exhibit, metric, value)
         year = card.year if card else None
         entries.append(Entry(exhibit, label, year, value, low, high, papers.index(paper) % 8, seen[paper]))
     return tuple(entries)
@@ -122,7 +122,7 @@ def _labels(members: Sequence[Exhibit]) -> list[str]:
     return labels
 
 
-def _interval(exhibit: Exhibit, metric: Metric, value: float | None) -> tuple[float | None, float | None]:
+def interval_of(exhibit: Exhibit, metric: Metric, value: float | None) -> tuple[float | None, float | None]:
     """Return the interval over the replicas if there are several, else over the test examples for a share of them.
 
     Examples in groups are not independent: their interval is over the groups, as well as over the replicas. The first

@@ -4,7 +4,7 @@ import dataclasses
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from train.history.claims import results
 from train.history.claims.effects import VERDICTS as JUDGED
@@ -32,6 +32,17 @@ class Arm:
     at_least: bool = False  # the mean is only a lower bound
 
 
+class Size(NamedTuple):
+    """How large an effect is: its figures, and the smallest size that would count, of which older results have none."""
+
+    kind: str  # "difference" or "ratio"
+    expected: str  # "higher" or "lower"
+    value: float | None
+    low: float | None
+    high: float | None
+    margin: float | None
+
+
 @dataclasses.dataclass(frozen=True)
 class Effect:
     """The effect between two arms: what the paper expects, and what was `measured`, with its 95 % interval."""
@@ -43,6 +54,7 @@ class Effect:
     measured: str
     verdict: str
     why: str = ""  # it is undecided
+    size: Size | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,6 +237,7 @@ def _effect(facts: Mapping[str, Any], metric: Mapping[str, Any]) -> Effect:
         measured=measured,
         verdict=text(facts, "verdict"),
         why=text(facts, "why"),
+        size=Size(told["kind"], text(facts, "expected"), **figures, margin=finite(facts.get("margin"))),
     )
 
 

@@ -15,11 +15,11 @@ from zoo.wiring import wire
 
 Kind = Literal["model", "optimizer", "loss", "activation", "claim"]
 TITLES = {
-    **{"perceptron": "Perceptron", "mlp": "MLP", "lstm": "LSTM", "alexnet": "AlexNet"},
+    **{"perceptron": "Perceptron", "mlp": "MLP", "lstm": "LSTM", "alexnet": "AlexNet", "vgg": "VGG"},
     **{"lecun1989": "LeCun 1989", "lenet": "LeNet-5"},
     **{"dqn": "DQN", "seq2seq": "seq2seq", "seq2seq_attention": "Attention", "gan": "GAN", "dcgan": "DCGAN"},
     **{"resnet": "ResNet", "transformer": "Transformer", "bert": "BERT", "gpt": "GPT", "vit": "ViT"},
-    **{"simclr": "SimCLR", "unet": "U-Net"},
+    **{"simclr": "SimCLR", "unet": "U-Net", "fcn": "FCN"},
 }
 """Family -> its usual name."""
 OURS = "Not in the paper"  # part of a card's `departs` where its size is not one of the paper's

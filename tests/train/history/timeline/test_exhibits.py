@@ -351,10 +351,10 @@ def test_what_means_something_else_is_not_compared(tmp_path: Path) -> None:
     runs += [configured(tmp_path, name, 0.8, "python_docs_topic_bert_tiny") for name in ("bert_tiny", "lstm_char")]
     groups = {cells.group_title(group, t): [e.value for e in group.entries] for group in compare(runs, zoo.CARDS)}
     assert groups == {
-        "Image classifiers on digits": [0.9, 0.9],
-        "Image classifiers on digits (data.labels 0.1)": [0.7, 0.7],
+        "Image classifiers on 8x8 digits": [0.9, 0.9],
+        "Image classifiers on 8x8 digits (data.labels 0.1)": [0.7, 0.7],
         "Classifiers of sentences on python_docs/topic": [0.8, 0.8],
-        "Language models on python_docs (data.tokenizer char)": [1.5, 1.5],
+        "Language models on python_docs (characters)": [1.5, 1.5],
         "Language models on python_docs (data.vocab 500)": [3.5, 3.5],
     }
 

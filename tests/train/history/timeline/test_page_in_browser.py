@@ -247,7 +247,7 @@ def test_an_address_leads_into_a_room(page, address: str) -> None:
     page.goto(f"{address}#activation-gelu")
     page.reload()
     assert room(page) == "activation-gelu"
-    assert page.locator("[data-activation=gelu] .main-svg").first.is_visible()
+    page.locator("[data-activation=gelu] .main-svg").first.wait_for()  # a plot is drawn when it is due
 
 
 def test_hostile_words_stay_words(page) -> None:

@@ -35,8 +35,11 @@ function comparison() {
   const traces = [frontLine(best, axes), ...rows.map((row) => dot(row, keys, axes, metric))];
   const labels = place(points, box, alongFront(best, axes, box));
   const leaders = labels.filter((label) => label.reach > 11).map(({ x, y, color, from }) => ({ x0: from.x, y0: from.y, x1: x, y1: y, color }));
-  draw(div, box, traces, plotAxis(axes.x, box.xRange, box.width), { ...plotAxis(axes.y, box.yRange, box.height), title: undefined }, axes.y.title, labels, leaders);
+  draw(div, box, traces, plotAxis(axes.x, box.xRange, box.width), { ...plotAxis(axes.y, box.yRange, box.height), title: undefined }, keys.y === "value" ? titled(metric) : axes.y.title, labels, leaders);
 }
+
+/** A metric's title, and which way is better. */
+const titled = (metric) => `${metric.title}  ${say("better_" + metric.better)}`;
 
 function frontLine(points, axes) {
   const shown = (value, axis) => (axis.log ? 10 ** value : axis.share ? 100 * value : value);
@@ -100,7 +103,7 @@ function curves() {
   const labels = rows.map((row, i) => ({ text: row.label, color: color(row), x: box.width + 26, y: heights[i], anchor: "left" }));
   const leaders = rows.map((row, i) => ({ x0: ends[i].x + 3, y0: ends[i].y, x1: box.width + 23, y1: heights[i], color: color(row) }));
   const xaxis = axis(say("step"), box.xRange, { tickformat: ",", nticks: Math.max(5, Math.round(box.width / 90)) });
-  draw(div, box, traces, xaxis, axis("", box.yRange, scale.ticks ?? {}), metric.title, labels, leaders);
+  draw(div, box, traces, xaxis, axis("", box.yRange, scale.ticks ?? {}), titled(metric), labels, leaders);
 }
 
 /** Equal steps up are equal factors fewer errors; no error at all would be infinitely high, so it sits at half the fewest. */

@@ -1,16 +1,18 @@
 "use strict";
 /* Rooms open as modal dialogs: the browser keeps focus inside; Escape leaves. Focus returns to where it came from. */
 const ROOMS = all("dialog.room");
+const TITLE = document.title;
 let cameFrom = null;
 
 function openRoom(id, from) {
-  const room = document.getElementById(id), now = ROOMS.find((one) => one.open);
+  const room = ROOMS.find((one) => one.id === id), now = ROOMS.find((one) => one.open);
   if (!room || room === now) return;
   if (now) { now.dataset.going = ""; now.close(); } else cameFrom = from || document.activeElement;
   room.showModal();
   room.querySelector(".inside").scrollTop = 0;
   room.querySelector("h2").focus({ preventScroll: true });
   history.replaceState(null, "", "#" + id);
+  document.title = `${room.querySelector("h2").textContent.trim()} – ${TITLE}`;
   room.dispatchEvent(new CustomEvent("room", { bubbles: true }));
 }
 
@@ -18,6 +20,7 @@ function left(event) {
   const room = event.target;
   if ("going" in room.dataset) { delete room.dataset.going; return; }  // on the way to another room
   history.replaceState(null, "", location.pathname + location.search);
+  document.title = TITLE;
   const mark = document.getElementById("mark-" + room.id);
   const back = cameFrom && cameFrom !== document.body && cameFrom.isConnected ? cameFrom : mark;
   cameFrom = null;
@@ -54,10 +57,19 @@ document.addEventListener("click", (event) => {
   openRoom(door.dataset.room, door.closest("dialog") ? null : door.matches("circle") ? document.getElementById("mark-" + door.dataset.room) : door);
 });
 
+/** A link from a room to a place on the page: the room closes, and focus goes there. */
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("dialog a.out"), place = link && document.getElementById(link.hash.slice(1));
+  if (!place) return;
+  event.preventDefault();
+  cameFrom = place;
+  link.closest("dialog").close();
+});
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button.copy");
   if (!button) return;
-  const code = button.parentElement.querySelector("code"), said = button.textContent;
+  const code = button.parentElement.querySelector("code"), said = [...button.childNodes];
   try {
     await navigator.clipboard.writeText(code.textContent);
   } catch {  // where the browser does not let a page from disk write there: select it, so that one key copies
@@ -68,7 +80,7 @@ document.addEventListener("click", async (event) => {
     return;
   }
   button.textContent = say("copied");
-  setTimeout(() => { button.textContent = said; }, 1500);
+  setTimeout(() => button.replaceChildren(...said), 1500);
 });
 
 // A browser that comes to a page by an address of a room puts focus on the dialog itself once all is loaded.
