@@ -1,7 +1,7 @@
 """A small U-Net (Ronneberger et al. 2015): where is the whole digit, and which is it, on composed scenes.
 
 Run:     zoo train scenes_unet
-Expect:  docs/lines.md
+Expect:  the row of docs/lines.md
 """
 
 from train.config import Experiment, Model, Optim, Scenes, Segment

@@ -1,7 +1,7 @@
 """A small ViT (Dosovitskiy et al. 2020), 16 patches of 4×4, on composed scenes, until validation stops rising.
 
 Run:     zoo train scenes_vit_long
-Expect:  not yet recorded; with 2,400 steps validation still rose, and 7,200 are the next try (docs/lines.md)
+Expect:  the row of docs/lines.md, where it stands too how the number of steps was chosen
 """
 
 from train.config import Experiment, Model, Optim, Scenes

@@ -37,6 +37,7 @@ def tables() -> dict[str, str]:
         "rates": lines.sweep_table(sweep["rates"], "rate"),
         "lengths": lines.sweep_table(sweep["lengths"], "steps"),
         "mnist": lines.recipes_table(shown, lines.MNIST, "accuracy"),
+        "segment": lines.recipes_table(shown, ("scenes_unet",), "mean_iou"),
         "lecun1989": lines.recipes_table(shown, ("mnist_lecun1989",), "accuracy"),
         "multi30k": lines.recipes_table(shown, lines.MULTI30K, "bleu"),
         "shakespeare": lines.recipes_table(shown, lines.SHAKESPEARE, "bits_per_byte"),
