@@ -41,7 +41,7 @@ def pixels(figure) -> np.ndarray:
 
 
 def test_characters_without_a_font_are_boxes_with_a_note():
-    unknown = "\ue123"  # of the private use area
+    unknown = "\U000f1234"  # of a private use area in which no font is
     figure = draw_attention({"map": np.ones((1, 2))}, [f"x{unknown}"], ["é", unknown], "title")
     assert labels(figure.axes[0].yaxis) == [f"x{NO_GLYPH}"]
     assert labels(figure.axes[0].xaxis) == ["é", NO_GLYPH]

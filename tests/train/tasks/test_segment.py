@@ -97,7 +97,7 @@ def test_a_batch_without_a_known_pixel_changes_nothing() -> None:
     [
         ("scenes_unet --data.augment cutmix_1", "data.augment: cutmix is not for images with masks; these are: shift"),
         ("scenes_unet --data.wrong-labels 0.1", "the task 'segment' has no wrong labels"),
-        ("scenes_unet --model.name resnet20", "resnet20 cannot tell a class for each pixel; models that can: unet"),
+        ("scenes_unet --model.name resnet20", "resnet20 cannot tell a class for each pixel; models that can: fcn32s"),
         ("scenes_unet --task.class-weights 1 2", "task.class_weights has 2 numbers, and there are 11 classes"),
         ("scenes_unet --data.size 18", "unet: depth must be one whose every level has maps of even sides"),
         (

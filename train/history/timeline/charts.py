@@ -222,12 +222,19 @@ def _labels(
             outside = max(0.0, LEFT - box.left) + max(0.0, box.right - WIDTH) + max(0.0, TOP - ROOM - box.top)
             outside += max(0.0, box.bottom - (HEIGHT - BOTTOM))
             covered = sum(box.shared(other) for other in taken)
-            return 4 * covered + 0.6 * sum(box.shared(one) for one in stripes) + 60 * outside + reach
+            return (
+                (4 * covered + COVERED if covered else 0.0)
+                + 0.6 * sum(box.shared(one) for one in stripes)
+                + 60 * outside
+                + reach
+            )
 
         found.append(min(spots, key=cost)[1])
     return found
 
 
+COVERED = 100
+"""What it costs to cover anything at all, however little: as much as a label that is so many pixels further away."""
 AROUND = ((1.0, 0.0), (-1.0, 0.0), (0.8, -0.8), (-0.8, -0.8), (0.8, 0.8), (-0.8, 0.8), (0.0, -1.0), (0.0, 1.0))
 """Directions in which a label is tried."""
 
