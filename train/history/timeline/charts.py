@@ -16,7 +16,7 @@ from train.history.timeline.comparison import Comparison, Entry
 from train.history.timeline.paper_values import Published, published
 
 WIDTH, HEIGHT = 380.0, 250.0
-LEFT, RIGHT, TOP, BOTTOM = 42.0, 18.0, 30.0, 26.0  # margins
+LEFT, RIGHT, TOP, BOTTOM = 42.0, 22.0, 30.0, 26.0  # margins
 LETTER = 12.0  # height of a letter
 POINT, DIAMOND = 4.5, 6.5  # radius of a mark
 ROOM = 4.0  # between a label and what is beside it
@@ -210,29 +210,32 @@ def _labels(
     stripes = [
         Box(min(a, c) - 1, min(b, d) - 1, max(a, c) + 1, max(b, d) + 1) for (a, b), (c, d) in itertools.pairwise(line)
     ]
+    spots = [
+        [_spot(x, y, dx, dy, reach, short(text)) for reach in REACHES for dx, dy in AROUND]
+        for (x, y), text in zip(points, texts, strict=True)
+    ]
+
+    def cost(spot: tuple[float, Label], others: Sequence[Label]) -> float:
+        reach, label = spot
+        box = label.box
+        outside = max(0.0, LEFT - box.left) + max(0.0, box.right - WIDTH) + max(0.0, TOP - ROOM - box.top)
+        outside += max(0.0, box.bottom - (HEIGHT - BOTTOM))
+        covered = sum(box.shared(other) for other in (*marks, *(other.box for other in others)))
+        crossed = sum(box.shared(one) for one in stripes)
+        return (4 * covered + COVERED if covered else 0.0) + 0.6 * crossed + 60 * outside + reach**2 / NEAR
+
     found: list[Label] = []
-    for (x, y), text in zip(points, texts, strict=True):
-        text = short(text)
-        spots = [_spot(x, y, dx, dy, reach, text) for reach in (9, 16, 26, 40, 58, 80) for dx, dy in AROUND]
-        taken = [*marks, *(label.box for label in found)]
-
-        def cost(spot: tuple[float, Label], taken: Sequence[Box] = taken) -> float:
-            reach, label = spot
-            box = label.box
-            outside = max(0.0, LEFT - box.left) + max(0.0, box.right - WIDTH) + max(0.0, TOP - ROOM - box.top)
-            outside += max(0.0, box.bottom - (HEIGHT - BOTTOM))
-            covered = sum(box.shared(other) for other in taken)
-            return (
-                (4 * covered + COVERED if covered else 0.0)
-                + 0.6 * sum(box.shared(one) for one in stripes)
-                + 60 * outside
-                + reach
-            )
-
-        found.append(min(spots, key=cost)[1])
+    for own in spots:
+        found.append(min(own, key=lambda spot: cost(spot, found))[1])
+    for _ in range(ROUNDS):  # those that were placed first make room for those that came later
+        for number, own in enumerate(spots):
+            others = [*found[:number], *found[number + 1 :]]
+            found[number] = min(own, key=lambda spot, others=others: cost(spot, others))[1]
     return found
 
 
+REACHES, NEAR, ROUNDS = (9, 16, 26, 40, 58, 80), 16, 3
+"""Distances from the point that are tried, in pixels; one costs its square over NEAR; how often all are tried again."""
 COVERED = 100
 """What it costs to cover anything at all, however little: as much as a label that is so many pixels further away."""
 AROUND = ((1.0, 0.0), (-1.0, 0.0), (0.8, -0.8), (-0.8, -0.8), (0.8, 0.8), (-0.8, 0.8), (0.0, -1.0), (0.0, 1.0))
