@@ -156,6 +156,8 @@ def batch_of(experiment: Experiment, parts: Setup) -> dict[str, jax.ShapeDtypeSt
     size = experiment.data.batch * getattr(experiment.task, "critic_steps", 1)
     if isinstance(experiment.data, Data):
         shapes = {"x": (parts.dataset.shape, jnp.uint8), "y": ((), jnp.int32)}
+        if experiment.task.name == "segment":
+            shapes["y"] = (parts.dataset.shape[:2], jnp.uint8)
     elif experiment.task.name == "language":
         shapes = {"tokens": ((experiment.data.length + 1,), jnp.int32)}
     else:

@@ -32,7 +32,7 @@ Net = dict[str, Any]
 
 def own_nets() -> list[Net]:
     """Return the networks of this project that are trained on MNIST, in the order of their years."""
-    names = [f"{model}.{TAG}" for model in MODELS]
+    names = [f"{model}.{TAG}" for model in MODELS if model in zoo.CARDS]
     found = [zoo.pretrained(name) for name in names if name in table.current().rows]
     return [of_loaded(loaded, loaded.row.name, data=TAG.upper(), figure=_figure(loaded)) for loaded in found]
 
