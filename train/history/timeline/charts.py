@@ -16,7 +16,7 @@ from train.history.timeline.comparison import Comparison, Entry
 from train.history.timeline.paper_values import Published, published
 
 WIDTH, HEIGHT = 380.0, 250.0
-LEFT, RIGHT, TOP, BOTTOM = 42.0, 22.0, 30.0, 26.0  # margins
+LEFT, RIGHT, TOP, BOTTOM = 42.0, 32.0, 30.0, 26.0  # margins
 LETTER = 12.0  # height of a letter
 POINT, DIAMOND = 4.5, 6.5  # radius of a mark
 ROOM = 4.0  # between a label and what is beside it
