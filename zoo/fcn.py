@@ -69,7 +69,10 @@ class FCN(nn.Module):
 
 
 def enlarged(x: Array, height: int, width: int) -> Array:
-    """Enlarge maps x (B, H, W, C) to (B, height, width, C) by linear interpolation: two products of matrices."""
+    """Enlarge maps x (B, H, W, C) to (B, height, width, C) by linear interpolation: two products of matrices.
+
+    `jax.image.resize` computes the same, and is not converted to ONNX for a batch of any size.
+    """
 
     def weights(old: int, new: int) -> Array:
         """Return how much of each old pixel is in each new one, (new, old); each row sums to 1."""
